@@ -1,0 +1,82 @@
+"""Every error that codecframe raises on purpose, as one tree under `CodecframeError`.
+
+The command line prints the message of any of these without a traceback and ends with exit code 1,
+so a message says what was wrong, with which value, and what would have been right.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CodecframeError(Exception):
+    """Base of all errors raised by codecframe and its plugins."""
+
+
+class SettingsError(CodecframeError):
+    """A codec setting is unknown, of the wrong type, or out of its range."""
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        super().__init__(f"setting {field!r} is {value!r}: expected {expected}")
+        self.field = field
+        self.value = value
+        self.expected = expected
+
+
+class BudgetError(CodecframeError):
+    """A budget cannot be met, or its text cannot be read."""
+
+    def __init__(
+        self, message: str, *, asked: int | None = None, smallest: int | None = None
+    ) -> None:
+        super().__init__(message)
+        #: bytes that were allowed, where known
+        self.asked = asked
+        #: smallest size in bytes that was reached, where known
+        self.smallest = smallest
+
+
+class DataError(CodecframeError):
+    """Input bytes are corrupt, truncated or of another format; `source` is a codec or a file."""
+
+    def __init__(self, source: str, reason: object) -> None:
+        super().__init__(f"{source}: {reason}")
+        self.source = source
+
+
+class LimitError(CodecframeError):
+    """Input asks for more memory than the limits in `codecframe.limits` allow."""
+
+
+class MismatchError(CodecframeError):
+    """Two parts do not go together: representation, latent space, shape or model digest."""
+
+
+class PluginError(CodecframeError):
+    """A plugin failed to load or to do its job."""
+
+    def __init__(self, plugin: str, cause: object) -> None:
+        super().__init__(f"plugin {plugin!r}: {cause}")
+        self.plugin = plugin
+
+
+class DependencyError(CodecframeError):
+    """An optional package is not installed; the message has the command that installs it."""
+
+    def __init__(self, package: str, install: str) -> None:
+        super().__init__(f"{package!r} is not installed; run: pip install '{install}'")
+        self.package = package
+        self.install = install
+
+
+class UnknownNameError(CodecframeError):
+    """A codec, head, preset or image set was asked for by a name that nothing has."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        self.name = name
+        self.nearest = close[0] if close else None

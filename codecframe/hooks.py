@@ -1,0 +1,53 @@
+"""The hooks that a plugin may implement (pluggy).
+
+A plugin is registered by an entry point of the group `codecframe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from codecframe.codec import Codec
+    from codecframe.head import TaskHead
+
+PROJECT = "codecframe"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def codecframe_codecs() -> Iterable[Codec[Any]]:  # type: ignore[empty-body]
+    """Return the plugin's codecs. Called once, when a codec is first asked for or listed."""
+
+
+@hookspec
+def codecframe_heads() -> Iterable[TaskHead]:  # type: ignore[empty-body]
+    """Return the plugin's named heads. Called once, when a head is first asked for or listed."""
+
+
+@hookspec
+def codecframe_open_head(spec: str, options: dict[str, Any]) -> TaskHead | None:
+    """Open a head from a file or an import path, or return None if `spec` is not for this plugin.
+
+    Called for a name that no head has, e.g. `model.onnx` or `package.module:function`, plugin by
+    plugin until one answers. `options` holds what a head description file said besides `model`:
+    `preprocess`, `labels`, `name`.
+    """
+
+
+@hookspec
+def codecframe_commands(cli: click.Group) -> None:
+    """Add commands to the command line. Called when it starts, so import lazily."""
+
+
+@hookspec
+def codecframe_presets() -> Iterable[Path]:  # type: ignore[empty-body]
+    """Return the plugin's preset files (YAML). Called when a preset is asked for by name."""

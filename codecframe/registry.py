@@ -1,0 +1,214 @@
+"""Finds plugins and what they offer. A broken plugin is reported by name and skipped."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from codecframe import hooks
+from codecframe.codec import Codec
+from codecframe.errors import CodecframeError, DependencyError, PluginError, UnknownNameError
+from codecframe.head import TaskHead
+
+
+@dataclass
+class PluginInfo:
+    """One plugin, as `codecframe plugins` and `codecframe doctor` show it."""
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    codecs: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return dict(vars(self))
+
+
+class Registry:
+    """The plugins of one process and the codecs, heads and commands they bring.
+
+    `codecframe.registry.default()` holds the installed ones. A `Registry` of one's own takes
+    plugins by `register`, e.g. in tests.
+    """
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager(hooks.PROJECT)
+        self._manager.add_hookspecs(hooks)
+        self._infos: dict[str, PluginInfo] = {}
+
+    # -- plugins --------------------------------------------------------------------------
+
+    def register(self, plugin: object, name: str) -> None:
+        """Add a plugin: a module or object with hook implementations."""
+        self._infos[name] = PluginInfo(name)
+        self._guard(name, lambda: self._manager.register(plugin, name))
+
+    def load_installed(self) -> None:
+        """Add every plugin of the entry-point group `codecframe`.
+
+        The environment variable `CODECFRAME_PLUGINS` restricts them to a comma-separated list of
+        names; an empty value loads none.
+        """
+        wanted = os.environ.get("CODECFRAME_PLUGINS")
+        names = None if wanted is None else {name.strip() for name in wanted.split(",")}
+        for point in sorted(metadata.entry_points(group=hooks.PROJECT), key=lambda p: p.name):
+            if names is not None and point.name not in names:
+                continue
+            info = self._infos[point.name] = PluginInfo(point.name)
+            if point.dist is not None:
+                info.distribution, info.version = point.dist.name, point.dist.version
+            self._guard(point.name, partial(self._load, point))
+
+    def _load(self, point: metadata.EntryPoint) -> None:
+        self._manager.register(point.load(), point.name)
+
+    def plugins(self) -> list[PluginInfo]:
+        """All plugins, also those that failed, with what they offer and their errors."""
+        _ = self.codecs, self.heads
+        return list(self._infos.values())
+
+    def _guard(self, plugin: str, action: Callable[[], Any]) -> Any:
+        """Run a plugin's code; whatever it raises is written down under its name."""
+        try:
+            return action()
+        except Exception as error:  # a stranger's code may raise anything
+            self._infos[plugin].errors.append(f"{type(error).__name__}: {error}")
+            return None
+
+    def _implementations(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        found = getattr(self._manager.hook, hook).get_hookimpls()
+        return sorted(
+            ((impl.plugin_name, impl.function) for impl in found), key=lambda pair: pair[0]
+        )
+
+    # -- what they bring ------------------------------------------------------------------
+
+    @cached_property
+    def codecs(self) -> Mapping[str, Codec[Any]]:
+        """All codecs by name."""
+        return self._collect("codecframe_codecs", Codec, lambda info: info.codecs)
+
+    @cached_property
+    def heads(self) -> Mapping[str, TaskHead]:
+        """All named heads by name."""
+        return self._collect("codecframe_heads", TaskHead, lambda info: info.heads)
+
+    def _collect(
+        self, hook: str, kind: type[Any], names: Callable[[PluginInfo], list[str]]
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for plugin, function in self._implementations(hook):
+            info = self._infos[plugin]
+            for item in self._guard(plugin, partial(_listed, function)) or []:
+                if not isinstance(item, kind):
+                    info.errors.append(f"{hook} returned {item!r}, which is no {kind.__name__}")
+                elif item.name in found:
+                    info.errors.append(f"{item.name!r} is taken by another plugin")
+                else:
+                    found[item.name] = item
+                    names(info).append(item.name)
+        return dict(sorted(found.items()))
+
+    def codec(self, name: str) -> Codec[Any]:
+        """The codec of that name.
+
+        Raises:
+            UnknownNameError: if there is none; names the nearest.
+        """
+        try:
+            return self.codecs[name]
+        except KeyError:
+            raise UnknownNameError("codec", name, self.codecs) from None
+
+    def head(self, spec: str, options: Mapping[str, Any] | None = None) -> TaskHead:
+        """The head of that name, or opened from a file or an import path.
+
+        Raises:
+            UnknownNameError: if no plugin knows it.
+            PluginError: if the plugin that does failed on it.
+        """
+        if spec in self.heads and not options:
+            return self.heads[spec]
+        for plugin, function in self._implementations("codecframe_open_head"):
+            try:
+                head = function(spec=spec, options=dict(options or {}))
+            except CodecframeError:
+                raise
+            except Exception as error:  # a stranger's code may raise anything
+                raise PluginError(plugin, f"cannot open head {spec!r}: {error}") from error
+            if head is not None:
+                if not isinstance(head, TaskHead):
+                    raise PluginError(plugin, f"returned {head!r}, which is no TaskHead")
+                return head
+        raise UnknownNameError("head", spec, self.heads)
+
+    def add_commands(self, cli: Any) -> None:
+        """Let every plugin add its commands to the command line."""
+        for plugin, function in self._implementations("codecframe_commands"):
+            self._guard(plugin, partial(function, cli=cli))
+
+    def preset_files(self) -> list[Any]:
+        """The preset files that plugins ship."""
+        found: list[Any] = []
+        for plugin, function in self._implementations("codecframe_presets"):
+            found += self._guard(plugin, partial(_listed, function)) or []
+        return found
+
+
+def _listed(function: Callable[[], Iterable[Any]]) -> list[Any]:
+    return list(function())
+
+
+@cache
+def default() -> Registry:
+    """The registry of the installed plugins, loaded on first use."""
+    registry = Registry()
+    registry.load_installed()
+    return registry
+
+
+def missing(requires: Mapping[str, str]) -> list[str]:
+    """The pip requirements of the packages in `requires` that are not installed."""
+    return [install for package, install in requires.items() if not _installed(package)]
+
+
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def require(package: str, install: str) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        package: import name.
+        install: what `pip install` takes, e.g. `codecframe[heic]`.
+
+    Raises:
+        DependencyError: if it is not installed; the message has the command.
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name is not None and package.split(".", maxsplit=1)[0] == error.name.split(".")[0]:
+            raise DependencyError(package, install) from None
+        raise
+
+
+def available(items: Iterable[Any]) -> list[Any]:
+    """Those codecs or heads whose optional packages are installed."""
+    return [item for item in items if not missing(item.requires)]
