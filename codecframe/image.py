@@ -71,8 +71,8 @@ def check_size(height: int, width: int, source: str) -> None:
     allowed = max_pixels()
     if height * width > allowed:
         raise LimitError(
-            f"{source}: {width}x{height} is {height * width:,} pixels, "
-            f"over the limit of {allowed:,}; raise it with CODECFRAME_MAX_PIXELS or codecframe.limit_pixels()"
+            f"{source}: {width}x{height} is {height * width:,} pixels, over the limit of "
+            f"{allowed:,}; raise it with CODECFRAME_MAX_PIXELS or codecframe.limit_pixels()"
         )
 
 
