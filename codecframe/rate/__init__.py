@@ -1,0 +1,26 @@
+"""Budgets and rate controllers. They know codecs only through their interface."""
+
+from codecframe.rate.budget import Accounting, Budget, counted_size
+from codecframe.rate.controllers import (
+    CapController,
+    RateController,
+    StreamController,
+    controller,
+    fit_mean,
+)
+from codecframe.rate.curve import RateCurve
+from codecframe.rate.search import TIGHTNESS, fit
+
+__all__ = [
+    "TIGHTNESS",
+    "Accounting",
+    "Budget",
+    "CapController",
+    "RateController",
+    "RateCurve",
+    "StreamController",
+    "controller",
+    "counted_size",
+    "fit",
+    "fit_mean",
+]

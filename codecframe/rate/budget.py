@@ -1,0 +1,121 @@
+"""Budgets: how many bytes may be spent, and how they are counted.
+
+>>> Budget.parse("0.8bpp").bytes_for((224, 224))
+5017
+>>> Budget.parse("12kB", mode="mean")
+Budget(amount=12000.0, unit='bytes', mode='mean', fps=None)
+>>> str(Budget.parse("256kbit/s@5fps"))
+'256kbit/s@5fps'
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from codecframe.codec import Codec
+from codecframe.errors import BudgetError
+from codecframe.image import Shape
+from codecframe.settings import Settings
+
+Unit = Literal["bpp", "bytes", "bits/s"]
+Mode = Literal["cap", "mean", "link"]
+
+
+class Accounting(StrEnum):
+    """Which bytes count.
+
+    `FILE`: the whole standard file. `BARE`: the body alone, plus one byte for the knob level where
+    the level varies from image to image.
+    """
+
+    FILE = "file"
+    BARE = "bare"
+
+
+def counted_size(
+    codec: Codec[Any], data: bytes, settings: Settings, accounting: Accounting, *, knob_varies: bool
+) -> int:
+    """Bytes of an encoding under an accounting."""
+    if accounting is Accounting.FILE:
+        return len(data)
+    return len(codec.strip(data)) + (1 if knob_varies and settings.knob() else 0)
+
+
+_BYTES = {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "KiB": 1024, "MiB": 1024**2}
+_BITS = {"bit": 1.0, "kbit": 1e3, "Mbit": 1e6, "Gbit": 1e9}
+_NUMBER = r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*"
+_BPP = re.compile(_NUMBER + r"bpp")
+_SIZE = re.compile(_NUMBER + rf"(?P<unit>{'|'.join(_BYTES)})")
+_LINK = re.compile(
+    _NUMBER + rf"(?P<unit>{'|'.join(_BITS)})/s\s*@\s*(?P<fps>\d+(?:\.\d*)?|\.\d+)\s*fps"
+)
+_FORMS = "0.8bpp, 1200B, 12kB, 12KiB or 256kbit/s@5fps"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes that may be spent.
+
+    Attributes:
+        amount: how much, in `unit`.
+        unit: `bpp` (bits per pixel of the encoded image), `bytes` an image, or `bits/s` of a link.
+        mode: `cap`: no image may cost more. `mean`: the average over the set or stream so far may
+            not. `link`: a link of that bit rate with a send buffer.
+        fps: images a second, for links.
+    """
+
+    amount: float
+    unit: Unit
+    mode: Mode = "cap"
+    fps: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.amount) and self.amount > 0):
+            raise BudgetError(f"a budget must be positive, not {self.amount:g}")
+        if (self.unit == "bits/s") != (self.mode == "link"):
+            raise BudgetError("a bit rate is a budget of mode 'link', and no other unit is")
+        if self.mode == "link" and not (self.fps and math.isfinite(self.fps)):
+            raise BudgetError("a link needs a positive number of frames a second")
+
+    @classmethod
+    def parse(cls, text: str, mode: Literal["cap", "mean"] = "cap") -> Budget:
+        """Read `0.8bpp`, `1200B`, `12kB`, `12KiB` or `256kbit/s@5fps` (k = 1000, Ki = 1024).
+
+        Raises:
+            BudgetError: if the text is none of these.
+        """
+        text = text.strip()
+        if match := _BPP.fullmatch(text):
+            return cls(float(match["number"]), "bpp", mode)
+        if match := _SIZE.fullmatch(text):
+            return cls(float(match["number"]) * _BYTES[match["unit"]], "bytes", mode)
+        if match := _LINK.fullmatch(text):
+            bits = float(match["number"]) * _BITS[match["unit"]]
+            return cls(bits, "bits/s", "link", float(match["fps"]))
+        raise BudgetError(f"cannot read the budget {text!r}: write it as {_FORMS}")
+
+    def allowance(self, shape: Shape) -> float:
+        """Bytes that one image of (height, width) may cost: at most (cap), or on average."""
+        if self.unit == "bpp":
+            return self.amount * shape[0] * shape[1] / 8
+        if self.unit == "bytes":
+            return self.amount
+        return self.amount / 8 / (self.fps or 1.0)
+
+    def bytes_for(self, shape: Shape) -> int:
+        """The allowance in whole bytes, rounded down."""
+        return math.floor(self.allowance(shape) + 1e-9)
+
+    def __str__(self) -> str:
+        if self.unit == "bpp":
+            return f"{self.amount:g}bpp"
+        if self.unit == "bytes":
+            return f"{self.amount:g}B"
+        for name, factor in reversed(_BITS.items()):
+            if self.amount >= factor:
+                return f"{self.amount / factor:g}{name}/s@{self.fps:g}fps"
+        return f"{self.amount:g}bit/s@{self.fps:g}fps"

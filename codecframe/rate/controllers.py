@@ -1,0 +1,244 @@
+"""Rate controllers: they pick the knob image by image so that a budget is met.
+
+`CapController` holds every image under the allowance. `StreamController` holds the average under
+it, letting bits go where they are needed, and a link's send buffer from overflowing. `fit_mean`
+finds the one level at which a whole set meets an average.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from codecframe.codec import Codec, Fit
+from codecframe.errors import BudgetError
+from codecframe.image import Image
+from codecframe.parallel import chunks, map_threads
+from codecframe.rate.budget import Accounting, Budget, counted_size
+from codecframe.rate.curve import RateCurve
+from codecframe.rate.search import fit
+from codecframe.settings import Settings
+
+_CHUNK = 32
+"""Images that are searched side by side with one state of the curve; fixed, so that the outcome
+does not depend on the number of cores."""
+_HORIZON = 12
+"""Images over which a stream's surplus or debt is paid back."""
+_CAP_MEMORY = 4
+_STREAM_MEMORY = 50
+"""Images over which the expected complexity is averaged: a stream wants a steady knob, a search
+the best first guess."""
+
+
+class RateController(Protocol):
+    """Encodes images one after the other under a budget."""
+
+    def encode(self, image: Image) -> Fit[Any]:
+        """Encode the next image. Never over the budget.
+
+        Raises:
+            BudgetError: if even the smallest encoding does not fit.
+        """
+        ...
+
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
+        """Encode images in order; reads only a few ahead."""
+        ...
+
+
+def controller(
+    codec: Codec[Any],
+    settings: Settings,
+    budget: Budget,
+    accounting: Accounting = Accounting.BARE,
+    *,
+    buffer_seconds: float = 1.0,
+) -> RateController:
+    """The controller for a budget's mode.
+
+    Args:
+        codec: the codec.
+        settings: everything but the knob.
+        budget: what may be spent.
+        accounting: which bytes count.
+        buffer_seconds: for links, how many seconds of traffic the send buffer holds.
+    """
+    if budget.mode == "cap":
+        return CapController(codec, settings, budget, accounting)
+    depth = budget.amount / 8 * buffer_seconds if budget.mode == "link" else math.inf
+    return StreamController(codec, settings, budget, accounting, depth=depth)
+
+
+def _curve_for(settings: Settings, memory: int) -> RateCurve:
+    knob = settings.knob()
+    return RateCurve(knob.levels if knob else 1, memory)
+
+
+class CapController:
+    """No image costs more than its allowance; about 2 to 3 encodes an image."""
+
+    def __init__(
+        self, codec: Codec[Any], settings: Settings, budget: Budget, accounting: Accounting
+    ) -> None:
+        self._codec = codec
+        self._settings = settings
+        self._budget = budget
+        self._accounting = accounting
+        self._curve = _curve_for(settings, _CAP_MEMORY)
+
+    def encode(self, image: Image) -> Fit[Any]:
+        """Encode the next image within its allowance."""
+        found, sizes = self._search(image)
+        self._curve.learn(sizes, image.shape[0] * image.shape[1])
+        return found
+
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
+        """Encode images in order on all cores."""
+        for chunk in _first_alone(images):
+            results = map_threads(self._search, chunk)
+            for image, (found, sizes) in zip(chunk, results, strict=True):
+                self._curve.learn(sizes, image.shape[0] * image.shape[1])
+                yield found
+
+    def _search(self, image: Image) -> tuple[Fit[Any], dict[int, int]]:
+        allowed = self._budget.bytes_for(image.shape[:2])
+        return fit(self._codec, image, self._settings, allowed, self._accounting, curve=self._curve)
+
+
+def _first_alone(images: Iterable[Image]) -> Iterator[list[Image]]:
+    """Chunks of images, the first ones small, so that a fresh curve learns before it is used."""
+    iterator = iter(images)
+    for size in (1, 1, 2, 4, 8, 16):
+        for chunk in chunks(iterator, size):
+            yield chunk
+            break
+    yield from chunks(iterator, _CHUNK)
+
+
+class StreamController:
+    """A token bucket: each image adds its allowance, and none costs more than what is saved up.
+
+    With infinite `depth` the average of all images so far never exceeds the budget. With a finite
+    one this is a link: `depth` is the send buffer in bytes, what is not spent beyond it is lost,
+    and the buffer never overflows. The knob moves slowly: it aims at the level whose average cost
+    is the allowance plus a share of the surplus; usually one encode an image.
+    """
+
+    def __init__(
+        self,
+        codec: Codec[Any],
+        settings: Settings,
+        budget: Budget,
+        accounting: Accounting,
+        *,
+        depth: float,
+    ) -> None:
+        self._codec = codec
+        self._settings = settings
+        self._budget = budget
+        self._accounting = accounting
+        self._depth = depth
+        self._saved: float | None = None
+        self._curve = _curve_for(settings, _STREAM_MEMORY)
+
+    @property
+    def saved(self) -> float:
+        """Bytes that could be spent on top of the next image's allowance."""
+        return self._saved or 0.0
+
+    def encode(self, image: Image) -> Fit[Any]:
+        """Encode the next image within what is saved up."""
+        shape = image.shape[:2]
+        pixels = shape[0] * shape[1]
+        allowance = self._budget.allowance(shape)
+        if self._saved is None:  # a link starts with an empty buffer, an average with nothing saved
+            self._saved = 0.0 if math.isinf(self._depth) else max(self._depth - allowance, 0.0)
+        available = min(self._saved + allowance, max(self._depth, allowance))
+        aim = allowance + self._surplus(allowance) / _HORIZON
+        start = self._curve.first_guess(pixels, max(aim, allowance / 4))
+        found, sizes = self._encode_near(image, start, math.floor(available + 1e-9))
+        self._curve.learn(sizes, pixels)
+        self._saved = available - found.size
+        return found
+
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
+        """Encode images in order, one after the other: each depends on the one before."""
+        return (self.encode(image) for image in images)
+
+    def _surplus(self, allowance: float) -> float:
+        """What is saved beyond the reserve that absorbs a costly image."""
+        reserve = 2 * allowance if math.isinf(self._depth) else self._depth / 2
+        return self.saved - reserve
+
+    def _encode_near(
+        self, image: Image, level: int, available: int
+    ) -> tuple[Fit[Any], dict[int, int]]:
+        """Encode at `level`; only where that costs more than is available, search below it."""
+        settings = self._settings.at_level(level)
+        data = self._codec.encode(image, settings)
+        size = counted_size(self._codec, data, settings, self._accounting, knob_varies=True)
+        if size <= available:
+            return Fit(data, settings, size, 1), {level: size}
+        below = self._curve.next_guess(level, size, available * 0.98)
+        found, sizes = fit(
+            self._codec, image, self._settings, available, self._accounting,
+            curve=self._curve, start=min(below, max(level - 1, 0)),
+        )  # fmt: skip
+        return Fit(found.data, found.settings, found.size, found.encodes + 1), {
+            **sizes,
+            level: size,
+        }
+
+
+def fit_mean(
+    codec: Codec[Any],
+    settings: Settings,
+    images: Sequence[Image],
+    budget: Budget,
+    accounting: Accounting = Accounting.BARE,
+) -> Settings:
+    """The settings with the largest one level for all at which the images' total meets the budget.
+
+    Args:
+        codec: the codec.
+        settings: everything but the knob.
+        images: a sequence that is read several times, one chunk at a time.
+        budget: its allowance, averaged over the images.
+        accounting: which bytes count; one level for all costs no knob byte.
+
+    Raises:
+        BudgetError: if even the lowest level is over.
+    """
+    allowed = sum(budget.allowance(image.shape[:2]) for image in images)
+    knob = settings.knob()
+    levels = knob.levels if knob else 1
+    curve = RateCurve(levels)
+    sizes: dict[int, int] = {}
+    low, high = -1, levels
+    while high - low > 1:
+        known = min(sizes, key=lambda level: abs(sizes[level] - allowed)) if sizes else None
+        guess = levels // 2 if known is None else curve.next_guess(known, sizes[known], allowed)
+        level = min(max(guess, low + 1), high - 1)
+        sizes[level] = _total(codec, settings.at_level(level), images, accounting)
+        curve.learn(sizes, 1)
+        low, high = (level, high) if sizes[level] <= allowed else (low, level)
+    if low < 0:
+        mean = sizes[0] / len(images)
+        raise BudgetError(
+            f"{codec.name}: the smallest encodings average {mean:.0f} bytes ({accounting}), "
+            f"over the {allowed / len(images):.0f} allowed",
+            asked=math.floor(allowed / len(images)),
+            smallest=math.ceil(mean),
+        )
+    return settings.at_level(low)
+
+
+def _total(
+    codec: Codec[Any], settings: Settings, images: Sequence[Image], accounting: Accounting
+) -> int:
+    total = 0
+    for chunk in chunks(images, _CHUNK):
+        for data in codec.encode_many(chunk, settings):
+            total += counted_size(codec, data, settings, accounting, knob_varies=False)
+    return total

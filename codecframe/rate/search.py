@@ -1,0 +1,98 @@
+"""Meeting a byte limit for one image by searching the knob."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codecframe.codec import Codec, Fit, SelfFitting
+from codecframe.errors import BudgetError
+from codecframe.image import Image
+from codecframe.rate.budget import Accounting, counted_size
+from codecframe.rate.curve import RateCurve
+from codecframe.settings import Settings
+
+TIGHTNESS = 0.96
+"""A search ends early once this share of the limit is used; on average it then uses over 97 %."""
+_AIM = 0.985
+"""The share of the limit that a guess aims at: close under it, with room for the curve's error."""
+
+
+def fit(
+    codec: Codec[Any],
+    image: Image,
+    settings: Settings,
+    max_bytes: int,
+    accounting: Accounting = Accounting.BARE,
+    *,
+    curve: RateCurve | None = None,
+    start: int | None = None,
+) -> tuple[Fit[Any], dict[int, int]]:
+    """Encode one image into at most `max_bytes`, using as many of them as the knob allows.
+
+    A bracketing search on log(bytes): every encode narrows the levels between the largest known
+    to fit and the smallest known not to; `curve` says where to look next. It ends when
+    `TIGHTNESS` of the limit is used or no better level is expected.
+
+    Args:
+        codec: the codec; one that is `SelfFitting` answers by itself.
+        image: the image.
+        settings: everything but the knob.
+        max_bytes: the limit, in bytes under `accounting`.
+        accounting: which bytes count; the knob byte counts for `BARE`.
+        curve: what is known of the codec; read, not changed.
+        start: level to try first; by default the curve's guess.
+
+    Returns:
+        The encoding, and the sizes that were seen by level (for `RateCurve.learn`).
+
+    Raises:
+        BudgetError: if even the smallest encoding is larger; says how large it is.
+    """
+    bare = accounting is Accounting.BARE
+    if isinstance(codec, SelfFitting):
+        knob_byte = 1 if bare and settings.knob() else 0
+        found = codec.fit(image, settings, max_bytes - knob_byte, bare=bare)
+        size = found.size + knob_byte
+        return Fit(found.data, found.settings, size, found.encodes), {found.settings.level: size}
+
+    found_knob = settings.knob()
+    levels = found_knob.levels if found_knob else 1
+    curve = curve or RateCurve(levels)
+    pixels = image.shape[0] * image.shape[1]
+    target = max_bytes * _AIM
+    low, high = -1, levels
+    best: Fit[Any] | None = None
+    sizes: dict[int, int] = {}
+    guess = curve.first_guess(pixels, target) if start is None else start
+    while high - low > 1:
+        level = min(max(guess, low + 1), high - 1)
+        chosen = settings.at_level(level)
+        data = codec.encode(image, chosen)
+        size = sizes[level] = counted_size(codec, data, chosen, accounting, knob_varies=True)
+        if size <= max_bytes:
+            low = level
+            if best is None or size >= best.size:
+                best = Fit(data, chosen, size, 0)
+            if size >= TIGHTNESS * max_bytes or level + 1 == levels:
+                break
+            if curve.predict(level, size, level + 1) > max_bytes * _SURELY_OVER:
+                break
+        else:
+            high = level
+        if low in sizes and high in sizes:
+            guess = curve.between((low, sizes[low]), (high, sizes[high]), target)
+        else:
+            guess = curve.next_guess(level, size, target)
+    if best is None:
+        smallest = min(sizes.values())
+        raise BudgetError(
+            f"{codec.name}: the smallest encoding of this {image.shape[1]}x{image.shape[0]} image "
+            f"is {smallest} bytes ({accounting}), over the {max_bytes} allowed",
+            asked=max_bytes,
+            smallest=smallest,
+        )
+    return Fit(best.data, best.settings, best.size, len(sizes)), sizes
+
+
+_SURELY_OVER = 1.03
+"""The next level is not tried when the curve expects it this far over the limit."""

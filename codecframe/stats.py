@@ -1,0 +1,37 @@
+"""Intervals for measured accuracies."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+_Z = 1.959963984540054
+"""97.5 % quantile of the normal distribution: 95 % intervals."""
+
+
+def wilson(mean: float, n: int) -> tuple[float, float]:
+    """95 % score interval of a mean of `n` values from 0 to 1.
+
+    Exact in form for hits and misses (Wilson, JASA 1927); for graded scores, whose variance is at
+    most that of hits and misses of the same mean, it is conservative.
+    """
+    if n == 0:
+        return 0.0, 1.0
+    spread = 1 + _Z**2 / n
+    centre = (mean + _Z**2 / (2 * n)) / spread
+    half = _Z / spread * math.sqrt(mean * (1 - mean) / n + _Z**2 / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def paired_difference(
+    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Mean of `a - b` over the same images, with its 95 % normal interval (mean, low, high)."""
+    if len(a) == 0:
+        return 0.0, -1.0, 1.0
+    difference = a - b
+    mean = float(difference.mean())
+    half = _Z * float(difference.std(ddof=1)) / math.sqrt(len(a)) if len(a) > 1 else 1.0
+    return mean, max(-1.0, mean - half), min(1.0, mean + half)
