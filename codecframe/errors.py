@@ -80,3 +80,11 @@ class UnknownNameError(CodecframeError):
         super().__init__(f"unknown {kind} {name!r}; {hint}")
         self.name = name
         self.nearest = close[0] if close else None
+
+
+class OutputError(CodecframeError):
+    """A file could not be written: no space, no permission, no folder."""
+
+    def __init__(self, path: str, cause: object) -> None:
+        super().__init__(f"cannot write {path}: {cause}")
+        self.path = path
