@@ -16,7 +16,7 @@ import numpy as np
 
 from codecframe import registry
 from codecframe.codec import Codec, Fit
-from codecframe.errors import DataError, MismatchError
+from codecframe.errors import BudgetError, DataError, MismatchError
 from codecframe.head import Batch, Prediction, TaskHead
 from codecframe.image import Image, Shape, check_image
 from codecframe.parallel import chunks, map_threads
@@ -44,7 +44,7 @@ def join(codec: Codec[Any], head: TaskHead) -> Representation:
 
 
 def decode_for(codec: Codec[Any], head: TaskHead, datas: Sequence[bytes]) -> Batch:
-    """Decode into what the head accepts: latents where it takes the codec's latents, else pixels."""
+    """Decode into what the head accepts: the codec's latents or pixels."""
     if join(codec, head) == PIXELS:
         return codec.decode_many(datas)
     return map_threads(codec.decode_latents, datas)
@@ -136,14 +136,22 @@ class Pipeline:
         Raises:
             BudgetError: if even the smallest encoding does not fit.
         """
-        return next(iter(self.encode_many([image])))
+        return next(self.encode_many([image]))
 
-    def encode_many(self, images: Iterable[Image]) -> Iterable[Fit[Any]]:
-        """Encode images in order under the budget, a few at a time on all cores."""
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
+        """Encode images in order under the budget, a few at a time on all cores.
+
+        Raises:
+            BudgetError: at the first image that cannot fit.
+        """
         ready = (self._ready(image) for image in images)
-        if self._controller is not None:
-            return self._controller.encode_many(ready)
-        return self._encode_as_set(ready)
+        if self._controller is None:
+            yield from self._encode_as_set(ready)
+            return
+        for found in self._controller.encode_many(ready):
+            if isinstance(found, BudgetError):
+                raise found
+            yield found
 
     def transmit(self, image: Image) -> Packet:
         """Encode one image and strip it to what must cross the link."""
@@ -224,7 +232,7 @@ class Pipeline:
         image = check_image(image)
         return self.head.prepare(image) if self.prepare else image
 
-    def _encode_as_set(self, images: Iterable[Image]) -> Iterable[Fit[Any]]:
+    def _encode_as_set(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
         for chunk in chunks(images, BATCH):
             for data in self.codec.encode_many(chunk, self.settings):
                 size = counted_size(
@@ -234,9 +242,9 @@ class Pipeline:
 
 
 def _settings(codec: Codec[Any], given: Settings | Mapping[str, Any] | None) -> Settings:
-    if isinstance(given, codec.settings_type):
-        return given
-    if isinstance(given, Settings):
+    if not isinstance(given, Settings):
+        settings: Settings = codec.settings_type.from_dict(given or {})
+        return settings
+    if not issubclass(type(given), codec.settings_type):
         raise MismatchError(f"{type(given).__name__} are no settings of codec {codec.name!r}")
-    made: Settings = codec.settings_type.from_dict(given or {})
-    return made
+    return given

@@ -42,8 +42,11 @@ class RateController(Protocol):
         """
         ...
 
-    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
-        """Encode images in order; reads only a few ahead."""
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
+        """Encode images in order, reading only a few ahead.
+
+        An image that cannot fit yields its error, so that it does not stop the others.
+        """
         ...
 
 
@@ -93,13 +96,23 @@ class CapController:
         self._curve.learn(sizes, image.shape[0] * image.shape[1])
         return found
 
-    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
         """Encode images in order on all cores."""
         for chunk in _first_alone(images):
-            results = map_threads(self._search, chunk)
-            for image, (found, sizes) in zip(chunk, results, strict=True):
-                self._curve.learn(sizes, image.shape[0] * image.shape[1])
-                yield found
+            results = map_threads(self._try_search, chunk)
+            for image, result in zip(chunk, results, strict=True):
+                if isinstance(result, BudgetError):
+                    yield result
+                else:
+                    found, sizes = result
+                    self._curve.learn(sizes, image.shape[0] * image.shape[1])
+                    yield found
+
+    def _try_search(self, image: Image) -> tuple[Fit[Any], dict[int, int]] | BudgetError:
+        try:
+            return self._search(image)
+        except BudgetError as error:
+            return error
 
     def _search(self, image: Image) -> tuple[Fit[Any], dict[int, int]]:
         allowed = self._budget.bytes_for(image.shape[:2])
@@ -157,14 +170,25 @@ class StreamController:
         available = min(self._saved + allowance, max(self._depth, allowance))
         aim = allowance + self._surplus(allowance) / _HORIZON
         start = self._curve.first_guess(pixels, max(aim, allowance / 4))
-        found, sizes = self._encode_near(image, start, math.floor(available + 1e-9))
+        try:
+            found, sizes = self._encode_near(image, start, math.floor(available + 1e-9))
+        except BudgetError:
+            if math.isfinite(self._depth):  # the frame is dropped; its time on the link is not lost
+                self._saved = available
+            raise
         self._curve.learn(sizes, pixels)
         self._saved = available - found.size
         return found
 
-    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
         """Encode images in order, one after the other: each depends on the one before."""
-        return (self.encode(image) for image in images)
+        return map(self._try_encode, images)
+
+    def _try_encode(self, image: Image) -> Fit[Any] | BudgetError:
+        try:
+            return self.encode(image)
+        except BudgetError as error:
+            return error
 
     def _surplus(self, allowance: float) -> float:
         """What is saved beyond the reserve that absorbs a costly image."""

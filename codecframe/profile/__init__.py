@@ -1,0 +1,30 @@
+"""Profiles: the measured table of rate, accuracy and cost over (codec, settings) for one head."""
+
+from codecframe.profile.measure import Progress, measure
+from codecframe.profile.plan import (
+    DEFAULT_RATES,
+    Prepared,
+    Variant,
+    point_for_budget,
+    points_for_levels,
+    points_for_rates,
+    sample,
+)
+from codecframe.profile.table import Measurement, PerImage, Point, ProfileTable, Row
+
+__all__ = [
+    "DEFAULT_RATES",
+    "Measurement",
+    "PerImage",
+    "Point",
+    "Prepared",
+    "ProfileTable",
+    "Progress",
+    "Row",
+    "Variant",
+    "measure",
+    "point_for_budget",
+    "points_for_levels",
+    "points_for_rates",
+    "sample",
+]

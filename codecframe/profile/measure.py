@@ -1,0 +1,282 @@
+"""Measuring: every point over every image, a chunk of images at a time.
+
+The loop goes over chunks of images outside and over points inside, so that an image is read and
+its uncompressed prediction made once, and memory does not grow with the set. What the table holds
+already is not measured again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe import registry
+from codecframe.codec import Codec, Fit
+from codecframe.errors import DataError
+from codecframe.head import Prediction, TaskHead
+from codecframe.image import Image
+from codecframe.images import ImageItem
+from codecframe.pipeline import decode_for, join
+from codecframe.profile.table import Measurement, Point, ProfileTable
+from codecframe.rate import Accounting, Budget, RateController, controller
+from codecframe.representation import PIXELS
+from codecframe.settings import Settings
+
+_CHUNK_PIXELS = 8_000_000
+_CHUNK_IMAGES = 512
+"""A chunk ends when either is reached."""
+SHOWN_IMAGES = 6
+_SHOWN_PIXELS = 512 * 512
+"""So many images, if no larger, are kept in the profile to be shown in reports."""
+
+
+class Progress(Protocol):
+    """Told of every batch of measurements."""
+
+    def advance(self, count: int, note: str) -> None:
+        """`count` more measurements are done; `note` says of what."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Consecutive images that could be read, prepared, with what is known of them."""
+
+    first: int
+    last: int
+    ids: list[int]
+    images: list[Image]
+    targets: list[Any] | None
+    reference: Prediction | None
+
+
+def measure(
+    table: ProfileTable,
+    images: Sequence[ImageItem],
+    head: TaskHead,
+    points: Sequence[Point],
+    *,
+    prepare: bool,
+    progress: Progress,
+) -> None:
+    """Measure every point over every image and write it to the table.
+
+    Args:
+        table: where results go; what it holds is kept.
+        images: the set; an unreadable image is noted in the table and left out.
+        head: judges the decoded images.
+        points: what to measure.
+        prepare: bring images to the geometry the head looks at before encoding them.
+        progress: told of every batch.
+
+    Raises:
+        MismatchError: if a codec does not fit the head, or labels are not the head's.
+    """
+    runs = [_Run(table, point, head) for point in points]
+    skipped = table.skipped_ids()
+    first = 0
+    while first < len(images):
+        last = min(first + _CHUNK_IMAGES, len(images))
+        pending = [run for run in runs if not run.complete(first, last, skipped)]
+        if not pending:
+            progress.advance((last - first) * len(runs), "already measured")
+            first = last
+            continue
+        chunk = _read(table, images, first, last, head, prepare)
+        for run in runs:
+            note = run.measure(chunk)
+            progress.advance(chunk.last - chunk.first, note)
+        first = chunk.last
+
+
+def _read(
+    table: ProfileTable,
+    images: Sequence[ImageItem],
+    first: int,
+    last: int,
+    head: TaskHead,
+    prepare: bool,
+) -> _Chunk:
+    """Read images from `first` on, until `last` or until the chunk is large enough."""
+    ids: list[int] = []
+    read: list[Image] = []
+    targets: list[Any] = []
+    pixels = 0
+    position = first
+    while position < last and pixels < _CHUNK_PIXELS:
+        item = images[position]
+        try:
+            image = item.read()
+        except DataError as error:
+            table.add_skipped(position, item.name, str(error))
+        else:
+            image = head.prepare(image) if prepare else image
+            ids.append(position)
+            read.append(image)
+            targets.append(item.target)
+            pixels += image.shape[0] * image.shape[1]
+        position += 1
+    labelled = table.labelled
+    known = [_target(head, target) for target in targets] if labelled else None
+    reference = head.predict(read) if read and head.accepts == PIXELS else None
+    _note_images(table, images, ids, read, known, reference)
+    return _Chunk(first, position, ids, read, known, reference)
+
+
+def _target(head: TaskHead, target: Any) -> Any:
+    return head.target_of(target) if isinstance(target, str) else target
+
+
+def _note_images(
+    table: ProfileTable,
+    images: Sequence[ImageItem],
+    ids: list[int],
+    read: list[Image],
+    targets: list[Any] | None,
+    reference: Prediction | None,
+) -> None:
+    views = _views(reference, len(ids))
+    for i, (position, image) in enumerate(zip(ids, read, strict=True)):
+        shape = image.shape[:2]
+        shown = position < SHOWN_IMAGES and shape[0] * shape[1] <= _SHOWN_PIXELS
+        table.add_image(
+            position,
+            images[position].name,
+            shape,
+            target=targets[i] if targets else None,
+            reference=views[i],
+            original=_lossless(image) if shown else None,
+        )
+
+
+def _views(prediction: Prediction | None, n: int) -> list[dict[str, Any] | None]:
+    """The head's first choice for every image, as plain data."""
+    if prediction is None or prediction.scores.ndim != 2:
+        return [None] * n
+    tops = prediction.top(1)
+    return [{"label": top[0].label, "probability": top[0].probability} for top in tops]
+
+
+def _lossless(image: Image) -> bytes:
+    import io
+
+    from PIL import Image as PilImage
+
+    buffer = io.BytesIO()
+    PilImage.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class _Run:
+    """One point being measured."""
+
+    def __init__(self, table: ProfileTable, point: Point, head: TaskHead) -> None:
+        self._table = table
+        self._point = point
+        self._head = head
+        self._codec: Codec[Any] = registry.default().codec(point.codec)
+        join(self._codec, head)
+        self._settings: Settings = self._codec.settings_type.from_dict(point.settings)
+        self._id = table.add_point(point)
+        self._controller = self._make_controller()
+
+    def _make_controller(self) -> RateController | None:
+        if self._point.mode not in ("cap", "link"):
+            return None
+        budget = Budget.parse(self._point.budget)
+        accounting = Accounting(self._point.accounting)
+        return controller(self._codec, self._settings, budget, accounting)
+
+    def complete(self, first: int, last: int, skipped: set[int]) -> bool:
+        """Whether all readable images in the range are measured."""
+        wanted = set(range(first, last)) - skipped
+        return wanted <= self._table.done(self._id, first, last)
+
+    def measure(self, chunk: _Chunk) -> str:
+        """Measure the chunk's missing images; returns a note for the progress display."""
+        done = self._table.done(self._id, chunk.first, chunk.last)
+        todo = [i for i, position in enumerate(chunk.ids) if position not in done]
+        if todo:
+            self._table.add(self._id, self._measure(chunk, todo))
+        return f"{self._point.codec} {self._settings}"
+
+    def _measure(self, chunk: _Chunk, todo: list[int]) -> list[Measurement]:
+        images = [chunk.images[i] for i in todo]
+        started = time.perf_counter()
+        fits = self._encode(images)
+        encoded = time.perf_counter()
+        fitting = [k for k, fit in enumerate(fits) if fit is not None]
+        datas = [fit.data for fit in fits if fit is not None]
+        batch = decode_for(self._codec, self._head, datas)
+        decoded = time.perf_counter()
+        judged = self._judge(chunk, [todo[k] for k in fitting], self._head.predict(batch))
+        encode_us = 1e6 * (encoded - started) / len(images)
+        decode_us = 1e6 * (decoded - encoded) / max(len(datas), 1)
+        rows = {k: j for k, j in zip(fitting, judged, strict=True)}
+        return [
+            self._row(chunk.ids[todo[k]], fit, rows.get(k), encode_us, decode_us)
+            for k, fit in enumerate(fits)
+        ]
+
+    def _encode(self, images: list[Image]) -> list[Fit[Any] | None]:
+        """An encoding for every image, or None for one that the budget cannot hold."""
+        if self._controller is None:
+            datas = self._codec.encode_many(images, self._settings)
+            return [Fit(data, self._settings, 0, 1) for data in datas]
+        found = self._controller.encode_many(images)
+        return [fit if isinstance(fit, Fit) else None for fit in found]
+
+    def _judge(
+        self, chunk: _Chunk, kept: list[int], prediction: Prediction
+    ) -> list[tuple[float | None, float | None, float | None]]:
+        """(score, agreement, divergence) for the images that were encoded."""
+        n = len(kept)
+        nothing: list[float | None] = [None] * n
+        scores = agreements = divergences = nothing
+        if chunk.targets is not None and n:
+            wanted = [chunk.targets[i] for i in kept]
+            scores = _floats(self._head.score(prediction, wanted))
+        if chunk.reference is not None and n:
+            reference = Prediction(chunk.reference.scores[kept], chunk.reference.labels)
+            pseudo = self._head.pseudo_targets(reference)
+            agreements = _floats(self._head.score(prediction, pseudo))
+            divergences = _floats(self._head.divergence(prediction, reference))
+        return list(zip(scores, agreements, divergences, strict=True))
+
+    def _row(
+        self,
+        image: int,
+        fit: Fit[Any] | None,
+        judged: tuple[float | None, float | None, float | None] | None,
+        encode_us: float,
+        decode_us: float,
+    ) -> Measurement:
+        if fit is None or judged is None:
+            labelled = 0.0 if self._table.labelled else None
+            agreement = 0.0 if self._head.accepts == PIXELS else None
+            return Measurement(
+                image, 0, None, None, labelled, agreement, None, encode_us, None, 0
+            )  # fmt: skip
+        knob_byte = 1 if self._controller is not None and fit.settings.knob() else 0
+        return Measurement(
+            image=image,
+            level=fit.settings.level,
+            file_bytes=len(fit.data),
+            bare_bytes=len(self._codec.strip(fit.data)) + knob_byte,
+            score=judged[0],
+            agreement=judged[1],
+            divergence=judged[2],
+            encode_us=encode_us,
+            decode_us=decode_us,
+            encodes=fit.encodes,
+            data=fit.data if image < SHOWN_IMAGES else None,
+        )
+
+
+def _floats(values: npt.NDArray[np.float64]) -> list[float | None]:
+    return [float(value) for value in values]

@@ -1,0 +1,349 @@
+"""The profile file: one SQLite table file, written a piece at a time and never half.
+
+`points` are the (codec, settings, budget) that were measured; `measurements` holds one row for
+every point and image. Every batch of rows is one transaction, so a run that was stopped at any
+moment goes on where it was. Other tools read it with any SQLite client.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe.errors import DataError, MismatchError, OutputError
+from codecframe.rate import Accounting
+from codecframe.stats import wilson
+
+FORMAT = 1
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL,
+    target TEXT, reference TEXT, original BLOB
+);
+CREATE TABLE skipped (id INTEGER PRIMARY KEY, name TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE points (
+    id INTEGER PRIMARY KEY, codec TEXT NOT NULL, settings TEXT NOT NULL, budget TEXT NOT NULL,
+    mode TEXT NOT NULL, accounting TEXT NOT NULL,
+    UNIQUE (codec, settings, budget, mode, accounting)
+);
+CREATE TABLE measurements (
+    point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
+    file_bytes INTEGER, bare_bytes INTEGER, score REAL, agreement REAL, divergence REAL,
+    encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, data BLOB,
+    PRIMARY KEY (point, image)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One thing to measure.
+
+    Attributes:
+        codec: the codec's name.
+        settings: all its settings as plain data; with a budget of mode `cap` or `link` the knob
+            in them is not used.
+        budget: text of the budget that the rate controller meets, or empty for fixed settings.
+        mode: the budget's mode, or empty.
+        accounting: the bytes that the budget counts, or empty.
+    """
+
+    codec: str
+    settings: Mapping[str, Any]
+    budget: str = ""
+    mode: str = ""
+    accounting: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """The point as the table identifies it."""
+        settings = json.dumps(dict(self.settings), sort_keys=True)
+        return (self.codec, settings, self.budget, self.mode, self.accounting)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one point did to one image; the fields are the table's columns.
+
+    An image that no level could bring under the budget has None for its bytes and scores 0.
+    """
+
+    image: int
+    level: int
+    file_bytes: int | None
+    bare_bytes: int | None
+    score: float | None
+    agreement: float | None
+    divergence: float | None
+    encode_us: float | None
+    decode_us: float | None
+    encodes: int
+    data: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point's means over its images: one row of the rate-accuracy table."""
+
+    point: Point
+    n: int
+    unfit: int
+    file_bytes: float
+    bare_bytes: float
+    file_bpp: float
+    bare_bpp: float
+    score: float | None
+    score_low: float | None
+    score_high: float | None
+    agreement: float | None
+    agreement_low: float | None
+    agreement_high: float | None
+    divergence: float | None
+    encode_us: float
+    decode_us: float
+    encodes: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "point": asdict(self.point)}
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """A point's measurements as arrays over the same images in the same order.
+
+    Attributes:
+        image: ids, `int64`.
+        pixels: height x width, `float64`.
+        size: counted bytes, `float64`; NaN where the image did not fit.
+        score: 0 to 1, `float64`: against the labels, or agreement where there are none.
+    """
+
+    image: npt.NDArray[np.int64]
+    pixels: npt.NDArray[np.float64]
+    size: npt.NDArray[np.float64]
+    score: npt.NDArray[np.float64]
+
+
+class ProfileTable:
+    """An open profile file. Use as a context manager.
+
+    Raises:
+        DataError: if the file is no profile or is damaged.
+        OutputError: if it cannot be written.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    @classmethod
+    def create(cls, path: Path | str, meta: Mapping[str, Any]) -> Self:
+        """Open the profile at `path` to go on with it, or start it where there is none.
+
+        Raises:
+            MismatchError: if the profile there was made of something else than `meta` says.
+        """
+        path = Path(path)
+        table = cls(path, _connect(path))
+        with table._guarded(), table._db:
+            if not table._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+                table._db.executescript(_SCHEMA)
+                rows = {"format": FORMAT, **meta}
+                table._db.executemany(
+                    "INSERT INTO meta VALUES (?, ?)",
+                    [(key, json.dumps(value)) for key, value in rows.items()],
+                )
+        for key, value in meta.items():
+            if table.meta.get(key) != value:
+                table.close()
+                raise MismatchError(
+                    f"{path}: this profile was made with {key} {table.meta.get(key)!r}, not "
+                    f"{value!r}; choose another file, or remove it to start again"
+                )
+        return table
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open an existing profile for reading."""
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(str(path), "no such profile")
+        table = cls(path, _connect(path))
+        if table.meta.get("format") != FORMAT:
+            table.close()
+            raise DataError(str(path), f"is not a profile of format {FORMAT}")
+        return table
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Translate SQLite's errors into ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise OutputError(str(self.path), error) from None
+        except sqlite3.DatabaseError as error:
+            raise DataError(str(self.path), f"is not a profile: {error}") from None
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with self._guarded():
+            return self._db.execute(query, values).fetchall()
+
+    # -- writing --------------------------------------------------------------------------
+
+    def add_point(self, point: Point) -> int:
+        """The id of a point, added where it is new."""
+        with self._guarded(), self._db:
+            self._db.execute(
+                "INSERT OR IGNORE INTO points (codec, settings, budget, mode, accounting) "
+                "VALUES (?, ?, ?, ?, ?)",
+                point.key,
+            )
+        query = (
+            "SELECT id FROM points WHERE (codec, settings, budget, mode, accounting)"
+            " = (?, ?, ?, ?, ?)"
+        )
+        return int(self._all(query, *point.key)[0][0])
+
+    def add_image(
+        self,
+        image: int,
+        name: str,
+        shape: tuple[int, int],
+        *,
+        target: Any = None,
+        reference: Any = None,
+        original: bytes | None = None,
+    ) -> None:
+        """Note an image: its set position, name, size as encoded, target, and the head's view."""
+        with self._guarded(), self._db:
+            self._db.execute(
+                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (image, name, *shape, json.dumps(target), json.dumps(reference), original),
+            )
+
+    def add_skipped(self, image: int, name: str, reason: str) -> None:
+        """Note an image that could not be read."""
+        with self._guarded(), self._db:
+            values = (image, name, reason)
+            self._db.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", values)
+
+    def add(self, point: int, measurements: Iterable[Measurement]) -> None:
+        """Add a batch of measurements, all or none."""
+        rows = [(point, *vars(m).values()) for m in measurements]
+        with self._guarded(), self._db:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", rows
+            )
+
+    def clear(self, point: int) -> None:
+        """Forget a point's measurements."""
+        with self._guarded(), self._db:
+            self._db.execute("DELETE FROM measurements WHERE point = ?", (point,))
+
+    # -- reading --------------------------------------------------------------------------
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the profile was made of: head, images, accounting of labels, versions."""
+        return {key: json.loads(value) for key, value in self._all("SELECT * FROM meta")}
+
+    @property
+    def labelled(self) -> bool:
+        """Whether scores are against labels (else agreement with the uncompressed prediction)."""
+        return bool(self.meta.get("labelled"))
+
+    def done(self, point: int, first: int, last: int) -> set[int]:
+        """Images from `first` to before `last` that this point has measured."""
+        query = "SELECT image FROM measurements WHERE point = ? AND image >= ? AND image < ?"
+        return {row[0] for row in self._all(query, point, first, last)}
+
+    def skipped(self) -> list[tuple[str, str]]:
+        """(name, reason) of the images that could not be read."""
+        return [tuple(row) for row in self._all("SELECT name, reason FROM skipped ORDER BY id")]
+
+    def skipped_ids(self) -> set[int]:
+        """Positions of the images that could not be read."""
+        return {row[0] for row in self._all("SELECT id FROM skipped")}
+
+    def points(self) -> dict[int, Point]:
+        """All points by id."""
+        query = "SELECT id, codec, settings, budget, mode, accounting FROM points ORDER BY id"
+        return {row[0]: Point(row[1], json.loads(row[2]), *row[3:]) for row in self._all(query)}
+
+    def rows(self) -> list[Row]:
+        """The rate-accuracy table: a row for every point that has measurements."""
+        query = """
+            SELECT m.point, COUNT(*), SUM(m.file_bytes IS NULL), AVG(m.file_bytes),
+                AVG(m.bare_bytes), SUM(m.file_bytes) * 8.0 / SUM(i.height * i.width),
+                SUM(m.bare_bytes) * 8.0 / SUM(i.height * i.width), AVG(m.score), AVG(m.agreement),
+                AVG(m.divergence), AVG(m.encode_us), AVG(m.decode_us), AVG(m.encodes)
+            FROM measurements m JOIN images i ON i.id = m.image GROUP BY m.point ORDER BY m.point
+        """
+        points = self.points()
+        found = []
+        for point, n, unfit, fb, bb, fbpp, bbpp, score, agreement, div, enc, dec, encs in self._all(
+            query
+        ):
+            score_low, score_high = (None, None) if score is None else wilson(score, n)
+            low, high = (None, None) if agreement is None else wilson(agreement, n)
+            found.append(
+                Row(
+                    points[point], n, unfit, fb or 0.0, bb or 0.0, fbpp or 0.0, bbpp or 0.0,
+                    score, score_low, score_high, agreement, low, high, div,
+                    enc or 0.0, dec or 0.0, encs,
+                )
+            )  # fmt: skip
+        return found
+
+    def per_image(self, point: int, accounting: Accounting) -> PerImage:
+        """A point's measurements image by image, in image order."""
+        score = "m.score" if self.labelled else "m.agreement"
+        size = "m.file_bytes" if accounting is Accounting.FILE else "m.bare_bytes"
+        query = f"""
+            SELECT m.image, i.height * i.width, {size}, {score}
+            FROM measurements m JOIN images i ON i.id = m.image WHERE m.point = ? ORDER BY m.image
+        """  # noqa: S608 - column names from the two lines above
+        values = np.array(self._all(query, point), dtype=np.float64).reshape(-1, 4)
+        return PerImage(values[:, 0].astype(np.int64), values[:, 1], values[:, 2], values[:, 3])
+
+    def samples(self, point: int) -> dict[int, bytes]:
+        """The encodings that were kept for showing, by image."""
+        query = "SELECT image, data FROM measurements WHERE point = ? AND data IS NOT NULL"
+        return dict(self._all(query, point))
+
+    def originals(self) -> dict[int, tuple[str, bytes, Any]]:
+        """(name, lossless encoding, the head's view) of the images kept for showing, by image."""
+        query = "SELECT id, name, original, reference FROM images WHERE original IS NOT NULL"
+        return {i: (name, data, json.loads(view)) for i, name, data, view in self._all(query)}
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, timeout=10.0)
+        connection.execute("PRAGMA journal_mode = TRUNCATE")
+    except sqlite3.OperationalError as error:
+        raise OutputError(str(path), error) from None
+    except sqlite3.DatabaseError as error:
+        raise DataError(str(path), f"is not a profile: {error}") from None
+    return connection
