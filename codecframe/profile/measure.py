@@ -217,7 +217,7 @@ class _Run:
         judged = self._judge(chunk, [todo[k] for k in fitting], self._head.predict(batch))
         encode_us = 1e6 * (encoded - started) / len(images)
         decode_us = 1e6 * (decoded - encoded) / max(len(datas), 1)
-        rows = {k: j for k, j in zip(fitting, judged, strict=True)}
+        rows = dict(zip(fitting, judged, strict=True))
         return [
             self._row(chunk.ids[todo[k]], fit, rows.get(k), encode_us, decode_us)
             for k, fit in enumerate(fits)

@@ -48,30 +48,20 @@ class Variant:
         return Point(self.codec.name, settings.to_dict())
 
 
-class Prepared(Sequence[Image]):
-    """Images of a set, read and prepared each time they are asked for; unreadable ones left out."""
+class Prepared:
+    """Images of a set, read and prepared anew in every pass; unreadable ones are left out."""
 
     def __init__(self, items: Sequence[ImageItem], head: TaskHead | None) -> None:
-        self._items = [item for item in items if _readable(item)]
+        self._items = items
         self._head = head
 
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: Any) -> Any:
-        image = self._items[index].read()
-        return image if self._head is None else self._head.prepare(image)
-
     def __iter__(self) -> Iterator[Image]:
-        return (self[index] for index in range(len(self)))
-
-
-def _readable(item: ImageItem) -> bool:
-    try:
-        item.read()
-    except DataError:
-        return False
-    return True
+        for item in self._items:
+            try:
+                image = item.read()
+            except DataError:
+                continue
+            yield image if self._head is None else self._head.prepare(image)
 
 
 def sample(items: Sequence[ImageItem], count: int = _SAMPLE) -> list[ImageItem]:
@@ -82,7 +72,7 @@ def sample(items: Sequence[ImageItem], count: int = _SAMPLE) -> list[ImageItem]:
 
 def points_for_rates(
     variant: Variant,
-    images: Sequence[Image],
+    images: Iterable[Image],
     rates: Iterable[float],
     accounting: Accounting,
 ) -> list[Point]:
@@ -115,7 +105,7 @@ def points_for_levels(variant: Variant, values: Iterable[float]) -> list[Point]:
 
 
 def point_for_budget(
-    variant: Variant, images: Sequence[Image], budget: Budget, accounting: Accounting
+    variant: Variant, images: Iterable[Image], budget: Budget, accounting: Accounting
 ) -> Point:
     """The point at which a rate controller meets a budget.
 

@@ -327,6 +327,16 @@ class ProfileTable:
         values = np.array(self._all(query, point), dtype=np.float64).reshape(-1, 4)
         return PerImage(values[:, 0].astype(np.int64), values[:, 1], values[:, 2], values[:, 3])
 
+    def level_range(self, points: Iterable[int]) -> tuple[int, int]:
+        """Lowest and highest knob level that the points used."""
+        ids = json.dumps(list(points))
+        query = """
+            SELECT MIN(level), MAX(level) FROM measurements
+            WHERE point IN (SELECT value FROM json_each(?)) AND file_bytes IS NOT NULL
+        """
+        low, high = self._all(query, ids)[0]
+        return low or 0, high or 0
+
     def samples(self, point: int) -> dict[int, bytes]:
         """The encodings that were kept for showing, by image."""
         query = "SELECT image, data FROM measurements WHERE point = ? AND data IS NOT NULL"

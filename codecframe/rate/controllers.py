@@ -8,7 +8,8 @@ finds the one level at which a whole set meets an average.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from codecframe.codec import Codec, Fit
@@ -218,7 +219,7 @@ class StreamController:
 def fit_mean(
     codec: Codec[Any],
     settings: Settings,
-    images: Sequence[Image],
+    images: Iterable[Image],
     budget: Budget,
     accounting: Accounting = Accounting.BARE,
 ) -> Settings:
@@ -227,42 +228,58 @@ def fit_mean(
     Args:
         codec: the codec.
         settings: everything but the knob.
-        images: a sequence that is read several times, one chunk at a time.
+        images: gone through several times, a few images in memory at a time.
         budget: its allowance, averaged over the images.
         accounting: which bytes count; one level for all costs no knob byte.
 
     Raises:
         BudgetError: if even the lowest level is over.
     """
-    allowed = sum(budget.allowance(image.shape[:2]) for image in images)
-    knob = settings.knob()
-    levels = knob.levels if knob else 1
-    curve = RateCurve(levels)
-    sizes: dict[int, int] = {}
-    low, high = -1, levels
+    curve = _curve_for(settings, 1)
+    low, high = -1, (knob.levels if (knob := settings.knob()) else 1)
+    guess = high // 2
+    smallest: _Totals | None = None
     while high - low > 1:
-        known = min(sizes, key=lambda level: abs(sizes[level] - allowed)) if sizes else None
-        guess = levels // 2 if known is None else curve.next_guess(known, sizes[known], allowed)
         level = min(max(guess, low + 1), high - 1)
-        sizes[level] = _total(codec, settings.at_level(level), images, accounting)
-        curve.learn(sizes, 1)
-        low, high = (level, high) if sizes[level] <= allowed else (low, level)
-    if low < 0:
-        mean = sizes[0] / len(images)
+        totals = _encode_all(codec, settings.at_level(level), images, budget, accounting)
+        curve.learn({level: totals.size}, totals.pixels)
+        if totals.size <= totals.allowed:
+            low = level
+        else:
+            high, smallest = level, totals
+        guess = curve.next_guess(level, totals.size, totals.allowed)
+    if low < 0 and smallest is not None:
+        mean, allowed = smallest.size / smallest.images, smallest.allowed / smallest.images
         raise BudgetError(
             f"{codec.name}: the smallest encodings average {mean:.0f} bytes ({accounting}), "
-            f"over the {allowed / len(images):.0f} allowed",
-            asked=math.floor(allowed / len(images)),
+            f"over the {allowed:.0f} allowed",
+            asked=math.floor(allowed),
             smallest=math.ceil(mean),
         )
     return settings.at_level(low)
 
 
-def _total(
-    codec: Codec[Any], settings: Settings, images: Sequence[Image], accounting: Accounting
-) -> int:
-    total = 0
+@dataclass
+class _Totals:
+    images: int = 0
+    pixels: int = 0
+    size: int = 0
+    allowed: float = 0.0
+
+
+def _encode_all(
+    codec: Codec[Any],
+    settings: Settings,
+    images: Iterable[Image],
+    budget: Budget,
+    accounting: Accounting,
+) -> _Totals:
+    totals = _Totals()
     for chunk in chunks(images, _CHUNK):
-        for data in codec.encode_many(chunk, settings):
-            total += counted_size(codec, data, settings, accounting, knob_varies=False)
-    return total
+        for image, data in zip(chunk, codec.encode_many(chunk, settings), strict=True):
+            shape = image.shape[:2]
+            totals.images += 1
+            totals.pixels += shape[0] * shape[1]
+            totals.size += counted_size(codec, data, settings, accounting, knob_varies=False)
+            totals.allowed += budget.allowance(shape)
+    return totals
