@@ -58,6 +58,10 @@ class Prediction:
             for row, ranking in zip(probabilities, order, strict=True)
         ]
 
+    def one(self, image: int) -> Prediction:
+        """The prediction for one image of the batch."""
+        return Prediction(self.scores[image : image + 1], self.labels)
+
     def label(self, index: int) -> str:
         """Name of a class, or its number where it has none."""
         return self.labels[index] if index < len(self.labels) else str(index)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy.typing as npt
 
 from codecframe import registry
 from codecframe.errors import DataError, UnknownNameError
-from codecframe.profile import PerImage, Point, ProfileTable
+from codecframe.head import TaskHead
+from codecframe.images import ImageItem
+from codecframe.profile import PerImage, Plan, Point, ProfileTable, ProgressMaker, profile_images
 from codecframe.rate import Accounting, Budget
 from codecframe.stats import paired_difference, wilson
 
@@ -140,6 +143,34 @@ def select(
     return Selection(
         str(budget), budget.mode, str(accounting), measure, images, winner, (*compared, *rest)
     )
+
+
+def select_on_images(
+    path: Path | str,
+    items: Sequence[ImageItem],
+    head: TaskHead,
+    budget: Budget,
+    accounting: Accounting = Accounting.BARE,
+    codecs: Sequence[str] = (),
+    *,
+    prepare: bool = True,
+    progress: ProgressMaker | None = None,
+) -> Selection:
+    """Profile codecs at a budget over images, and select: both in one go.
+
+    Args:
+        path: where the profile is kept.
+        items: the images.
+        head: judges the decoded images.
+        budget: what may be spent.
+        accounting: which bytes count.
+        codecs: specs such as `jpeg:optimize=true`; empty for every installed codec with a knob.
+        prepare: bring images to the geometry the head looks at before encoding them.
+        progress: shows how far it is.
+    """
+    plan = Plan(codecs=codecs, budget=budget, accounting=accounting)
+    with profile_images(path, items, head, plan, prepare=prepare, progress=progress) as table:
+        return select(table, budget, accounting)
 
 
 def _families(table: ProfileTable, codecs: Iterable[str] | None) -> list[dict[int, Point]]:

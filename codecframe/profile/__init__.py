@@ -3,6 +3,7 @@
 from codecframe.profile.measure import Progress, measure
 from codecframe.profile.plan import (
     DEFAULT_RATES,
+    Plan,
     Prepared,
     Variant,
     point_for_budget,
@@ -10,21 +11,25 @@ from codecframe.profile.plan import (
     points_for_rates,
     sample,
 )
+from codecframe.profile.run import ProgressMaker, profile_images
 from codecframe.profile.table import Measurement, PerImage, Point, ProfileTable, Row
 
 __all__ = [
     "DEFAULT_RATES",
     "Measurement",
     "PerImage",
+    "Plan",
     "Point",
     "Prepared",
     "ProfileTable",
     "Progress",
+    "ProgressMaker",
     "Row",
     "Variant",
     "measure",
     "point_for_budget",
     "points_for_levels",
     "points_for_rates",
+    "profile_images",
     "sample",
 ]

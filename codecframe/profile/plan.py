@@ -13,6 +13,7 @@ from codecframe.errors import BudgetError, DataError
 from codecframe.head import TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem
+from codecframe.pipeline import join
 from codecframe.profile.table import Point
 from codecframe.rate import Accounting, Budget, fit_mean
 from codecframe.settings import Settings
@@ -64,6 +65,66 @@ class Prepared:
             yield image if self._head is None else self._head.prepare(image)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a profile measures.
+
+    Attributes:
+        codecs: specs as `Variant.parse` reads them; empty for every installed codec with a knob.
+        rates: mean bits per pixel at which to measure; None for `DEFAULT_RATES`, unless `levels`
+            or `budget` says what to measure.
+        levels: knob values at which to measure.
+        budget: also measure the point at which the rate controller meets it.
+        accounting: the bytes that rates and budget count.
+    """
+
+    codecs: Sequence[str] = ()
+    rates: Sequence[float] | None = None
+    levels: Sequence[float] | None = None
+    budget: Budget | None = None
+    accounting: Accounting = Accounting.BARE
+
+    def variants(self, head: TaskHead) -> list[Variant]:
+        """The codecs to measure.
+
+        Raises:
+            DependencyError: if one that was named lacks an optional package.
+            MismatchError: if one that was named does not fit the head.
+        """
+        if not self.codecs:
+            return [
+                Variant(codec, codec.settings_type())
+                for codec in registry.available(registry.default().codecs.values())
+                if codec.settings_type.knob() and head.accepts in codec.emits
+            ]
+        variants = [Variant.parse(spec) for spec in self.codecs]
+        for variant in variants:
+            join(variant.codec, head)
+            for package, install in variant.codec.requires.items():
+                registry.require(package, install)
+        return variants
+
+    def points(self, items: Sequence[ImageItem], head: TaskHead, *, prepare: bool) -> list[Point]:
+        """The points to measure; levels for rates are found on a sample of the images."""
+        geometry = head if prepare else None
+        rates = self.rates
+        if rates is None and self.levels is None and self.budget is None:
+            rates = DEFAULT_RATES
+        some = list(Prepared(sample(items), geometry)) if rates else []
+        if rates and not some:
+            raise DataError("images", "none of them can be read")
+        points: list[Point] = []
+        for variant in self.variants(head):
+            if rates:
+                points += points_for_rates(variant, some, rates, self.accounting)
+            if self.levels is not None:
+                points += points_for_levels(variant, self.levels)
+            if self.budget is not None:
+                every = Prepared(items, geometry)
+                points.append(point_for_budget(variant, every, self.budget, self.accounting))
+        return points
+
+
 def sample(items: Sequence[ImageItem], count: int = _SAMPLE) -> list[ImageItem]:
     """At most `count` items spread evenly over the set."""
     step = max(1, len(items) // count)
@@ -110,14 +171,15 @@ def point_for_budget(
     """The point at which a rate controller meets a budget.
 
     A mean budget is met by one level for all images, found here over all of them; a cap or a link
-    by a level for each image, found while measuring.
-
-    Raises:
-        BudgetError: if even the lowest level's mean is over a mean budget.
+    by a level for each image, found while measuring. A codec whose lowest level is over a mean
+    budget is measured there, so that a selection can say by how much.
     """
     settings = variant.settings
     if budget.mode == "mean":
-        settings = fit_mean(variant.codec, settings, images, budget, accounting)
+        try:
+            settings = fit_mean(variant.codec, settings, images, budget, accounting)
+        except BudgetError:
+            settings = settings.at_level(0)
     elif settings.knob():
         settings = settings.at_level(0)  # the knob is not part of the point's identity
     return replace(

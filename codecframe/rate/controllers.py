@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 from codecframe.codec import Codec, Fit
@@ -22,8 +23,8 @@ from codecframe.rate.search import fit
 from codecframe.settings import Settings
 
 _CHUNK = 32
-"""Images that are searched side by side with one state of the curve; fixed, so that the outcome
-does not depend on the number of cores."""
+"""Images that are searched side by side with one state of the curve, at most; the same on every
+machine, so that the outcome does not depend on the number of cores."""
 _HORIZON = 12
 """Images over which a stream's surplus or debt is paid back."""
 _CAP_MEMORY = 4
@@ -99,7 +100,8 @@ class CapController:
 
     def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
         """Encode images in order on all cores."""
-        for chunk in _first_alone(images):
+        iterator = iter(images)
+        while chunk := list(islice(iterator, self._ahead)):
             results = map_threads(self._try_search, chunk)
             for image, result in zip(chunk, results, strict=True):
                 if isinstance(result, BudgetError):
@@ -108,6 +110,11 @@ class CapController:
                     found, sizes = result
                     self._curve.learn(sizes, image.shape[0] * image.shape[1])
                     yield found
+
+    @property
+    def _ahead(self) -> int:
+        """Images to search side by side: few while the curve knows little."""
+        return min(_CHUNK, max(1, self._curve.images))
 
     def _try_search(self, image: Image) -> tuple[Fit[Any], dict[int, int]] | BudgetError:
         try:
@@ -118,16 +125,6 @@ class CapController:
     def _search(self, image: Image) -> tuple[Fit[Any], dict[int, int]]:
         allowed = self._budget.bytes_for(image.shape[:2])
         return fit(self._codec, image, self._settings, allowed, self._accounting, curve=self._curve)
-
-
-def _first_alone(images: Iterable[Image]) -> Iterator[list[Image]]:
-    """Chunks of images, the first ones small, so that a fresh curve learns before it is used."""
-    iterator = iter(images)
-    for size in (1, 1, 2, 4, 8, 16):
-        for chunk in chunks(iterator, size):
-            yield chunk
-            break
-    yield from chunks(iterator, _CHUNK)
 
 
 class StreamController:

@@ -30,12 +30,12 @@ class RateCurve:
     def __init__(self, levels: int, memory: int = 4) -> None:
         self._slopes = np.full(max(levels - 1, 1), _PRIOR_RANGE / max(levels - 1, 1))
         self._memory = memory
-        self._images = 0
+        self.images = 0
         self._complexity = 1.0  # mean bytes a pixel at level 0
 
     def first_guess(self, pixels: int, target: float) -> int:
         """The level at which an unseen image of that many pixels likely costs `target` bytes."""
-        if not self._images:
+        if not self.images:
             return len(self._slopes) // 2
         return self._nearest(math.log(max(target, 1.0) / pixels / self._complexity))
 
@@ -66,8 +66,8 @@ class RateCurve:
             self._slopes[low:high] *= (rise / predicted) ** _LEARN
         level, log_size = known[-1]
         complexity = math.exp(log_size - float(self._shared()[level])) / pixels
-        self._images += 1
-        weight = max(1 / self._images, 1 / self._memory)
+        self.images += 1
+        weight = max(1 / self.images, 1 / self._memory)
         self._complexity += weight * (complexity - self._complexity)
 
     def _shared(self) -> npt.NDArray[np.float64]:

@@ -1,0 +1,168 @@
+"""`codecframe encode`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+from codecframe.cli import options, output
+
+
+@click.command("encode")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@options.combined(
+    options.one_codec_option,
+    options.settings_option,
+    options.budget_option,
+    options.mean_option,
+    options.accounting_option,
+)
+@click.option(
+    "--output",
+    "-o",
+    "target",
+    metavar="PATH",
+    help="File for one image (- for stdout), folder for several. "
+    "Default: the image's own name with the codec's suffix, in the current folder.",
+)
+@click.option(
+    "--body",
+    is_flag=True,
+    help="Write bare bodies instead of standard files; with a budget, one byte before "
+    "each names the knob level.",
+)
+@options.json_option
+def command(
+    images: tuple[str, ...],
+    codec: str,
+    assignments: tuple[str, ...],
+    budget: str | None,
+    mean: bool,
+    accounting: str,
+    target: str | None,
+    body: bool,
+    as_json: bool,
+) -> int:
+    """Encode images with given settings or to a budget.
+
+    IMAGE is a file, a folder, a glob, or - for stdin.
+
+    \b
+    Examples:
+      codecframe encode photo.png --codec jpeg --set quality=30 -o photo.jpg
+      codecframe encode photos/ --codec webp --budget 12kB -o out/
+      codecframe encode photos/ --codec avif --budget 0.8bpp --mean --json -o out/
+      cat photo.png | codecframe encode - --codec jpegxl --budget 0.5bpp -o - > photo.jxl
+    """
+    from codecframe import registry
+    from codecframe.convert import Failed, encode_set, read_set
+    from codecframe.images import open_images
+    from codecframe.rate import Accounting
+
+    chosen = registry.default().codec(codec)
+    settings = chosen.settings_type.parse(assignments)
+    limit = options.budget_of(budget, mean) if budget else None
+    items = open_images(images)
+    writer = _Writer(target, len(items), ".body" if body else chosen.extension)
+    rows: list[dict[str, Any]] = []
+    failed = 0
+    with output.ProgressBar(len(items), f"encode {chosen.name}") as bar:
+        for result in encode_set(read_set(items), chosen, settings, limit, Accounting(accounting)):
+            if isinstance(result, Failed):
+                failed += 1
+                output.say(f"codecframe: {result.name}: {result.error}")
+            else:
+                data = result.data
+                if body:
+                    data = chosen.strip(data)
+                    if limit is not None and settings.knob():
+                        data = bytes([result.settings.level]) + data
+                path = writer.write(result.name, data)
+                rows.append(_row(result, path, accounting))
+            bar.advance(1, result.name)
+    if as_json and not writer.to_stdout:
+        output.print_json({"codec": chosen.name, "failed": failed, "images": rows})
+    elif not writer.to_stdout:
+        _render(rows, accounting)
+    return 1 if failed else 0
+
+
+def _row(result: Any, path: str, accounting: str) -> dict[str, Any]:
+    height, width = result.shape
+    return {
+        "name": result.name,
+        "output": path,
+        "height": height,
+        "width": width,
+        "settings": result.settings.changed(),
+        "accounting": accounting,
+        "bytes": result.size,
+        "file_bytes": len(result.data),
+        "bpp": result.bpp,
+        "encodes": result.encodes,
+    }
+
+
+_SHOWN = 50
+
+
+def _render(rows: list[dict[str, Any]], accounting: str) -> None:
+    shown = [
+        [
+            row["name"],
+            f"{row['width']}x{row['height']}",
+            " ".join(f"{key}={value}" for key, value in row["settings"].items()),
+            row["bytes"],
+            f"{row['bpp']:.3f}",
+            row["output"],
+        ]
+        for row in rows[:_SHOWN]
+    ]
+    if not rows:
+        return
+    columns = ["image", ">size", "settings", f">bytes ({accounting})", ">bpp", "output"]
+    output.print_table(columns, shown)
+    if len(rows) > _SHOWN:
+        click.echo(f"... and {len(rows) - _SHOWN} more")
+    if len(rows) > 1:
+        pixels = sum(row["height"] * row["width"] for row in rows)
+        total = sum(row["bytes"] for row in rows)
+        click.echo(f"{len(rows)} images, {total:,} bytes, {8 * total / pixels:.3f} bpp on average")
+
+
+class _Writer:
+    """Where encodings go: stdout, one file, or files in a folder."""
+
+    def __init__(self, target: str | None, count: int, suffix: str) -> None:
+        self.to_stdout = target == "-"
+        if self.to_stdout and count != 1:
+            raise click.UsageError("-o - takes one image")
+        self._suffix = suffix
+        self._written: set[Path] = set()
+        is_folder = target is None or count > 1 or target.endswith("/") or Path(target).is_dir()
+        self._folder = Path(target or ".") if is_folder else None
+        self._file = None if is_folder or self.to_stdout else Path(target or "")
+
+    def write(self, name: str, data: bytes) -> str:
+        """Write one encoding whole or not at all; returns where it went."""
+        from codecframe.paths import write_whole
+
+        if self.to_stdout:
+            sys.stdout.buffer.write(data)
+            return "-"
+        path = self._file or self._path_for(name)
+        write_whole(path, data)
+        return str(path)
+
+    def _path_for(self, name: str) -> Path:
+        relative = PurePosixPath(name)
+        parts = [part for part in relative.parts if part not in ("/", "..", ".")]
+        path = (self._folder or Path()).joinpath(*parts)
+        chosen = path.with_suffix(self._suffix)
+        if chosen in self._written:  # a.png and a.jpg in one folder
+            chosen = path.with_name(path.name + self._suffix)
+        self._written.add(chosen)
+        return chosen

@@ -1,0 +1,135 @@
+"""Entry point of the `codecframe` command."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+import codecframe
+from codecframe.errors import CodecframeError
+
+COMMANDS = {
+    "classify": "Predict what images show, straight or through a codec.",
+    "codecs": "List codecs, or show one with all its settings.",
+    "decode": "Turn encoded files back into PNG images.",
+    "demo": "Select a codec and classify real photographs through four of them.",
+    "doctor": "Say what is installed, which plugin failed, and why.",
+    "encode": "Encode images with given settings or to a budget.",
+    "heads": "List heads, or show one.",
+    "plugins": "List plugins and what they bring.",
+    "profile": "Measure rate and accuracy of codecs for a head over images.",
+    "report": "Make a self-contained HTML page of a profile.",
+    "select": "Choose codec and settings for a budget.",
+}
+"""Name and one line of help of every built-in command: `--help` imports none of them."""
+
+OK, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; refused (bad input, a budget that nothing meets); bad usage; Ctrl-C."""
+
+
+class _LazyGroup(click.Group):
+    """A group whose built-in commands are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._load_plugins()
+        return sorted({*COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f"codecframe.cli.{cmd_name}")
+            command: click.Command = module.command
+            return command
+        self._load_plugins()
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not close or "Did you mean" in error.format_message():
+                raise
+            message = f"{error.format_message()} Did you mean {close[0]!r}?"
+            raise click.UsageError(message, ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        added = {n: c.get_short_help_str(60) for n, c in self.commands.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted({**added, **COMMANDS}.items()))
+
+    def _load_plugins(self) -> None:
+        if not getattr(self, "_loaded", False):
+            from codecframe import registry
+
+            self._loaded = True
+            registry.default().add_commands(self)
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog='Completion: eval "$(_CODECFRAME_COMPLETE=bash_source codecframe)" (also zsh, fish).',
+)
+@click.version_option(codecframe.__version__, prog_name="codecframe")
+def cli() -> None:
+    """Image codecs chosen, tuned and learned for machine-learning tasks under a bandwidth budget.
+
+    \b
+    Examples:
+      codecframe select --images photos/ --head efficientnet-lite0 --budget 0.8bpp
+      codecframe encode photos/ --codec webp --budget 12kB -o out/
+      codecframe classify photo.jpg --head efficientnet-lite0
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 refused, 2 bad usage, 130 interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Bad input never shows a traceback."""
+    try:
+        result: Any = cli.main(
+            None if arguments is None else list(arguments), "codecframe", standalone_mode=False
+        )
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except CodecframeError as error:
+        _complain(str(error))
+        return REFUSED
+    except BrokenPipeError:
+        _silence_stdout()
+        return OK
+    except OSError as error:
+        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return REFUSED
+    except MemoryError:
+        _complain("out of memory")
+        return REFUSED
+    return result if isinstance(result, int) else OK
+
+
+def _complain(message: str) -> None:
+    click.echo(f"codecframe: {message}", err=True)
+
+
+def _silence_stdout() -> None:
+    """The reader went away: nothing more to say, and no complaint while Python shuts down."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,146 @@
+"""Options that several commands share: called and explained the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+
+def complete_codec(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Codec names, for shell completion."""
+    from codecframe import registry
+
+    return [name for name in registry.default().codecs if name.startswith(incomplete)]
+
+
+def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Head names, for shell completion."""
+    from codecframe import registry
+
+    return [name for name in registry.default().heads if name.startswith(incomplete)]
+
+
+def combined(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one decorator, in reading order."""
+
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+one_codec_option = click.option(
+    "--codec",
+    "-c",
+    required=True,
+    metavar="NAME",
+    shell_complete=complete_codec,
+    help="Codec, e.g. jpeg; `codecframe codecs` lists them.",
+)
+
+codecs_option = click.option(
+    "--codec",
+    "-c",
+    "codecs",
+    multiple=True,
+    metavar="SPEC",
+    shell_complete=complete_codec,
+    help="Codec with optional settings, e.g. webp or jpeg:subsampling=4:4:4,optimize=true. "
+    "Repeat for several. Default: all installed lossy codecs.",
+)
+
+settings_option = click.option(
+    "--set",
+    "-s",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A codec setting; repeat for several. `codecframe codecs NAME` lists them.",
+)
+
+head_option = click.option(
+    "--head",
+    "-H",
+    required=True,
+    metavar="HEAD",
+    shell_complete=complete_head,
+    help="A head's name, a model file (model.onnx, model.pt2), a description (head.yaml), "
+    "or a Python function (package.module:function).",
+)
+
+budget_option = click.option(
+    "--budget",
+    "-b",
+    metavar="BUDGET",
+    help="Bytes to spend: 0.8bpp, 1200B, 12kB, 12KiB or 256kbit/s@5fps.",
+)
+
+mean_option = click.option(
+    "--mean",
+    is_flag=True,
+    help="The budget is for the average over the images; without this, for every image.",
+)
+
+accounting_option = click.option(
+    "--accounting",
+    type=click.Choice(["bare", "file"]),
+    default="bare",
+    show_default=True,
+    help="Bytes that count: bodies without constant headers, or whole standard files.",
+)
+
+prepare_option = click.option(
+    "--prepare/--no-prepare",
+    default=True,
+    show_default=True,
+    help="Bring images to the size the head looks at before encoding them.",
+)
+
+image_set_options = combined(
+    click.option(
+        "--labels",
+        metavar="CSV|folders",
+        help="Where the truth is: a CSV file with columns file,label, or `folders` if each "
+        "class has its folder. Without it, agreement with the uncompressed prediction is measured.",
+    ),
+    click.option(
+        "--where",
+        multiple=True,
+        metavar="COLUMN=VALUE",
+        help="Only rows of the labels file with that value, e.g. split=eval.",
+    ),
+    click.option("--limit", type=click.IntRange(1), help="Use at most so many images."),
+    click.option(
+        "--data-root",
+        type=click.Path(file_okay=False),
+        envvar="CODECFRAME_DATA",
+        help="Folder with the data sets cifar10 and cifar100.  [env: CODECFRAME_DATA]",
+    ),
+)
+
+
+def budget_of(text: str, mean: bool) -> Any:
+    """The budget that --budget and --mean describe."""
+    from codecframe.rate import Budget
+
+    return Budget.parse(text, mode="mean" if mean else "cap")
+
+
+def where_of(texts: tuple[str, ...]) -> dict[str, str]:
+    """The filters that --where describes."""
+    found = {}
+    for text in texts:
+        column, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not COLUMN=VALUE", param_hint="--where")
+        found[column] = value
+    return found

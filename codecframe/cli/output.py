@@ -1,0 +1,113 @@
+"""Rendering: JSON, tables and progress bars. Results go to stdout, all else to stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+
+def print_json(value: Any) -> None:
+    """Print plain data as JSON; NaN and infinities become null."""
+    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", notes: str = ""
+) -> None:
+    """Print a table; columns whose name starts with `>` are right-aligned.
+
+    On a terminal it is fitted to the width; in a pipe every row is one whole line.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for name in columns:
+        right = name.startswith(">")
+        table.add_column(name.lstrip(">"), justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*[Text(str(cell)) for cell in row])
+    console.print(table, soft_wrap=not console.is_terminal)
+    if notes:
+        click.echo(notes)
+
+
+def say(message: str) -> None:
+    """A remark for the person at the terminal, on stderr."""
+    click.echo(message, err=True)
+
+
+class ProgressBar:
+    """A progress bar on stderr, shown only on a terminal."""
+
+    def __init__(self, total: int, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(title, total=total, note="")
+
+    def advance(self, count: int, note: str = "") -> None:
+        """`count` more are done."""
+        self._progress.update(self._task, advance=count, note=note)
+
+    def __enter__(self) -> ProgressBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+@contextmanager
+def status(message: str) -> Iterator[None]:
+    """A spinner on stderr while something of unknown length is done."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(message):
+        yield
+
+
+def percent(value: float | None) -> str:
+    """0.764 as `76.4`; nothing where there is no value."""
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """A 95 % interval in per cent."""
+    return "" if low is None or high is None else f"{100 * low:.1f}-{100 * high:.1f}"

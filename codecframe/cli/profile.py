@@ -1,0 +1,141 @@
+"""`codecframe profile`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codecframe.cli import options, output
+
+if TYPE_CHECKING:
+    from codecframe.profile import ProfileTable, Row
+
+
+@click.command("profile")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@options.combined(options.head_option, options.codecs_option, options.image_set_options)
+@click.option(
+    "--output",
+    "-o",
+    "path",
+    required=True,
+    metavar="FILE",
+    help="The profile: one table file. If it exists, the run goes on where it stopped.",
+)
+@click.option(
+    "--rates",
+    metavar="BPP,BPP,...",
+    help="Mean rates at which to measure, in bits per pixel.  "
+    "[default: 0.1,0.2,0.3,0.4,0.6,0.8,1.2]",
+)
+@click.option(
+    "--levels",
+    metavar="VALUE,VALUE,...",
+    help="Measure with the knob at these values instead, e.g. 10,20,40,80.",
+)
+@options.combined(
+    options.budget_option,
+    options.mean_option,
+    options.accounting_option,
+    options.prepare_option,
+    options.json_option,
+)
+def command(
+    images: tuple[str, ...],
+    head: str,
+    codecs: tuple[str, ...],
+    labels: str | None,
+    where: tuple[str, ...],
+    limit: int | None,
+    data_root: str | None,
+    path: str,
+    rates: str | None,
+    levels: str | None,
+    budget: str | None,
+    mean: bool,
+    accounting: str,
+    prepare: bool,
+    as_json: bool,
+) -> None:
+    """Measure rate and accuracy of codecs for a head over images.
+
+    Real bytes; accuracy against labels or, without any, agreement with the head's own predictions
+    on the uncompressed images. With --budget, also the point where the rate controller meets it.
+    Stop with Ctrl-C at any time; the same command goes on.
+
+    \b
+    Examples:
+      codecframe profile photos/ --head efficientnet-lite0 -o photos.profile
+      codecframe profile photos/ --head model.onnx --labels folders -c jpeg -c webp -o p.profile
+      codecframe profile cifar10:test --head head.yaml -c jpeg --levels 5,10,20,40 -o c.profile
+    """
+    from codecframe import registry
+    from codecframe.images import open_images
+    from codecframe.profile import Plan, profile_images
+    from codecframe.rate import Accounting
+
+    plan = Plan(
+        codecs=codecs,
+        rates=_numbers(rates, "--rates") if rates else None,
+        levels=_numbers(levels, "--levels") if levels else None,
+        budget=options.budget_of(budget, mean) if budget else None,
+        accounting=Accounting(accounting),
+    )
+    items = open_images(
+        images, labels=labels, where=options.where_of(where), limit=limit, data_root=data_root
+    )
+    judge = registry.default().head(head)
+    table = profile_images(
+        path,
+        items,
+        judge,
+        plan,
+        prepare=prepare,
+        progress=lambda n: output.ProgressBar(n, "profile"),
+    )
+    with table:
+        render_profile(table, as_json=as_json)
+    output.say(f"\nprofile: {path}")
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) if "." in part else int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers", param_hint=option) from None
+
+
+def render_profile(table: ProfileTable, *, as_json: bool) -> None:
+    """Print the rate-accuracy table of a profile."""
+    rows = sorted(table.rows(), key=lambda row: (row.point.codec, row.bare_bpp))
+    for name, reason in table.skipped():
+        output.say(f"codecframe: left out {name}: {reason}")
+    if as_json:
+        output.print_json({"meta": table.meta, "rows": [row.to_dict() for row in rows]})
+        return
+    columns = [
+        "codec", "settings", ">bare bpp", ">file bpp", f">{table.meta['metric']} %", ">95 %",
+        ">agreement %", ">divergence", ">encode µs", ">decode µs", ">n",
+    ]  # fmt: skip
+    output.print_table(columns, [_cells(row) for row in rows])
+
+
+def _cells(row: Row) -> list[object]:
+    from codecframe import registry
+
+    settings_type = registry.default().codec(row.point.codec).settings_type
+    settings = settings_type.from_dict(row.point.settings)
+    words: Any = settings
+    if row.point.mode in ("cap", "link"):
+        words = f"to {row.point.budget} ({row.point.accounting})"
+    score = row.agreement if row.score is None else row.score
+    low = row.agreement_low if row.score is None else row.score_low
+    high = row.agreement_high if row.score is None else row.score_high
+    return [
+        row.point.codec, words, f"{row.bare_bpp:.3f}", f"{row.file_bpp:.3f}",
+        output.percent(score if row.score is not None else None), output.interval(low, high),
+        output.percent(row.agreement),
+        "" if row.divergence is None else f"{row.divergence:.3f}",
+        f"{row.encode_us:.0f}", f"{row.decode_us:.0f}", row.n,
+    ]  # fmt: skip

@@ -1,0 +1,142 @@
+"""`codecframe select`."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from codecframe.cli import options, output
+
+if TYPE_CHECKING:
+    from codecframe.select import Candidate, Selection
+
+
+@click.command("select")
+@click.argument("profile", required=False, type=click.Path())
+@click.option(
+    "--images",
+    multiple=True,
+    metavar="PATH",
+    help="Images to measure on, instead of a saved profile; repeat for several.",
+)
+@click.option(
+    "--head",
+    "-H",
+    metavar="HEAD",
+    shell_complete=options.complete_head,
+    help="The head to measure with, with --images.",
+)
+@click.option(
+    "--budget",
+    "-b",
+    required=True,
+    metavar="BUDGET",
+    help="Bytes to spend: 0.8bpp, 1200B, 12kB, 12KiB or 256kbit/s@5fps.",
+)
+@options.combined(
+    options.mean_option,
+    options.accounting_option,
+    options.codecs_option,
+    options.image_set_options,
+    options.prepare_option,
+)
+@click.option("--output", "-o", "path", metavar="FILE", help="Keep what was measured as a profile.")
+@options.json_option
+def command(
+    profile: str | None,
+    images: tuple[str, ...],
+    head: str | None,
+    budget: str,
+    mean: bool,
+    accounting: str,
+    codecs: tuple[str, ...],
+    labels: str | None,
+    where: tuple[str, ...],
+    limit: int | None,
+    data_root: str | None,
+    prepare: bool,
+    path: str | None,
+    as_json: bool,
+) -> int:
+    """Choose codec and settings for a budget, from a profile or straight from images.
+
+    Ends with 1 if nothing meets the budget, and says what would.
+
+    \b
+    Examples:
+      codecframe select photos.profile --budget 0.4bpp
+      codecframe select --images photos/ --head efficientnet-lite0 --budget 0.8bpp
+      codecframe select --images photos/ --head head.yaml --labels folders --budget 2kB --json
+    """
+    if (profile is None) == (not images):
+        raise click.UsageError("give either a PROFILE or --images")
+    if images and head is None:
+        raise click.UsageError("--images needs --head")
+    from codecframe.profile import ProfileTable
+    from codecframe.rate import Accounting
+    from codecframe.select import select, select_on_images
+
+    asked, counting = options.budget_of(budget, mean), Accounting(accounting)
+    with ExitStack() as stack:
+        if profile is not None:
+            table = stack.enter_context(ProfileTable.open(profile))
+            found = select(table, asked, counting, codecs or None)
+        else:
+            from codecframe import registry
+            from codecframe.images import open_images
+
+            items = open_images(
+                images, labels=labels, where=options.where_of(where), limit=limit,
+                data_root=data_root,
+            )  # fmt: skip
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="codecframe-"))
+            found = select_on_images(
+                path or Path(scratch) / "select.profile",
+                items,
+                registry.default().head(head or ""),
+                asked,
+                counting,
+                codecs,
+                prepare=prepare,
+                progress=lambda total: output.ProgressBar(total, "select"),
+            )
+    if as_json:
+        output.print_json(found.to_dict())
+    else:
+        render_selection(found)
+    return 0 if found.winner else 1
+
+
+def render_selection(found: Selection) -> None:
+    """Print the choice and why the others lost."""
+    how = {"cap": "for every image", "mean": "on average", "link": "over the link"}[found.mode]
+    title = f"{found.budget} {how}, {found.accounting} bytes, {found.images} images"
+    if found.winner is None:
+        click.echo(f"Nothing meets {title}.")
+        if found.would_fit:
+            click.echo(f"Closest: {found.would_fit}.")
+    else:
+        click.echo(f"{found.winner.label}\n")
+    columns = ["", "codec", f">{found.measure} %", ">95 %", ">bytes", ">bpp", ">encode µs",
+               ">decode µs", "why"]  # fmt: skip
+    chosen = [found.winner] if found.winner else []
+    rows = [_cells(candidate, first=candidate in chosen) for candidate in [*chosen, *found.others]]
+    output.print_table(columns, rows, title=title)
+
+
+def _cells(candidate: Candidate, *, first: bool) -> list[object]:
+    return [
+        ">" if first else "",
+        candidate.label,
+        output.percent(candidate.score),
+        output.interval(candidate.low, candidate.high),
+        f"{candidate.bytes_per_image:.0f}",
+        f"{candidate.bpp:.3f}",
+        f"{candidate.encode_us:.0f}",
+        f"{candidate.decode_us:.0f}",
+        candidate.why,
+    ]

@@ -1,0 +1,86 @@
+"""Making a profile: plan, measure, keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import codecframe
+from codecframe.errors import DataError
+from codecframe.head import TaskHead
+from codecframe.images import ImageItem
+from codecframe.profile.measure import Progress, measure
+from codecframe.profile.plan import Plan
+from codecframe.profile.table import ProfileTable
+
+ProgressMaker = Callable[[int], AbstractContextManager[Progress]]
+"""Makes a progress display for so many measurements."""
+
+
+def profile_images(
+    path: Path | str,
+    items: Sequence[ImageItem],
+    head: TaskHead,
+    plan: Plan,
+    *,
+    prepare: bool = True,
+    progress: ProgressMaker | None = None,
+) -> ProfileTable:
+    """Measure a plan over images into the profile at `path`, going on where an earlier run stopped.
+
+    Args:
+        path: the profile file.
+        items: the images; labelled if the first one has a target.
+        head: judges the decoded images.
+        plan: what to measure.
+        prepare: bring images to the geometry the head looks at before encoding them.
+        progress: shows how far it is.
+
+    Returns:
+        The profile, open; close it, or use it as a context manager.
+
+    Raises:
+        MismatchError: if the file there is a profile of something else, or a codec does not fit.
+        DataError: if no image could be read.
+    """
+    table = ProfileTable.create(path, _meta(items, head, prepare))
+    try:
+        points = plan.points(items, head, prepare=prepare)
+        with (progress or _Silent)(len(points) * len(items)) as display:
+            measure(table, items, head, points, prepare=prepare, progress=display)
+        if len(table.skipped()) == len(items):
+            raise DataError("images", f"none of the {len(items)} can be read")
+    except BaseException:
+        table.close()
+        raise
+    return table
+
+
+def _meta(items: Sequence[ImageItem], head: TaskHead, prepare: bool) -> dict[str, Any]:
+    return {
+        "codecframe": codecframe.__version__,
+        "head": head.name,
+        "metric": head.metric,
+        "labelled": bool(items) and items[0].target is not None,
+        "prepared": prepare,
+        "images": len(items),
+        "first_image": items[0].name if items else "",
+    }
+
+
+class _Silent:
+    """Shows nothing."""
+
+    def __init__(self, total: int) -> None:
+        pass
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def advance(self, count: int, note: str) -> None:
+        pass
