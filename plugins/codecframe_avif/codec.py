@@ -1,0 +1,206 @@
+"""The AVIF codec."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import numpy as np
+
+import codecframe
+from codecframe import isobmff
+from codecframe.image import Image, Shape
+from codecframe_avif import bitstream, container, encoders
+from codecframe_avif.bitstream import SequenceHeader
+from codecframe_avif.settings import LOSSLESS, AvifSettings
+
+_PROFILES = {"4:2:0": 0, "4:0:0": 0, "4:4:4": 1, "4:2:2": 2}
+_NEEDS_PILLOW = {b"irot", b"imir", b"clap", b"auxC"}  # rotation, mirroring, cropping, alpha
+
+
+class AvifCodec(codecframe.Codec[AvifSettings]):
+    """AVIF: AV1 still images in a HEIF container.
+
+    Every file has the same container, whichever library encoded it. `strip` leaves the payload of
+    the AV1 frame; or the AV1 data, where the sequence header is not the one that settings and size
+    promise; or the whole of a file that is not ours. None of the three can be taken for another.
+    """
+
+    name = "avif"
+    extension = ".avif"
+    summary = "AV1 still images: best at low rates, slow to encode"
+    settings_type = AvifSettings
+
+    def encode(self, image: Image, settings: AvifSettings) -> bytes:
+        """Encode into an AVIF file. See `codecframe.Codec.encode`."""
+        image = codecframe.check_image(image)
+        data = encoders.encode(image, settings)
+        try:
+            sequence, frame = _sequence_and_frame(data, *_mdat(data))
+            promised, promised_bytes = _promised(*_header_settings(settings), image.shape[:2])
+            if sequence == promised_bytes:
+                return container.wrap(promised, _item(sequence, frame))
+            header = SequenceHeader.from_bytes(sequence)
+            return container.wrap(header, _item(sequence, frame)) + container.UNEXPECTED
+        except ValueError:
+            return data  # laid out in a way we do not know: a standard file all the same
+
+    def decode(self, data: bytes) -> Image:
+        """Decode any AVIF file; of an animation, the first image. See `codecframe.Codec.decode`."""
+        try:
+            properties = isobmff.image_properties(data)
+            size = isobmff.declared_size(data, properties)
+        except ValueError as error:
+            raise codecframe.DataError(self.name, error) from None
+        codecframe.check_size(*size, self.name)
+        try:
+            if _NEEDS_PILLOW.isdisjoint(box.kind for box in properties):
+                pixels = _decode_fast(data)
+                if pixels is not None:
+                    return pixels
+            return _decode_any(data)
+        except Exception as error:  # the libraries raise many kinds
+            raise codecframe.DataError(self.name, error) from error
+
+    def strip(self, data: bytes) -> bytes:
+        """The AV1 frame without its unit header. See the class."""
+        try:
+            sequence, frame = _sequence_and_frame(data, *_mdat(data))
+            header = SequenceHeader.from_bytes(sequence)
+        except ValueError:
+            return data
+        item = _item(sequence, frame)
+        file = container.wrap(header, item)
+        if data == file and _form(frame) == "frame":
+            return frame
+        if data == file + container.UNEXPECTED and _form(item) == "item":
+            return item
+        return data
+
+    def restore(self, body: bytes, settings: AvifSettings, shape: Shape) -> bytes:
+        """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
+        form = _form(body)
+        if form == "file":
+            return body
+        if form == "item":
+            header = SequenceHeader.from_bytes(_sequence_and_frame(body, 0, len(body))[0])
+            return container.wrap(header, body) + container.UNEXPECTED
+        if not body:
+            raise codecframe.DataError(self.name, "an empty body")
+        header, sequence = _promised(*_header_settings(settings), shape)
+        return container.wrap(header, _item(sequence, body))
+
+
+# -- the parts of the data ----------------------------------------------------------------
+
+
+def _mdat(data: bytes) -> tuple[int, int]:
+    """Where the media data of a file starts and ends."""
+    box = isobmff.child(data, isobmff.Box(b"", 0, len(data)), b"mdat")
+    return box.start, box.end
+
+
+def _sequence_and_frame(data: bytes, start: int, end: int) -> tuple[bytes, bytes]:
+    """Payloads of the two units that make a still image.
+
+    Raises:
+        ValueError: if there are others, or they are damaged.
+    """
+    units = [
+        unit
+        for unit in bitstream.obus(data, start, end)
+        if unit.kind != bitstream.TEMPORAL_DELIMITER
+    ]
+    if [unit.kind for unit in units] != [bitstream.SEQUENCE_HEADER, bitstream.FRAME]:
+        raise ValueError("not the units of a single still image")
+    sequence, frame = units
+    return data[sequence.start : sequence.end], data[frame.start : frame.end]
+
+
+def _item(sequence: bytes, frame: bytes) -> bytes:
+    """The AV1 data of a file: a sequence header and a frame."""
+    return bitstream.obu(bitstream.SEQUENCE_HEADER, sequence) + bitstream.obu(
+        bitstream.FRAME, frame
+    )
+
+
+def _form(body: bytes) -> str:
+    """What a body is: a whole `file`, the AV1 data of an `item`, or the payload of a `frame`."""
+    if body[4:8] == b"ftyp":
+        return "file"
+    try:
+        SequenceHeader.from_bytes(_sequence_and_frame(body, 0, len(body))[0])
+    except ValueError:
+        return "frame"
+    return "item"
+
+
+# -- the sequence header that settings and size promise -----------------------------------
+
+
+def _header_settings(settings: AvifSettings) -> tuple[str, str, bool, int, bool]:
+    """The settings that show in the sequence header."""
+    return (
+        settings.encoder,
+        settings.subsampling,
+        settings.value_range == "full",
+        settings.speed,
+        settings.quality == LOSSLESS,
+    )
+
+
+@lru_cache(maxsize=256)
+def _promised(
+    encoder: str, subsampling: str, full_range: bool, speed: int, lossless: bool, shape: Shape
+) -> tuple[SequenceHeader, bytes]:
+    """The sequence header that the encoders of today write, and its bytes.
+
+    Encoder options or another release of an encoder may give another one, and svt's depends on
+    more than this: then the body keeps it.
+    """
+    height, width = shape
+    header = SequenceHeader(
+        width=width,
+        height=height,
+        profile=_PROFILES[subsampling],
+        level=bitstream.NO_LEVEL if encoder == "rav1e" else bitstream.level_of(width, height),
+        tools=_tools(encoder, speed, lossless, min(shape)),
+        monochrome=subsampling == "4:0:0",
+        full_range=full_range,
+        separate_uv_delta_q=encoder == "rav1e" and subsampling != "4:0:0",
+    )
+    return header, header.to_bytes()
+
+
+def _tools(encoder: str, speed: int, lossless: bool, shorter_side: int) -> int:
+    """The coding tools that an encoder allows itself, as in `SequenceHeader.tools`."""
+    intra_filter, edge_filter, cdef, restoration = 0b010000, 0b001000, 0b000010, 0b000001
+    if encoder == "rav1e":
+        filters = cdef | (restoration if speed < 8 else 0)
+        return edge_filter | (filters if shorter_side >= 32 else 0)
+    filters = (0 if lossless else cdef) | (restoration if speed < 5 else 0)
+    return intra_filter | edge_filter | filters
+
+
+# -- decoding -----------------------------------------------------------------------------
+
+
+def _decode_fast(data: bytes) -> Image | None:
+    """Decode an ordinary AVIF with imagecodecs; None if it is deeper than 8 bits or has alpha."""
+    import imagecodecs
+
+    # more threads slow a small image down eightfold; many images are decoded in parallel anyway
+    pixels = imagecodecs.avif_decode(data, 0, numthreads=1)
+    if pixels.dtype != np.uint8:
+        return None
+    if pixels.ndim == 2:
+        return np.repeat(pixels[:, :, None], 3, axis=2)
+    return pixels if pixels.shape[2] == 3 else None
+
+
+def _decode_any(data: bytes) -> Image:
+    from PIL import ImageOps
+
+    with encoders.plugin().AvifImageFile(io.BytesIO(data)) as picture:
+        upright = ImageOps.exif_transpose(picture)
+        return np.array(upright.convert("RGB"))

@@ -1,0 +1,121 @@
+"""The two libraries that encode AVIF: imagecodecs (faster) and pillow-avif-plugin (everything)."""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import cache
+from threading import Lock
+from types import ModuleType
+from typing import Any
+
+import codecframe
+from codecframe.image import Image
+from codecframe.registry import require
+from codecframe_avif.bitstream import SRGB
+from codecframe_avif.settings import LOSSLESS, AvifSettings
+
+_FORMAT = "CODECFRAME-AVIF"
+_lock = Lock()
+
+
+def encode(image: Image, settings: AvifSettings) -> bytes:
+    """An AVIF file as the library writes it.
+
+    Raises:
+        SettingsError: if the encoder refuses the settings or cannot encode images of this size.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) > 65536:
+        raise codecframe.SettingsError("codec", "avif", "images of at most 65536 pixels a side")
+    if settings.encoder == "svt" and min(height, width) < 4:
+        raise codecframe.SettingsError(
+            "encoder", "svt", f"aom or rav1e for an image of {width}x{height}: svt needs 4x4"
+        )
+    if _plain(settings):
+        return _with_imagecodecs(image, settings)
+    return _with_plugin(image, settings)
+
+
+def _plain(settings: AvifSettings) -> bool:
+    """Whether imagecodecs can do it: it has aom, no tiles, and turns lossless into 4:4:4."""
+    return (
+        settings.encoder == "aom"
+        and settings.tile_rows == settings.tile_columns == 0
+        and settings.quality < LOSSLESS
+        and settings.value_range == "full"
+        and not settings.encoder_options
+    )
+
+
+def _with_imagecodecs(image: Image, settings: AvifSettings) -> bytes:
+    import imagecodecs
+
+    primaries, transfer, matrix = SRGB
+    return bytes(
+        imagecodecs.avif_encode(
+            image,
+            settings.quality,
+            speed=settings.speed,
+            pixelformat=settings.subsampling.replace(":", ""),
+            codec="aom",
+            primaries=primaries,
+            transfer=transfer,
+            matrix=matrix,
+            numthreads=settings.threads,
+        )
+    )
+
+
+def _with_plugin(image: Image, settings: AvifSettings) -> bytes:
+    from PIL import Image as Pillow
+
+    plugin()
+    buffer = io.BytesIO()
+    try:
+        Pillow.fromarray(image).save(
+            buffer,
+            format=_FORMAT,
+            quality=settings.quality,
+            speed=settings.speed,
+            subsampling=settings.subsampling,
+            codec=settings.encoder,
+            range=settings.value_range,
+            tile_rows=settings.tile_rows,
+            tile_cols=settings.tile_columns,
+            autotiling=False,
+            max_threads=settings.threads,
+            advanced=settings.encoder_options or None,
+        )
+    except ValueError as error:
+        given = " ".join("=".join(pair) for pair in settings.encoder_options)
+        raise codecframe.SettingsError(
+            "advanced", given, f"options that {settings.encoder} takes ({error})"
+        ) from None
+    return buffer.getvalue()
+
+
+@cache
+def _load_plugin() -> ModuleType:
+    from PIL import AvifImagePlugin  # registers Pillow's own AVIF support first
+    from PIL import Image as Pillow
+
+    del AvifImagePlugin
+    os.environ.setdefault("SVT_LOG", "1")  # errors only
+    registries: tuple[dict[str, Any], ...] = (Pillow.OPEN, Pillow.SAVE, Pillow.SAVE_ALL)
+    before = [dict(registry) for registry in registries]
+    module = require("pillow_avif.AvifImagePlugin", "pillow-avif-plugin")
+    for registry, entries in zip(registries, before, strict=True):
+        registry.update(entries)
+    Pillow.register_save(_FORMAT, module._save)
+    return module
+
+
+def plugin() -> ModuleType:
+    """pillow-avif-plugin, imported without the side effect that it has.
+
+    Importing it replaces Pillow's own AVIF open and save in the whole process; here Pillow's are
+    put back, and the plugin's encoder is registered under a name of its own.
+    """
+    with _lock:
+        return _load_plugin()
