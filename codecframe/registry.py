@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from importlib import metadata
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from codecframe import hooks
-from codecframe.codec import Codec
 from codecframe.errors import CodecframeError, DependencyError, PluginError, UnknownNameError
-from codecframe.head import TaskHead
+
+if TYPE_CHECKING:  # numpy stays unloaded until a codec is asked for
+    from codecframe.codec import Codec
+    from codecframe.head import TaskHead
 
 
 @dataclass
@@ -98,11 +100,15 @@ class Registry:
     @cached_property
     def codecs(self) -> Mapping[str, Codec[Any]]:
         """All codecs by name."""
+        from codecframe.codec import Codec
+
         return self._collect("codecframe_codecs", Codec, lambda info: info.codecs)
 
     @cached_property
     def heads(self) -> Mapping[str, TaskHead]:
         """All named heads by name."""
+        from codecframe.head import TaskHead
+
         return self._collect("codecframe_heads", TaskHead, lambda info: info.heads)
 
     def _collect(
@@ -139,6 +145,8 @@ class Registry:
             UnknownNameError: if no plugin knows it.
             PluginError: if the plugin that does failed on it.
         """
+        from codecframe.head import TaskHead
+
         if spec in self.heads and not options:
             return self.heads[spec]
         for plugin, function in self._implementations("codecframe_open_head"):

@@ -61,6 +61,7 @@ class _LazyGroup(click.Group):
             raise click.UsageError(message, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self._load_plugins()
         added = {n: c.get_short_help_str(60) for n, c in self.commands.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted({**added, **COMMANDS}.items()))
