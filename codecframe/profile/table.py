@@ -156,7 +156,7 @@ class ProfileTable:
         """
         path = Path(path)
         table = cls(path, _connect(path))
-        with table._guarded(), table._db:
+        with table._writing():
             if not table._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
                 table._db.executescript(_SCHEMA)
                 rows = {"format": FORMAT, **meta}
@@ -164,11 +164,12 @@ class ProfileTable:
                     "INSERT INTO meta VALUES (?, ?)",
                     [(key, json.dumps(value)) for key, value in rows.items()],
                 )
+        known = table.meta
         for key, value in meta.items():
-            if table.meta.get(key) != value:
+            if known.get(key) != value:
                 table.close()
                 raise MismatchError(
-                    f"{path}: this profile was made with {key} {table.meta.get(key)!r}, not "
+                    f"{path}: this profile was made with {key} {known.get(key)!r}, not "
                     f"{value!r}; choose another file, or remove it to start again"
                 )
         return table
@@ -196,24 +197,27 @@ class ProfileTable:
         self._db.close()
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Translate SQLite's errors into ours."""
+    def _writing(self) -> Iterator[None]:
+        """One transaction; SQLite's errors become ours."""
         try:
-            yield
+            with self._db:
+                yield
         except sqlite3.OperationalError as error:
             raise OutputError(str(self.path), error) from None
         except sqlite3.DatabaseError as error:
             raise DataError(str(self.path), f"is not a profile: {error}") from None
 
     def _all(self, query: str, *values: Any) -> list[Any]:
-        with self._guarded():
+        try:
             return self._db.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise DataError(str(self.path), f"is not a profile: {error}") from None
 
     # -- writing --------------------------------------------------------------------------
 
     def add_point(self, point: Point) -> int:
         """The id of a point, added where it is new."""
-        with self._guarded(), self._db:
+        with self._writing():
             self._db.execute(
                 "INSERT OR IGNORE INTO points (codec, settings, budget, mode, accounting) "
                 "VALUES (?, ?, ?, ?, ?)",
@@ -236,7 +240,7 @@ class ProfileTable:
         original: bytes | None = None,
     ) -> None:
         """Note an image: its set position, name, size as encoded, target, and the head's view."""
-        with self._guarded(), self._db:
+        with self._writing():
             self._db.execute(
                 "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (image, name, *shape, json.dumps(target), json.dumps(reference), original),
@@ -244,21 +248,21 @@ class ProfileTable:
 
     def add_skipped(self, image: int, name: str, reason: str) -> None:
         """Note an image that could not be read."""
-        with self._guarded(), self._db:
+        with self._writing():
             values = (image, name, reason)
             self._db.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", values)
 
     def add(self, point: int, measurements: Iterable[Measurement]) -> None:
         """Add a batch of measurements, all or none."""
         rows = [(point, *vars(m).values()) for m in measurements]
-        with self._guarded(), self._db:
+        with self._writing():
             self._db.executemany(
                 "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", rows
             )
 
     def clear(self, point: int) -> None:
         """Forget a point's measurements."""
-        with self._guarded(), self._db:
+        with self._writing():
             self._db.execute("DELETE FROM measurements WHERE point = ?", (point,))
 
     # -- reading --------------------------------------------------------------------------
