@@ -1,0 +1,88 @@
+"""The JPEG XL codec."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import codecframe
+from codecframe.image import Image, Shape
+from codecframe_jpegxl import body as bare
+from codecframe_jpegxl import header
+from codecframe_jpegxl.settings import JpegXlSettings
+
+
+class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
+    """JPEG XL as a bare codestream.
+
+    `strip` leaves out the image header and, of an image of at most 256x256 pixels, the frame
+    header, the section's length and the tables that all such images share. A file with another
+    image header (a lossless one) is its own body.
+    """
+
+    name = "jpegxl"
+    extension = ".jxl"
+    summary = "JPEG XL: a finely graded knob, fast at low efforts"
+    settings_type = JpegXlSettings
+
+    def encode(self, image: Image, settings: JpegXlSettings) -> bytes:
+        """Encode into a JPEG XL codestream. See `codecframe.Codec.encode`."""
+        import imagecodecs
+
+        image = codecframe.check_image(image)
+        return bytes(
+            imagecodecs.jpegxl_encode(
+                image,
+                effort=settings.effort,
+                distance=settings.distance,
+                lossless=settings.distance == 0.0,
+                decodingspeed=settings.decoding_speed,
+                usecontainer=False,
+                numthreads=1,  # images are encoded in parallel
+            )
+        )
+
+    def decode(self, data: bytes) -> Image:
+        """Decode any 8-bit JPEG XL file; of an animation, the first image.
+
+        Greyscale is repeated in three channels, alpha left out. See `codecframe.Codec.decode`.
+        """
+        import imagecodecs
+
+        try:
+            height, width = header.declared_size(data)
+        except ValueError as error:
+            raise codecframe.DataError(self.name, error) from None
+        codecframe.check_size(height, width, self.name)
+        try:
+            pixels = imagecodecs.jpegxl_decode(data, 0, numthreads=1)
+        except Exception as error:  # the library raises many kinds
+            raise codecframe.DataError(self.name, error) from error
+        return _rgb(pixels, self.name)
+
+    def strip(self, data: bytes) -> bytes:
+        """What is particular to the image. See the class."""
+        try:
+            usual = header.image_header(header.declared_size(data))
+        except ValueError:
+            return data
+        return bare.shorten(data[len(usual) :]) if data.startswith(usual) else data
+
+    def restore(self, body: bytes, settings: JpegXlSettings, shape: Shape) -> bytes:
+        """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
+        if bare.is_file(body):
+            return body
+        try:
+            return header.image_header(shape) + bare.lengthen(body)
+        except ValueError as error:
+            raise codecframe.DataError(self.name, error) from None
+
+
+def _rgb(pixels: np.ndarray, source: str) -> Image:
+    """Decoded samples as an image."""
+    if pixels.dtype != np.uint8:
+        raise codecframe.DataError(source, "has more than 8 bits a sample")
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.shape[2] in (1, 2):
+        pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
+    return np.ascontiguousarray(pixels[:, :, :3])
