@@ -22,6 +22,7 @@ COMMANDS = {
     "heads": "List heads, or show one.",
     "plugins": "List plugins and what they bring.",
     "profile": "Measure rate and accuracy of codecs for a head over images.",
+    "recipe": "Reproduce a published table and its plot.",
     "report": "Make a self-contained HTML page of a profile.",
     "select": "Choose codec and settings for a budget.",
 }

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as PilImage
+from toys import picture
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of six small pictures in two class folders."""
+    folder = tmp_path / "photos"
+    for i in range(6):
+        path = folder / f"class-{i % 2}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PilImage.fromarray(picture(i, 64, 56)).save(path)
+    return folder
+
+
+@pytest.fixture
+def head_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An importable module with a brightness classifier; returns its head spec."""
+    (tmp_path / "shades.py").write_text(
+        "import numpy as np\n"
+        "def classify(images):\n"
+        "    means = np.array([[image.mean()] for image in images], dtype=np.float32)\n"
+        "    return -((means - np.arange(10) * 25.6) / 8) ** 2\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "shades:classify"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Result]:
+    """Run the real `codecframe` command in a folder of its own."""
+
+    def call(*arguments: object, stdin: bytes | None = None, **environment: str) -> Result:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("codecframe"), *map(str, arguments)],
+            cwd=tmp_path,
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, "NO_COLOR": "1", **environment},
+            timeout=120,
+            check=False,
+        )
+        err = done.stderr.decode()
+        assert "Traceback" not in err, err
+        return Result(done.returncode, done.stdout.decode("utf-8", "replace"), err)
+
+    return call
