@@ -21,8 +21,8 @@ Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]
 """(height, width) in pixels."""
 
-DEFAULT_MAX_PIXELS = 200_000_000
-"""Larger images are refused unless `CODECFRAME_MAX_PIXELS` or `limit_pixels` says otherwise."""
+DEFAULT_MAX_PIXELS = 178_956_970
+"""Pillow's own limit; `CODECFRAME_MAX_PIXELS` or `limit_pixels` sets another."""
 
 _max_pixels: ContextVar[int | None] = ContextVar("codecframe_max_pixels", default=None)
 

@@ -83,7 +83,8 @@ class ProfileRecipe:
         try:
             return cls(**{**values, **lists})
         except TypeError as error:
-            raise DataError(str(path), str(error).replace("ProfileRecipe.__init__() ", "")) from None
+            what = str(error).replace("ProfileRecipe.__init__() ", "")
+            raise DataError(str(path), what) from None
 
 
 def run_recipe(
