@@ -1,0 +1,36 @@
+"""The contract kit: what every codec and head must do, as tests that a plugin's author subclasses.
+
+A plugin's whole test file:
+
+    from codecframe.testing import CodecContract
+    from my_plugin import MyCodec
+
+    class TestMyCodec(CodecContract):
+        codec = MyCodec()
+
+Needs pytest, and nothing else that codecframe itself does not need.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("codecframe.testing.codec", "codecframe.testing.head")
+
+from codecframe.testing.codec import CodecContract  # noqa: E402 - after the registration
+from codecframe.testing.head import HeadContract  # noqa: E402
+from codecframe.testing.images import (  # noqa: E402
+    flat_image,
+    natural_image,
+    noise_image,
+    psnr,
+)
+
+__all__ = [
+    "CodecContract",
+    "HeadContract",
+    "flat_image",
+    "natural_image",
+    "noise_image",
+    "psnr",
+]

@@ -1,0 +1,319 @@
+"""What every codec must do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import codecframe
+from codecframe import yamltext
+from codecframe.image import Image, Shape
+from codecframe.settings import FieldInfo, Settings
+from codecframe.testing import damage
+from codecframe.testing.images import flat_image, natural_image, noise_image, psnr
+
+_FUZZ_PIXELS = 1 << 20
+"""Pixel limit while damaged data is decoded, so that a damaged size costs little."""
+
+
+class CodecContract:
+    """Subclass it, name the subclass `Test...`, set `codec`; pytest finds the tests.
+
+    Attributes:
+        codec: the codec under test.
+        lossless: whether decoding gives the very image.
+        min_psnr: fidelity in dB that the finest level must reach on natural images.
+        settings_samples: settings to test besides the default ones; each is tested at several
+            levels of the knob.
+        shapes: (height, width) of the images to test.
+        slack: by how much the mean size may fall from one tested level to the next, relative.
+    """
+
+    codec: ClassVar[codecframe.Codec[Any]]
+    lossless: ClassVar[bool] = False
+    min_psnr: ClassVar[float] = 30.0
+    settings_samples: ClassVar[Sequence[Settings]] = ()
+    shapes: ClassVar[Sequence[Shape]] = (
+        *((1, 1), (1, 7), (7, 1), (2, 2), (8, 8), (15, 17)),
+        *((16, 16), (32, 32), (33, 65), (65, 33)),
+    )
+    slack: ClassVar[float] = 0.02
+
+    @classmethod
+    def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
+        """Run a test that takes `settings`, `shape` or `field` once for each of them."""
+        if "settings" in metafunc.fixturenames:
+            samples = [cls.codec.settings_type(), *cls.settings_samples]
+            metafunc.parametrize("settings", samples, ids=[_id(sample) for sample in samples])
+        if "shape" in metafunc.fixturenames:
+            ids = [f"{height}x{width}" for height, width in cls.shapes]
+            metafunc.parametrize("shape", cls.shapes, ids=ids)
+        if "field" in metafunc.fixturenames:
+            fields = cls.codec.settings_type.fields()
+            metafunc.parametrize("field", fields, ids=[field.name for field in fields])
+
+    # -- description ----------------------------------------------------------------------
+
+    def test_describes_itself(self) -> None:
+        """It has a name that can be typed, a file extension, one line of summary and settings."""
+        assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.codec.name)
+        assert re.fullmatch(r"\.[a-z0-9]+", self.codec.extension)
+        assert self.codec.summary.strip()
+        assert "\n" not in self.codec.summary
+        assert issubclass(self.codec.settings_type, Settings)
+        assert self.codec.emits
+
+    def test_describes_each_setting(self, field: FieldInfo) -> None:
+        """Every field has one line of help and a default that it accepts."""
+        assert field.option.help.strip()
+        assert "\n" not in field.option.help
+        assert field.default is not dataclasses.MISSING
+        assert self.codec.settings_type(**{field.name: field.default})
+
+    # -- settings -------------------------------------------------------------------------
+
+    def test_settings_travel_as_data(self, settings: Settings) -> None:
+        """They come back equal from a dict, JSON, YAML and `key=value` texts."""
+        kind, plain = type(settings), settings.to_dict()
+        assert kind.from_dict(plain) == settings
+        assert kind.from_dict(json.loads(json.dumps(plain))) == settings
+        assert kind.from_dict(yamltext.load(yamltext.dump(plain))) == settings
+        assert kind.parse(_assignments(plain)) == settings
+        assert kind.from_dict(settings.changed()) == settings
+
+    def test_settings_are_values(self, settings: Settings) -> None:
+        """They cannot be changed, and equal ones have equal hashes."""
+        twin = type(settings).from_dict(settings.to_dict())
+        assert hash(twin) == hash(settings)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(settings, settings.fields()[0].name, None)
+
+    def test_refuses_a_wrong_value(self, field: FieldInfo) -> None:
+        """A value of no sensible type or out of range is refused, with the field's name."""
+        for value in _wrong_values(field):
+            with pytest.raises(codecframe.SettingsError, match=field.name):
+                self.codec.settings_type(**{field.name: value})
+
+    def test_refuses_an_unknown_setting(self) -> None:
+        """A name that is no field is refused, not ignored."""
+        with pytest.raises(codecframe.SettingsError, match="surely_no_setting"):
+            self.codec.settings_type.from_dict({"surely_no_setting": 1})
+
+    # -- encode and decode ----------------------------------------------------------------
+
+    def test_round_trip(self, settings: Settings, shape: Shape) -> None:
+        """Decoding gives an image of the same shape; the very same where the codec is lossless."""
+        for image in _images(shape):
+            for level in _levels(settings, 3):
+                data = self.codec.encode(image, settings.at_level(level))
+                assert type(data) is bytes
+                decoded = self.codec.decode(data)
+                assert decoded.dtype == np.uint8
+                assert decoded.shape == image.shape
+                assert decoded.flags.c_contiguous
+                if self.lossless:
+                    assert np.array_equal(decoded, image)
+
+    def test_fidelity_grows_with_level(self, settings: Settings) -> None:
+        """In the mean over natural images; at the finest level it is at least `min_psnr`."""
+        if self.lossless:
+            pytest.skip("lossless: test_round_trip compares every pixel")
+        images = _natural_images()
+        fidelity = []
+        for level in _levels(settings, 3):
+            decoded = [
+                self.codec.decode(self.codec.encode(image, settings.at_level(level)))
+                for image in images
+            ]
+            fidelity.append(np.mean([psnr(*pair) for pair in zip(images, decoded, strict=True)]))
+        assert fidelity == sorted(fidelity)
+        assert fidelity[-1] >= self.min_psnr
+
+    def test_knob_is_monotone(self) -> None:
+        """A higher level takes more bytes, in the mean over natural images."""
+        settings = self.codec.settings_type()
+        levels = _levels(settings, 9)
+        if len(levels) == 1:
+            pytest.skip("this codec has no rate knob")
+        sizes = [
+            np.mean(
+                [len(self.codec.encode(i, settings.at_level(level))) for i in _natural_images()]
+            )
+            for level in levels
+        ]
+        assert sizes[0] < sizes[-1]
+        for smaller, larger in pairwise(sizes):
+            assert larger >= smaller * (1 - self.slack), dict(zip(levels, sizes, strict=True))
+
+    # -- determinism ----------------------------------------------------------------------
+
+    def test_same_on_every_call_and_thread(self, settings: Settings) -> None:
+        """Calls one after the other and calls from several threads at once give the same."""
+        images = [*_natural_images(), *_images((33, 65))]
+        datas = [self.codec.encode(image, settings) for image in images]
+        decoded = [self.codec.decode(data) for data in datas]
+        with ThreadPoolExecutor(4) as pool:
+            work = images * 3
+            assert list(pool.map(lambda i: self.codec.encode(i, settings), work)) == datas * 3
+            for again, first in zip(
+                pool.map(self.codec.decode, datas * 3), decoded * 3, strict=True
+            ):
+                assert np.array_equal(again, first)
+
+    @pytest.mark.parametrize("size", [0, 1, 2, 11])
+    def test_many_is_a_loop(self, size: int) -> None:
+        """`encode_many` and `decode_many` give what one call for each gives, in order."""
+        settings = self.codec.settings_type()
+        images = [natural_image(24 + seed, 40 - seed, seed) for seed in range(size)]
+        datas = self.codec.encode_many(iter(images), settings)
+        assert datas == [self.codec.encode(image, settings) for image in images]
+        decoded = self.codec.decode_many(iter(datas))
+        assert len(decoded) == size
+        for data, image in zip(datas, decoded, strict=True):
+            assert np.array_equal(self.codec.decode(data), image)
+
+    # -- bodies ---------------------------------------------------------------------------
+
+    def test_body_restores_exactly(self, settings: Settings, shape: Shape) -> None:
+        """`restore` inverts `strip`, bit for bit, and a body is never larger than its data."""
+        for image in _images(shape):
+            for level in _levels(settings, 5):
+                at_level = settings.at_level(level)
+                data = self.codec.encode(image, at_level)
+                body = self.codec.strip(data)
+                assert type(body) is bytes
+                assert len(body) <= len(data)
+                assert self.codec.restore(body, at_level, shape) == data
+
+    def test_survives_damaged_bodies(self, settings: Settings) -> None:
+        """`restore` of a damaged body gives `DataError` or bytes that `decode` takes or refuses."""
+        image = natural_image(32, 40)
+        body = self.codec.strip(self.codec.encode(image, settings))
+        for bad in [*_damaged(body), *damage.FOREIGN.values()]:
+            self._decode_or_refuse(bad, lambda b: self.codec.restore(b, settings, (32, 40)))
+
+    # -- bad input ------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("kind", damage.FOREIGN)
+    def test_refuses_foreign_data(self, kind: str) -> None:
+        """What is no image gives `DataError`."""
+        with pytest.raises(codecframe.DataError):
+            self.codec.decode(damage.FOREIGN[kind])
+
+    def test_refuses_truncated_data(self, settings: Settings) -> None:
+        """Data cut short gives `DataError`, unless nothing but a trailer is lost."""
+        data = self.codec.encode(natural_image(), settings)
+        whole = self.codec.decode(data)
+        for prefix in damage.truncated(data):
+            decoded = self._decode_or_refuse(prefix)
+            kept = f"{len(prefix)} of {len(data)} bytes"
+            assert decoded is None or np.array_equal(decoded, whole), f"decoded {kept}"
+
+    def test_survives_damaged_data(self, settings: Settings) -> None:
+        """Damaged data gives `DataError`, `LimitError` or an image; nothing else."""
+        data = self.codec.encode(natural_image(), settings)
+        for bad in _damaged(data):
+            self._decode_or_refuse(bad)
+
+    def test_keeps_the_pixel_limit(self, settings: Settings) -> None:
+        """An image over the limit gives `LimitError`; one at the limit does not."""
+        data = self.codec.encode(natural_image(20, 10), settings)
+        with codecframe.limit_pixels(199), pytest.raises(codecframe.LimitError):
+            self.codec.decode(data)
+        with codecframe.limit_pixels(200):
+            assert self.codec.decode(data).shape == (20, 10, 3)
+
+    def test_checks_the_limit_before_decoding(self) -> None:
+        """Refusing a large image takes a fraction of the time that decoding it takes."""
+        image = natural_image(512, 512)
+        data = self.codec.encode(image, self.codec.settings_type())
+
+        def refuse() -> None:
+            with codecframe.limit_pixels(100), pytest.raises(codecframe.LimitError):
+                self.codec.decode(data)
+
+        decoding = _fastest(lambda: self.codec.decode(data), 3)
+        assert _fastest(refuse, 10) < decoding / 2
+
+    def _decode_or_refuse(
+        self, data: bytes, before: Callable[[bytes], bytes] = lambda data: data
+    ) -> Image | None:
+        """The image, checked, or None where data was refused in the proper way."""
+        try:
+            with codecframe.limit_pixels(_FUZZ_PIXELS):
+                image = self.codec.decode(before(data))
+        except (codecframe.DataError, codecframe.LimitError):
+            return None
+        codecframe.check_image(image)
+        return image
+
+
+# -- inputs -------------------------------------------------------------------------------
+
+
+def _images(shape: Shape) -> list[Image]:
+    return [natural_image(*shape), flat_image(*shape), noise_image(*shape)]
+
+
+def _natural_images() -> list[Image]:
+    return [natural_image(seed=seed) for seed in range(6)]
+
+
+def _levels(settings: Settings, count: int) -> list[int]:
+    """Levels spread evenly from the lowest to the highest."""
+    knob = settings.knob()
+    highest = 0 if knob is None else knob.levels - 1
+    return sorted({round(highest * i / (count - 1)) for i in range(count)})
+
+
+def _damaged(data: bytes) -> Iterator[bytes]:
+    yield from damage.truncated(data)
+    yield from damage.flipped(data, seed=1)
+    yield from damage.spliced(data, seed=2)
+    yield from damage.garbage(seed=3)
+
+
+def _wrong_values(field: FieldInfo) -> Iterable[Any]:
+    yield object()
+    if field.option.low is not None:
+        yield field.option.low - 1
+    if field.option.high is not None:
+        yield field.option.high + 1
+        yield float("nan")
+    if field.option.choices is not None:
+        yield "surely no choice"
+
+
+def _assignments(plain: dict[str, Any]) -> list[str]:
+    return [
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in plain.items()
+    ]
+
+
+def _id(settings: Settings) -> str:
+    text = " ".join(
+        f"{name}={value}"
+        for name, value in settings.to_dict().items()
+        if value != next(field.default for field in settings.fields() if field.name == name)
+    )
+    return text if 0 < len(text) <= 60 else "default" if not text else text[:57] + "..."
+
+
+def _fastest(action: Callable[[], object], repeats: int) -> float:
+    """Seconds that the fastest of several runs took."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,119 @@
+"""What every head must do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import codecframe
+from codecframe.head import Batch, TaskHead
+from codecframe.testing.images import natural_image
+
+_SIZES = ((40, 56), (64, 64), (33, 47), (1, 1), (7, 90), (128, 31))
+
+
+class HeadContract:
+    """Subclass it, name the subclass `Test...`, set `head`; pytest finds the tests.
+
+    Attributes:
+        head: the head under test.
+        tolerance: by how much a score may change with the batch size, relative to the largest.
+    """
+
+    head: ClassVar[TaskHead]
+    tolerance: ClassVar[float] = 1e-4
+
+    def samples(self) -> Batch:
+        """Six inputs: images of different sizes. A head that takes latents overrides it."""
+        return [natural_image(*size, seed=seed) for seed, size in enumerate(_SIZES)]
+
+    # -- description ----------------------------------------------------------------------
+
+    def test_describes_itself(self) -> None:
+        """It has a name, a representation, and a size it can state."""
+        assert self.head.name
+        assert "\n" not in self.head.summary
+        assert isinstance(self.head.accepts, codecframe.Representation)
+        assert all(isinstance(label, str) for label in self.head.labels)
+        shape = self.head.input_shape
+        assert shape is None or (len(shape) == 2 and min(shape) > 0)
+
+    # -- predictions ----------------------------------------------------------------------
+
+    def test_predicts_a_score_row_for_each_input(self) -> None:
+        """Scores are finite `float32`, one row an input, one column a label."""
+        prediction = self.head.predict(self.samples())
+        assert isinstance(prediction, codecframe.Prediction)
+        assert prediction.scores.dtype == np.float32
+        assert len(prediction) == len(self.samples())
+        assert np.isfinite(prediction.scores).all()
+        if self.head.labels:
+            assert prediction.labels == tuple(self.head.labels)
+            assert prediction.scores.shape == (len(prediction), len(self.head.labels))
+
+    def test_predicts_the_same_again(self) -> None:
+        """A second call gives the same scores, bit for bit."""
+        first, again = self.head.predict(self.samples()), self.head.predict(self.samples())
+        assert np.array_equal(first.scores, again.scores)
+
+    @pytest.mark.parametrize("size", [1, 2, 5])
+    def test_batch_size_changes_nothing(self, size: int) -> None:
+        """Batches of any size give the same scores, up to `tolerance`."""
+        samples = self.samples()
+        whole = self.head.predict(samples).scores
+        parts = [
+            self.head.predict(samples[start : start + size]).scores
+            for start in range(0, len(samples), size)
+        ]
+        allowed = self.tolerance * float(np.abs(whole).max())
+        assert np.abs(np.concatenate(parts) - whole).max() <= allowed
+
+    def test_takes_an_empty_batch(self) -> None:
+        """No inputs give no rows, with as many columns as ever."""
+        empty, full = self.head.predict([]), self.head.predict(self.samples()[:1])
+        assert len(empty) == 0
+        assert empty.scores.shape[1:] == full.scores.shape[1:]
+        assert empty.scores.dtype == np.float32
+
+    # -- images ---------------------------------------------------------------------------
+
+    def images(self) -> Sequence[codecframe.Image]:
+        """The samples, where the head takes images."""
+        if self.head.accepts != codecframe.PIXELS:
+            pytest.skip("this head takes no images")
+        return [np.asarray(sample) for sample in self.samples()]
+
+    def test_prepares_once(self) -> None:
+        """A prepared image is an image, of the stated size, and preparing it changes nothing."""
+        for image in self.images():
+            prepared = codecframe.check_image(self.head.prepare(image))
+            if self.head.input_shape is not None:
+                assert prepared.shape[:2] == self.head.input_shape
+            assert np.array_equal(self.head.prepare(prepared), prepared)
+
+    def test_prepares_what_it_is_given(self) -> None:
+        """A prepared image and the original give the same scores."""
+        images = self.images()
+        prepared = [self.head.prepare(image) for image in images]
+        assert np.array_equal(self.head.predict(prepared).scores, self.head.predict(images).scores)
+
+    # -- scores ---------------------------------------------------------------------------
+
+    def test_knows_its_labels(self) -> None:
+        """A class name gives a class of that name; an unknown one is refused."""
+        labels = self.head.labels
+        for label in labels:
+            if not label.isdecimal():
+                assert labels[self.head.target_of(label)] == label
+        with pytest.raises(codecframe.MismatchError):
+            self.head.target_of("no such class, by any name")
+
+    def test_agrees_with_itself(self) -> None:
+        """Against its own prediction a head scores 1 and diverges by 0."""
+        prediction = self.head.predict(self.samples())
+        targets: list[Any] = self.head.pseudo_targets(prediction)
+        assert np.array_equal(self.head.score(prediction, targets), np.ones(len(prediction)))
+        assert np.allclose(self.head.divergence(prediction, prediction), 0, atol=1e-6)
