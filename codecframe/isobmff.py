@@ -5,10 +5,14 @@ For codec plugins: reads the structure and the declared image size without a cod
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from codecframe.image import Shape
+
+_HEADER = struct.Struct(">I4s")
+_DAMAGED = "a box does not fit in its container: damaged or cut short"
 
 
 class Box(NamedTuple):
@@ -27,16 +31,17 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
     """
     end = len(data) if end is None else end
     while start < end:
-        size = int.from_bytes(data[start : start + 4], "big")
+        if start + 8 > end:
+            raise ValueError(_DAMAGED)
+        size, kind = _HEADER.unpack_from(data, start)
         header = 8
         if size == 1:  # a 64-bit size follows the type
-            size = int.from_bytes(data[start + 8 : start + 16], "big")
-            header = 16
+            size, header = int.from_bytes(data[start + 8 : start + 16], "big"), 16
         elif size == 0:  # the last box reaches to the end
             size = end - start
         if size < header or start + size > end:
-            raise ValueError("a box does not fit in its container: damaged or cut short")
-        yield Box(data[start + 4 : start + 8], start + header, start + size)
+            raise ValueError(_DAMAGED)
+        yield Box(kind, start + header, start + size)
         start += size
 
 
@@ -55,14 +60,20 @@ def child(data: bytes, parent: Box, kind: bytes, *, skip: int = 0) -> Box:
 def image_properties(data: bytes) -> list[Box]:
     """The properties (`ispe`, `irot`, ...) of the images in a HEIF file, such as AVIF or HEIC.
 
+    A file with a track (an animation) also yields the `moov` box that holds it.
+
     Raises:
         ValueError: if this is no intact HEIF file.
     """
-    if data[4:8] != b"ftyp":
+    top = list(boxes(data))
+    if not top or top[0].kind != b"ftyp":
         raise ValueError("does not start with a file type box")
-    meta = child(data, Box(b"", 0, len(data)), b"meta")
+    meta = next((box for box in top if box.kind == b"meta"), None)
+    if meta is None:
+        raise ValueError("no 'meta' box")
     container = child(data, child(data, meta, b"iprp", skip=4), b"ipco")
-    return list(boxes(data, container.start, container.end))
+    tracks = [box for box in top if box.kind == b"moov"]
+    return [*boxes(data, container.start, container.end), *tracks]
 
 
 def declared_size(data: bytes, properties: list[Box]) -> Shape:

@@ -10,12 +10,15 @@ import numpy as np
 import codecframe
 from codecframe import isobmff
 from codecframe.image import Image, Shape
+from codecframe.samples import to_image
 from codecframe_avif import bitstream, container, encoders
 from codecframe_avif.bitstream import SequenceHeader
 from codecframe_avif.settings import LOSSLESS, AvifSettings
 
 _PROFILES = {"4:2:0": 0, "4:0:0": 0, "4:4:4": 1, "4:2:2": 2}
-_NEEDS_PILLOW = {b"irot", b"imir", b"clap", b"auxC"}  # rotation, mirroring, cropping, alpha
+# What imagecodecs ignores: rotation, mirroring, cropping. And animations, where it writes past its
+# buffer if asked for the first image.
+_NEEDS_PILLOW = {b"irot", b"imir", b"clap", b"moov"}
 
 
 class AvifCodec(codecframe.Codec[AvifSettings]):
@@ -46,7 +49,10 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
             return data  # laid out in a way we do not know: a standard file all the same
 
     def decode(self, data: bytes) -> Image:
-        """Decode any AVIF file; of an animation, the first image. See `codecframe.Codec.decode`."""
+        """Decode any AVIF file; of an animation, the first image. See `codecframe.Codec.decode`.
+
+        Greyscale is repeated in three channels, alpha left out, depth brought to 8 bits.
+        """
         try:
             properties = isobmff.image_properties(data)
             size = isobmff.declared_size(data, properties)
@@ -186,16 +192,12 @@ def _tools(encoder: str, speed: int, lossless: bool, shorter_side: int) -> int:
 
 
 def _decode_fast(data: bytes) -> Image | None:
-    """Decode an ordinary AVIF with imagecodecs; None if it is deeper than 8 bits or has alpha."""
+    """Decode an ordinary AVIF with imagecodecs; None if it has more than 8 bits a sample."""
     import imagecodecs
 
     # more threads slow a small image down eightfold; many images are decoded in parallel anyway
-    pixels = imagecodecs.avif_decode(data, 0, numthreads=1)
-    if pixels.dtype != np.uint8:
-        return None
-    if pixels.ndim == 2:
-        return np.repeat(pixels[:, :, None], 3, axis=2)
-    return pixels if pixels.shape[2] == 3 else None
+    samples = imagecodecs.avif_decode(data, numthreads=1)
+    return to_image(samples, "avif") if samples.dtype == np.uint8 else None
 
 
 def _decode_any(data: bytes) -> Image:

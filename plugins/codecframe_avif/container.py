@@ -39,9 +39,9 @@ def _up_to_location(header: SequenceHeader) -> bytes:
     associations = struct.pack(">IHB", 1, 1, 4) + bytes((1, 2, 0x80 | 3, 4))
     children = (
         _full_box(b"hdlr", bytes(4) + b"pict" + bytes(13))
+        + _box(b"iprp", _box(b"ipco", properties) + _full_box(b"ipma", associations))
         + _full_box(b"pitm", struct.pack(">H", 1))
         + _full_box(b"iinf", struct.pack(">H", 1) + _full_box(b"infe", _ITEM, version=2))
-        + _box(b"iprp", _box(b"ipco", properties) + _full_box(b"ipma", associations))
     )
     meta = struct.pack(">I4sI", 12 + len(children) + _LOCATION_SIZE, b"meta", 0)
     return _box(b"ftyp", b"avif" + bytes(4) + b"".join(brands)) + meta + children

@@ -6,6 +6,7 @@ import numpy as np
 
 import codecframe
 from codecframe.image import Image, Shape
+from codecframe.samples import to_image
 from codecframe_jpegxl import body as bare
 from codecframe_jpegxl import header
 from codecframe_jpegxl.settings import JpegXlSettings
@@ -42,27 +43,29 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
         )
 
     def decode(self, data: bytes) -> Image:
-        """Decode any 8-bit JPEG XL file; of an animation, the first image.
+        """Decode any JPEG XL file; of an animation, the first image. See `codecframe.Codec.decode`.
 
-        Greyscale is repeated in three channels, alpha left out. See `codecframe.Codec.decode`.
+        Greyscale is repeated in three channels, alpha left out, depth brought to 8 bits.
         """
         import imagecodecs
 
         try:
-            height, width = header.declared_size(data)
+            size, bits = header.declared(data)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
-        codecframe.check_size(height, width, self.name)
+        codecframe.check_size(*size, self.name)
         try:
-            pixels = imagecodecs.jpegxl_decode(data, 0, numthreads=1)
+            samples = imagecodecs.jpegxl_decode(data, 0, numthreads=1)
         except Exception as error:  # the library raises many kinds
             raise codecframe.DataError(self.name, error) from error
-        return _rgb(pixels, self.name)
+        if bits is None and samples.dtype != np.uint8:
+            raise codecframe.DataError(self.name, f"samples of an unknown depth: {samples.dtype}")
+        return to_image(samples, self.name, bits=bits)
 
     def strip(self, data: bytes) -> bytes:
         """What is particular to the image. See the class."""
         try:
-            usual = header.image_header(header.declared_size(data))
+            usual = header.image_header(header.declared(data)[0])
         except ValueError:
             return data
         return bare.shorten(data[len(usual) :]) if data.startswith(usual) else data
@@ -75,14 +78,3 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
             return header.image_header(shape) + bare.lengthen(body)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
-
-
-def _rgb(pixels: np.ndarray, source: str) -> Image:
-    """Decoded samples as an image."""
-    if pixels.dtype != np.uint8:
-        raise codecframe.DataError(source, "has more than 8 bits a sample")
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.shape[2] in (1, 2):
-        pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    return np.ascontiguousarray(pixels[:, :, :3])

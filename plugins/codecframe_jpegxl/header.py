@@ -12,8 +12,11 @@ _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width t
 _SIDE_BITS = (9, 13, 18, 30)
 
 
-def declared_size(data: bytes) -> Shape:
-    """(height, width) of a JPEG XL file, bare or in its container.
+def declared(data: bytes) -> tuple[Shape, int | None]:
+    """(height, width) and the depth in bits of a JPEG XL file, bare or in its container.
+
+    The depth is None where the header tells it only after things that are not read here, or where
+    samples are floating-point numbers.
 
     Raises:
         ValueError: if this is no JPEG XL file, or too short to tell.
@@ -23,7 +26,8 @@ def declared_size(data: bytes) -> Shape:
         raise ValueError("not a JPEG XL file")
     if len(data) < start + 6:
         raise ValueError("cut short")
-    return _read_size(_Bits(data[start + 2 : start + 18]))
+    bits = _Bits(data[start + 2 : start + 18])
+    return _read_size(bits), _read_depth(bits)
 
 
 def image_header(shape: Shape) -> bytes:
@@ -66,6 +70,15 @@ def _read_size(bits: _Bits) -> Shape:
         numerator, denominator = _RATIOS[ratio - 1]
         return height, height * numerator // denominator
     return height, 8 * (1 + bits.read(5)) if small else _read_side(bits)
+
+
+def _read_depth(bits: _Bits) -> int | None:
+    if bits.read(1):  # all image metadata have their defaults
+        return 8
+    if bits.read(1) or bits.read(1):  # extra fields come first; floating-point samples
+        return None
+    selector = bits.read(2)
+    return (8, 10, 12)[selector] if selector < 3 else 1 + bits.read(6)
 
 
 def _read_side(bits: _Bits) -> int:
