@@ -162,6 +162,10 @@ def _views(prediction: Prediction | None, n: int) -> list[dict[str, Any] | None]
     return [{"label": top[0].label, "probability": top[0].probability} for top in tops]
 
 
+def _first(prediction: Prediction, n: int) -> Prediction:
+    return Prediction(prediction.scores[:n], prediction.labels)
+
+
 def _lossless(image: Image) -> bytes:
     import io
 
@@ -214,12 +218,15 @@ class _Run:
         datas = [fit.data for fit in fits if fit is not None]
         batch = decode_for(self._codec, self._head, datas)
         decoded = time.perf_counter()
-        judged = self._judge(chunk, [todo[k] for k in fitting], self._head.predict(batch))
+        prediction = self._head.predict(batch)
+        judged = self._judge(chunk, [todo[k] for k in fitting], prediction)
+        shown = sum(chunk.ids[todo[k]] < SHOWN_IMAGES for k in fitting)  # they come first
+        views = dict(zip(fitting, _views(_first(prediction, shown), shown), strict=False))
         encode_us = 1e6 * (encoded - started) / len(images)
         decode_us = 1e6 * (decoded - encoded) / max(len(datas), 1)
         rows = dict(zip(fitting, judged, strict=True))
         return [
-            self._row(chunk.ids[todo[k]], fit, rows.get(k), encode_us, decode_us)
+            self._row(chunk.ids[todo[k]], fit, rows.get(k), views.get(k), encode_us, decode_us)
             for k, fit in enumerate(fits)
         ]
 
@@ -253,6 +260,7 @@ class _Run:
         image: int,
         fit: Fit[Any] | None,
         judged: tuple[float | None, float | None, float | None] | None,
+        view: dict[str, Any] | None,
         encode_us: float,
         decode_us: float,
     ) -> Measurement:
@@ -275,6 +283,7 @@ class _Run:
             decode_us=decode_us,
             encodes=fit.encodes,
             data=fit.data if image < SHOWN_IMAGES else None,
+            view=view,
         )
 
 

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,7 +39,7 @@ CREATE TABLE points (
 CREATE TABLE measurements (
     point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
     file_bytes INTEGER, bare_bytes INTEGER, score REAL, agreement REAL, divergence REAL,
-    encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, data BLOB,
+    encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, data BLOB, view TEXT,
     PRIMARY KEY (point, image)
 ) WITHOUT ROWID;
 """
@@ -75,7 +75,8 @@ class Point:
 class Measurement:
     """What one point did to one image; the fields are the table's columns.
 
-    An image that no level could bring under the budget has None for its bytes and scores 0.
+    An image that no level could bring under the budget has None for its bytes and scores 0. Of the
+    images that reports show, `data` is the encoding and `view` what the head says of it.
     """
 
     image: int
@@ -89,6 +90,7 @@ class Measurement:
     decode_us: float | None
     encodes: int
     data: bytes | None = None
+    view: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -254,10 +256,10 @@ class ProfileTable:
 
     def add(self, point: int, measurements: Iterable[Measurement]) -> None:
         """Add a batch of measurements, all or none."""
-        rows = [(point, *vars(m).values()) for m in measurements]
+        rows = [(point, *{**vars(m), "view": json.dumps(m.view)}.values()) for m in measurements]
         with self._writing():
             self._db.executemany(
-                "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", rows
+                "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", rows
             )
 
     def clear(self, point: int) -> None:
@@ -341,10 +343,18 @@ class ProfileTable:
         low, high = self._all(query, ids)[0]
         return low or 0, high or 0
 
-    def samples(self, point: int) -> dict[int, bytes]:
-        """The encodings that were kept for showing, by image."""
-        query = "SELECT image, data FROM measurements WHERE point = ? AND data IS NOT NULL"
-        return dict(self._all(query, point))
+    def samples(self, point: int) -> dict[int, Measurement]:
+        """What the point did to the images kept for showing, by image."""
+        names = [field.name for field in fields(Measurement)]
+        query = f"""
+            SELECT {", ".join(names)} FROM measurements JOIN images ON images.id = image
+            WHERE point = ? AND original IS NOT NULL
+        """  # noqa: S608 - column names from the dataclass
+        found = [dict(zip(names, row, strict=True)) for row in self._all(query, point)]
+        return {
+            values["image"]: Measurement(**{**values, "view": json.loads(values["view"])})
+            for values in found
+        }
 
     def originals(self) -> dict[int, tuple[str, bytes, Any]]:
         """(name, lossless encoding, the head's view) of the images kept for showing, by image."""
