@@ -1,0 +1,75 @@
+"""The images that a profile kept, decoded, as rows of a contact sheet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image as PilImage
+
+from codecframe import registry
+from codecframe.errors import CodecframeError
+from codecframe.image import Image, check_size
+from codecframe.profile import Measurement, ProfileTable
+from codecframe.rate import Accounting
+from codecframe.report.series import Series, Spot
+from codecframe.report.sheet import SheetRow, Shown
+from codecframe.representation import PIXELS
+
+
+def kept_images(
+    table: ProfileTable, chosen: Iterable[tuple[Series, Spot]], accounting: Accounting
+) -> tuple[list[str], list[SheetRow]]:
+    """Headings and rows: the kept images uncompressed, and through every chosen point."""
+    pairs = list(chosen)
+    columns = ["uncompressed"] + [f"{one.label}\n{spot.knob or spot.budget}" for one, spot in pairs]
+    samples = [(one.codec, table.samples(spot.number)) for one, spot in pairs]
+    rows = []
+    for image, (name, original, view) in sorted(table.originals().items()):
+        through = [_through(table, codec, found.get(image), accounting) for codec, found in samples]
+        uncompressed = Shown(_lossless(original), says=says(view))
+        rows.append(SheetRow(name, (uncompressed, *through)))
+    return columns, rows
+
+
+def says(view: Mapping[str, Any] | None) -> str:
+    """The head's first choice in words: `tabby 62 %`."""
+    return f"{view['label']} {100 * view['probability']:.0f} %" if view else ""
+
+
+def _through(
+    table: ProfileTable, codec: str, found: Measurement | None, accounting: Accounting
+) -> Shown:
+    if found is None:
+        return Shown(None, note="not measured")
+    if found.data is None:
+        return Shown(None, note="does not fit the budget")
+    right = found.score if table.labelled else found.agreement
+    image = _decoded(codec, found.data)
+    return Shown(
+        image,
+        size=found.file_bytes if accounting is Accounting.FILE else found.bare_bytes,
+        says=says(found.view),
+        agrees=None if right is None else right >= 0.5,
+        note="" if image is not None else "cannot be shown",
+    )
+
+
+def _decoded(name: str, data: bytes) -> Image | None:
+    try:
+        codec = registry.default().codec(name)
+        return codec.decode(data) if PIXELS in codec.emits else None
+    except CodecframeError:
+        return None
+
+
+def _lossless(data: bytes) -> Image | None:
+    """The kept original; the profile may come from anywhere, so its size is checked first."""
+    try:
+        with PilImage.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            check_size(picture.height, picture.width, "profile")
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, CodecframeError):
+        return None

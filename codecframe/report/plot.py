@@ -1,0 +1,220 @@
+"""The rate-accuracy plot."""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from codecframe.profile import ProfileTable
+from codecframe.rate import Accounting
+from codecframe.registry import require
+from codecframe.report.series import Series, budget_bpp, series_of
+from codecframe.select import Selection
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_INK, _PAPER = "#1f2328", "#fefefe"
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+"""Okabe and Ito's palette, which the colour-blind tell apart, without black and yellow."""
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_STYLE = {
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": _PAPER,
+    "axes.facecolor": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "grid.alpha": 0.15,
+    "grid.color": _INK,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "codecframe",
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawn plot.
+
+    Attributes:
+        svg: an SVG file; the same profile gives the same text.
+        png: a PNG file.
+    """
+
+    svg: str
+    png: bytes
+
+    @property
+    def inline_svg(self) -> str:
+        """The SVG for use inside a page: no background, ink in the page's text colour."""
+        start = self.svg.index("<svg")
+        inline = re.sub(r"<metadata>.*?</metadata>", "", self.svg[start:], flags=re.DOTALL)
+        return inline.replace(_PAPER, "none").replace(_INK, "currentColor")
+
+
+def rate_accuracy_plot(
+    table: ProfileTable,
+    selection: Selection | None = None,
+    *,
+    accounting: Accounting | None = None,
+) -> Plot:
+    """Plot score against rate: a line with 95 % intervals for every codec variant of a profile.
+
+    Points at which the rate controller set the knob image by image stand apart, as hollow
+    diamonds. With a selection, its choice is ringed and its budget drawn as a vertical line.
+
+    Args:
+        table: the profile.
+        selection: the choice to mark.
+        accounting: the bytes that rates count; by default the selection's, or else bare ones.
+
+    Raises:
+        DependencyError: if matplotlib is not installed.
+        UnknownNameError: if a codec of the profile is not installed.
+    """
+    require("matplotlib", "codecframe[plots]")
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    if accounting is None:
+        accounting = Accounting(selection.accounting) if selection else Accounting.BARE
+    series = series_of(table, accounting)
+    with style.context(["default", _STYLE]):
+        figure = Figure(figsize=(7.2, 4.4))
+        axes = figure.add_axes((0.09, 0.13, 0.66, 0.81))
+        for one, colour, marker in _styled(series):
+            _draw_series(axes, one, colour, marker)
+        _finish_axes(axes, _measure(table), accounting)
+        if selection is not None:
+            _mark(axes, selection, budget_bpp(table, selection))
+        _label_lines(axes, series)
+        return Plot(_svg(figure), _png(figure))
+
+
+def _styled(series: Sequence[Series]) -> Iterable[tuple[Series, str, str]]:
+    for i, one in enumerate(series):
+        yield one, _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]
+
+
+def _measure(table: ProfileTable) -> str:
+    if table.labelled:
+        return f"{table.meta.get('metric', 'score')} accuracy, %"
+    return "agreement with the uncompressed prediction, %"
+
+
+def _draw_series(axes: Axes, one: Series, colour: str, marker: str) -> None:
+    fixed = [spot for spot in one.fixed if spot.bpp > 0]
+    rates = [spot.bpp for spot in fixed]
+    axes.plot(rates, [100 * s.score for s in fixed], color=colour, marker=marker, ms=4.5, lw=1.6)
+    axes.fill_between(
+        rates, [100 * s.low for s in fixed], [100 * s.high for s in fixed],
+        color=colour, alpha=0.12, linewidth=0,
+    )  # fmt: skip
+    for spot in one.controlled:
+        if spot.bpp > 0:
+            up, down = 100 * (spot.high - spot.score), 100 * (spot.score - spot.low)
+            axes.errorbar(
+                [spot.bpp], [100 * spot.score], yerr=[[down], [up]], color=colour, fmt="D", ms=5.5,
+                mfc=_PAPER, elinewidth=1, capsize=2.5,
+            )  # fmt: skip
+
+
+def _finish_axes(axes: Axes, measure: str, accounting: Accounting) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_xlim()
+    if high / low < 4:  # a narrow range would have a single tick
+        middle = (low * high) ** 0.5
+        axes.set_xlim(middle / 2, middle * 2)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, -2.0), min(top, 102.0))
+    axes.set_xlabel(f"bits per pixel ({accounting} bytes, log scale)")
+    axes.set_ylabel(measure)
+    axes.grid(True)
+
+
+def _mark(axes: Axes, selection: Selection, bpp: float) -> None:
+    low, high = axes.get_xlim()
+    if bpp > 0:
+        axes.set_xlim(min(low, bpp / 1.1), max(high, bpp * 1.1))
+        axes.axvline(bpp, color=_INK, lw=1, ls=(0, (4, 3)))
+        axes.annotate(
+            f"budget {selection.budget}", (bpp, 0.015), xycoords=("data", "axes fraction"),
+            xytext=(-4, 0), textcoords="offset points", rotation=90, ha="right", va="bottom",
+            fontsize=8.5,
+        )  # fmt: skip
+    if selection.winner is not None:
+        axes.plot(
+            [selection.winner.bpp], [100 * selection.winner.score], marker="o", ms=13,
+            mfc="none", mec=_INK, mew=1.6, zorder=5,
+        )  # fmt: skip
+
+
+def _label_lines(axes: Axes, series: Sequence[Series]) -> None:
+    """Name each line right of the axes, at its end's height as far as names do not collide."""
+    named = [(one, colour, end) for one, colour, _ in _styled(series) if (end := _end(one))]
+    wraps = [textwrap.wrap(one.label, 24, subsequent_indent="  ") for one, _, _ in named]
+    to_axes = axes.transData + axes.transAxes.inverted()
+    wanted = [float(to_axes.transform(end)[1]) for _, _, end in named]
+    line = 12.5 / (axes.get_window_extent().height * 72 / axes.figure.dpi)
+    places = spread(wanted, [line * len(wrap) for wrap in wraps], 0.0, 1.0)
+    for (_, colour, end), wrap, y in zip(named, wraps, places, strict=True):
+        axes.annotate(
+            "\n".join(wrap), xy=end, xytext=(1.03, y), textcoords="axes fraction", color=colour,
+            va="center", ha="left", fontsize=9, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.7, "alpha": 0.6,
+                        "shrinkA": 2, "shrinkB": 4, "relpos": (0, 0.5)},
+        )  # fmt: skip
+
+
+def _end(one: Series) -> tuple[float, float] | None:
+    """Where a series' rightmost point lies, in data coordinates."""
+    usable = [spot for spot in one.spots if spot.bpp > 0]
+    return (usable[-1].bpp, 100 * usable[-1].score) if usable else None
+
+
+def spread(wanted: list[float], heights: list[float], low: float, high: float) -> list[float]:
+    """Centres close to the wanted ones at which things of these heights do not overlap.
+
+    Pushed up from below in the order of the wanted centres, then down from `high` where that went
+    over it; if all do not fit between `low` and `high`, they go on below `low`.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    placed = [0.0] * len(wanted)
+    edge = low
+    for i in order:
+        placed[i] = max(wanted[i], edge + heights[i] / 2)
+        edge = placed[i] + heights[i] / 2
+    edge = high
+    for i in reversed(order):
+        placed[i] = min(placed[i], edge - heights[i] / 2)
+        edge = placed[i] - heights[i] / 2
+    return placed
+
+
+def _svg(figure: Figure) -> str:
+    return _saved(figure, format="svg", metadata={"Date": None, "Creator": None}).decode()
+
+
+def _png(figure: Figure) -> bytes:
+    return _saved(figure, format="png", dpi=160, metadata={"Software": None})
+
+
+def _saved(figure: Figure, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, **options)
+    return buffer.getvalue()
