@@ -271,7 +271,10 @@ def _table(
 def _strip(columns: Sequence[str], row: SheetRow) -> str:
     """One image through all columns."""
     figures = [_figure(*pair) for pair in zip(columns, row.pictures, strict=True)]
-    return f'<h3>{escape(row.name)}</h3><div class="pictures">{"".join(figures)}</div>'
+    return (
+        f"<h3>{escape(row.name)}</h3>"
+        f'<div class="pictures" style="--n:{len(figures)}">{"".join(figures)}</div>'
+    )
 
 
 def _figure(column: str, shown: Shown) -> str:

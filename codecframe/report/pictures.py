@@ -15,7 +15,7 @@ from codecframe.image import Image, check_size
 from codecframe.profile import Measurement, ProfileTable
 from codecframe.rate import Accounting
 from codecframe.report.series import Series, Spot
-from codecframe.report.sheet import SheetRow, Shown
+from codecframe.report.sheet import SheetRow, Shown, says
 from codecframe.representation import PIXELS
 
 
@@ -29,14 +29,13 @@ def kept_images(
     rows = []
     for image, (name, original, view) in sorted(table.originals().items()):
         through = [_through(table, codec, found.get(image), accounting) for codec, found in samples]
-        uncompressed = Shown(_lossless(original), says=says(view))
+        uncompressed = Shown(_lossless(original), says=_says(view))
         rows.append(SheetRow(name, (uncompressed, *through)))
     return columns, rows
 
 
-def says(view: Mapping[str, Any] | None) -> str:
-    """The head's first choice in words: `tabby 62 %`."""
-    return f"{view['label']} {100 * view['probability']:.0f} %" if view else ""
+def _says(view: Mapping[str, Any] | None) -> str:
+    return says(view["label"], view["probability"]) if view else ""
 
 
 def _through(
@@ -51,7 +50,7 @@ def _through(
     return Shown(
         image,
         size=found.file_bytes if accounting is Accounting.FILE else found.bare_bytes,
-        says=says(found.view),
+        says=_says(found.view),
         agrees=None if right is None else right >= 0.5,
         note="" if image is not None else "cannot be shown",
     )

@@ -61,6 +61,11 @@ class SheetRow:
     pictures: tuple[Shown, ...]
 
 
+def says(label: str, probability: float) -> str:
+    """A head's choice in words: `tabby 62 %`."""
+    return f"{label} {100 * probability:.0f} %"
+
+
 def contact_sheet(columns: Sequence[str], rows: Sequence[SheetRow], *, title: str = "") -> bytes:
     """Draw a labelled grid of pictures.
 
