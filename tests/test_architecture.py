@@ -1,0 +1,126 @@
+"""The layers hold, plugins use public names only, and starting up costs little."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import codecframe
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/__init__.py"))
+HEAVY = {"torch", "numpy", "PIL", "imagecodecs", "onnxruntime", "scipy", "matplotlib", "pandas"}
+PUBLIC_MODULES = {"head", "image", "isobmff", "preprocess", "registry", "samples", "testing"}
+"""Documented submodules that plugins may import from, besides `codecframe` itself."""
+
+
+def python(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], text=True, capture_output=True, check=True, cwd=ROOT
+    )
+    return done.stdout
+
+
+def test_imports_only_go_down() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as lint; lint()",
+    ]
+    done = subprocess.run(
+        [*command, "--no-cache"], cwd=ROOT, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_codecframe_imports_no_plugin() -> None:
+    files = (ROOT / "codecframe").rglob("*.py")
+    names = {name for path in files for name, _ in imports(path)}
+    assert {name for name in names if name.startswith("codecframe_")} == set()
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
+def test_plugins_import_only_public_names(plugin: Path) -> None:
+    for path in plugin.rglob("*.py"):
+        for module, names in imports(path):
+            first, _, rest = module.partition(".")
+            if first == "codecframe" and rest:
+                assert rest.split(".")[0] in PUBLIC_MODULES, f"{path.name}: {module}"
+            elif first == "codecframe":
+                allowed = {*codecframe.__all__, *PUBLIC_MODULES}
+                assert names <= allowed, f"{path.name}: {names - allowed}"
+            elif first.startswith("codecframe_"):
+                assert first == plugin.name, f"{path.name} imports another plugin, {module}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import codecframe",
+        "from codecframe.cli.main import run; assert run(['--help']) == 0",
+        "from codecframe.cli.main import run; assert run(['--version']) == 0",
+    ],
+)
+def test_starts_without_heavy_libraries(code: str) -> None:
+    loaded = python("-c", f"import sys; {code}; print(); print(*sys.modules)").splitlines()[-1]
+    assert HEAVY & set(loaded.split()) == set()
+
+
+def test_listing_codecs_loads_no_codec_library() -> None:
+    code = "from codecframe.cli.main import run; assert run(['codecs', '--json']) == 0"
+    loaded = python("-c", f"import sys; {code}; print(); print(*sys.modules)").splitlines()[-1]
+    assert (HEAVY - {"numpy"}) & set(loaded.split()) == set()
+
+
+def test_starting_costs_little() -> None:
+    """As a ratio, since machines differ: numpy's own import is the yardstick."""
+
+    def seconds(code: str) -> float:
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            python("-c", code)
+            times.append(time.perf_counter() - start)
+        return statistics.median(times)
+
+    help_ = seconds("from codecframe.cli.main import run; run(['--help'])")
+    assert help_ < 3 * seconds("import numpy")
+
+
+def test_no_package_of_the_repository_hides_another() -> None:
+    """An editable install puts the root on the path: its folders must not be regular packages."""
+    for folder in ("tests", "examples", "benchmarks", "docs", "recipes"):
+        assert not (ROOT / folder / "__init__.py").exists()
+
+
+def test_tracked_files_name_no_workplace() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, text=True, capture_output=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    pattern = re.compile(rb"/" + rb"(home|root|tmp|work)/\w+/\w+/")
+    named = [
+        name
+        for name in listed.stdout.split("\0")
+        if name and (ROOT / name).is_file() and pattern.search((ROOT / name).read_bytes())
+    ]
+    assert named == []
+
+
+def imports(path: Path) -> Iterator[tuple[str, set[str]]]:
+    """(module, names) of every import in a file, also of those inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, set()
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, {alias.name for alias in node.names}
