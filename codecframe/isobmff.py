@@ -79,17 +79,27 @@ def image_properties(data: bytes) -> list[Box]:
 def declared_size(data: bytes, properties: list[Box]) -> Shape:
     """(height, width) of the largest image that the properties of a HEIF file declare.
 
+    An image that is padded for coding by less than 64 pixels a side counts as what is shown of it.
+
     Raises:
         ValueError: if none declares a size.
     """
-    sizes = [
-        (
-            int.from_bytes(data[box.start + 8 : box.start + 12], "big"),
-            int.from_bytes(data[box.start + 4 : box.start + 8], "big"),
-        )
-        for box in properties
-        if box.kind == b"ispe" and box.end - box.start >= 12
-    ]
-    if not sizes:
+    coded = [_numbers(data, box, 3)[:0:-1] for box in properties if box.kind == b"ispe"]
+    if not coded:
         raise ValueError("declares no image size")
-    return max(sizes, key=lambda size: size[0] * size[1])
+    height, width = max(coded, key=lambda size: size[0] * size[1])
+    for box in properties:
+        if box.kind == b"clap":  # the clean aperture: width and height as fractions, then offsets
+            fractions = _numbers(data, box, 4)
+            shown_width = fractions[0] // max(1, fractions[1])
+            shown_height = fractions[2] // max(1, fractions[3])
+            if height - 64 < shown_height <= height and width - 64 < shown_width <= width:
+                return shown_height, shown_width
+    return height, width
+
+
+def _numbers(data: bytes, box: Box, count: int) -> tuple[int, ...]:
+    """The first 32-bit numbers in a box; of a box with version and flags, these are the first."""
+    if box.end - box.start < 4 * count:
+        raise ValueError(_DAMAGED)
+    return struct.unpack_from(f">{count}I", data, box.start)

@@ -51,7 +51,7 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
     def decode(self, data: bytes) -> Image:
         """Decode any AVIF file; of an animation, the first image. See `codecframe.Codec.decode`.
 
-        Greyscale is repeated in three channels, alpha left out, depth brought to 8 bits.
+        Greyscale is repeated in three channels, alpha laid over white, depth brought to 8 bits.
         """
         try:
             properties = isobmff.image_properties(data)
@@ -91,8 +91,7 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
         if form == "item":
             header = SequenceHeader.from_bytes(_sequence_and_frame(body, 0, len(body))[0])
             return container.wrap(header, body) + container.UNEXPECTED
-        if not body:
-            raise codecframe.DataError(self.name, "an empty body")
+        codecframe.check_size(*shape, self.name)
         header, sequence = _promised(*_header_settings(settings), shape)
         return container.wrap(header, _item(sequence, body))
 
@@ -205,4 +204,4 @@ def _decode_any(data: bytes) -> Image:
 
     with encoders.plugin().AvifImageFile(io.BytesIO(data)) as picture:
         upright = ImageOps.exif_transpose(picture)
-        return np.array(upright.convert("RGB"))
+        return to_image(np.array(upright.convert("RGBA")), "avif")

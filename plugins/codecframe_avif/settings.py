@@ -10,18 +10,12 @@ LOSSLESS = 100
 """The quality at which the AV1 coder is lossless (colour conversion still rounds)."""
 
 
-def _ladder() -> tuple[int, ...]:
-    """The qualities that differ: libavif maps 0 to 100 onto AV1's 64 quantizer steps."""
-    quantizers = [((100 - quality) * 63 + 50) // 100 for quality in range(LOSSLESS + 1)]
-    return tuple(q for q, step in enumerate(quantizers) if q == 0 or step != quantizers[q - 1])
-
-
 @dataclass(frozen=True, kw_only=True)
 class AvifSettings(codecframe.Settings):
     """How to encode an AVIF."""
 
     quality: int = codecframe.knob(
-        60, low=0, high=LOSSLESS, ladder=_ladder(), help="higher is better and bigger"
+        60, low=0, high=LOSSLESS, help="higher is better and bigger; some neighbours are alike"
     )
     speed: int = codecframe.option(
         6, low=0, high=10, help="encoder effort: 0 is slowest and smallest, 10 fastest"

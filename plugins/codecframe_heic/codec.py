@@ -51,7 +51,7 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
     def decode(self, data: bytes) -> Image:
         """Decode any HEIC file: its primary image. See `codecframe.Codec.decode`.
 
-        Greyscale is repeated in three channels, alpha left out, depth brought to 8 bits.
+        Greyscale is repeated in three channels, alpha laid over white, depth brought to 8 bits.
         """
         try:
             size = isobmff.declared_size(data, isobmff.image_properties(data))
@@ -79,6 +79,7 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
         if container.is_file(body):
             return body
+        codecframe.check_size(*shape, self.name)
         if shape[0] * shape[1] > _MAX_STRIPPED:
             raise codecframe.DataError(self.name, "a bare slice of an image that large")
         return container.join(_promised(settings, shape), body)

@@ -49,7 +49,7 @@ class _CodestreamCodec(codecframe.Codec[S]):
     def decode(self, data: bytes) -> Image:
         """Decode any JPEG 2000 file with unsigned samples. See `codecframe.Codec.decode`.
 
-        Greyscale is repeated in three channels, alpha left out, depth brought to 8 bits.
+        Greyscale is repeated in three channels, alpha laid over white, depth brought to 8 bits.
         """
         import imagecodecs
 
@@ -80,6 +80,7 @@ class _CodestreamCodec(codecframe.Codec[S]):
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
         if codestream.is_file(body):
             return body
+        codecframe.check_size(*shape, self.name)
         return codestream.join(self._main_header(settings, shape), body)
 
 

@@ -19,7 +19,7 @@ class Jpeg2000Settings(codecframe.Settings):
         low=10.0,
         high=60.0,
         ladder=(_LOWEST_PSNR + _PSNR_STEP * rung for rung in range(256)),
-        help="fidelity to reach with each image, in dB",
+        help="fidelity to aim at with each image, in dB",
     )
     decompositions: int = codecframe.option(
         5, low=0, high=7, help="wavelet levels at most; a small image gets fewer"

@@ -45,7 +45,7 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
     def decode(self, data: bytes) -> Image:
         """Decode any JPEG XL file; of an animation, the first image. See `codecframe.Codec.decode`.
 
-        Greyscale is repeated in three channels, alpha left out, depth brought to 8 bits.
+        Greyscale is repeated in three channels, alpha laid over white, depth brought to 8 bits.
         """
         import imagecodecs
 
@@ -74,6 +74,7 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
         if bare.is_file(body):
             return body
+        codecframe.check_size(*shape, self.name)
         try:
             return header.image_header(shape) + bare.lengthen(body)
         except ValueError as error:
