@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from codecframe import registry, report
 from codecframe.codec import Codec
 from codecframe.convert import Classified, Failed, Read, classify_set, read_set
-from codecframe.errors import DependencyError
+from codecframe.errors import DependencyError, OutputError
 from codecframe.head import Prediction, TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem, open_images
 from codecframe.paths import write_whole
-from codecframe.profile import Plan, ProfileTable, ProgressMaker, profile_images
+from codecframe.profile import Plan, ProfileTable, ProgressMaker, Variant, profile_images
 from codecframe.rate import Accounting, Budget
 from codecframe.report import SheetRow, Shown, says
 from codecframe.select import Selection, select
@@ -147,8 +147,8 @@ def run_demo(
     Args:
         folder: where `contact-sheet.png`, `report.html` (for the first budget) and `demo.profile`
             go.
-        codecs: names of codecs.
-        budgets: budgets as text.
+        codecs: codecs with settings, such as `jpeg:optimize=true`; empty for the default ones.
+        budgets: budgets as text; empty for the default ones.
         head: name of the head.
         photos: image files; by default those that installed packages ship.
         progress: shows how far the measuring is.
@@ -157,10 +157,11 @@ def run_demo(
         DependencyError: if the head's or a codec's packages, or all of the photographs', are not
             installed.
         BudgetError: if a budget cannot be read.
+        OutputError: if a file cannot be written.
     """
-    folder = Path(folder)
+    folder, codecs = Path(folder), tuple(codecs or DEFAULT_CODECS)
     judge = registry.default().head(head)
-    asked = [Budget.parse(text) for text in budgets]
+    asked = [Budget.parse(text) for text in budgets or DEFAULT_BUDGETS]
     items = open_images(list(photos) if photos is not None else installed_photos())
     profile, page, sheet = (
         folder / name for name in ("demo.profile", "report.html", "contact-sheet.png")
@@ -168,11 +169,7 @@ def run_demo(
     selections = _select(profile, page, items, judge, codecs, asked, progress)
     reads = [found for found in read_set(items, judge) if isinstance(found, Read)]
     plain = [found.prediction for found in _classified(reads, judge)]
-    columns = [
-        _through(reads, plain, judge, registry.default().codec(codec), budget)
-        for budget in asked
-        for codec in codecs
-    ]
+    columns = [_through(reads, plain, judge, codec, budget) for budget in asked for codec in codecs]
     shown = [
         _photo(read, prediction, [tried.outcome for tried in row])
         for read, prediction, row in zip(reads, plain, zip(*columns, strict=True), strict=True)
@@ -181,7 +178,7 @@ def run_demo(
     return Demo(
         head=judge.name,
         accounting=str(Accounting.BARE),
-        codecs=tuple(codecs),
+        codecs=codecs,
         budgets=tuple(map(str, asked)),
         photos=tuple(shown),
         selections=selections,
@@ -201,9 +198,12 @@ def _select(
     progress: ProgressMaker | None,
 ) -> dict[str, Selection]:
     """Measure anew, choose for every budget, and write the report for the first."""
-    profile.unlink(missing_ok=True)
-    profile.parent.mkdir(parents=True, exist_ok=True)
-    selections = {}
+    try:
+        profile.parent.mkdir(parents=True, exist_ok=True)
+        profile.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(str(profile), error.strerror or error) from None
+    selections: dict[str, Selection] = {}
     for budget in budgets:
         rates = None if selections else _RATES
         plan = Plan(codecs=codecs, rates=rates, budget=budget)
@@ -232,13 +232,14 @@ def _through(
     reads: Sequence[Read],
     plain: Sequence[Prediction],
     head: TaskHead,
-    codec: Codec[Any],
+    codec: str,
     budget: Budget,
 ) -> list[_Tried]:
     """Every photograph through one codec at one budget; `plain` is what the head saw without."""
-    found = classify_set(reads, head, codec, budget=budget)
+    variant = Variant.parse(codec)
+    found = classify_set(reads, head, variant.codec, variant.settings, budget)
     return [
-        _tried(head, codec, budget, one, reference)
+        _tried(head, variant.codec, Outcome(str(budget), codec), one, reference)
         for one, reference in zip(found, plain, strict=True)
     ]
 
@@ -246,18 +247,17 @@ def _through(
 def _tried(
     head: TaskHead,
     codec: Codec[Any],
-    budget: Budget,
+    asked: Outcome,
     found: Classified | Failed,
     reference: Prediction,
 ) -> _Tried:
     if isinstance(found, Failed) or found.encoded is None:
         why = str(found.error) if isinstance(found, Failed) else ""
-        return _Tried(Outcome(str(budget), codec.name, why=why), None)
+        return _Tried(replace(asked, why=why), None)
     first = found.prediction.top(1)[0][0]
     agrees = head.score(found.prediction, head.pseudo_targets(reference))
-    outcome = Outcome(
-        budget=str(budget),
-        codec=codec.name,
+    outcome = replace(
+        asked,
         size=found.encoded.size,
         bpp=found.encoded.bpp,
         label=first.label,
@@ -295,9 +295,8 @@ def _contact_sheet(
     rows = []
     for i, (read, photo) in enumerate(zip(reads, photos, strict=True)):
         plain = Shown(read.image, says=says(photo.label, photo.probability))
-        rows.append(
-            SheetRow(photo.name, (plain, *(_shown(column[i], photo) for column in columns)))
-        )
+        through = [_shown(column[i], photo) for column in columns]
+        rows.append(SheetRow(photo.name, (plain, *through)))
     title = f"What {head.name} sees: bytes without headers, compared with the uncompressed image"
     return report.contact_sheet(["uncompressed", *headings], rows, title=title)
 

@@ -95,7 +95,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Row:
-    """A point's means over its images: one row of the rate-accuracy table."""
+    """A point's means over its images: one row of the rate-accuracy table.
+
+    Bytes and rates are over the `n - unfit` images that fit the budget; scores are over all.
+    """
 
     point: Point
     n: int
@@ -301,9 +304,11 @@ class ProfileTable:
         """The rate-accuracy table: a row for every point that has measurements."""
         query = """
             SELECT m.point, COUNT(*), SUM(m.file_bytes IS NULL), AVG(m.file_bytes),
-                AVG(m.bare_bytes), SUM(m.file_bytes) * 8.0 / SUM(i.height * i.width),
-                SUM(m.bare_bytes) * 8.0 / SUM(i.height * i.width), AVG(m.score), AVG(m.agreement),
-                AVG(m.divergence), AVG(m.encode_us), AVG(m.decode_us), AVG(m.encodes)
+                AVG(m.bare_bytes),
+                SUM(m.file_bytes) * 8.0 / SUM((m.file_bytes IS NOT NULL) * i.height * i.width),
+                SUM(m.bare_bytes) * 8.0 / SUM((m.file_bytes IS NOT NULL) * i.height * i.width),
+                AVG(m.score), AVG(m.agreement), AVG(m.divergence),
+                AVG(m.encode_us), AVG(m.decode_us), AVG(m.encodes)
             FROM measurements m JOIN images i ON i.id = m.image GROUP BY m.point ORDER BY m.point
         """
         points = self.points()
@@ -365,7 +370,7 @@ class ProfileTable:
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=10.0)
-        connection.execute("PRAGMA journal_mode = TRUNCATE")
+        connection.execute("PRAGMA user_version")  # fails now if this is no database
     except sqlite3.OperationalError as error:
         raise OutputError(str(path), error) from None
     except sqlite3.DatabaseError as error:

@@ -71,7 +71,7 @@ def rate_accuracy_plot(
     """Plot score against rate: a line with 95 % intervals for every codec variant of a profile.
 
     Points at which the rate controller set the knob image by image stand apart, as hollow
-    diamonds. With a selection, its choice is ringed and its budget drawn as a vertical line.
+    diamonds; one that could not meet its budget for every image is left out. With a selection, its choice is ringed and its budget drawn as a vertical line.
 
     Args:
         table: the profile.
@@ -121,7 +121,7 @@ def _draw_series(axes: Axes, one: Series, colour: str, marker: str) -> None:
         color=colour, alpha=0.12, linewidth=0,
     )  # fmt: skip
     for spot in one.controlled:
-        if spot.bpp > 0:
+        if not spot.row.unfit:
             up, down = 100 * (spot.high - spot.score), 100 * (spot.score - spot.low)
             axes.errorbar(
                 [spot.bpp], [100 * spot.score], yerr=[[down], [up]], color=colour, fmt="D", ms=5.5,
@@ -183,7 +183,7 @@ def _label_lines(axes: Axes, series: Sequence[Series]) -> None:
 
 def _end(one: Series) -> tuple[float, float] | None:
     """Where a series' rightmost point lies, in data coordinates."""
-    usable = [spot for spot in one.spots if spot.bpp > 0]
+    usable = [spot for spot in one.spots if spot.bpp > 0 and not spot.row.unfit]
     return (usable[-1].bpp, 100 * usable[-1].score) if usable else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 
 from PIL import Image as PilImage
@@ -166,19 +167,9 @@ class _Sheet:
             top += self._line
 
     def _draw_mark(self, at: tuple[int, int], agrees: bool) -> None:
-        """A tick or a cross, drawn, since fonts differ in which signs they have."""
-        size = 0.72 * self._line
-        left, top = at[0], at[1] + 0.1 * self._line
-
-        def place(x: float, y: float) -> tuple[float, float]:
-            return left + x * size, top + y * size
-
-        self._draw.ellipse((*place(0, 0), *place(1, 1)), fill=_GOOD if agrees else _BAD)
-        strokes = [[(0.25, 0.52), (0.44, 0.72), (0.76, 0.3)]]
-        if not agrees:
-            strokes = [[(0.3, 0.3), (0.7, 0.7)], [(0.3, 0.7), (0.7, 0.3)]]
-        for stroke in strokes:
-            self._draw.line([place(*point) for point in stroke], _PAPER, max(2, round(size / 8)))
+        size = round(0.72 * self._line)
+        mark = _mark(agrees).resize((size, size), PilImage.Resampling.LANCZOS)
+        self._sheet.paste(mark, (at[0], at[1] + round(0.1 * self._line)))
 
     def _text(
         self,
@@ -191,6 +182,20 @@ class _Sheet:
     ) -> None:
         font = font or self._font
         self._draw.text(at, _shortened(" ".join(text.split()), font, room), fill, font)
+
+
+@cache
+def _mark(agrees: bool) -> PilImage.Image:
+    """A tick or a cross, drawn large to be shrunk, since fonts differ in which signs they have."""
+    mark = PilImage.new("RGB", (100, 100), _PAPER)
+    draw = ImageDraw.Draw(mark)
+    draw.ellipse((0, 0, 99, 99), fill=_GOOD if agrees else _BAD)
+    strokes = [[(25, 52), (44, 72), (76, 30)]]
+    if not agrees:
+        strokes = [[(30, 30), (70, 70)], [(30, 70), (70, 30)]]
+    for stroke in strokes:
+        draw.line(stroke, _PAPER, 12, joint="curve")
+    return mark
 
 
 def _tile(image: Image | None) -> PilImage.Image | None:
