@@ -56,4 +56,4 @@ def load(text: str) -> Any:
 
 def dump(value: Any) -> str:
     """YAML text of plain data, keys in their order; texts such as `4:2:0` come out quoted."""
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(value, sort_keys=False)  # escaped: PyYAML folds U+0085 if not
