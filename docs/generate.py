@@ -1,0 +1,148 @@
+"""Fill the generated parts of README.md and docs/*.md.
+
+A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
+
+* `help COMMAND`: the command's `--help`;
+* `file PATH`: a file of this repository, as a code block;
+* `plugin NAME`: the README of a bundled plugin;
+* `settings CODEC`: a table of a codec's settings;
+* `results NAME`: accuracies at round rates from recipes/results/NAME.json.
+
+With `--check` nothing is written; the exit code is 1 if a part is stale.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PART = re.compile(
+    r"(?P<start><!-- generated: (?P<kind>\w+) (?P<argument>\S+) -->\n)"
+    r".*?"
+    r"(?P<end><!-- end -->)",
+    re.DOTALL,
+)
+LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown", ".yaml": "yaml"}
+RATES = (0.1, 0.2, 0.4, 0.8, 1.2)
+"""Columns of a results table, in bits per pixel."""
+
+
+def help_of(command: str) -> str:
+    """A command's `--help`."""
+    import click
+
+    from codecframe.cli.main import cli
+
+    settings = {**cli.context_settings, "terminal_width": 96}
+    with click.Context(cli, info_name="codecframe", **settings) as parent:
+        if command == "codecframe":
+            return _fenced("text", cli.get_help(parent))
+        found = cli.get_command(parent, command)
+        if found is None:
+            raise SystemExit(f"no command {command!r}")
+        context = click.Context(found, info_name=command, parent=parent, terminal_width=96)
+        return _fenced("text", found.get_help(context))
+
+
+def file(path: str) -> str:
+    """A file, as a code block."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return _fenced(LANGUAGES[Path(path).suffix], text)
+
+
+def plugin(name: str) -> str:
+    """A bundled plugin's README, its headings one level down."""
+    text = (ROOT / "plugins" / f"codecframe_{name}" / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"^#", "##", text, flags=re.MULTILINE).strip() + "\n"
+
+
+def settings(name: str) -> str:
+    """A codec's settings."""
+    import codecframe
+
+    kind = codecframe.get_codec(name).settings_type
+    lines = ["| setting | default | takes | |", "| --- | --- | --- | --- |"]
+    for info in kind.fields():
+        knob = " (knob)" if info.option.ladder is not None else ""
+        default = json.dumps(kind().to_dict()[info.name])
+        cells = [f"`{info.name}`{knob}", f"`{default}`", info.expected, info.option.help]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def results(name: str) -> str:
+    """A result's accuracies: for each codec the measured points nearest to round rates."""
+    rows = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())["rows"]
+    by_codec: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_codec.setdefault(row["codec"], []).append(row)
+    head = ["codec", *(f"{rate:g} bpp" for rate in RATES)]
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * len(RATES)]
+    lossless = []
+    for codec, measured in by_codec.items():
+        if len(measured) == 1:
+            lossless += measured
+            continue
+        cells = [_near(measured, rate) for rate in RATES]
+        lines.append(f"| {codec} | " + " | ".join(cells) + " |")
+    widest = max(row["high"] - row["low"] for row in rows)
+    note = f"{rows[0]['n']} images; 95 % intervals reach at most ±{50 * widest:.1f} points."
+    for row in lossless:
+        note += f" Uncompressed: {100 * row['top1']:.1f} % ({row['codec']}: {row['bpp']:.1f} bpp)."
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def _near(measured: list[dict[str, Any]], rate: float) -> str:
+    """The accuracy measured nearest to a rate, with its own rate; a dash if none is near."""
+    row = min(measured, key=lambda row: abs(math.log(row["bpp"] / rate)))
+    if abs(math.log(row["bpp"] / rate)) > math.log(1.25):
+        return "-"
+    return f"{100 * row['top1']:.1f} ({row['bpp']:.2f})"
+
+
+def _fenced(language: str, text: str) -> str:
+    return f"```{language}\n{text.strip()}\n```\n"
+
+
+KINDS: dict[str, Callable[[str], str]] = {
+    "file": file,
+    "help": help_of,
+    "plugin": plugin,
+    "results": results,
+    "settings": settings,
+}
+
+
+def filled(text: str) -> str:
+    """A page with its generated parts made anew."""
+
+    def make(match: re.Match[str]) -> str:
+        made = KINDS[match["kind"]](match["argument"])
+        return f"{match['start']}{made}{match['end']}"
+
+    return PART.sub(make, text)
+
+
+def main() -> int:
+    """Fill or check all pages."""
+    stale = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        old = path.read_text(encoding="utf-8")
+        new = filled(old)
+        if new != old:
+            stale.append(path.relative_to(ROOT).as_posix())
+            if "--check" not in sys.argv:
+                path.write_text(new, encoding="utf-8")
+    for name in stale:
+        print("stale:" if "--check" in sys.argv else "written:", name)
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

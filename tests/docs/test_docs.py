@@ -1,0 +1,135 @@
+"""The documentation is fresh, builds, and every command and program that it shows runs.
+
+In README.md and docs/*.md, `console` and `python` blocks are run, page by page and in order, in a
+folder with the photographs that the demonstration uses, in `photos/`. A `console` block holds
+commands after `$ ` and, where it shows output, that output, in which `...` stands for anything. A
+block of another language is not run: `sh` is for what sets codecframe up.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from codecframe.demo import installed_photos
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
+SETUP = re.compile(
+    r"(pip install|make|python3? -m venv|git clone|cd|\. |twine|python -m build) ?.*"
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = GENERATED.sub("", page.read_text(encoding="utf-8"))
+    for match in BLOCK.finditer(text):
+        yield Block(match[1], match[2])
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """(command, shown output) of a console block; a command ends with its last `\\` line."""
+    lines = text.splitlines()
+    while lines:
+        line = lines.pop(0)
+        assert line.startswith("$ "), line
+        command = line[2:]
+        while command.endswith("\\"):
+            command = command[:-1] + lines.pop(0).strip()
+        output = []
+        while lines and not lines[0].startswith("$ "):
+            output.append(lines.pop(0))
+        yield command, "\n".join(output)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with photographs, a labelled set and one file of each kind the pages name."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in installed_photos():
+        shutil.copy(path, photos)
+    shutil.copy(photos / "chelsea.png", tmp_path / "photo.png")
+    return tmp_path
+
+
+def run(command: list[str | Path], folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONPATH": str(folder)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def same(shown: str, printed: str) -> bool:
+    """Whether output is as shown, up to white space and what `...` stands for."""
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    return doctest.OutputChecker().check_output(shown, printed, flags)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_what_it_shows_runs(page: Path, folder: Path) -> None:
+    for number, block in enumerate(blocks(page)):
+        if block.language == "console":
+            for command, shown in commands(block.text):
+                printed = run(["bash", "-c", f"set -o pipefail; {command}"], folder)
+                assert not shown or same(shown, printed), f"{command}\n{printed}"
+        elif block.language == "python":
+            program = folder / f"block_{number}.py"
+            program.write_text(block.text)
+            run([sys.executable, program], folder)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_only_setting_up_is_not_run(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in {"console", "python", "sh", "text", "yaml", "toml"}
+        if block.language == "sh":
+            for line in block.text.splitlines():
+                assert not line or SETUP.fullmatch(line.partition("#")[0].strip()), line
+
+
+def test_generated_parts_are_fresh() -> None:
+    run([sys.executable, ROOT / "docs" / "generate.py", "--check"], ROOT)
+
+
+def test_builds_without_warnings(tmp_path: Path) -> None:
+    mkdocs = Path(sys.executable).with_name("mkdocs")
+    run([mkdocs, "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"], ROOT)
+    for page in (tmp_path / "site").rglob("*.html"):
+        fetched = re.findall(
+            r'<(?:link|script|img)[^>]+(?:href|src)="(https?:[^"]+)', page.read_text()
+        )
+        assert fetched == [], f"{page.name} fetches from the network"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
