@@ -2,7 +2,7 @@
 
 A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
 
-* `help COMMAND`: the command's `--help`;
+* `commands all`: the `--help` of every command;
 * `file PATH`: a file of this repository, as a code block;
 * `plugin NAME`: the README of a bundled plugin;
 * `settings CODEC`: a table of a codec's settings;
@@ -33,21 +33,23 @@ RATES = (0.1, 0.2, 0.4, 0.8, 1.2)
 """Columns of a results table, in bits per pixel."""
 
 
-def help_of(command: str) -> str:
-    """A command's `--help`."""
+def commands(_: str) -> str:
+    """The `--help` of codecframe and of each of its commands, under headings."""
     import click
 
-    from codecframe.cli.main import cli
+    from codecframe.cli.main import COMMANDS, cli
 
     settings = {**cli.context_settings, "terminal_width": 96}
     with click.Context(cli, info_name="codecframe", **settings) as parent:
-        if command == "codecframe":
-            return _fenced("text", cli.get_help(parent))
-        found = cli.get_command(parent, command)
-        if found is None:
-            raise SystemExit(f"no command {command!r}")
-        context = click.Context(found, info_name=command, parent=parent, terminal_width=96)
-        return _fenced("text", found.get_help(context))
+        parts = [f"## codecframe\n\n{_fenced('text', cli.get_help(parent))}"]
+        for name in COMMANDS:
+            command = cli.get_command(parent, name)
+            if command is None:
+                raise SystemExit(f"no command {name!r}")
+            context = click.Context(command, info_name=name, parent=parent, terminal_width=96)
+            text = _fenced("text", command.get_help(context))
+            parts.append(f"## codecframe {name}\n\n{text}")
+    return "\n".join(parts)
 
 
 def file(path: str) -> str:
@@ -111,8 +113,8 @@ def _fenced(language: str, text: str) -> str:
 
 
 KINDS: dict[str, Callable[[str], str]] = {
+    "commands": commands,
     "file": file,
-    "help": help_of,
     "plugin": plugin,
     "results": results,
     "settings": settings,

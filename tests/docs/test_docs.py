@@ -76,8 +76,7 @@ def run(command: list[str | Path], folder: Path) -> str:
         cwd=folder,
         env={**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONPATH": str(folder)},
         text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=300,
         check=False,
     )
