@@ -16,6 +16,7 @@ from codecframe_avif.bitstream import SRGB
 from codecframe_avif.settings import LOSSLESS, AvifSettings
 
 _FORMAT = "CODECFRAME-AVIF"
+_LONGEST_SIDE = 32768  # what libavif's decoder accepts
 _lock = Lock()
 
 
@@ -26,15 +27,26 @@ def encode(image: Image, settings: AvifSettings) -> bytes:
         SettingsError: if the encoder refuses the settings or cannot encode images of this size.
     """
     height, width = image.shape[:2]
-    if max(height, width) > 65536:
-        raise codecframe.SettingsError("codec", "avif", "images of at most 65536 pixels a side")
+    if max(height, width) > _LONGEST_SIDE:
+        raise codecframe.SettingsError(
+            "codec",
+            "avif",
+            f"another codec for {width}x{height}: sides are at most {_LONGEST_SIDE}",
+        )
     if settings.encoder == "svt" and min(height, width) < 4:
         raise codecframe.SettingsError(
             "encoder", "svt", f"aom or rav1e for an image of {width}x{height}: svt needs 4x4"
         )
-    if _plain(settings):
-        return _with_imagecodecs(image, settings)
-    return _with_plugin(image, settings)
+    try:
+        if _plain(settings):
+            return _with_imagecodecs(image, settings)
+        return _with_plugin(image, settings)
+    except (ValueError, RuntimeError) as error:
+        options = " ".join("=".join(pair) for pair in settings.encoder_options)
+        field, value = ("advanced", options) if options else ("encoder", settings.encoder)
+        raise codecframe.SettingsError(
+            field, value, f"what can encode an image of {width}x{height} ({error})"
+        ) from None
 
 
 def _plain(settings: AvifSettings) -> bool:
@@ -72,26 +84,20 @@ def _with_plugin(image: Image, settings: AvifSettings) -> bytes:
 
     plugin()
     buffer = io.BytesIO()
-    try:
-        Pillow.fromarray(image).save(
-            buffer,
-            format=_FORMAT,
-            quality=settings.quality,
-            speed=settings.speed,
-            subsampling=settings.subsampling,
-            codec=settings.encoder,
-            range=settings.value_range,
-            tile_rows=settings.tile_rows,
-            tile_cols=settings.tile_columns,
-            autotiling=False,
-            max_threads=settings.threads,
-            advanced=settings.encoder_options or None,
-        )
-    except ValueError as error:
-        given = " ".join("=".join(pair) for pair in settings.encoder_options)
-        raise codecframe.SettingsError(
-            "advanced", given, f"options that {settings.encoder} takes ({error})"
-        ) from None
+    Pillow.fromarray(image).save(
+        buffer,
+        format=_FORMAT,
+        quality=settings.quality,
+        speed=settings.speed,
+        subsampling=settings.subsampling,
+        codec=settings.encoder,
+        range=settings.value_range,
+        tile_rows=settings.tile_rows,
+        tile_cols=settings.tile_columns,
+        autotiling=False,
+        max_threads=settings.threads,
+        advanced=settings.encoder_options or None,
+    )
     return buffer.getvalue()
 
 

@@ -116,10 +116,10 @@ def _encode(image: Image, settings: HeicSettings) -> bytes:
             enc_params=parameters,
         )
     except (ValueError, RuntimeError) as error:
+        options = " ".join(settings.advanced)
+        field, value = ("advanced", options) if options else ("codec", "heic")
         raise codecframe.SettingsError(
-            "advanced",
-            " ".join(settings.advanced),
-            f"parameters that libheif takes for an image of {width}x{height} ({error})",
+            field, value, f"what can encode an image of {width}x{height} ({error})"
         ) from None
     return buffer.getvalue()
 
