@@ -31,7 +31,8 @@ class CodecContract:
     Attributes:
         codec: the codec under test.
         lossless: whether decoding gives the very image.
-        min_psnr: fidelity in dB that the finest level must reach on natural images.
+        min_psnr: fidelity in dB that the finest level of the default settings must reach, in the
+            mean over natural images.
         settings_samples: settings to test besides the default ones; each is tested at several
             levels of the knob.
         shapes: (height, width) of the images to test.
@@ -124,7 +125,7 @@ class CodecContract:
                     assert np.array_equal(decoded, image)
 
     def test_fidelity_grows_with_level(self, settings: Settings) -> None:
-        """In the mean over natural images; at the finest level it is at least `min_psnr`."""
+        """In the mean over natural images; `min_psnr` is reached by default settings."""
         if self.lossless:
             pytest.skip("lossless: test_round_trip compares every pixel")
         images = _natural_images()
@@ -136,7 +137,8 @@ class CodecContract:
             ]
             fidelity.append(np.mean([psnr(*pair) for pair in zip(images, decoded, strict=True)]))
         assert fidelity == sorted(fidelity)
-        assert fidelity[-1] >= self.min_psnr
+        if settings == self.codec.settings_type():
+            assert fidelity[-1] >= self.min_psnr
 
     def test_knob_is_monotone(self) -> None:
         """A higher level takes more bytes, in the mean over natural images."""

@@ -1,16 +1,15 @@
-"""The JPEG codec as a codecframe plugin."""
+"""JPEG for codecframe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import codecframe
 
 
 @codecframe.hookimpl
-def codecframe_codecs() -> Iterable[codecframe.Codec[Any]]:
-    """JPEG."""
+def codecframe_codecs() -> list[codecframe.Codec[Any]]:
+    """Bring the codec `jpeg`."""
     from codecframe_jpeg.codec import JpegCodec
 
     return [JpegCodec()]

@@ -3,145 +3,146 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
-from functools import lru_cache
+import threading
 
 import numpy as np
 
 import codecframe
 from codecframe.image import Image, Shape
-from codecframe_jpeg import markers
+from codecframe.samples import to_image
+from codecframe_jpeg import layout
+from codecframe_jpeg.header import read_header
 from codecframe_jpeg.settings import JpegSettings
 
-_FAST_SUBSAMPLING = {"4:4:4": "444", "4:2:2": "422", "4:2:0": "420", "4:0:0": "444"}
-_END = b"\xff\xd9"
-_LARGEST_SIDE = 65535
+_MAX_SIDE = 65500  # libjpeg's
+_COMMENT = b"\xff\xfe\x00\x0eother layout"
+_CMYK = 4
+
+_roomy = threading.Lock()
 
 
 class JpegCodec(codecframe.Codec[JpegSettings]):
-    """JPEG (ITU-T T.81) through libjpeg-turbo.
+    """JPEG, by libjpeg-turbo.
 
-    A body is the entropy-coded scan, where the Huffman tables are the standard ones; with tables
-    made for the image it begins with their segments (FF C4). Since a scan stuffs its FF bytes,
-    neither can be taken for the other or for a whole file (FF D8).
+    `strip` leaves the entropy-coded data, and the Huffman tables where they were made for the
+    image. A file that is laid out in another way is its own body: it starts with FF D8, and no
+    other body does.
     """
 
     name = "jpeg"
     extension = ".jpg"
-    summary = "JPEG: everywhere, fastest"
+    summary = "JPEG: read by everything, and by far the fastest"
     settings_type = JpegSettings
 
     def encode(self, image: Image, settings: JpegSettings) -> bytes:
-        """Encode into a JFIF file. See `codecframe.Codec.encode`."""
-        if max(image.shape) > _LARGEST_SIDE:
-            raise codecframe.DataError(self.name, f"no side may exceed {_LARGEST_SIDE} pixels")
-        if settings.subsampling == "4:0:0":
-            image = _luma(image)
-        if settings.qtables is not None or settings.progressive or settings.smoothing:
-            return _encode_with_pillow(image, settings)
+        """Encode into a JFIF file. See `codecframe.Codec.encode`.
+
+        Raises:
+            DataError: if a side is longer than 65,500 pixels.
+        """
         import imagecodecs
 
-        data = imagecodecs.jpeg8_encode(
-            image,
-            settings.quality,
-            subsampling=_FAST_SUBSAMPLING[settings.subsampling],
-            optimize=settings.optimize,
-        )
-        return bytes(data)
+        image = codecframe.check_image(image, self.name)
+        shape = image.shape[:2]
+        if max(shape) > _MAX_SIDE:
+            raise codecframe.DataError(self.name, f"a side is longer than {_MAX_SIDE} pixels")
+        if settings.fast is None:
+            data = _encode_any(image, settings)
+        else:  # several times as fast for small images
+            data = bytes(imagecodecs.jpeg8_encode(image, **settings.fast))
+        if not _laid_out_as_promised(data, settings, shape):
+            return layout.SOI + _COMMENT + data[2:]  # so that it cannot be taken for ours
+        return data
 
     def decode(self, data: bytes) -> Image:
-        """Decode any JPEG. See `codecframe.Codec.decode`."""
+        """Decode any JPEG file. See `codecframe.Codec.decode`.
+
+        Greyscale is repeated in three channels, CMYK converted, depth brought to 8 bits. EXIF
+        orientation is not applied.
+        """
+        import imagecodecs
+
         try:
-            frame = markers.frame_header(data)
+            header = read_header(data)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
-        codecframe.check_size(frame.height, frame.width, self.name)
-        if data.find(_END, frame.end) < 0:  # libjpeg would make up what is missing
-            raise codecframe.DataError(self.name, "is truncated")
+        codecframe.check_size(*header.shape, self.name)
+        # decoders fill in what is cut off, and say nothing
+        if not data.endswith(layout.EOI) and data.find(layout.EOI, header.position) < 0:
+            raise codecframe.DataError(self.name, "cut short: it has no end marker")
         try:
-            if frame.components in (1, 3) and frame.bits == 8:
-                return _decode_fast(data)
-            return _decode_with_pillow(data)
+            if header.components == _CMYK:
+                return _decode_any(data)
+            samples = imagecodecs.jpeg8_decode(data)
         except Exception as error:  # the libraries raise many kinds
-            raise codecframe.DataError(self.name, error) from None
+            raise codecframe.DataError(self.name, error) from error
+        if samples.ndim == 3 and header.bits == 8:
+            return samples
+        return to_image(samples, self.name, bits=header.bits)
 
     def strip(self, data: bytes) -> bytes:
-        """The scan; after the image's own Huffman tables, if it has any."""
+        """The data of the scans. See the class."""
         try:
-            frame = markers.frame_header(data)
-            scan = markers.scan_start(data, frame.end)
+            return layout.split(data)[2]
         except ValueError:
             return data
-        if not data.endswith(_END):
-            return data
-        standard = frame.kind == markers.BASELINE and _standard_huffman(frame.components)
-        if standard and data[frame.end : scan].startswith(standard):
-            return data[scan : -len(_END)]
-        return data[frame.end : -len(_END)]
 
     def restore(self, body: bytes, settings: JpegSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if body.startswith(b"\xff\xd8"):
+        if body.startswith(layout.SOI):
             return body
-        # quality shows in the tables; nothing else of the header depends on it
-        frame, scan = _header(replace(settings, smoothing=0))
-        start = frame if body[:2] in (b"\xff\xc4", b"\xff\xda") else scan
         try:
-            return markers.with_size(start, *shape) + body + _END
+            return layout.join(settings.layout, shape, body)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
 
 
-def _luma(image: Image) -> Image:
-    """Luma of ITU-R BT.601, as JFIF has it."""
+def _laid_out_as_promised(data: bytes, settings: JpegSettings, shape: Shape) -> bool:
+    """Whether `restore` can rebuild the file from its body."""
+    promised = settings.layout
+    if not promised.own_huffman:
+        return data.startswith(layout.up_to_data(promised, shape))
+    try:
+        return layout.split(data)[:2] == (promised, shape)
+    except ValueError:
+        return False
+
+
+def _encode_any(image: Image, settings: JpegSettings) -> bytes:
+    """Encode with Pillow, which can do all."""
+    from PIL import Image as PilImage
+    from PIL import ImageFile
+
+    picture = PilImage.fromarray(image)
+    grey = settings.subsampling == "4:0:0"
+    if grey:
+        picture = picture.convert("L")
+    file = io.BytesIO()
+    options = {
+        "qtables": settings.scaled_tables,
+        "subsampling": -1 if grey else settings.subsampling,
+        "optimize": settings.optimize,
+        "progressive": settings.progressive,
+        "smooth": settings.smoothing,
+        "restart_marker_blocks": settings.restart,
+    }
+    try:
+        picture.save(file, "JPEG", **options)
+    except OSError:
+        # libjpeg wants room for all of an optimised file at once, and Pillow's guess was too low
+        with _roomy:
+            usual, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, 16 * picture.width * picture.height
+            try:
+                file = io.BytesIO()
+                picture.save(file, "JPEG", **options)
+            finally:
+                ImageFile.MAXBLOCK = usual
+    return file.getvalue()
+
+
+def _decode_any(data: bytes) -> Image:
+    """Decode with Pillow, which knows how CMYK is meant."""
     from PIL import Image as PilImage
 
-    return np.asarray(PilImage.fromarray(image).convert("L"))
-
-
-def _encode_with_pillow(image: Image, settings: JpegSettings) -> bytes:
-    """The slower path, for what only Pillow can set."""
-    from PIL import Image as PilImage
-
-    tables = settings.scaled_tables()
-    buffer = io.BytesIO()
-    PilImage.fromarray(image).save(
-        buffer,
-        "JPEG",
-        **({"quality": settings.quality} if tables is None else {"qtables": tables}),
-        **({} if settings.subsampling == "4:0:0" else {"subsampling": settings.subsampling}),
-        optimize=settings.optimize,
-        progressive=settings.progressive,
-        smooth=settings.smoothing,
-    )
-    return buffer.getvalue()
-
-
-def _decode_fast(data: bytes) -> Image:
-    import imagecodecs
-
-    pixels = imagecodecs.jpeg8_decode(data)
-    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
-
-
-def _decode_with_pillow(data: bytes) -> Image:
-    from PIL import Image as PilImage
-
-    with PilImage.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGB"))
-
-
-@lru_cache(maxsize=512)
-def _header(settings: JpegSettings) -> tuple[bytes, bytes]:
-    """The headers of these settings up to the frame header, and up to the scan; size to be set."""
-    data = JpegCodec().encode(np.zeros((16, 16, 3), np.uint8), settings)
-    end = markers.frame_header(data).end
-    return data[:end], data[: markers.scan_start(data, end)]
-
-
-@lru_cache(maxsize=2)
-def _standard_huffman(components: int) -> bytes:
-    """The segments of the standard Huffman tables (T.81, Annex K.3), as libjpeg writes them."""
-    settings = JpegSettings(subsampling="4:0:0" if components == 1 else "4:4:4")
-    frame, scan = _header(settings)
-    return scan[len(frame) : markers.scan_segment(scan, len(frame))]
+    with PilImage.open(io.BytesIO(data), formats=("JPEG",)) as picture:
+        return np.array(picture.convert("RGB"))

@@ -3,56 +3,84 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import codecframe
+from codecframe_jpeg import tables
+from codecframe_jpeg.layout import Layout
 
-SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "4:0:0")
+SUBSAMPLINGS = {"4:2:0": 0x22, "4:2:2": 0x21, "4:4:4": 0x11, "4:0:0": 0x11}
+"""What can be asked for -> horizontal and vertical luma samples for one of chroma, as in files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JpegSettings(codecframe.Settings):
-    """Everything that changes the rate or fidelity of a JPEG."""
+    """How to encode a JPEG."""
 
     quality: int = codecframe.knob(
-        75, low=1, high=100, help="scales the quantisation tables; 50 takes them as they are"
+        75, low=1, high=100, help="scales the quantisation tables; 50 uses them as they are"
     )
     subsampling: str = codecframe.option(
-        "4:2:0", choices=SUBSAMPLINGS, help="chroma resolution; 4:0:0 is greyscale"
+        "4:2:0", choices=tuple(SUBSAMPLINGS), help="chroma resolution; 4:0:0 is greyscale"
     )
     qtables: tuple[tuple[int, ...], ...] | None = codecframe.option(
         None,
         low=1,
         high=255,
-        help="own quantisation tables, luma and chroma (one serves both): 64 values each, row by "
-        "row; none takes those of the standard",
+        help="own quantisation tables: one, or luma and chroma; 64 steps each, row by row",
     )
     optimize: bool = codecframe.option(
-        False, help="Huffman tables made for each image instead of the standard ones"
+        False, help="Huffman tables made for each image: smaller files, mostly larger small bodies"
     )
-    progressive: bool = codecframe.option(False, help="several scans, coarse to fine")
-    smoothing: int = codecframe.option(0, low=0, high=100, help="blur before coding")
+    progressive: bool = codecframe.option(
+        False, help="coefficients in ten passes; implies optimize"
+    )
+    smoothing: int = codecframe.option(
+        0, low=0, high=100, help="blurs the image before encoding, in percent"
+    )
+    restart: int = codecframe.option(
+        0,
+        low=0,
+        high=65535,
+        help="blocks (MCUs) between restart markers, which limit what a lost byte damages; 0: none",
+    )
 
     def __post_init__(self) -> None:
-        """Check the tables, and what libjpeg cannot do together."""
         super().__post_init__()
-        if self.smoothing and self.subsampling == "4:2:2":
-            raise codecframe.SettingsError(
-                "smoothing", self.smoothing, "0 where the subsampling is 4:2:2"
-            )
-        tables = self.qtables
-        if tables is not None and not (
-            len(tables) in (1, 2) and all(len(table) == 64 for table in tables)
+        if self.qtables is not None and not (
+            len(self.qtables) in (1, 2) and all(len(table) == 64 for table in self.qtables)
         ):
-            raise codecframe.SettingsError(
-                "qtables", self.to_dict()["qtables"], "one or two lists of 64 integers, or none"
-            )
+            raise codecframe.SettingsError("qtables", self.qtables, "1 or 2 lists of 64 integers")
 
-    def scaled_tables(self) -> list[list[int]] | None:
-        """The own tables at this quality, by the formula of the IJG's libjpeg; None without any."""
-        if self.qtables is None:
+    @cached_property
+    def fast(self) -> dict[str, Any] | None:
+        """What imagecodecs needs to know, or None where it cannot do what is asked for."""
+        if self.qtables is not None or self.progressive or self.smoothing or self.restart:
             return None
-        scale = 5000 // self.quality if self.quality < 50 else 200 - 2 * self.quality
-        return [
-            [min(max((value * scale + 50) // 100, 1), 255) for value in table]
-            for table in self.qtables
-        ]
+        options: dict[str, Any] = {"level": self.quality}
+        if self.subsampling == "4:0:0":
+            options["outcolorspace"] = "GRAYSCALE"
+        else:
+            options["subsampling"] = self.subsampling.replace(":", "")
+        if self.optimize:
+            options["optimize"] = True
+        return options
+
+    @cached_property
+    def scaled_tables(self) -> list[list[int]]:
+        """The quantisation tables at this quality, row by row: luma, and chroma if there is any."""
+        own = self.qtables or (tables.LUMA, tables.CHROMA)
+        used = own[:1] if self.subsampling == "4:0:0" else (own[0], own[-1])
+        return [tables.scaled(table, self.quality) for table in used]
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What these settings determine of a file."""
+        return Layout(
+            quantisation=tuple(tables.zigzag(table) for table in self.scaled_tables),
+            sampling=SUBSAMPLINGS[self.subsampling],
+            progressive=self.progressive,
+            own_huffman=self.optimize or self.progressive,
+            restart=self.restart,
+        )

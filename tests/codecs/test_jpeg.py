@@ -1,0 +1,168 @@
+"""JPEG: the contract, and what is its own."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+from PIL.JpegImagePlugin import JpegImageFile
+
+import codecframe
+from codecframe.testing import CodecContract, natural_image, noise_image, psnr
+from codecframe_jpeg.codec import JpegCodec
+from codecframe_jpeg.settings import JpegSettings
+
+FLAT = (tuple([16] * 64),)
+STEEP = (tuple(range(8, 72)), tuple(range(20, 84)))
+
+
+class TestJpeg(CodecContract):
+    codec = JpegCodec()
+    settings_samples = (
+        JpegSettings(subsampling="4:4:4"),
+        JpegSettings(subsampling="4:2:2"),
+        JpegSettings(subsampling="4:0:0"),
+        JpegSettings(optimize=True),
+        JpegSettings(optimize=True, subsampling="4:0:0"),
+        JpegSettings(progressive=True),
+        JpegSettings(progressive=True, subsampling="4:0:0", restart=2),
+        JpegSettings(qtables=FLAT, quality=50),
+        JpegSettings(qtables=STEEP, subsampling="4:4:4", progressive=True),
+        JpegSettings(smoothing=50),
+        JpegSettings(restart=3),
+        JpegSettings(restart=1, optimize=True),
+    )
+
+
+CODEC = JpegCodec()
+IMAGE = natural_image(40, 56)
+
+
+def opened(data: bytes) -> JpegImageFile:
+    picture = PilImage.open(io.BytesIO(data))
+    assert isinstance(picture, JpegImageFile)
+    return picture
+
+
+def saved(mode: str, **options: Any) -> tuple[PilImage.Image, bytes]:
+    """A picture of some mode, and a file of it that is none of ours."""
+    picture = PilImage.fromarray(IMAGE).convert(mode)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", **options)
+    return picture, file.getvalue()
+
+
+@pytest.mark.parametrize("settings", TestJpeg.settings_samples)
+def test_a_body_has_no_header(settings: JpegSettings) -> None:
+    data = CODEC.encode(IMAGE, settings)
+    body = CODEC.strip(data)
+    assert len(data) - len(body) >= 130
+    assert not body.startswith(b"\xff\xd8")
+
+
+def test_a_small_body_is_tens_of_bytes() -> None:
+    images = [natural_image(32, 32, seed) for seed in range(9)]
+    bodies = [CODEC.strip(CODEC.encode(image, JpegSettings(quality=5))) for image in images]
+    assert np.median([len(body) for body in bodies]) < 50
+
+
+@pytest.mark.parametrize("quality", [1, 20, 49, 50, 51, 90, 100])
+def test_quality_scales_tables_as_libjpeg_does(quality: int) -> None:
+    ours = opened(CODEC.encode(IMAGE, JpegSettings(quality=quality, progressive=True)))
+    theirs = opened(saved("RGB", quality=quality)[1])
+    assert ours.quantization == theirs.quantization
+
+
+def test_quality_50_leaves_own_tables_alone() -> None:
+    data = CODEC.encode(IMAGE, JpegSettings(qtables=STEEP, quality=50))
+    assert opened(data).quantization == {0: list(STEEP[0]), 1: list(STEEP[1])}
+    data = CODEC.encode(IMAGE, JpegSettings(qtables=FLAT, quality=75))
+    assert opened(data).quantization == {0: [8] * 64, 1: [8] * 64}
+
+
+@pytest.mark.parametrize("tables", [[], [[1] * 63], [[1] * 64] * 3, [[0] * 64], [[256] * 64]])
+def test_refuses_tables_that_are_none(tables: list[list[int]]) -> None:
+    with pytest.raises(codecframe.SettingsError, match="qtables"):
+        JpegSettings.from_dict({"qtables": tables})
+
+
+def test_settings_show_in_the_file() -> None:
+    assert opened(CODEC.encode(IMAGE, JpegSettings(progressive=True))).info.get("progressive")
+    assert opened(CODEC.encode(IMAGE, JpegSettings(subsampling="4:0:0"))).mode == "L"
+    assert b"\xff\xd0" in CODEC.encode(IMAGE, JpegSettings(restart=1))
+    plain = CODEC.encode(IMAGE, JpegSettings())
+    assert len(CODEC.encode(IMAGE, JpegSettings(optimize=True))) < len(plain)
+    assert len(CODEC.encode(IMAGE, JpegSettings(smoothing=100))) < len(plain)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"progressive": True}, {"optimize": True, "qtables": (tuple([1] * 64),)}],
+    ids=["progressive", "own tables"],
+)
+def test_large_noise_fits(options: dict[str, Any]) -> None:
+    image = noise_image(500, 500)  # more bytes than Pillow expects of any image
+    settings = JpegSettings(quality=100, subsampling="4:4:4", **options)
+    data = CODEC.encode(image, settings)
+    assert len(data) > 2 * 500 * 500
+    assert psnr(CODEC.decode(data), image) > 38
+    assert CODEC.restore(CODEC.strip(data), settings, (500, 500)) == data
+
+
+def test_refuses_a_side_that_no_file_can_have() -> None:
+    with pytest.raises(codecframe.DataError, match="65500"):
+        CODEC.encode(np.zeros((1, 65501, 3), np.uint8), JpegSettings())
+    assert CODEC.decode(CODEC.encode(np.zeros((65500, 1, 3), np.uint8), JpegSettings())).any() == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("L", {}),
+        ("CMYK", {}),
+        ("RGB", {"exif": b"Exif\0\0" + bytes(200) + b"\xff\xd9\xff\xda", "comment": b"hello"}),
+        ("RGB", {"icc_profile": bytes(3000), "progressive": True}),
+        ("RGB", {"keep_rgb": True}),
+    ],
+    ids=["greyscale", "CMYK", "EXIF", "ICC", "RGB"],
+)
+def test_decodes_files_from_elsewhere(mode: str, options: dict[str, Any]) -> None:
+    picture, data = saved(mode, quality=98, subsampling=0, **options)
+    assert psnr(CODEC.decode(data), np.asarray(picture.convert("RGB"))) > 35
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_file_from_elsewhere_is_its_own_body(mode: str) -> None:
+    data = saved(mode, comment=b"not ours")[1]
+    assert CODEC.strip(data) == data
+    assert CODEC.restore(data, JpegSettings(), IMAGE.shape[:2]) == data
+
+
+def test_a_file_that_breaks_its_promise_is_its_own_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from a libjpeg that scales tables in another way: strip must not trust the layout."""
+    import imagecodecs
+
+    other = imagecodecs.jpeg8_encode(IMAGE, 60, subsampling="420")
+    monkeypatch.setattr(imagecodecs, "jpeg8_encode", lambda *_, **__: other)
+    settings = JpegSettings(quality=61)
+    data = CODEC.encode(IMAGE, settings)
+    body = CODEC.strip(data)
+    assert body == data
+    assert CODEC.restore(body, settings, IMAGE.shape[:2]) == data
+    assert np.array_equal(CODEC.decode(data), imagecodecs.jpeg8_decode(other))
+
+
+def test_bytes_after_the_end_are_ignored() -> None:
+    data = CODEC.encode(IMAGE, JpegSettings())
+    assert np.array_equal(CODEC.decode(data + b"trailer"), CODEC.decode(data))
+
+
+def test_fill_bytes_and_stray_bytes_hide_no_size() -> None:
+    """libjpeg skips them, so the size must be found behind them."""
+    data = CODEC.encode(IMAGE, JpegSettings())
+    strange = data[:2] + b"\xff\xff" + data[2:20] + b"stray\x00" + data[20:]
+    with codecframe.limit_pixels(100), pytest.raises(codecframe.LimitError):
+        CODEC.decode(strange)
