@@ -29,7 +29,7 @@ def kept_images(
     rows = []
     for image, (name, original, view) in sorted(table.originals().items()):
         through = [_through(table, codec, found.get(image), accounting) for codec, found in samples]
-        uncompressed = Shown(_lossless(original), says=_says(view))
+        uncompressed = _shown(_lossless(original), says=_says(view))
         rows.append(SheetRow(name, (uncompressed, *through)))
     return columns, rows
 
@@ -46,14 +46,16 @@ def _through(
     if found.data is None:
         return Shown(None, note="does not fit the budget")
     right = found.score if table.labelled else found.agreement
-    image = _decoded(codec, found.data)
-    return Shown(
-        image,
+    return _shown(
+        _decoded(codec, found.data),
         size=found.file_bytes if accounting is Accounting.FILE else found.bare_bytes,
         says=_says(found.view),
         agrees=None if right is None else right >= 0.5,
-        note="" if image is not None else "cannot be shown",
     )
+
+
+def _shown(image: Image | None, **caption: Any) -> Shown:
+    return Shown(image, note="" if image is not None else "cannot be shown", **caption)
 
 
 def _decoded(name: str, data: bytes) -> Image | None:

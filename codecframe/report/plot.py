@@ -71,7 +71,8 @@ def rate_accuracy_plot(
     """Plot score against rate: a line with 95 % intervals for every codec variant of a profile.
 
     Points at which the rate controller set the knob image by image stand apart, as hollow
-    diamonds; one that could not meet its budget for every image is left out. With a selection, its choice is ringed and its budget drawn as a vertical line.
+    diamonds; one that could not meet its budget for every image is left out. With a selection, its
+    choice is ringed and its budget drawn as a vertical line.
 
     Args:
         table: the profile.

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import sqlite3
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toyprofiles import BUDGET, make_table
+from toys import BrightnessHead, Item, ToyCodec, items, picture
+
+from codecframe import report
+from codecframe.profile import Plan, ProfileTable, profile_images
+from codecframe.rate import Accounting, Budget
+from codecframe.select import select
+
+
+class Page(HTMLParser):
+    """What the tests ask of a page: its elements, and the texts in cells and captions."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.rows: list[list[str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def decoded(uri: str) -> np.ndarray:
+    data = base64.b64decode(uri.removeprefix("data:image/webp;base64,"))
+    with Image.open(io.BytesIO(data)) as found:
+        return np.asarray(found.convert("RGB"))
+
+
+def test_the_page_is_self_contained(table: ProfileTable) -> None:
+    text = report.html(table, select(table, BUDGET))
+    page = Page(text)
+    for _, attributes in page.elements:
+        for name in ("src", "href", "xlink:href", "data", "action"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/"))
+    assert not page.all("link") and not page.all("iframe")
+    assert "@import" not in text and not re.search(r"url\((?!#)", text)
+    assert 'name="viewport"' in text and "prefers-color-scheme: dark" in text
+
+
+def test_only_the_script_that_the_policy_names_can_run(table: ProfileTable) -> None:
+    text = report.html(table)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = Page(text).all("meta")[2]["content"]
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_every_point_is_in_the_table(table: ProfileTable) -> None:
+    page = Page(report.html(table))
+    heading = next(i for i, row in enumerate(page.rows) if "divergence" in row)
+    found = page.rows[heading + 1 :]
+    expected = {
+        (row.point.codec, f"{row.bare_bpp:.3f}", f"{row.file_bpp:.3f}") for row in table.rows()
+    }
+    assert {(row[0], row[3], row[4]) for row in found} == expected
+    assert len(found) == len(table.rows())
+    assert any(row[2] == "for 4bpp cap, bare" for row in found)
+
+
+def test_the_choice_and_why_the_others_lost(table: ProfileTable) -> None:
+    selection = select(table, BUDGET)
+    page = Page(report.html(table, selection))
+    assert selection.winner is not None
+    heading = next(i for i, row in enumerate(page.rows) if "why" in row)
+    chosen, *others = page.rows[heading + 1 : heading + 2 + len(selection.others)]
+    assert chosen[0] == "chosen" and chosen[1] == selection.winner.label
+    assert [row[-1].strip() for row in others] == [other.why for other in selection.others]
+
+
+def test_when_nothing_fits_the_page_says_so(table: ProfileTable) -> None:
+    text = report.html(table, select(table, Budget.parse("2B")))
+    assert "Nothing meets 2B for every image" in text
+    assert "toy averages" in text or "bland averages" in text
+
+
+@pytest.mark.parametrize("accounting", list(Accounting))
+def test_pictures_are_the_decoded_samples(table: ProfileTable, accounting: Accounting) -> None:
+    text = report.html(table, select(table, Budget.parse("4bpp"), accounting))
+    sources = [image["src"] for image in Page(text).all("img")]
+    assert len(sources) == 6 * 4  # six images are kept; uncompressed and three variants
+    (controlled,) = [n for n, point in table.points().items() if point.budget]
+    samples = table.samples(controlled)
+    if accounting is Accounting.BARE:  # the budget that the controlled point was made for
+        for image, measurement in samples.items():
+            assert measurement.data is not None
+            shown = decoded(sources[4 * image + 1])
+            assert np.array_equal(shown, ToyCodec().decode(measurement.data))
+    assert np.array_equal(decoded(sources[0]), items(1)[0].image)
+    head = BrightnessHead()
+    first = head.predict([items(1)[0].image]).top(1)[0][0]
+    assert f"{first.label} {100 * first.probability:.0f} %" in text
+
+
+def test_labelled_profiles_show_score_and_agreement(tmp_path: Path) -> None:
+    with make_table(tmp_path / "l", labelled=True) as table:
+        page = Page(report.html(table))
+    heading = next(row for row in page.rows if "divergence" in row)
+    assert "top-1 %" in heading and "agreement %" in heading
+
+
+def test_names_from_files_are_escaped(tmp_path: Path) -> None:
+    evil = '<script>alert("x")</script><img src=http://x.example/>'
+
+    class Head(BrightnessHead):
+        name = "</title>" + evil
+        labels = tuple(f"{evil}{i}" for i in range(10))
+
+    images = [Item(f"{i}{evil}", picture(i)) for i in range(3)]
+    images.append(Item(f"lost{evil}", picture(3), broken=True))
+    plan = Plan(codecs=["toy"], levels=[100])
+    with profile_images(tmp_path / "p", images, Head(), plan) as table:
+        page = Page(report.html(table, select(table, BUDGET)))
+    assert len(page.all("script")) == 1
+    assert all(image["src"].startswith("data:") for image in page.all("img"))
+
+
+def test_damaged_samples_do_not_stop_the_report(table: ProfileTable) -> None:
+    with sqlite3.connect(table.path) as db:
+        db.execute("UPDATE measurements SET data = x'00' WHERE image = 0 AND data IS NOT NULL")
+        db.execute("UPDATE images SET original = x'00' WHERE id = 1")
+    text = report.html(table)
+    assert text.count("cannot be shown") == 4
+    assert len(Page(text).all("img")) == 6 * 4 - 4
+
+
+def test_images_over_the_pixel_limit_are_not_decoded(
+    table: ProfileTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODECFRAME_MAX_PIXELS", "100")
+    assert not Page(report.html(table)).all("img")
+
+
+def test_images_that_missed_the_budget_are_named(tmp_path: Path) -> None:
+    tight = Budget.parse("0.12bpp")
+    plan = Plan(codecs=["toy", "bland"], levels=[20, 200], budget=tight)
+    with profile_images(tmp_path / "p", items(12), BrightnessHead(), plan) as table:
+        unfit = [row.unfit for row in table.rows() if row.point.budget]
+        text = report.html(table, select(table, tight))
+    assert any(unfit)
+    for count in filter(None, unfit):
+        assert f"({count} of 12 do not fit)" in text
+    assert "does not fit the budget" in text

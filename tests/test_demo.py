@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toys import BrightnessHead, ToyCodec, ToySettings, picture, toy_registry
+
+from codecframe import BudgetError, DependencyError, UnknownNameError, demo
+from codecframe.errors import OutputError
+from codecframe.profile import ProfileTable
+
+HEAD = BrightnessHead()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Iterator[list[Path]]:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    paths = [folder / f"{seed}.png" for seed in range(4)]
+    for seed, path in enumerate(paths):
+        Image.fromarray(picture(seed)).save(path)
+    with toy_registry():
+        yield paths
+
+
+def run(tmp_path: Path, photos: list[Path], **options: object) -> demo.Demo:
+    asked: dict[str, object] = {"codecs": ["toy", "bland"], "budgets": ["4bpp", "0.12bpp"]}
+    return demo.run_demo(tmp_path / "out", head="brightness", photos=photos, **asked | options)  # type: ignore[arg-type]
+
+
+def test_it_reports_what_the_head_sees_through_every_codec(
+    tmp_path: Path, photos: list[Path]
+) -> None:
+    found = run(tmp_path, photos)
+    assert [photo.name for photo in found.photos] == [path.name for path in photos]
+    for seed, photo in enumerate(found.photos):
+        assert photo.label == HEAD.predict([picture(seed)]).top(1)[0][0].label
+        asked = [(o.budget, o.codec) for o in photo.outcomes]
+        assert asked == [(b, c) for b in ("4bpp", "0.12bpp") for c in ("toy", "bland")]
+        for outcome in photo.outcomes:
+            limit = {"4bpp": 4.0, "0.12bpp": 0.12}[outcome.budget]
+            if outcome.size is None:
+                assert outcome.why and outcome.label is None and outcome.agrees is None
+            else:
+                assert outcome.bpp == pytest.approx(outcome.size * 8 / (48 * 40))
+                assert outcome.bpp <= limit
+                assert outcome.agrees == (outcome.label == photo.label)
+    assert any(outcome.size is None for photo in found.photos for outcome in photo.outcomes)
+
+
+def test_the_winner_changes_the_prediction_least(tmp_path: Path, photos: list[Path]) -> None:
+    for photo in run(tmp_path, photos).photos:
+        for budget, winner in photo.winners.items():
+            rivals = {
+                outcome.codec: outcome.divergence
+                for outcome in photo.outcomes
+                if outcome.budget == budget and outcome.divergence is not None
+            }
+            assert (winner is None) == (not rivals)
+            if winner is not None:
+                assert rivals[winner] == min(rivals.values())
+
+
+def test_it_writes_sheet_report_and_profile(tmp_path: Path, photos: list[Path]) -> None:
+    found = run(tmp_path, photos)
+    with Image.open(found.contact_sheet) as sheet:
+        assert sheet.format == "PNG" and sheet.width > 5 * 160
+    assert found.report.read_text(encoding="utf-8").startswith("<!doctype html>")
+    with ProfileTable.open(found.profile) as table:
+        assert {point.budget for point in table.points().values()} == {"", "4bpp", "0.12bpp"}
+    assert found.selections["4bpp"].winner is not None
+    assert found.selections["4bpp"].winner.codec == "toy"
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["contact_sheet"] == str(found.contact_sheet)
+    assert plain["photos"][0]["outcomes"][0]["codec"] == "toy"
+
+
+def test_the_sheet_shows_the_decoded_photograph(tmp_path: Path, photos: list[Path]) -> None:
+    found = run(tmp_path, photos[:1], codecs=["toy:effort=9"], budgets=["4bpp"])
+    outcome = found.photos[0].outcomes[0]
+    codec, image = ToyCodec(), picture(0)
+    sizes = {
+        strength: len(codec.strip(codec.encode(image, ToySettings(strength=strength, effort=9))))
+        for strength in range(1, 256)
+    }
+    fitting = [strength for strength, size in sizes.items() if size + 1 == outcome.size]
+    with Image.open(io.BytesIO(found.contact_sheet.read_bytes())) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    shown = [codec.decode(codec.encode(image, ToySettings(strength=s))) for s in fitting]
+    assert any(contains(pixels, one.repeat(4, axis=0).repeat(4, axis=1)) for one in shown)
+
+
+def contains(sheet: np.ndarray, tile: np.ndarray) -> bool:
+    height, width = tile.shape[:2]
+    corners = np.argwhere((sheet[:-height, :-width] == tile[0, 0]).all(axis=2))
+    return any(np.array_equal(sheet[y : y + height, x : x + width], tile) for y, x in corners)
+
+
+def test_running_again_starts_anew(tmp_path: Path, photos: list[Path]) -> None:
+    first = run(tmp_path, photos)
+    again = run(tmp_path, photos[:2])
+    assert len(first.photos) == 4 and len(again.photos) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"codecs": ["toyy"]}, UnknownNameError),
+        ({"budgets": ["many"]}, BudgetError),
+    ],
+)
+def test_bad_requests(
+    tmp_path: Path, photos: list[Path], options: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        run(tmp_path, photos, **options)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, photos: list[Path]) -> None:
+    (tmp_path / "out").write_text("a file is in the way")
+    with pytest.raises(OutputError):
+        run(tmp_path, photos)
+
+
+def test_photographs_are_found_without_importing_their_packages() -> None:
+    code = (
+        "import sys; from codecframe import demo; paths = demo.installed_photos();"
+        "print(len(paths), [n for n in ('skimage', 'sklearn', 'matplotlib') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    count, loaded = done.stdout.split(maxsplit=1)
+    assert int(count) >= 1 and loaded.strip() == "[]"
+
+
+def test_without_any_photographs_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DependencyError, match="pip install 'scikit-image'"):
+        demo.installed_photos()
