@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codecframe.classifier import ClassifierHead, HeadOptions
     from codecframe.codec import Codec, Fit, SelfFitting
     from codecframe.errors import (
         BudgetError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "classifier": ("ClassifierHead", "HeadOptions"),
     "codec": ("Codec", "Fit", "SelfFitting"),
     "errors": (
         "BudgetError",
@@ -54,11 +56,13 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "PIXELS",
     "BudgetError",
+    "ClassifierHead",
     "Codec",
     "CodecframeError",
     "DataError",
     "DependencyError",
     "Fit",
+    "HeadOptions",
     "Image",
     "LatentSpace",
     "Latents",

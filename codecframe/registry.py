@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from codecframe import hooks
-from codecframe.errors import CodecframeError, DependencyError, PluginError, UnknownNameError
+from codecframe import headfile, hooks
+from codecframe.errors import (
+    CodecframeError,
+    DependencyError,
+    MismatchError,
+    PluginError,
+    UnknownNameError,
+)
 
 if TYPE_CHECKING:  # numpy stays unloaded until a codec is asked for
     from codecframe.codec import Codec
@@ -139,15 +145,24 @@ class Registry:
             raise UnknownNameError("codec", name, self.codecs) from None
 
     def head(self, spec: str, options: Mapping[str, Any] | None = None) -> TaskHead:
-        """The head of that name, or opened from a file or an import path.
+        """The head of that name, or opened from a description, a model file or an import path.
+
+        Args:
+            spec: a head's name, a model file, `module:function`, or a description file (`.yaml`).
+            options: what a description file would say besides `model`.
 
         Raises:
+            DataError: if the file cannot be read.
             UnknownNameError: if no plugin knows it.
             PluginError: if the plugin that does failed on it.
         """
         from codecframe.head import TaskHead
 
-        if spec in self.heads and not options:
+        if spec.endswith(headfile.SUFFIXES) and not options:
+            spec, options = headfile.load(spec)
+        if spec in self.heads:
+            if options:
+                raise MismatchError(f"head {spec!r} takes no {', '.join(options)}")
             return self.heads[spec]
         for plugin, function in self._implementations("codecframe_open_head"):
             try:
