@@ -67,6 +67,23 @@ class Prediction:
         return self.labels[index] if index < len(self.labels) else str(index)
 
 
+def check_scores(scores: Any, images: int, source: str) -> FloatArray:
+    """A model's output as `float32` scores, (images, classes).
+
+    Raises:
+        MismatchError: if it is of another shape, or not finite.
+    """
+    values = np.asarray(scores, dtype=np.float32)
+    if values.ndim != 2 or len(values) != images or values.shape[1] == 0:
+        raise MismatchError(
+            f"head {source!r} gave scores of shape {values.shape} for {images} images: "
+            "expected (images, classes)"
+        )
+    if not np.isfinite(values).all():
+        raise MismatchError(f"head {source!r} gave scores that are not finite")
+    return values
+
+
 class TaskHead(ABC):
     """A task's model: takes one representation, gives predictions.
 

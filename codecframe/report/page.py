@@ -158,9 +158,11 @@ class _Page:
             return ""
         what = "what the head says of them"
         right = "right" if self._table.labelled else "what it says of the uncompressed image"
+        where = f"closest to {self._target_bpp():.2g} bpp"
+        if self._selection is not None:
+            where = f"measured for the budget, or {where}"
         intro = (
-            f"Decoded images and {what}, at the measured point closest to "
-            f"{self._target_bpp():.2g} bpp. Green: {right}; red: not. "
+            f"Decoded images and {what}, at the point {where}. Green: {right}; red: not. "
             f"Bytes are {self._accounting}."
         )
         return f'<h2>Decoded images</h2><p class="faint">{escape(intro)}</p>' + "\n".join(

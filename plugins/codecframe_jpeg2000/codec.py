@@ -118,7 +118,7 @@ class HighThroughputCodec(_CodestreamCodec[HighThroughputSettings]):
     """High-throughput JPEG 2000 (ISO/IEC 15444-15), encoded by OpenJPH."""
 
     name = "htj2k"
-    summary = "high-throughput JPEG 2000: several times faster, some 10 % bigger"
+    summary = "high-throughput JPEG 2000: ten times faster, some 10 % bigger"
     settings_type = HighThroughputSettings
 
     def _encode(self, image: Image, settings: HighThroughputSettings) -> bytes:
