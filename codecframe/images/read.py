@@ -64,8 +64,11 @@ def _read_with_pillow(data: bytes, name: str) -> Image:
                 return _to_rgb(upright)
     except CodecframeError:
         raise
-    except PilImage.DecompressionBombError as error:
-        raise LimitError(f"{name}: {error}; raise the limit with CODECFRAME_MAX_PIXELS") from None
+    except PilImage.DecompressionBombError:
+        raise LimitError(
+            f"{name}: is over the limit of {max_pixels():,} pixels; "
+            "raise it with CODECFRAME_MAX_PIXELS or codecframe.limit_pixels()"
+        ) from None
     except UnidentifiedImageError:
         raise DataError(name, "is no image that can be read") from None
     except Exception as error:  # Pillow's plugins raise many kinds for damaged files
