@@ -37,7 +37,7 @@ class AvifSettings(codecframe.Settings):
     tile_rows: int = codecframe.option(0, low=0, high=6, help="log2 of the rows of tiles")
     tile_columns: int = codecframe.option(0, low=0, high=6, help="log2 of the columns of tiles")
     threads: int = codecframe.option(
-        1, low=1, high=64, help="threads within one image; images are already encoded in parallel"
+        1, low=1, high=64, help="within one image; more than 1 changes the bytes a little"
     )
     advanced: tuple[str, ...] = codecframe.option(
         (), help='the encoder\'s own options as "key=value" texts, as in avifenc -a'
