@@ -31,7 +31,7 @@ class Candidate:
         knob: the knob as words: `quality=31`, or `quality=12..48` where it varies.
         fits: whether the budget is met for every image (cap) or on average (mean, link).
         score: expected score by the profile's measure, with its 95 % interval `low` to `high`.
-        bytes_per_image: mean counted bytes.
+        bytes_per_image: mean counted bytes, over the images that could be encoded at all.
         bpp: counted bits / pixels.
         encode_us, decode_us: microseconds an image, all cores.
         gap: the winner's score minus this one's on the same images, with the 95 % interval
@@ -280,7 +280,8 @@ def _tried(
     used = [rows[p.key] for n, p in table.points().items() if n in numbers and p.key in rows]
     score = float(found.score.mean()) if len(found.score) else 0.0
     low, high = wilson(score, len(found.score))
-    size = float(np.nansum(found.size))
+    fitted = ~np.isnan(found.size)
+    size = float(found.size[fitted].sum())
     candidate = Candidate(
         codec=point.codec,
         settings=_without_knob(point) if varies else dict(point.settings),
@@ -289,8 +290,8 @@ def _tried(
         score=score,
         low=low,
         high=high,
-        bytes_per_image=size / max(len(found.size), 1),
-        bpp=8 * size / max(float(found.pixels.sum()), 1.0),
+        bytes_per_image=size / max(int(fitted.sum()), 1),
+        bpp=8 * size / max(float(found.pixels[fitted].sum()), 1.0),
         encode_us=float(np.mean([row.encode_us for row in used])) if used else 0.0,
         decode_us=float(np.mean([row.decode_us for row in used])) if used else 0.0,
         why=why,

@@ -178,12 +178,16 @@ class _Page:
         return middle_bpp(self._series)
 
     def _points(self) -> str:
-        labelled = self._table.labelled
-        columns = ["codec", "settings", "knob", ">bare bpp", ">file bpp"]
-        columns += [f">{self._measure} %", ">95 %"]
-        columns += [">agreement %"] if labelled else []
-        columns += [">divergence", ">encode µs", ">decode µs", ">encodes"]
-        rows = [_point(one, spot, labelled=labelled) for one in self._series for spot in one.spots]
+        columns = ["codec", "settings", "knob", ">bare bpp", ">file bpp", f">{self._measure} %",
+                   ">95 %", ">agreement %", ">divergence", ">encode µs", ">decode µs",
+                   ">encodes"]  # fmt: skip
+        rows = [_point(one, spot) for one in self._series for spot in one.spots]
+        if not self._table.labelled:  # the score is the agreement
+            columns, rows = _without(columns, rows, ">agreement %")
+        if not any(one.words for one in self._series):
+            columns, rows = _without(columns, rows, "settings")
+        if not any(one.controlled for one in self._series):
+            columns, rows = _without(columns, rows, ">encodes")
         return "<h2>All measured points</h2>" + _table(columns, rows, sortable=True)
 
     def _details(self) -> str:
@@ -223,12 +227,20 @@ def _candidate(candidate: Candidate, *, chosen: bool) -> list[_Cell]:
     ]
 
 
-def _point(one: Series, spot: Spot, *, labelled: bool) -> list[_Cell]:
+def _without(
+    columns: list[str], rows: list[list[_Cell]], name: str
+) -> tuple[list[str], list[list[_Cell]]]:
+    """A table without one of its columns."""
+    i = columns.index(name)
+    return columns[:i] + columns[i + 1 :], [row[:i] + row[i + 1 :] for row in rows]
+
+
+def _point(one: Series, spot: Spot) -> list[_Cell]:
     row = spot.row
     knob = spot.knob or f"for {spot.budget}"
     if row.unfit:
         knob += f" ({row.unfit} of {row.n} do not fit)"
-    cells = [
+    return [
         _Cell(one.codec),
         _Cell(one.words, kind="name"),
         _Cell(knob),
@@ -236,16 +248,12 @@ def _point(one: Series, spot: Spot, *, labelled: bool) -> list[_Cell]:
         _number(row.file_bpp, ".3f"),
         _percent(spot.score),
         _Cell(_interval(spot.low, spot.high), spot.low),
-    ]
-    if labelled:
-        cells.append(_percent(row.agreement))
-    cells += [
+        _percent(row.agreement),
         _number(row.divergence, ".3g"),
         _number(row.encode_us, ".0f"),
         _number(row.decode_us, ".0f"),
         _number(row.encodes, ".2g"),
     ]
-    return cells
 
 
 def _table(
