@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from codecframe.errors import CodecframeError, MismatchError, SettingsError, UnknownNameError
-from codecframe.head import Batch, FloatArray, Prediction, TaskHead
+from codecframe.head import Batch, FloatArray, Prediction, TaskHead, check_scores
 from codecframe.image import Image, check_image
 from codecframe.preprocess import Preprocess
 
@@ -157,19 +157,17 @@ class ClassifierHead(TaskHead):
 
     def _checked(self, scores: FloatArray, count: int) -> FloatArray:
         """Scores as `Prediction` wants them, or what is wrong with them."""
-        rows = scores.ndim >= 2 and len(scores) == count and scores.size == count * scores.shape[1]
-        classes = scores.shape[1] if rows else 0
-        if not classes or classes != (len(self.labels) or classes):
+        if scores.ndim > 2 and scores.size == count * scores.shape[1]:
+            scores = scores.reshape(count, -1)  # a pooled map: (images, classes, 1, 1)
+        scores = check_scores(scores, count, self.name)
+        if self.labels and scores.shape[1] != len(self.labels):
             raise MismatchError(
-                f"head {self.name!r} gives an array of shape {scores.shape} for {count} images: "
-                f"expected {count} rows of {len(self.labels) or 'class'} scores"
+                f"head {self.name!r} has {len(self.labels)} labels, "
+                f"but the model gives {scores.shape[1]} classes"
             )
-        flat = scores.reshape(count, classes)  # from (images, classes, 1, 1) as well
-        if not np.isfinite(flat).all():
-            raise MismatchError(f"head {self.name!r} gives scores that are not finite")
         if self._outputs == "probabilities":
-            return np.log(np.maximum(flat, np.float32(1e-12)))
-        return flat
+            return np.log(np.maximum(scores, np.float32(1e-12)))
+        return scores
 
 
 def _of_one_size(images: list[Image], most: int) -> Iterator[list[Image]]:

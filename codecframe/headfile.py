@@ -1,11 +1,12 @@
-"""Head description files: a model with what it needs to know, as YAML.
+"""Head description files: a model, and what it does not say about itself.
 
-    model: signs.onnx              # or model.pt2, or package.module:function
-    name: signs                    # optional
-    labels: labels.txt             # optional: a list, or a file with a name a line
+    model: signs.onnx                # or .pt2, TorchScript, package.module:function, a head's name
+    name: signs
+    labels: labels.txt               # one a line; or a list
+    outputs: logits                  # or probabilities
     preprocess: {resize: 48, crop: 48, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]}
 
-Relative paths are relative to the file.
+Only `model` must be there. Paths are relative to the file.
 """
 
 from __future__ import annotations
@@ -17,39 +18,37 @@ from codecframe import yamltext
 from codecframe.errors import DataError
 
 SUFFIXES = (".yaml", ".yml")
-_KEYS = {"model", "name", "labels", "preprocess"}
 
 
 def load(path: Path | str) -> tuple[str, dict[str, Any]]:
-    """Read a description: what `get_head` opens, and the options for it.
+    """Read a head description file.
+
+    Returns:
+        The model, as `get_head` takes it, and the options for the plugin that opens it, which
+        checks them; a file with labels is read already.
 
     Raises:
-        DataError: if it cannot be read, or a key is missing, unknown or of the wrong type.
+        DataError: if the file, or that with the labels, cannot be read, or names no model.
     """
     path = Path(path)
     try:
-        values = yamltext.load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        options = yamltext.load(_text(path))
+    except ValueError as error:
         raise DataError(str(path), error) from None
-    if not isinstance(values, dict) or not isinstance(values.get("model"), str):
-        raise DataError(str(path), "needs a key 'model' with a file or a function")
-    if unknown := set(values) - _KEYS:
-        raise DataError(str(path), f"has unknown keys: {', '.join(sorted(map(str, unknown)))}")
-    model = values.pop("model")
+    if not isinstance(options, dict) or not isinstance(options.get("model"), str):
+        raise DataError(str(path), "is no head description: it names no `model`")
+    model = options.pop("model")
+    labels = options.get("labels")
+    if isinstance(labels, str):
+        options["labels"] = _text(path.parent / labels).splitlines()
     beside = path.parent / model
-    if beside.exists():
-        model = str(beside)
-    if "labels" in values:
-        values["labels"] = _labels(values["labels"], path)
-    return model, values
+    return str(beside) if beside.is_file() else model, options
 
 
-def _labels(value: Any, path: Path) -> list[str]:
-    if isinstance(value, list):
-        return [str(label) for label in value]
-    if not isinstance(value, str):
-        raise DataError(str(path), "labels are a list, or the name of a file")
+def _text(path: Path) -> str:
     try:
-        return (path.parent / value).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(str(path), error) from None
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(str(path), error.strerror or error) from None
+    except UnicodeDecodeError:
+        raise DataError(str(path), "is not UTF-8 text") from None

@@ -38,8 +38,8 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> TaskHead | None:
     """Open a head from a file or an import path, or return None if `spec` is not for this plugin.
 
     Called for a name that no head has, e.g. `model.onnx` or `package.module:function`, plugin by
-    plugin until one answers. `options` holds what a head description file said besides `model`:
-    `preprocess`, `labels`, `name`.
+    plugin until one answers. `options` holds what a head description file said besides
+    `model`; `codecframe.HeadOptions.read` checks it.
     """
 
 

@@ -1,13 +1,26 @@
-"""Any Python callable as a head, as a codecframe plugin."""
+"""Any Python function as a head, as a codecframe plugin."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import codecframe
 
-__all__ = ["CallableHead"]
+if TYPE_CHECKING:
+    from codecframe_callable.head import CallableHead
+
+__all__ = ["CallableHead", "codecframe_open_head"]
+
+
+@codecframe.hookimpl
+def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskHead | None:
+    """Open `package.module:function`."""
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", spec):
+        return None
+    from codecframe_callable.head import open_callable
+
+    return open_callable(spec, codecframe.HeadOptions.read(options))
 
 
 def __getattr__(name: str) -> Any:
@@ -15,14 +28,4 @@ def __getattr__(name: str) -> Any:
         from codecframe_callable.head import CallableHead
 
         return CallableHead
-    raise AttributeError(name)
-
-
-@codecframe.hookimpl
-def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskHead | None:
-    """Open `package.module:function`."""
-    if not re.fullmatch(r"[\w.]+:[\w.]+", spec):
-        return None
-    from codecframe_callable.head import import_function, made_head
-
-    return made_head(import_function(spec), options, spec)
+    raise AttributeError(f"module 'codecframe_callable' has no attribute {name!r}")

@@ -1,31 +1,28 @@
-"""Heads from Python callables."""
+"""Heads from Python functions."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-import numpy as np
-
 import codecframe
-from codecframe.head import Batch, check_scores
-from codecframe.image import Image
 from codecframe.preprocess import Preprocess
 
 
-class CallableHead(codecframe.TaskHead):
+class CallableHead(codecframe.ClassifierHead):
     """A function as a classifier.
 
     Args:
-        function: takes a list of images (`uint8`, (height, width, 3), RGB) or, with `preprocess`,
-            one `float32` batch; returns scores, (images, classes).
+        function: takes a list of images of one size (`uint8`, (height, width, 3), RGB) or, with
+            `preprocess`, the array that it makes; returns scores, (images, classes).
         preprocess: what is done to images first; None hands them over as they are.
-        labels: class names.
-        name: what to call it.
+        labels: class names, one an output, or none.
+        name: what to call it; by default the function's name.
+        outputs: `logits` or `probabilities`.
     """
 
     summary = "a Python function"
@@ -34,63 +31,52 @@ class CallableHead(codecframe.TaskHead):
         self,
         function: Callable[[Any], Any],
         *,
-        preprocess: Preprocess | None = None,
+        preprocess: Preprocess | Mapping[str, Any] | None = None,
         labels: Sequence[str] = (),
-        name: str = "callable",
+        name: str | None = None,
+        outputs: str = "logits",
     ) -> None:
-        self.name = name
-        self.labels = tuple(labels)
+        name = name or str(getattr(function, "__name__", type(function).__name__))
+        super().__init__(name, preprocess=preprocess, labels=labels, outputs=outputs)
         self._function = function
-        self._preprocess = preprocess
-        self.input_shape = preprocess.final_shape if preprocess else None
+        self._as_they_are = preprocess is None
 
-    def prepare(self, image: Image) -> Image:
-        """The image at the geometry of the preprocessing."""
-        return self._preprocess.geometry(image) if self._preprocess else image
+    def model_input(self, images: list[codecframe.Image]) -> Any:
+        """The images as they are, or what the preprocessing makes of them."""
+        return images if self._as_they_are else super().model_input(images)
 
-    def predict(self, batch: Batch) -> codecframe.Prediction:
-        """What the function says.
-
-        Raises:
-            MismatchError: if it returns anything but (images, classes) of finite numbers.
-        """
-        images = [codecframe.check_image(image) for image in batch]
-        if not images:
-            return codecframe.Prediction(np.zeros((0, len(self.labels)), np.float32), self.labels)
-        given = self._preprocess.batch(images) if self._preprocess else images
-        scores = check_scores(self._function(given), len(images), self.name)
-        return codecframe.Prediction(scores, self.labels)
+    def run(self, values: Any) -> Any:
+        """The function's result."""
+        return self._function(values)
 
 
-def import_function(spec: str) -> Callable[[Any], Any]:
-    """The function that `package.module:function` names; modules in the current folder count.
+def open_callable(spec: str, options: codecframe.HeadOptions) -> codecframe.TaskHead:
+    """The head around what `package.module:function` names; modules in the working folder count.
+
+    What is a `TaskHead` already is taken as it is.
 
     Raises:
         DataError: if there is no such module or function.
     """
     module, _, path = spec.partition(":")
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.append(folder)
     try:
-        found = reduce(getattr, path.split("."), importlib.import_module(module))
+        found = reduce(getattr, path.split("."), _import(module))
     except (ImportError, AttributeError) as error:
         raise codecframe.DataError(spec, error) from None
+    if isinstance(found, codecframe.TaskHead):
+        return found
     if not callable(found):
         raise codecframe.DataError(spec, f"is a {type(found).__name__}, not a function")
-    return found
+    return CallableHead(found, **{**vars(options), "name": options.name or spec})
 
 
-def made_head(
-    function: Callable[[Any], Any], options: dict[str, Any], spec: str
-) -> codecframe.TaskHead:
-    """The head around a function; a function that is a `TaskHead` class makes its own."""
-    if isinstance(function, type) and issubclass(function, codecframe.TaskHead):
-        return function()
-    declared = options.get("preprocess")
-    return CallableHead(
-        function,
-        preprocess=None if declared is None else Preprocess.of(declared),
-        labels=options.get("labels", ()),
-        name=options.get("name", spec),
-    )
+def _import(module: str) -> Any:
+    """Import a module; a console script does not look into the working folder by itself."""
+    folder = os.getcwd()
+    if folder in sys.path:
+        return importlib.import_module(module)
+    sys.path.append(folder)
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(folder)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import codecframe
 
-__all__ = ["TorchHead"]
+if TYPE_CHECKING:
+    from codecframe_torch.head import TorchHead
+
+__all__ = ["TorchHead", "codecframe_open_head"]
+
+
+@codecframe.hookimpl
+def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskHead | None:
+    """Open `*.pt2` (torch.export) and TorchScript (`*.pt`, `*.ts`, `*.pth`)."""
+    if not spec.lower().endswith((".pt2", ".pt", ".ts", ".pth")):
+        return None
+    from codecframe_torch.files import open_file
+
+    return open_file(spec, codecframe.HeadOptions.read(options))
 
 
 def __getattr__(name: str) -> Any:
@@ -14,14 +27,4 @@ def __getattr__(name: str) -> Any:
         from codecframe_torch.head import TorchHead
 
         return TorchHead
-    raise AttributeError(name)
-
-
-@codecframe.hookimpl
-def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskHead | None:
-    """Open `*.pt2` (torch.export) and `*.pt`, `*.ts` (TorchScript)."""
-    if not spec.lower().endswith((".pt2", ".pt", ".ts", ".pth")):
-        return None
-    from codecframe_torch.head import load_module, made_head
-
-    return made_head(load_module(spec), options, spec)
+    raise AttributeError(f"module 'codecframe_torch' has no attribute {name!r}")

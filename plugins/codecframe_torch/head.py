@@ -2,111 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import codecframe
-from codecframe.head import Batch, check_scores
-from codecframe.image import Image
 from codecframe.preprocess import Preprocess
 from codecframe.registry import require
 
-if TYPE_CHECKING:
-    import torch
-
-_INSTALL = "codecframe[learned]"
-_CHUNK = 64
-"""Images a forward pass."""
+INSTALL = "codecframe[learned]"
 
 
-class TorchHead(codecframe.TaskHead):
+class TorchHead(codecframe.ClassifierHead):
     """A torch module as a classifier.
 
     Args:
-        module: takes `float32` images, (n, 3, height, width); returns scores, (n, classes).
-        preprocess: what is done to images first.
-        labels: class names.
-        name: what to call it.
-        device: where it runs.
+        module: takes the tensor that `preprocess` makes, (images, 3, height, width) unless it says
+            otherwise; returns a tensor of scores, (images, classes). A `torch.nn.Module` is
+            switched to evaluation.
+        preprocess: from images to the module's input.
+        labels: class names, one an output, or none.
+        name: what to call it; by default the module's class.
+        outputs: `logits`, or `probabilities` where the module ends in a softmax.
+        batch_size: images that the module takes at a time, at most.
+        pad: whether it takes exactly so many.
+        device: where the module is.
     """
 
     summary = "a torch module"
-    requires = {"torch": _INSTALL}  # noqa: RUF012
+    requires = {"torch": INSTALL}  # noqa: RUF012
 
     def __init__(
         self,
-        module: torch.nn.Module,
+        module: Callable[[Any], Any],
         *,
         preprocess: Preprocess | Mapping[str, Any] | None = None,
         labels: Sequence[str] = (),
-        name: str = "torch",
+        name: str | None = None,
+        outputs: str = "logits",
+        batch_size: int = 32,
+        pad: bool = False,
         device: str = "cpu",
     ) -> None:
-        self.name = name
-        self.labels = tuple(labels)
-        self._device = device
+        super().__init__(
+            name or type(module).__name__,
+            preprocess=preprocess,
+            labels=labels,
+            outputs=outputs,
+            batch_size=batch_size,
+            pad=pad,
+        )
+        if getattr(module, "training", False):
+            with suppress(NotImplementedError):  # what was exported is fixed already
+                module.eval()  # type: ignore[attr-defined]
         self._module = module
-        if isinstance(getattr(module, "training", None), bool) and module.training:
-            module.eval()
-        self._preprocess = Preprocess.of(preprocess)
-        self.input_shape = self._preprocess.final_shape
+        self._device = device
 
-    def prepare(self, image: Image) -> Image:
-        """The image at the geometry of the preprocessing."""
-        return self._preprocess.geometry(image)
-
-    def predict(self, batch: Batch) -> codecframe.Prediction:
-        """What the module says.
-
-        Raises:
-            MismatchError: if its output is not (images, classes), or it cannot take these images.
-        """
-        images = [codecframe.check_image(image) for image in batch]
-        parts = [
-            self._run(images[start : start + _CHUNK]) for start in range(0, len(images), _CHUNK)
-        ]
-        scores = np.concatenate(parts) if parts else np.zeros((0, len(self.labels)), np.float32)
-        return codecframe.Prediction(scores, self.labels)
-
-    def _run(self, images: list[Image]) -> Any:
-        torch = require("torch", _INSTALL)
-        try:
-            values = torch.from_numpy(self._preprocess.batch(images)).to(self._device)
-            with torch.inference_mode():
-                output = self._module(values)
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else error
-            raise codecframe.MismatchError(f"head {self.name!r}: {reason}") from None
-        scores = output.detach().to("cpu", torch.float32).numpy()
-        return check_scores(scores, len(images), self.name)
-
-
-def load_module(path: str) -> Any:
-    """The module in a torch.export (`.pt2`) or TorchScript (`.pt`, `.ts`) file.
-
-    Pickled modules and bare state dictionaries are refused: unpickling runs whatever a file says.
-
-    Raises:
-        DataError: if the file holds neither.
-    """
-    torch = require("torch", _INSTALL)
-    if not Path(path).is_file():
-        raise codecframe.DataError(path, "no such file")
-    try:
-        if path.lower().endswith(".pt2"):
-            return torch.export.load(path).module()
-        return torch.jit.load(path, map_location="cpu")
-    except Exception as error:  # torch raises many kinds
-        raise codecframe.DataError(
-            path,
-            "is no torch.export or TorchScript file; of weights alone, make one with "
-            f"torch.export.save ({type(error).__name__})",
-        ) from None
-
-
-def made_head(module: Any, options: dict[str, Any], spec: str) -> TorchHead:
-    """The head around a module, with the options of a head description."""
-    return TorchHead(module, **{"name": Path(spec).stem, **options})
+    def run(self, values: Any) -> Any:
+        """The module's output."""
+        torch = require("torch", INSTALL)
+        with torch.inference_mode():
+            scores = self._module(torch.from_numpy(values).to(self._device))
+            return scores.to("cpu", torch.float32).numpy()

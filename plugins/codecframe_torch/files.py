@@ -1,0 +1,104 @@
+"""Model files that torch writes: exported programs and TorchScript. Pickles are refused."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import codecframe
+from codecframe.preprocess import Preprocess
+from codecframe.registry import require
+from codecframe_torch.head import INSTALL, TorchHead
+
+
+def open_file(path: str, options: codecframe.HeadOptions) -> TorchHead:
+    """The head in a `torch.export` or TorchScript file.
+
+    Raises:
+        DataError: if the file is neither; of weights alone, how to make a model file.
+        MismatchError: if the model does not take images of the size that was asked for.
+        DependencyError: if torch is not installed.
+    """
+    require("torch", INSTALL)
+    members = _members(path)
+    named = {**vars(options), "name": options.name or Path(path).stem}
+    if any("/models/" in name for name in members):
+        return _exported(path, named)
+    if any("/code/" in name for name in members):
+        return _scripted(path, named)
+    raise codecframe.DataError(
+        path,
+        "is pickled weights or a pickled module: unpickling could run anything. Build the module "
+        "in Python and save it with torch.export.save, or wrap it in codecframe_torch.TorchHead",
+    )
+
+
+def _members(path: str) -> list[str]:
+    """The names in the archive; none for a file of another kind, such as a bare pickle."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4)
+        if start[:1] == b"\x80":
+            return []
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except OSError as error:
+        raise codecframe.DataError(path, error.strerror or error) from None
+    except (zipfile.BadZipFile, ValueError):
+        raise codecframe.DataError(path, "is no torch model file, or damaged") from None
+
+
+def _exported(path: str, options: dict[str, Any]) -> TorchHead:
+    torch = require("torch", INSTALL)
+    with _quiet(path):
+        program = torch.export.load(path)
+        module = program.module()
+        count, *axes = _input_shape(program)
+    channels_last = axes[2] == 3 and axes[0] != 3
+    height, width = axes[:2] if channels_last else axes[1:]
+    shape = None if height is None or width is None else (height, width)
+    layout = "nhwc" if channels_last else "nchw"
+    options["preprocess"] = Preprocess.for_input(options["preprocess"], shape, layout=layout)
+    return TorchHead(module, **options, batch_size=count or 32, pad=count is not None)
+
+
+def _scripted(path: str, options: dict[str, Any]) -> TorchHead:
+    torch = require("torch", INSTALL)
+    with _quiet(path):
+        module = torch.jit.load(path, map_location="cpu")
+    return TorchHead(module, **options)
+
+
+def _input_shape(program: Any) -> list[int | None]:
+    """The four axes of an exported program's only input; None where any size will do."""
+    inputs = [
+        node.meta["val"]
+        for node in program.graph.nodes
+        if node.op == "placeholder" and node.name in program.graph_signature.user_inputs
+    ]
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        raise ValueError("it takes something other than one batch of images")
+    return [side if isinstance(side, int) else None for side in inputs[0].shape]
+
+
+@contextmanager
+def _quiet(path: str) -> Iterator[None]:
+    """Whatever torch raises, logs or warns of becomes one `DataError`."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:  # torch raises many kinds for damaged files
+        reason = str(error).strip().splitlines()
+        raise codecframe.DataError(
+            path, f"cannot be loaded: {reason[0] if reason else type(error).__name__}"
+        ) from None
+    finally:
+        logging.disable(disabled)
