@@ -14,7 +14,7 @@ from typing import Any
 from codecframe import registry, report
 from codecframe.codec import Codec
 from codecframe.convert import Classified, Failed, Read, classify_set, read_set
-from codecframe.errors import DependencyError, OutputError
+from codecframe.errors import BudgetError, DependencyError, OutputError
 from codecframe.head import Prediction, TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem, open_images
@@ -47,11 +47,12 @@ class Outcome:
 
     Attributes:
         budget, codec: which.
-        size: counted bytes; None, as all below, where the codec cannot meet the budget.
+        size: counted bytes; None, as what the head sees, where the codec cannot meet the budget.
         bpp: counted bits a pixel.
         label, probability: the head's first choice.
         agrees: whether that is its first choice for the uncompressed photograph.
         divergence: of the prediction from that for the uncompressed photograph.
+        smallest: where the budget cannot be met, the fewest bytes that were reached.
         why: why there is no encoding, or empty.
     """
 
@@ -63,6 +64,7 @@ class Outcome:
     probability: float | None = None
     agrees: bool | None = None
     divergence: float | None = None
+    smallest: int | None = None
     why: str = ""
 
 
@@ -252,8 +254,9 @@ def _tried(
     reference: Prediction,
 ) -> _Tried:
     if isinstance(found, Failed) or found.encoded is None:
-        why = str(found.error) if isinstance(found, Failed) else ""
-        return _Tried(replace(asked, why=why), None)
+        error = found.error if isinstance(found, Failed) else None
+        smallest = error.smallest if isinstance(error, BudgetError) else None
+        return _Tried(replace(asked, smallest=smallest, why=str(error)), None)
     first = found.prediction.top(1)[0][0]
     agrees = head.score(found.prediction, head.pseudo_targets(reference))
     outcome = replace(
@@ -304,7 +307,7 @@ def _contact_sheet(
 def _shown(tried: _Tried, photo: Photo) -> Shown:
     outcome = tried.outcome
     if tried.image is None or outcome.label is None or outcome.probability is None:
-        return Shown(None, note="cannot meet the budget")
+        return Shown(None, note=f"over budget: {outcome.smallest} B at least")
     return Shown(
         tried.image,
         size=outcome.size,

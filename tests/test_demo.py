@@ -48,6 +48,7 @@ def test_it_reports_what_the_head_sees_through_every_codec(
             limit = {"4bpp": 4.0, "0.12bpp": 0.12}[outcome.budget]
             if outcome.size is None:
                 assert outcome.why and outcome.label is None and outcome.agrees is None
+                assert outcome.smallest is not None and outcome.smallest * 8 / (48 * 40) > limit
             else:
                 assert outcome.bpp == pytest.approx(outcome.size * 8 / (48 * 40))
                 assert outcome.bpp <= limit
