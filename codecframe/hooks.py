@@ -6,7 +6,6 @@ A plugin is registered by an entry point of the group `codecframe`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -46,8 +45,3 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> TaskHead | None:
 @hookspec
 def codecframe_commands(cli: click.Group) -> None:
     """Add commands to the command line. Called when it starts, so import lazily."""
-
-
-@hookspec
-def codecframe_presets() -> Iterable[Path]:  # type: ignore[empty-body]
-    """Return the plugin's preset files (YAML). Called when a preset is asked for by name."""

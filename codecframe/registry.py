@@ -182,13 +182,6 @@ class Registry:
         for plugin, function in self._implementations("codecframe_commands"):
             self._guard(plugin, partial(function, cli=cli))
 
-    def preset_files(self) -> list[Any]:
-        """The preset files that plugins ship."""
-        found: list[Any] = []
-        for plugin, function in self._implementations("codecframe_presets"):
-            found += self._guard(plugin, partial(_listed, function)) or []
-        return found
-
 
 def _listed(function: Callable[[], Iterable[Any]]) -> list[Any]:
     return list(function())
