@@ -37,7 +37,7 @@ class JpegSettings(codecframe.Settings):
         False, help="coefficients in ten passes; implies optimize"
     )
     smoothing: int = codecframe.option(
-        0, low=0, high=100, help="blurs the image before encoding, in percent"
+        0, low=0, high=100, help="blurs the image before encoding; not with 4:2:2"
     )
     restart: int = codecframe.option(
         0,
@@ -52,6 +52,8 @@ class JpegSettings(codecframe.Settings):
             len(self.qtables) in (1, 2) and all(len(table) == 64 for table in self.qtables)
         ):
             raise codecframe.SettingsError("qtables", self.qtables, "1 or 2 lists of 64 integers")
+        if self.smoothing and self.subsampling == "4:2:2":  # libjpeg would leave chroma out
+            raise codecframe.SettingsError("smoothing", self.smoothing, "0 with subsampling 4:2:2")
 
     @cached_property
     def fast(self) -> dict[str, Any] | None:

@@ -1,16 +1,15 @@
-"""The WebP codec as a codecframe plugin."""
+"""WebP, lossy and lossless, for codecframe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import codecframe
 
 
 @codecframe.hookimpl
-def codecframe_codecs() -> Iterable[codecframe.Codec[Any]]:
-    """WebP."""
-    from codecframe_webp.codec import WebpCodec
+def codecframe_codecs() -> list[codecframe.Codec[Any]]:
+    """Bring the codecs `webp` and `webp-lossless`."""
+    from codecframe_webp.codec import WebpCodec, WebpLosslessCodec
 
-    return [WebpCodec()]
+    return [WebpCodec(), WebpLosslessCodec()]

@@ -1,106 +1,131 @@
-"""The WebP codec."""
+"""The codecs: lossy and lossless WebP."""
 
 from __future__ import annotations
 
-import io
+from abc import abstractmethod
+from typing import TypeVar
 
 import codecframe
 from codecframe.image import Image, Shape
-from codecframe.registry import require
 from codecframe.samples import to_image
-from codecframe_webp import container
-from codecframe_webp.settings import WebpSettings
+from codecframe_webp import container, encoder
+from codecframe_webp.settings import WebpLosslessSettings, WebpSettings
 
-_FILTERS = {"simple": 0, "strong": 1}
+_MAX_SIDE = 16382  # one less than the format's: imagecodecs refuses the last
+
+S = TypeVar("S", WebpSettings, WebpLosslessSettings)
 
 
-class WebpCodec(codecframe.Codec[WebpSettings]):
-    """WebP through libwebp.
+class _WebpCodec(codecframe.Codec[S]):
+    """What the two codecs share.
 
-    A body is the VP8 or VP8L frame without container, start code and image size. A file that holds
-    more than that keeps all of it: its body begins with `RIFF`, which no bare frame's does.
+    `strip` leaves the bitstream without its header. A file that would not be rebuilt from that is
+    its own body.
     """
 
-    name = "webp"
     extension = ".webp"
-    summary = "WebP: VP8 intra frames, in every browser"
-    settings_type = WebpSettings
 
-    def encode(self, image: Image, settings: WebpSettings) -> bytes:
-        """Encode into a WebP file. See `codecframe.Codec.encode`."""
+    @abstractmethod
+    def _body(self, data: bytes) -> bytes:
+        """The bitstream in a file, without its header; `ValueError` if the file is not ours."""
+
+    @abstractmethod
+    def _file(self, body: bytes, settings: S, shape: Shape) -> bytes:
+        """Inverse of `_body`; `ValueError` if there is no such file."""
+
+    def encode(self, image: Image, settings: S) -> bytes:
+        """Encode into a WebP file. See `codecframe.Codec.encode`.
+
+        Raises:
+            DataError: if a side is longer than 16,382 pixels, or the image too large to encode
+                lossily without `partition_limit`.
+            DependencyError: if the settings need the package `webp`.
+        """
+        import imagecodecs
+
+        image = codecframe.check_image(image, self.name)
+        shape = image.shape[:2]
+        if max(shape) > _MAX_SIDE:
+            raise codecframe.DataError(self.name, f"a side is longer than {_MAX_SIDE} pixels")
+        config = settings.config
         try:
-            if settings.advanced:
-                return _encode_with_webp(image, settings)
-            if settings.sharp_yuv:
-                return _encode_with_pillow(image, settings)
-            return _encode_fast(image, settings)
-        except codecframe.CodecframeError:
-            raise
-        except Exception as error:  # the libraries raise many kinds, for sizes they cannot hold
-            raise codecframe.DataError(self.name, f"cannot encode: {error}") from None
+            if settings.fast:
+                quality, method, lossless = (
+                    config[name] for name in ("quality", "method", "lossless")
+                )
+                data = bytes(
+                    imagecodecs.webp_encode(image, quality, lossless=lossless, method=method)
+                )
+            else:
+                data = encoder.encode(image, config)
+        except RuntimeError as error:
+            raise codecframe.DataError(
+                self.name, f"cannot encode {shape[1]}x{shape[0]} pixels: {error}"
+            ) from error
+        promised = self.restore(self.strip(data), settings, shape) == data
+        return data if promised else container.with_note(data)
 
     def decode(self, data: bytes) -> Image:
-        """Decode any WebP; of an animation, the first image. See `codecframe.Codec.decode`."""
+        """Decode any WebP file; of an animation, the first image. See `codecframe.Codec.decode`.
+
+        Alpha is laid over white.
+        """
         import imagecodecs
 
         try:
-            size = container.declared_size(data)
+            shape = container.declared_shape(data)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
-        codecframe.check_size(*size, self.name)
-        if len(data) < 8 + int.from_bytes(data[4:8], "little"):
-            raise codecframe.DataError(self.name, "is truncated")
+        codecframe.check_size(*shape, self.name)
         try:
-            return to_image(imagecodecs.webp_decode(data), self.name)
-        except Exception as error:  # the library raises several kinds
-            raise codecframe.DataError(self.name, error) from None
+            samples = imagecodecs.webp_decode(data)
+        except Exception as error:  # the library raises many kinds
+            raise codecframe.DataError(self.name, error) from error
+        return to_image(samples, self.name)
 
     def strip(self, data: bytes) -> bytes:
-        """The bare frame. See the class."""
-        body = container.unwrap(data)
-        return data if body is None else body
+        """The bitstream without its header. See the class."""
+        try:
+            body = self._body(data)
+        except (ValueError, IndexError):
+            return data
+        return data if container.is_file(body) else body
 
-    def restore(self, body: bytes, settings: WebpSettings, shape: Shape) -> bytes:
+    def restore(self, body: bytes, settings: S, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if body.startswith(b"RIFF"):
+        if container.is_file(body):
             return body
         try:
-            return container.wrap(body, *shape, lossless=settings.lossless)
+            return self._file(body, settings, shape)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
 
 
-def _encode_fast(image: Image, settings: WebpSettings) -> bytes:
-    import imagecodecs
+class WebpCodec(_WebpCodec[WebpSettings]):
+    """Lossy WebP: VP8 key frames, by libwebp."""
 
-    # imagecodecs writes lossless files unless told not to
-    data = imagecodecs.webp_encode(
-        image, settings.quality, lossless=settings.lossless, method=settings.method
-    )
-    return bytes(data)
+    name = "webp"
+    summary = "WebP: smaller than JPEG, slower to encode"
+    settings_type = WebpSettings
 
+    def _body(self, data: bytes) -> bytes:
+        return container.without_lossy_header(container.unwrap(container.LOSSY, data))
 
-def _encode_with_pillow(image: Image, settings: WebpSettings) -> bytes:
-    from PIL import Image as PilImage
-
-    buffer = io.BytesIO()
-    PilImage.fromarray(image).save(
-        buffer, "WEBP", quality=settings.quality, method=settings.method, use_sharp_yuv=True
-    )
-    return buffer.getvalue()
+    def _file(self, body: bytes, settings: WebpSettings, shape: Shape) -> bytes:
+        payload = container.with_lossy_header(body, settings.profile, shape)
+        return container.wrap(container.LOSSY, payload)
 
 
-def _encode_with_webp(image: Image, settings: WebpSettings) -> bytes:
-    """Through the `webp` package, which hands over libwebp's whole configuration."""
-    webp = require("webp", "codecframe[webp]")
-    config = webp.WebPConfig.new(quality=settings.quality)
-    config.method = settings.method
-    options = config.ptr
-    options.filter_strength = settings.filter_strength
-    options.filter_sharpness = settings.filter_sharpness
-    options.filter_type = _FILTERS[settings.filter_type]
-    options.autofilter = int(settings.autofilter)
-    options.segments = settings.segments
-    options.sns_strength = settings.sns_strength
-    setattr(options, "pass", settings.passes)
-    return bytes(webp.WebPPicture.from_numpy(image).encode(config).buffer())
+class WebpLosslessCodec(_WebpCodec[WebpLosslessSettings]):
+    """Lossless and near-lossless WebP, by libwebp."""
+
+    name = "webp-lossless"
+    summary = "lossless WebP: smaller than PNG; near-lossless if asked"
+    settings_type = WebpLosslessSettings
+
+    def _body(self, data: bytes) -> bytes:
+        return container.without_lossless_header(container.unwrap(container.LOSSLESS, data))
+
+    def _file(self, body: bytes, settings: WebpLosslessSettings, shape: Shape) -> bytes:
+        payload = container.with_lossless_header(body, shape)
+        return container.wrap(container.LOSSLESS, payload)

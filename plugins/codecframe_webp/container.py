@@ -1,64 +1,148 @@
-"""The RIFF container of WebP (RFC 9649), and the frame headers that the image size determines."""
+"""The RIFF container of WebP, and the headers of the two bitstreams in it.
+
+A file is `RIFF`, a size, `WEBP`, then chunks: four letters, a size, a payload, a zero byte if the
+payload is odd. The files of our encoders have one chunk.
+"""
 
 from __future__ import annotations
 
-_LARGEST_SIDE = 16383
-_VP8_START = b"\x9d\x01\x2a"
-_VP8L_SIGNATURE = 0x2F
+import struct
+
+from codecframe.image import Shape
+
+LOSSY, LOSSLESS, _EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
+_KEY_FRAME = b"\x9d\x01\x2a"
+_LOSSLESS_SIGN = 0x2F
+_START = struct.Struct("<4sI4s4s4x3x3sHH")  # of a lossy file
 
 
-def declared_size(data: bytes) -> tuple[int, int]:
-    """(height, width) from the first chunk.
+def is_file(data: bytes) -> bool:
+    """Whether data looks like a WebP file."""
+    return data.startswith(b"RIFF")
+
+
+def wrap(kind: bytes, payload: bytes) -> bytes:
+    """A file of one chunk."""
+    return _riff(_chunk(kind, payload))
+
+
+def unwrap(kind: bytes, data: bytes) -> bytes:
+    """Inverse of `wrap`.
 
     Raises:
-        ValueError: if the data is no WebP file.
+        ValueError: if the file is another.
     """
-    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
-        raise ValueError("is no WebP file")
-    kind, chunk = data[12:16], data[20:]
-    if kind == b"VP8X":
-        width, height = (int.from_bytes(chunk[at : at + 3], "little") + 1 for at in (4, 7))
-        return height, width
-    if kind == b"VP8 " and chunk[3:6] == _VP8_START:
-        width, height = (int.from_bytes(chunk[at : at + 2], "little") for at in (6, 8))
+    payload = data[20 : 20 + int.from_bytes(data[16:20], "little")]
+    if wrap(kind, payload) != data:
+        raise ValueError("not a file of one chunk")
+    return payload
+
+
+def with_note(data: bytes) -> bytes:
+    """The same picture in a file of two chunks; decoders skip the second."""
+    return _riff(data[12:] + _chunk(b"NOTE", b"other layout"))
+
+
+def declared_shape(data: bytes) -> Shape:
+    """The image size, or that of the canvas of an animation.
+
+    Raises:
+        ValueError: if it is no WebP file, or cut short.
+    """
+    if len(data) < _START.size:
+        raise ValueError("cut short")
+    riff, size, webp, kind, key_frame, width, height = _START.unpack_from(data)
+    if riff != b"RIFF" or webp != b"WEBP":
+        raise ValueError("not a WebP file")
+    if len(data) < 8 + size:
+        raise ValueError("cut short")
+    if kind == LOSSY and key_frame == _KEY_FRAME:
         return height & 0x3FFF, width & 0x3FFF
-    if kind == b"VP8L" and chunk[0] == _VP8L_SIGNATURE:
-        bits = int.from_bytes(chunk[1:5], "little")
+    start = data[20:30]
+    if kind == LOSSLESS and start[0] == _LOSSLESS_SIGN:
+        bits = int.from_bytes(start[1:5], "little")
         return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
-    raise ValueError("begins with an unknown chunk")
+    if kind == _EXTENDED:
+        width, height = (int.from_bytes(start[i : i + 3], "little") + 1 for i in (4, 7))
+        return height, width
+    raise ValueError(f"no image header in its first chunk, {kind!r}")
 
 
-def wrap(body: bytes, height: int, width: int, *, lossless: bool) -> bytes:
-    """The file around a body; the inverse of `unwrap`.
+# -- lossy: a frame tag with the size of the first partition, a start code, the size -------
+
+
+def without_lossy_header(payload: bytes) -> bytes:
+    """The body of a lossy bitstream: the first partition's size, as a varint, and all partitions.
 
     Raises:
-        ValueError: if a WebP cannot have that size, or the body is too short.
+        ValueError: if it is no key frame as our encoders write it, whatever the profile.
     """
-    if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE) or len(body) < 3:
-        raise ValueError(f"no {width}x{height} image has this body")
-    if lossless:
-        size = (width - 1) | (height - 1) << 14
-        kind, frame = b"VP8L", bytes([_VP8L_SIGNATURE]) + size.to_bytes(4, "little") + body
-    else:
-        sides = width.to_bytes(2, "little") + height.to_bytes(2, "little")
-        kind, frame = b"VP8 ", body[:3] + _VP8_START + sides + body[3:]
-    padded = frame + b"\0" * (len(frame) % 2)
-    chunk = kind + len(frame).to_bytes(4, "little") + padded
-    return b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
+    tag = int.from_bytes(payload[:3], "little")
+    if tag & 0x11 != 0x10 or payload[3:6] != _KEY_FRAME:
+        raise ValueError("not a shown key frame")
+    return _varint(tag >> 5) + payload[10:]
 
 
-def unwrap(data: bytes) -> bytes | None:
-    """The frame without container, start code and size; None if the file holds anything else."""
-    try:
-        height, width = declared_size(data)
-    except ValueError:
-        return None
-    length = int.from_bytes(data[16:20], "little")
-    frame = data[20 : 20 + length]
-    lossless = data[12:16] == b"VP8L"
-    body = frame[5:] if lossless else frame[:3] + frame[10:]
-    try:
-        same = wrap(body, height, width, lossless=lossless) == data
-    except ValueError:
-        return None
-    return body if same and not body.startswith(b"RIFF") else None
+def with_lossy_header(body: bytes, profile: int, shape: Shape) -> bytes:
+    """Inverse of `without_lossy_header`.
+
+    Raises:
+        ValueError: if there is no such bitstream.
+    """
+    first_partition, start = _read_varint(body)
+    if first_partition >= 1 << 19:
+        raise ValueError("an impossible partition")
+    tag = first_partition << 5 | 0x10 | profile << 1
+    height, width = shape
+    return tag.to_bytes(3, "little") + _KEY_FRAME + struct.pack("<HH", width, height) + body[start:]
+
+
+# -- lossless: a sign, the size, no alpha, version 0 ---------------------------------------
+
+
+def without_lossless_header(payload: bytes) -> bytes:
+    """The body of a lossless bitstream.
+
+    Raises:
+        ValueError: if it has another header than our encoders write.
+    """
+    if payload[:1] != bytes([_LOSSLESS_SIGN]) or payload[4] >> 4:
+        raise ValueError("alpha, or another version")
+    return payload[5:]
+
+
+def with_lossless_header(body: bytes, shape: Shape) -> bytes:
+    """Inverse of `without_lossless_header`."""
+    height, width = shape
+    bits = height - 1 << 14 | width - 1
+    return struct.pack("<BI", _LOSSLESS_SIGN, bits) + body
+
+
+# -- bytes --------------------------------------------------------------------------------
+
+
+def _riff(chunks: bytes) -> bytes:
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
+def _chunk(kind: bytes, payload: bytes) -> bytes:
+    return kind + struct.pack("<I", len(payload)) + payload + b"\0" * (len(payload) % 2)
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, lowest first; the high bit says that more follow."""
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def _read_varint(body: bytes) -> tuple[int, int]:
+    """A number of at most three bytes, and where it ends."""
+    value = 0
+    for position, byte in enumerate(body[:3]):
+        value |= (byte & 0x7F) << 7 * position
+        if byte < 0x80:
+            return value, position + 1
+    raise ValueError("a body without its first number")

@@ -89,6 +89,11 @@ def test_refuses_tables_that_are_none(tables: list[list[int]]) -> None:
         JpegSettings.from_dict({"qtables": tables})
 
 
+def test_refuses_to_smooth_what_libjpeg_cannot() -> None:
+    with pytest.raises(codecframe.SettingsError, match="smoothing"):
+        JpegSettings(smoothing=1, subsampling="4:2:2")
+
+
 def test_settings_show_in_the_file() -> None:
     assert opened(CODEC.encode(IMAGE, JpegSettings(progressive=True))).info.get("progressive")
     assert opened(CODEC.encode(IMAGE, JpegSettings(subsampling="4:0:0"))).mode == "L"
