@@ -18,7 +18,16 @@ import codecframe
 ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/__init__.py"))
 HEAVY = {"torch", "numpy", "PIL", "imagecodecs", "onnxruntime", "scipy", "matplotlib", "pandas"}
-PUBLIC_MODULES = {"head", "image", "isobmff", "preprocess", "registry", "samples", "testing"}
+PUBLIC_MODULES = {
+    "head",
+    "image",
+    "isobmff",
+    "parallel",
+    "preprocess",
+    "registry",
+    "samples",
+    "testing",
+}
 """Documented submodules that plugins may import from, besides `codecframe` itself."""
 
 
