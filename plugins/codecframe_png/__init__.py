@@ -1,16 +1,15 @@
-"""The PNG codec as a codecframe plugin."""
+"""PNG for codecframe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import codecframe
 
 
 @codecframe.hookimpl
-def codecframe_codecs() -> Iterable[codecframe.Codec[Any]]:
-    """PNG."""
+def codecframe_codecs() -> list[codecframe.Codec[Any]]:
+    """Bring the codec `png`."""
     from codecframe_png.codec import PngCodec
 
     return [PngCodec()]

@@ -2,70 +2,63 @@
 
 from __future__ import annotations
 
-import zlib
-
 import codecframe
 from codecframe.image import Image, Shape
 from codecframe.samples import to_image
+from codecframe_png import container
 from codecframe_png.settings import FILTERS, STRATEGIES, PngSettings
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_END = b"\0\0\0\0IEND\xaeB\x60\x82"
 
 
 class PngCodec(codecframe.Codec[PngSettings]):
-    """PNG (ISO/IEC 15948) through libpng: lossless, the upper end of the rate scale.
+    """PNG, by libpng: lossless, the upper end of the rate scale.
 
-    A body is what lies between header chunk and end chunk.
+    `strip` leaves the zlib stream. A file that would not be rebuilt from that is its own body: it
+    starts with the signature, which no zlib stream does.
     """
 
     name = "png"
     extension = ".png"
-    summary = "PNG: lossless"
+    summary = "PNG: lossless, read by everything"
     settings_type = PngSettings
 
     def encode(self, image: Image, settings: PngSettings) -> bytes:
         """Encode into a PNG file. See `codecframe.Codec.encode`."""
         import imagecodecs
 
-        data = imagecodecs.png_encode(
-            image,
-            settings.effort,
-            strategy=STRATEGIES[settings.strategy],
-            filter=FILTERS[settings.filter],
+        return bytes(
+            imagecodecs.png_encode(
+                codecframe.check_image(image, self.name),
+                settings.effort,
+                strategy=STRATEGIES[settings.strategy],
+                filter=FILTERS[settings.filter],
+            )
         )
-        return bytes(data)
 
     def decode(self, data: bytes) -> Image:
-        """Decode any PNG. See `codecframe.Codec.decode`."""
+        """Decode any PNG file. See `codecframe.Codec.decode`.
+
+        Greyscale is repeated in three channels, alpha laid over white, depth brought to 8 bits.
+        """
         import imagecodecs
 
-        if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or len(data) < 33:
-            raise codecframe.DataError(self.name, "is no PNG")
-        width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
-        codecframe.check_size(height, width, self.name)
         try:
-            return to_image(imagecodecs.png_decode(data), self.name)
-        except Exception as error:  # the library raises several kinds
+            shape = container.declared_shape(data)
+        except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
+        codecframe.check_size(*shape, self.name)
+        try:
+            samples = imagecodecs.png_decode(data)
+        except Exception as error:  # the library raises many kinds
+            raise codecframe.DataError(self.name, error) from error
+        return to_image(samples, self.name)
 
     def strip(self, data: bytes) -> bytes:
-        """The chunks between header and end."""
-        width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
-        start = _start(height, width)
-        if data.startswith(start) and data.endswith(_END):
-            return data[len(start) : -len(_END)]
-        return data
+        """The zlib stream. See the class."""
+        try:
+            return container.split(data)[1]
+        except ValueError:
+            return data
 
     def restore(self, body: bytes, settings: PngSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if body.startswith(_SIGNATURE):
-            return body
-        return _start(*shape) + body + _END
-
-
-def _start(height: int, width: int) -> bytes:
-    """Signature and header chunk of an 8-bit RGB image."""
-    chunk = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x02\0\0\0"
-    checksum = zlib.crc32(chunk).to_bytes(4, "big")
-    return _SIGNATURE + (13).to_bytes(4, "big") + chunk + checksum
+        return body if body.startswith(container.SIGNATURE) else container.join(shape, body)

@@ -37,7 +37,7 @@ class TestWebpLossless(CodecContract):
     lossless = True
     settings_samples = (
         WebpLosslessSettings(method=0, effort=0),
-        WebpLosslessSettings(method=6, effort=100),
+        WebpLosslessSettings(method=6, effort=30),
     )
 
 
