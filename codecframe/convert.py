@@ -32,6 +32,10 @@ class Failed:
     name: str
     error: CodecframeError
 
+    def __str__(self) -> str:
+        message = str(self.error)
+        return message if message.startswith(self.name) else f"{self.name}: {message}"
+
 
 @dataclass(frozen=True)
 class Read:

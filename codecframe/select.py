@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -34,6 +35,7 @@ class Candidate:
         bytes_per_image: mean counted bytes, over the images that could be encoded at all.
         bpp: counted bits / pixels.
         encode_us, decode_us: microseconds an image, all cores.
+        needs: the smallest budget of the kind asked for that its least encodings meet.
         gap: the winner's score minus this one's on the same images, with the 95 % interval
             `gap_low` to `gap_high`; None for the winner.
         why: one sentence.
@@ -50,6 +52,7 @@ class Candidate:
     bpp: float
     encode_us: float
     decode_us: float
+    needs: Budget | None
     gap: float | None = None
     gap_low: float | None = None
     gap_high: float | None = None
@@ -128,13 +131,13 @@ def select(
     fitting = [t for t in tried if t.candidate.fits]
     fitting.sort(key=lambda t: (-t.candidate.score, t.candidate.bytes_per_image))
     rest = [t.candidate for t in tried if not t.candidate.fits]
-    rest.sort(key=lambda c: c.bytes_per_image)
+    rest.sort(key=lambda c: c.needs.amount if c.needs else math.inf)
     measure = table.meta.get("metric", "score") if table.labelled else "agreement"
     images = max(len(t.images) for t in tried)
     if not fitting:
         return Selection(
             str(budget), budget.mode, str(accounting), measure, images, None, tuple(rest),
-            would_fit=_would_fit(rest, budget),
+            would_fit=_would_fit(rest),
         )  # fmt: skip
     first, *others = fitting
     compared = [_compare(first, other, measure) for other in others]
@@ -235,7 +238,8 @@ def _as_measured(
     elif over:
         mean = float(found.size.mean())
         why = f"its smallest measured mean is {mean:.0f} bytes, over {float(allowed.mean()):.0f}"
-    return _tried(table, [number], point, found, fits, why, varies=point.mode in ("cap", "link"))
+    varies = point.mode in ("cap", "link")
+    return _tried(table, [number], point, found, budget, fits, why, varies=varies)
 
 
 def _best_per_image(
@@ -259,11 +263,16 @@ def _best_per_image(
     smallest = sizes.argmin(axis=0)
     used = np.where(fits_each, best, smallest)
     found = PerImage(
-        any_point.image, any_point.pixels, sizes[used, columns] + knob_byte, scores[used, columns]
+        any_point.image,
+        any_point.pixels,
+        size=sizes[used, columns] + knob_byte,
+        least=sizes[smallest, columns] + knob_byte,
+        score=scores[used, columns],
     )
     numbers = [list(aligned)[index] for index in np.unique(used)]
     point = family[numbers[0]]
-    return _tried(table, numbers, point, found, unfit == 0, why, varies=len(numbers) > 1)
+    varies = len(numbers) > 1
+    return _tried(table, numbers, point, found, budget, unfit == 0, why, varies=varies)
 
 
 def _tried(
@@ -271,6 +280,7 @@ def _tried(
     numbers: list[int],
     point: Point,
     found: PerImage,
+    budget: Budget,
     fits: bool,
     why: str,
     *,
@@ -294,6 +304,7 @@ def _tried(
         bpp=8 * size / max(float(found.pixels[fitted].sum()), 1.0),
         encode_us=float(np.mean([row.encode_us for row in used])) if used else 0.0,
         decode_us=float(np.mean([row.decode_us for row in used])) if used else 0.0,
+        needs=_needs(found, budget),
         why=why,
     )
     return _Tried(candidate, found.image, found.score)
@@ -332,7 +343,7 @@ def _common_images(lists: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
 
 def _only(found: PerImage, images: npt.NDArray[np.int64]) -> PerImage:
     keep = np.isin(found.image, images)
-    return PerImage(found.image[keep], found.pixels[keep], found.size[keep], found.score[keep])
+    return PerImage(*[values[keep] for values in vars(found).values()])
 
 
 def _compare(winner: _Tried, other: _Tried, measure: str) -> Candidate:
@@ -350,12 +361,23 @@ def _compare(winner: _Tried, other: _Tried, measure: str) -> Candidate:
     return replace(other.candidate, gap=gap, gap_low=low, gap_high=high, why=why)
 
 
-def _would_fit(candidates: list[Candidate], budget: Budget) -> str | None:
-    """The smallest budget, in the unit that was asked, that some candidate would have met."""
-    smallest = min(candidates, key=lambda c: c.bytes_per_image, default=None)
-    if smallest is None:
+def _needs(found: PerImage, budget: Budget) -> Budget | None:
+    """The smallest budget, in the unit that was asked, which the least encodings meet."""
+    allowed = _allowances(found, budget)
+    if not len(allowed) or np.isnan(found.least).any():
         return None
-    if budget.unit == "bpp":
-        return f"{smallest.codec} averages {smallest.bpp:.3f}bpp at its smallest measured setting"
-    size = smallest.bytes_per_image
-    return f"{smallest.codec} averages {size:.0f}B an image at its smallest measured setting"
+    share = (found.least / allowed).max()
+    if budget.mode != "cap":
+        share = found.least.sum() / allowed.sum()
+    digits = 3 if budget.unit == "bpp" else 0
+    amount = math.ceil(budget.amount * float(share) * 10**digits - 1e-6) / 10**digits
+    return replace(budget, amount=amount)
+
+
+def _would_fit(candidates: list[Candidate]) -> str | None:
+    """The candidate that comes closest, and the budget that it needs."""
+    needs = [(c.needs.amount, c) for c in candidates if c.needs is not None]
+    if not needs:
+        return None
+    _, closest = min(needs, key=lambda pair: pair[0])
+    return f"{closest.codec} needs {closest.needs}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,10 @@ def test_a_cap_takes_the_largest_measured_level_that_fits_each_image(table: Prof
 def test_when_nothing_fits_it_says_what_would(table: ProfileTable) -> None:
     found = select(table, Budget(3, "bytes"))
     assert found.winner is None
-    assert found.would_fit is not None and "B an image" in found.would_fit
+    assert found.would_fit is not None and found.would_fit.startswith("bland needs ")
+    needed = Budget.parse(found.would_fit.removeprefix("bland needs "))
+    assert select(table, needed).winner is not None
+    assert select(table, replace(needed, amount=needed.amount - 1)).winner is None
     assert all(not candidate.fits and candidate.why for candidate in found.others)
 
 

@@ -72,7 +72,7 @@ def command(
         for result in classify_set(ready, judge, chosen, settings, limit, Accounting(accounting)):
             if isinstance(result, Failed):
                 failed += 1
-                output.say(f"codecframe: {result.name}: {result.error}")
+                output.say(f"codecframe: {result}")
             else:
                 rows.append(_row(result, top))
             bar.advance(1)

@@ -73,7 +73,7 @@ def command(
         for result in encode_set(read_set(items), chosen, settings, limit, Accounting(accounting)):
             if isinstance(result, Failed):
                 failed += 1
-                output.say(f"codecframe: {result.name}: {result.error}")
+                output.say(f"codecframe: {result}")
             else:
                 data = result.data
                 if body:

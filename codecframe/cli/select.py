@@ -118,14 +118,14 @@ def render_selection(found: Selection) -> None:
     if found.winner is None:
         click.echo(f"Nothing meets {title}.")
         if found.would_fit:
-            click.echo(f"Closest: {found.would_fit}.")
+            click.echo(f"Closest: {found.would_fit}.\n")
     else:
         click.echo(f"{found.winner.label}\n")
     columns = ["", "codec", f">{found.measure} %", ">95 %", ">bytes", ">bpp", ">encode µs",
                ">decode µs", "why"]  # fmt: skip
     chosen = [found.winner] if found.winner else []
     rows = [_cells(candidate, first=candidate in chosen) for candidate in [*chosen, *found.others]]
-    output.print_table(columns, rows, title=title)
+    output.print_table(columns, rows, title=title if found.winner else "")
 
 
 def _cells(candidate: Candidate, *, first: bool) -> list[object]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from codecframe import registry
 from codecframe.codec import Codec, Fit
-from codecframe.errors import DataError
+from codecframe.errors import BudgetError, DataError
 from codecframe.head import Prediction, TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem
@@ -214,8 +214,8 @@ class _Run:
         started = time.perf_counter()
         fits = self._encode(images)
         encoded = time.perf_counter()
-        fitting = [k for k, fit in enumerate(fits) if fit is not None]
-        datas = [fit.data for fit in fits if fit is not None]
+        fitting = [k for k, fit in enumerate(fits) if isinstance(fit, Fit)]
+        datas = [fit.data for fit in fits if isinstance(fit, Fit)]
         batch = decode_for(self._codec, self._head, datas)
         decoded = time.perf_counter()
         prediction = self._head.predict(batch)
@@ -230,13 +230,12 @@ class _Run:
             for k, fit in enumerate(fits)
         ]
 
-    def _encode(self, images: list[Image]) -> list[Fit[Any] | None]:
-        """An encoding for every image, or None for one that the budget cannot hold."""
+    def _encode(self, images: list[Image]) -> list[Fit[Any] | BudgetError]:
+        """An encoding for every image, or the error of one that the budget cannot hold."""
         if self._controller is None:
             datas = self._codec.encode_many(images, self._settings)
             return [Fit(data, self._settings, 0, 1) for data in datas]
-        found = self._controller.encode_many(images)
-        return [fit if isinstance(fit, Fit) else None for fit in found]
+        return list(self._controller.encode_many(images))
 
     def _judge(
         self, chunk: _Chunk, kept: list[int], prediction: Prediction
@@ -258,17 +257,18 @@ class _Run:
     def _row(
         self,
         image: int,
-        fit: Fit[Any] | None,
+        fit: Fit[Any] | BudgetError,
         judged: tuple[float | None, float | None, float | None] | None,
         view: dict[str, Any] | None,
         encode_us: float,
         decode_us: float,
     ) -> Measurement:
-        if fit is None or judged is None:
+        if isinstance(fit, BudgetError) or judged is None:
             labelled = 0.0 if self._table.labelled else None
             agreement = 0.0 if self._head.accepts == PIXELS else None
+            least = fit.smallest if isinstance(fit, BudgetError) else None
             return Measurement(
-                image, 0, None, None, labelled, agreement, None, encode_us, None, 0
+                image, 0, None, None, labelled, agreement, None, encode_us, None, 0, least
             )  # fmt: skip
         knob_byte = 1 if self._controller is not None and fit.settings.knob() else 0
         return Measurement(

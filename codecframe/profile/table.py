@@ -39,7 +39,8 @@ CREATE TABLE points (
 CREATE TABLE measurements (
     point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
     file_bytes INTEGER, bare_bytes INTEGER, score REAL, agreement REAL, divergence REAL,
-    encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, data BLOB, view TEXT,
+    encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, least INTEGER, data BLOB,
+    view TEXT,
     PRIMARY KEY (point, image)
 ) WITHOUT ROWID;
 """
@@ -75,8 +76,9 @@ class Point:
 class Measurement:
     """What one point did to one image; the fields are the table's columns.
 
-    An image that no level could bring under the budget has None for its bytes and scores 0. Of the
-    images that reports show, `data` is the encoding and `view` what the head says of it.
+    An image that no level could bring under the budget has None for its bytes, scores 0, and has
+    in `least` the fewest counted bytes that were reached. Of the images that reports show, `data`
+    is the encoding and `view` what the head says of it.
     """
 
     image: int
@@ -89,6 +91,7 @@ class Measurement:
     encode_us: float | None
     decode_us: float | None
     encodes: int
+    least: int | None = None
     data: bytes | None = None
     view: Mapping[str, Any] | None = None
 
@@ -131,12 +134,14 @@ class PerImage:
         image: ids, `int64`.
         pixels: height x width, `float64`.
         size: counted bytes, `float64`; NaN where the image did not fit.
+        least: fewest counted bytes that could be reached, `float64`: `size` where it did fit.
         score: 0 to 1, `float64`: against the labels, or agreement where there are none.
     """
 
     image: npt.NDArray[np.int64]
     pixels: npt.NDArray[np.float64]
     size: npt.NDArray[np.float64]
+    least: npt.NDArray[np.float64]
     score: npt.NDArray[np.float64]
 
 
@@ -262,7 +267,7 @@ class ProfileTable:
         rows = [(point, *{**vars(m), "view": json.dumps(m.view)}.values()) for m in measurements]
         with self._writing():
             self._db.executemany(
-                "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", rows
+                "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows
             )
 
     def clear(self, point: int) -> None:
@@ -332,11 +337,11 @@ class ProfileTable:
         score = "m.score" if self.labelled else "m.agreement"
         size = "m.file_bytes" if accounting is Accounting.FILE else "m.bare_bytes"
         query = f"""
-            SELECT m.image, i.height * i.width, {size}, {score}
+            SELECT m.image, i.height * i.width, {size}, COALESCE(m.least, {size}), {score}
             FROM measurements m JOIN images i ON i.id = m.image WHERE m.point = ? ORDER BY m.image
         """  # noqa: S608 - column names from the two lines above
-        values = np.array(self._all(query, point), dtype=np.float64).reshape(-1, 4)
-        return PerImage(values[:, 0].astype(np.int64), values[:, 1], values[:, 2], values[:, 3])
+        values = np.array(self._all(query, point), dtype=np.float64).reshape(-1, 5)
+        return PerImage(values[:, 0].astype(np.int64), *values[:, 1:].T)
 
     def level_range(self, points: Iterable[int]) -> tuple[int, int]:
         """Lowest and highest knob level that the points used."""
