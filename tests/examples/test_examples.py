@@ -1,0 +1,57 @@
+"""The programs in examples/ run, and the codec that one of them makes keeps the contract."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from codecframe.testing import CodecContract
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("bring_your_classifier", ["horizontal stripes", "vertical stripes", "right 100%"]),
+        ("embed_pipeline", ["espresso", "missile"]),
+        ("register_codec", ["step=", "encodes"]),
+    ],
+)
+def test_runs(name: str, shown: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / f"{name}.py"],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(text in done.stdout for text in shown), done.stdout
+
+
+def test_every_program_is_run() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "bring_your_classifier",
+        "embed_pipeline",
+        "register_codec",
+    }
+
+
+class TestThin(CodecContract):
+    codec = load("register_codec").ThinCodec()
+    shapes = ((1, 1), (2, 7), (33, 65))
+    min_psnr = 90.0  # at step 1 nothing is lost
