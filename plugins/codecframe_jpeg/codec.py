@@ -15,6 +15,7 @@ from codecframe_jpeg.header import read_header
 from codecframe_jpeg.settings import JpegSettings
 
 _MAX_SIDE = 65500  # libjpeg's
+_MAX_SCANS = 100  # encoders write 1 to some 20, and each takes time for the whole image
 _COMMENT = b"\xff\xfe\x00\x0eother layout"
 _CMYK = 4
 
@@ -70,13 +71,15 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         # decoders fill in what is cut off, and say nothing
         if not data.endswith(layout.EOI) and data.find(layout.EOI, header.position) < 0:
             raise codecframe.DataError(self.name, "cut short: it has no end marker")
+        if data.count(layout.SOS) > _MAX_SCANS:
+            raise codecframe.DataError(self.name, f"has more than {_MAX_SCANS} scans")
         try:
             if header.components == _CMYK:
                 return _decode_any(data)
             samples = imagecodecs.jpeg8_decode(data)
         except Exception as error:  # the libraries raise many kinds
             raise codecframe.DataError(self.name, error) from error
-        if samples.ndim == 3 and header.bits == 8:
+        if header.components == 3 and header.bits == 8:
             return samples
         return to_image(samples, self.name, bits=header.bits)
 

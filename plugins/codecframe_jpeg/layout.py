@@ -16,8 +16,8 @@ from typing import NamedTuple
 from codecframe.image import Shape
 from codecframe_jpeg.tables import HUFFMAN
 
-SOI, EOI = b"\xff\xd8", b"\xff\xd9"
-_DQT, _DHT, _DRI, _SOS = b"\xff\xdb\x00\x43", b"\xff\xc4", b"\xff\xdd\x00\x04", b"\xff\xda"
+SOI, EOI, SOS = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
+_DQT, _DHT, _DRI = b"\xff\xdb\x00\x43", b"\xff\xc4", b"\xff\xdd\x00\x04"
 _JFIF = SOI + b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _BASELINE, _PROGRESSIVE = b"\xff\xc0", b"\xff\xc2"
 _SCAN_END = re.compile(rb"\xff[\xc4\xda]")  # within the data of a scan, 00 or D0 to D7 follow FF
@@ -86,11 +86,11 @@ def join(layout: Layout, shape: Shape, body: bytes) -> bytes:
         for table in scan.tables:
             segment, position = _expanded(body, position, table)
             parts.append(segment)
-        end = len(body) if number == len(plan) else body.find(_SOS, position)
+        end = len(body) if number == len(plan) else body.find(SOS, position)
         if end <= position:
             raise ValueError(f"a body without scan {number} of {len(plan)}")
         parts += scan.header, body[position:end]
-        position = end + len(_SOS)
+        position = end + len(SOS)
     parts.append(EOI)
     return b"".join(parts)
 
@@ -121,7 +121,7 @@ def _described(data: bytes) -> tuple[Layout, Shape]:
         position += 69
     marker, height, width, components, sampling = struct.unpack_from(">2s3xHHBxB", data, position)
     position += 10 + 3 * components
-    first_scan = data.find(_SOS, position)
+    first_scan = data.find(SOS, position)
     restart = data[first_scan - 6 : first_scan]
     layout = Layout(
         quantisation=tuple(tables),
@@ -147,7 +147,7 @@ def _body(data: bytes, layout: Layout, position: int) -> bytes:
         else:
             found = _SCAN_END.search(data, position)
             end = found.start() if found else len(data)
-            parts += data[position:end], _SOS
+            parts += data[position:end], SOS
             position = end
     return b"".join(parts)
 
@@ -196,7 +196,7 @@ def _scan(components: Sequence[int], first: int, last: int, before: int, after: 
         number = min(component, 1)  # chroma shares its tables
         selectors.append(bytes([component + 1, number * (needs_dc << 4 | needs_ac)]))
         tables += [number] * needs_dc + [0x10 | number] * needs_ac
-    header = _SOS + struct.pack(">HB", 6 + 2 * len(components), len(components))
+    header = SOS + struct.pack(">HB", 6 + 2 * len(components), len(components))
     end = bytes([first, last, before << 4 | after])
     return Scan(tuple(dict.fromkeys(tables)), b"".join([header, *selectors, end]))
 

@@ -171,3 +171,18 @@ def test_fill_bytes_and_stray_bytes_hide_no_size() -> None:
     strange = data[:2] + b"\xff\xff" + data[2:20] + b"stray\x00" + data[20:]
     with codecframe.limit_pixels(100), pytest.raises(codecframe.LimitError):
         CODEC.decode(strange)
+
+
+def test_refuses_scans_without_end() -> None:
+    """Each takes as long as the image is large, and a few bytes of file."""
+    data = CODEC.encode(IMAGE, JpegSettings(progressive=True))
+    last = data.rindex(b"\xff\xc4")
+    with pytest.raises(codecframe.DataError, match="scans"):
+        CODEC.decode(data[:-2] + data[last:-2] * 200 + data[-2:])
+
+
+def test_depth_is_brought_to_8_bits() -> None:
+    import imagecodecs
+
+    deep = imagecodecs.jpeg8_encode(IMAGE.astype(np.uint16) * 16, 95, bitspersample=12)
+    assert psnr(CODEC.decode(bytes(deep)), IMAGE) > 30
