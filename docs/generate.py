@@ -5,8 +5,9 @@ A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
 * `commands all`: the `--help` of every command;
 * `file PATH`: a file of this repository, as a code block;
 * `plugin NAME`: the README of a bundled plugin;
-* `settings CODEC`: a table of a codec's settings;
-* `results NAME`: accuracies at round rates from recipes/results/NAME.json.
+* `preprocess fields`: a table of the fields of `Preprocess`;
+* `results NAME`: accuracies at round rates from recipes/results/NAME.json;
+* `times NAME`: its encode and decode times.
 
 With `--check` nothing is written; the exit code is 1 if a part is stale.
 """
@@ -55,35 +56,33 @@ def commands(_: str) -> str:
 def file(path: str) -> str:
     """A file, as a code block."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    return _fenced(LANGUAGES[Path(path).suffix], text)
+    title = path.removeprefix("examples/")
+    return _fenced(f'{LANGUAGES[Path(path).suffix]} title="{title}"', text)
 
 
 def plugin(name: str) -> str:
-    """A bundled plugin's README, its headings one level down."""
+    """A bundled plugin's README without its title, other headings one level down."""
     text = (ROOT / "plugins" / f"codecframe_{name}" / "README.md").read_text(encoding="utf-8")
-    return re.sub(r"^#", "##", text, flags=re.MULTILINE).strip() + "\n"
+    _, _, text = text.partition("\n")
+    return "\n" + re.sub(r"^#", "##", text, flags=re.MULTILINE).strip() + "\n\n"
 
 
-def settings(name: str) -> str:
-    """A codec's settings."""
-    import codecframe
+def preprocess(_: str) -> str:
+    """The fields of `Preprocess`."""
+    from codecframe.preprocess import Preprocess
 
-    kind = codecframe.get_codec(name).settings_type
-    lines = ["| setting | default | takes | |", "| --- | --- | --- | --- |"]
-    for info in kind.fields():
-        knob = " (knob)" if info.option.ladder is not None else ""
-        default = json.dumps(kind().to_dict()[info.name])
-        cells = [f"`{info.name}`{knob}", f"`{default}`", info.expected, info.option.help]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    lines = ["| field | default | takes | |", "| --- | --- | --- | --- |"]
+    for info in Preprocess.fields():
+        default = json.dumps(Preprocess().to_dict()[info.name])
+        cells = [f"`{info.name}`", f"`{default}`", info.expected, info.option.help]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def results(name: str) -> str:
     """A result's accuracies: for each codec the measured points nearest to round rates."""
-    rows = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())["rows"]
-    by_codec: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_codec.setdefault(row["codec"], []).append(row)
+    by_codec = _by_codec(name)
+    rows = [row for measured in by_codec.values() for row in measured]
     head = ["codec", *(f"{rate:g} bpp" for rate in RATES)]
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * len(RATES)]
     lossless = []
@@ -98,6 +97,34 @@ def results(name: str) -> str:
     for row in lossless:
         note += f" Uncompressed: {100 * row['top1']:.1f} % ({row['codec']}: {row['bpp']:.1f} bpp)."
     return "\n".join([*lines, "", note]) + "\n"
+
+
+def times(name: str) -> str:
+    """A result's encode and decode times at the measured point nearest to 0.8 bits per pixel."""
+    lines = [
+        "| codec | bpp | encode µs | decode µs | encode, times JPEG |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    near = {
+        codec: min(measured, key=lambda row: abs(row["bpp"] - 0.8))
+        for codec, measured in _by_codec(name).items()
+    }
+    for codec, row in sorted(near.items(), key=lambda pair: pair[1]["encode_us"]):
+        ratio = row["encode_us"] / near["jpeg"]["encode_us"]
+        lines.append(
+            f"| {codec} | {row['bpp']:.2f} | {row['encode_us']:.0f} | {row['decode_us']:.0f} "
+            f"| {ratio:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of recipes/results/NAME.json by codec."""
+    rows = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())["rows"]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["codec"], []).append(row)
+    return found
 
 
 def _near(measured: list[dict[str, Any]], rate: float) -> str:
@@ -116,8 +143,9 @@ KINDS: dict[str, Callable[[str], str]] = {
     "commands": commands,
     "file": file,
     "plugin": plugin,
+    "preprocess": preprocess,
     "results": results,
-    "settings": settings,
+    "times": times,
 }
 
 

@@ -3,7 +3,8 @@
 In README.md and docs/*.md, `console` and `python` blocks are run, page by page and in order, in a
 folder with four photographs in `photos/`. A `console` block holds
 commands after `$ ` and, where it shows output, that output, in which `...` stands for anything. A
-block of another language is not run: `sh` is for what sets codecframe up.
+block with a title is a file that is written there. A block of another language is not run: `sh` is
+for what sets codecframe up.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from codecframe.demo import installed_photos
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 SETUP = re.compile(
     r"(pip install|make|python3? -m venv|git clone|cd|\. |twine|python -m build) ?.*"
@@ -34,13 +35,14 @@ SETUP = re.compile(
 @dataclass(frozen=True)
 class Block:
     language: str
+    title: str | None
     text: str
 
 
 def blocks(page: Path) -> Iterator[Block]:
     text = GENERATED.sub("", page.read_text(encoding="utf-8"))
     for match in BLOCK.finditer(text):
-        yield Block(match[1], match[2])
+        yield Block(match[1], match[2], match[3])
 
 
 def commands(text: str) -> Iterator[tuple[str, str]]:
@@ -94,7 +96,9 @@ def same(shown: str, printed: str) -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_what_it_shows_runs(page: Path, folder: Path) -> None:
     for number, block in enumerate(blocks(page)):
-        if block.language == "console":
+        if block.title:
+            (folder / block.title).write_text(block.text)
+        elif block.language == "console":
             for command, shown in commands(block.text):
                 printed = run(["bash", "-c", f"set -o pipefail; {command}"], folder)
                 assert not shown or same(shown, printed), f"{command}\n{printed}"
