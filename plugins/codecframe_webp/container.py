@@ -68,19 +68,24 @@ def declared_shape(data: bytes) -> Shape:
     raise ValueError(f"no image header in its first chunk, {kind!r}")
 
 
-# -- lossy: a frame tag with the size of the first partition, a start code, the size -------
+# -- lossy: a frame tag with the size of the first partition, a start code, the size, the
+# -- partitions. libwebp ends them in zero bytes, at least one, and makes their length even -----
 
 
 def without_lossy_header(payload: bytes) -> bytes:
     """The body of a lossy bitstream: the first partition's size, as a varint, and all partitions.
 
+    Of the zero bytes at the end, z where there are 2z + 1 or 2z + 2: the even length tells which.
+
     Raises:
         ValueError: if it is no key frame as our encoders write it, whatever the profile.
     """
-    tag = int.from_bytes(payload[:3], "little")
-    if tag & 0x11 != 0x10 or payload[3:6] != _KEY_FRAME:
-        raise ValueError("not a shown key frame")
-    return _varint(tag >> 5) + payload[10:]
+    tag, partitions = int.from_bytes(payload[:3], "little"), payload[10:]
+    content = partitions.rstrip(b"\0")
+    zeros = len(partitions) - len(content)
+    if tag & 0x11 != 0x10 or payload[3:6] != _KEY_FRAME or not zeros or len(partitions) % 2:
+        raise ValueError("not a shown key frame, ended as libwebp does")
+    return _varint(tag >> 5) + content + bytes((zeros - 1) // 2)
 
 
 def with_lossy_header(body: bytes, profile: int, shape: Shape) -> bytes:
@@ -94,7 +99,10 @@ def with_lossy_header(body: bytes, profile: int, shape: Shape) -> bytes:
         raise ValueError("an impossible partition")
     tag = first_partition << 5 | 0x10 | profile << 1
     height, width = shape
-    return tag.to_bytes(3, "little") + _KEY_FRAME + struct.pack("<HH", width, height) + body[start:]
+    header = tag.to_bytes(3, "little") + _KEY_FRAME + struct.pack("<HH", width, height)
+    content = body[start:].rstrip(b"\0")
+    zeros = len(body) - start - len(content)
+    return header + content + bytes(2 * zeros + 2 - len(content) % 2)
 
 
 # -- lossless: a sign, the size, no alpha, version 0 ---------------------------------------

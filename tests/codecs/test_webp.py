@@ -162,6 +162,7 @@ def test_refuses_a_side_that_no_file_can_have() -> None:
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 16383, 16384, (1 << 19) - 1])
 def test_first_partition_of_any_size(size: int) -> None:
     tag = (size << 5 | 0x10).to_bytes(3, "little")
-    payload = tag + b"\x9d\x01\x2a" + bytes([7, 0, 5, 0]) + b"partitions"
-    body = container.without_lossy_header(payload)
-    assert container.with_lossy_header(body, 0, (5, 7)) == payload
+    for partitions in (b"even\0\0", b"odd\0", b"odd\0\0\0", b"even" + bytes(6), b"\0\0"):
+        payload = tag + b"\x9d\x01\x2a" + bytes([7, 0, 5, 0]) + partitions
+        body = container.without_lossy_header(payload)
+        assert container.with_lossy_header(body, 0, (5, 7)) == payload
