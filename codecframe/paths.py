@@ -1,10 +1,11 @@
-"""Files: written whole or not at all; and where caches lie."""
+"""Files: written whole or not at all; and where caches and data sets lie."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from codecframe.errors import OutputError
@@ -13,41 +14,47 @@ from codecframe.errors import OutputError
 def write_whole(path: Path | str, data: bytes | str) -> None:
     """Write a file under a temporary name beside it and rename: a reader never sees half of it.
 
-    Folders are made as needed. On any failure, Ctrl-C included, an older file stays as it was.
+    Folders are made as needed. On any failure, Ctrl-C included, an older file stays as it was and
+    nothing else is left behind. Text is written as UTF-8. A link is followed; a device or a pipe,
+    such as `/dev/stdout`, is written to as it is.
 
     Raises:
         OutputError: if it cannot be written.
     """
     path = Path(path)
     content = data.encode() if isinstance(data, str) else data
-    temporary: str | None = None
+    with reported(path):
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def reported(path: Path | str) -> Iterator[None]:
+    """Turn an `OSError` of the `with` block into the `OutputError` for that path."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
+        yield
     except OSError as error:
         raise OutputError(str(path), error.strerror or error) from None
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def cache_dir() -> Path:
-    """Where codecframe may keep what it can make again (`XDG_CACHE_HOME`)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codecframe"
+    """Where codecframe may keep what it can make again: `codecframe` in `XDG_CACHE_HOME`."""
+    text = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(text) if os.path.isabs(text) else Path.home() / ".cache") / "codecframe"
 
 
 def data_root() -> Path | None:

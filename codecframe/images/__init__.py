@@ -1,11 +1,13 @@
 """Images in: files of any kind, folders, labels, CIFAR."""
 
-from codecframe.images.cifar import CifarSet, download_cifar
-from codecframe.images.read import read_image
-from codecframe.images.sets import ImageItem, ImageSet, image_suffixes, open_images
+from codecframe.images.cifar import CifarSet
+from codecframe.images.download import download_cifar
+from codecframe.images.read import image_suffixes, read_image
+from codecframe.images.sets import FileSet, ImageItem, ImageSet, open_images
 
 __all__ = [
     "CifarSet",
+    "FileSet",
     "ImageItem",
     "ImageSet",
     "download_cifar",

@@ -6,16 +6,12 @@ blue planes of 32x32 (Krizhevsky, Learning Multiple Layers of Features from Tiny
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import tarfile
-import tempfile
-import urllib.request
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +27,17 @@ _PIXELS = 3072
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
+    """Where a data set's files lie and what is in them.
+
+    Attributes:
+        folder: name of the folder with the files.
+        label_bytes: label bytes at the start of a record; the last one is the class.
+        names: file with the class names.
+        files: files of each part.
+        url, md5: of the official archive.
+    """
+
     folder: str
     label_bytes: int
     names: str
@@ -41,7 +47,7 @@ class _Kind:
 
 
 KINDS = {
-    "cifar10": _Kind(
+    "cifar10": Kind(
         "cifar-10-batches-bin",
         1,
         "batches.meta.txt",
@@ -52,7 +58,7 @@ KINDS = {
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
         "c32a1d4ab5d03f1284b67883e8d87530",
     ),
-    "cifar100": _Kind(
+    "cifar100": Kind(
         "cifar-100-binary",
         2,
         "fine_label_names.txt",
@@ -63,72 +69,73 @@ KINDS = {
 }
 
 
-def parse(spec: str) -> tuple[str, str] | None:
-    """(`cifar10`, `test`) from `cifar10:test`; None for anything else."""
-    match = re.fullmatch(r"(cifar100?):(train|test)", spec)
-    return (match[1], match[2]) if match else None
-
-
 class CifarSet(Sequence["ImageItem"]):
-    """One part of CIFAR-10 or CIFAR-100, in the official order, memory-mapped."""
+    """One part of CIFAR-10 or CIFAR-100, in the official order, or some of its images.
 
-    def __init__(self, records: npt.NDArray[np.uint8], label_bytes: int, part: str) -> None:
+    Targets are class indices; of CIFAR-100, those of the 100 fine classes. The files are mapped
+    into memory, not read.
+    """
+
+    def __init__(
+        self, records: Sequence[npt.NDArray[np.uint8]], label_bytes: int, name: str, chosen: range
+    ) -> None:
         self._records = records
+        self._ends = list(accumulate(len(some) for some in records))
         self._label_bytes = label_bytes
-        self._part = part
+        self._name = name
+        self._chosen = chosen
 
     @classmethod
     def open(
         cls, name: str, part: str, *, root: str | Path | None = None, limit: int | None = None
     ) -> CifarSet:
-        """Open `cifar10` or `cifar100`, part `train` or `test`.
+        """Open `cifar10` or `cifar100`, part `train` or `test`; at most the first `limit` images.
 
         Raises:
             DataError: if the files are not there or not of the right size.
         """
         kind = KINDS[name]
         folder = find(name, root)
-        record = kind.label_bytes + _PIXELS
-        parts = []
-        for file in kind.files[part]:
-            path = folder / file
-            try:
-                if path.stat().st_size % record:
-                    raise DataError(str(path), f"is no multiple of {record} bytes")
-                parts.append(np.memmap(path, np.uint8, "r").reshape(-1, record))
-            except (OSError, ValueError) as error:
-                raise DataError(str(path), error) from None
-        records = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return cls(records[:limit], kind.label_bytes, f"{name}:{part}")
+        size = kind.label_bytes + _PIXELS
+        records = [_mapped(folder / file, size) for file in kind.files[part]]
+        count = sum(len(some) for some in records)
+        return cls(records, kind.label_bytes, f"{name}-{part}", range(count)[:limit])
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._chosen)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> ImageItem: ...
+    @overload
+    def __getitem__(self, index: slice) -> CifarSet: ...
+    def __getitem__(self, index: int | slice) -> ImageItem | CifarSet:
         if isinstance(index, slice):
-            return CifarSet(self._records[index], self._label_bytes, self._part)
+            return CifarSet(self._records, self._label_bytes, self._name, self._chosen[index])
         from codecframe.images.sets import ImageItem
 
-        record = self._records[index]
+        position = self._chosen[index]
+        file = bisect_right(self._ends, position)
+        record = self._records[file][position - self._ends[file]]
         target = int(record[self._label_bytes - 1])
-        return ImageItem(
-            f"{self._part}/{index % len(self):05d}", target, lambda: self._image(record)
-        )
+        return ImageItem(f"{self._name}/{position:05d}", target, lambda: self._image(record))
 
     def _image(self, record: npt.NDArray[np.uint8]) -> Image:
-        planes = np.asarray(record[self._label_bytes :]).reshape(3, 32, 32)
-        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+        planes = record[self._label_bytes :].reshape(3, 32, 32)
+        return np.array(planes.transpose(1, 2, 0), order="C")
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
         """All images as one array, `uint8`, (n, 32, 32, 3)."""
-        planes = np.asarray(self._records[:, self._label_bytes :]).reshape(-1, 3, 32, 32)
+        planes = self._all()[:, self._label_bytes :].reshape(-1, 3, 32, 32)
         return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
     @property
     def targets(self) -> npt.NDArray[np.int64]:
         """All class indices, `int64`, (n,)."""
-        return np.asarray(self._records[:, self._label_bytes - 1], dtype=np.int64)
+        return self._all()[:, self._label_bytes - 1].astype(np.int64)
+
+    def _all(self) -> npt.NDArray[np.uint8]:
+        return np.concatenate(self._records)[np.array(self._chosen, dtype=np.intp)]
 
 
 def find(name: str, root: str | Path | None = None) -> Path:
@@ -150,45 +157,24 @@ def find(name: str, root: str | Path | None = None) -> Path:
 
 
 def class_names(name: str, root: str | Path | None = None) -> list[str]:
-    """The class names that lie beside the data."""
+    """The class names that lie beside the data, in the order of the class indices.
+
+    Raises:
+        DataError: if they cannot be read.
+    """
     path = find(name, root) / KINDS[name].names
     try:
         return path.read_text(encoding="utf-8").split()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(str(path), error) from None
 
 
-def download_cifar(
-    name: str, folder: str | Path, *, url: str | None = None, md5: str | None = None
-) -> Path:
-    """Download the official archive, check its md5 and unpack it below `folder`.
-
-    Returns:
-        The folder with the binary files.
-
-    Raises:
-        DataError: if it cannot be fetched, or is not the official archive.
-    """
-    kind = KINDS[name]
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    source = url or kind.url
-    with tempfile.TemporaryDirectory(dir=target, prefix=".download-") as scratch:
-        archive = Path(scratch) / "archive.tar.gz"
-        digest = hashlib.md5(usedforsecurity=False)
-        try:
-            response = urllib.request.urlopen(source, timeout=60)  # noqa: S310
-            with response, archive.open("wb") as file:
-                while block := response.read(1 << 20):
-                    digest.update(block)
-                    file.write(block)
-        except OSError as error:
-            raise DataError(source, error) from None
-        if digest.hexdigest() != (md5 or kind.md5):
-            raise DataError(source, f"has md5 {digest.hexdigest()}, not {md5 or kind.md5}")
-        with tarfile.open(archive) as opened:
-            opened.extractall(scratch, filter="data")
-        made = target / kind.folder
-        if not made.exists():
-            os.replace(Path(scratch) / kind.folder, made)
-    return made
+def _mapped(path: Path, size: int) -> npt.NDArray[np.uint8]:
+    """A file of records of `size` bytes, mapped into memory: (records, size)."""
+    try:
+        length = path.stat().st_size
+        if length == 0 or length % size:
+            raise DataError(str(path), f"has {length} bytes, no multiple of {size}")
+        return np.memmap(path, np.uint8, "r").reshape(-1, size)
+    except OSError as error:
+        raise DataError(str(path), error.strerror or error) from None

@@ -1,31 +1,60 @@
-"""Reading one image of any kind that Pillow knows into `uint8` RGB, by fixed rules.
+"""Reading one image file of any kind into `uint8` RGB, by fixed rules.
 
+Read is what Pillow reads (but for formats that take another program, such as EPS and HDF5), and
+what an installed codec decodes. Then:
+
+* Of an animation or a multi-page file the first picture is taken.
 * The EXIF orientation is applied.
-* Greyscale is repeated to three channels; palettes are looked up; CMYK and YCbCr are converted.
+* Colours with an embedded ICC profile are converted to sRGB; a damaged profile is ignored.
 * Transparency is laid over white.
-* 16-bit greyscale is scaled by 255/65535, floating point by its own range; rounded.
-* Of an animation, the first frame.
-* An embedded ICC profile other than sRGB is converted to sRGB where Pillow can.
+* Palettes are looked up; greyscale is repeated; CMYK and others are converted as Pillow does.
+* 16-bit greyscale is scaled by 255/65535 and rounded (16-bit colour keeps its high bytes);
+  floating point counts from 0 to 1.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
-from codecframe.errors import CodecframeError, DataError, LimitError
+from codecframe import registry
+from codecframe.codec import Codec
+from codecframe.errors import CodecframeError, DataError, DependencyError, LimitError
 from codecframe.image import Image, check_size, max_pixels
 
+if TYPE_CHECKING:
+    from PIL import Image as PilImage
 
-def read_image(source: str | Path | bytes, name: str | None = None) -> Image:
-    """Read an image file.
+_NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Pillow formats that run another program, or are only told apart."""
+
+_DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What undoes each EXIF orientation but the first."""
+
+
+def read_image(source: str | Path | bytes | BinaryIO, name: str | None = None) -> Image:
+    """Read an image.
 
     Args:
-        source: a path, or the file's bytes.
-        name: what to call it in errors; the path by default.
+        source: a path, a file's bytes, or a file open for reading bytes.
+        name: what to call it in errors; by default the path.
 
     Returns:
         `uint8`, (height, width, 3), RGB.
@@ -34,34 +63,48 @@ def read_image(source: str | Path | bytes, name: str | None = None) -> Image:
         DataError: if it cannot be read or is no image.
         LimitError: if it is larger than the pixel limit; decided before it is decoded.
     """
-    name = name or (str(source) if not isinstance(source, bytes) else "image")
+    if isinstance(source, bytes):
+        return _read(io.BytesIO(source), name or "image")
+    if not isinstance(source, (str, Path)):
+        return _read(source if source.seekable() else io.BytesIO(source.read()), name or "image")
+    name = name or str(source)
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        with open(source, "rb") as file:
+            return _read(file, name)
     except OSError as error:
         raise DataError(name, error.strerror or error) from None
-    if data[:2] == b"\xff\x0a" or data[4:12] == b"JXL \r\n\x87\n":
-        from codecframe.registry import default
-
-        return default().codec("jpegxl").decode(data)
-    return _read_with_pillow(data, name)
 
 
-def _read_with_pillow(data: bytes, name: str) -> Image:
-    import warnings
-
+def image_suffixes() -> frozenset[str]:
+    """Lower-case suffixes of the files in a folder that count as images."""
     from PIL import Image as PilImage
-    from PIL import ImageOps, UnidentifiedImageError
+
+    formats = _formats()
+    registered = PilImage.registered_extensions().items()
+    codecs = registry.default().codecs.values()
+    return frozenset(
+        {s for s, kind in registered if kind in formats} | {c.extension for c in codecs}
+    )
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """The Pillow formats that are read."""
+    from PIL import Image as PilImage
+
+    PilImage.init()
+    return tuple(kind for kind in PilImage.ID if kind in PilImage.OPEN and kind not in _NOT_READ)
+
+
+def _read(file: BinaryIO, name: str) -> Image:
+    from PIL import Image as PilImage
+    from PIL import UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            # the limit that counts is ours, checked right below
-            warnings.simplefilter("ignore", PilImage.DecompressionBombWarning)
-            if PilImage.MAX_IMAGE_PIXELS and max_pixels() > 2 * PilImage.MAX_IMAGE_PIXELS:
-                PilImage.MAX_IMAGE_PIXELS = max_pixels()  # the user raised it
-            with PilImage.open(io.BytesIO(data)) as opened:
-                check_size(opened.height, opened.width, name)
-                upright = ImageOps.exif_transpose(opened)
-                return _to_rgb(upright)
+        with _own_limit(), PilImage.open(file, formats=_formats()) as picture:
+            check_size(picture.height, picture.width, name)
+            picture.load()
+            return _to_rgb(picture, name)
     except CodecframeError:
         raise
     except PilImage.DecompressionBombError:
@@ -70,45 +113,108 @@ def _read_with_pillow(data: bytes, name: str) -> Image:
             "raise it with CODECFRAME_MAX_PIXELS or codecframe.limit_pixels()"
         ) from None
     except UnidentifiedImageError:
-        raise DataError(name, "is no image that can be read") from None
+        return _read_with_codec(file, name)
     except Exception as error:  # Pillow's plugins raise many kinds for damaged files
         raise DataError(name, f"cannot be read: {error}") from None
 
 
-def _to_rgb(picture: Any) -> Image:
-    if picture.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        return _deep_grey(np.asarray(picture))
-    picture = _to_srgb(picture)
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
-        from PIL import Image as PilImage
+@contextlib.contextmanager
+def _own_limit() -> Iterator[None]:
+    """Let the pixel limit be ours: Pillow warns of nothing, and its own limit is never lower."""
+    import warnings
 
-        layered = picture.convert("RGBA")
-        white = PilImage.new("RGBA", layered.size, (255, 255, 255, 255))
-        picture = PilImage.alpha_composite(white, layered)
-    return np.ascontiguousarray(np.asarray(picture.convert("RGB"), dtype=np.uint8))
+    from PIL import Image as PilImage
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if PilImage.MAX_IMAGE_PIXELS and max_pixels() > 2 * PilImage.MAX_IMAGE_PIXELS:
+            PilImage.MAX_IMAGE_PIXELS = max_pixels()  # the user raised it
+        yield
 
 
-def _deep_grey(samples: Any) -> Image:
-    values = samples.astype(np.float64)
+def _read_with_codec(file: BinaryIO, name: str) -> Image:
+    """Decode with an installed codec: those of the name's suffix, of all if it has none."""
+    suffix = Path(name).suffix.lower()
+    codecs: list[Codec[Any]] = list(registry.default().codecs.values())
+    reason = "is no image that can be read"
+    for codec in codecs:
+        if suffix and codec.extension != suffix:
+            continue
+        try:
+            for package, install in codec.requires.items():
+                registry.require(package, install)
+            file.seek(0)
+            return codec.decode(file.read())
+        except (DataError, DependencyError) as error:
+            if suffix:
+                reason = str(error)
+        except OSError as error:
+            reason = error.strerror or str(error)
+    raise DataError(name, reason)
+
+
+def _to_rgb(picture: PilImage.Image, name: str) -> Image:
+    """The loaded picture by the rules above."""
+    turn = _turn(picture)
+    deep = picture.mode in _DEEP
+    picture = _eight_bit(np.asarray(picture), name) if deep else _to_srgb(picture)
+    if picture.has_transparency_data:
+        picture = _over_white(picture)
+    picture = picture.convert("RGB")
+    return np.array(picture if turn is None else picture.transpose(turn))
+
+
+def _turn(picture: PilImage.Image) -> PilImage.Transpose | None:
+    """What brings the picture upright; damaged EXIF data says nothing."""
+    from PIL import Image as PilImage
+
+    try:
+        orientation = picture.getexif().get(0x0112)
+    except Exception:  # EXIF is read by Python code that trusts it
+        return None
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return None if turn is None else PilImage.Transpose[turn]
+
+
+def _eight_bit(samples: npt.NDArray[Any], name: str) -> PilImage.Image:
+    """Deep greyscale as 8-bit greyscale."""
+    from PIL import Image as PilImage
+
     top = 65535.0
     if samples.dtype.kind == "f":
-        top = float(np.nanmax(values, initial=0.0)) or 1.0
-    grey = np.nan_to_num(values * (255.0 / top)).round().clip(0, 255).astype(np.uint8)
-    return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
+        top = 1.0
+        if not (np.isfinite(samples).all() and samples.max() <= 1):
+            raise DataError(name, "has floating-point samples that do not lie between 0 and 1")
+    scaled = np.multiply(samples, 255 / top, dtype=np.float32)
+    return PilImage.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
 
 
-def _to_srgb(picture: Any) -> Any:
+def _over_white(picture: PilImage.Image) -> PilImage.Image:
+    from PIL import Image as PilImage
+
+    layer = picture.convert("RGBA")
+    return PilImage.alpha_composite(PilImage.new("RGBA", layer.size, "white"), layer)
+
+
+def _to_srgb(picture: PilImage.Image) -> PilImage.Image:
+    """The picture in sRGB, where it has a profile that says something else."""
     profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
+    if not isinstance(profile, bytes) or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return picture
+    transform = _transform(profile, picture.mode)
+    return picture if transform is None else transform.apply(picture)
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> Any:
+    """Pillow's colour transform from a profile to sRGB; None where there is nothing to do."""
     from PIL import ImageCms
 
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():
-            return picture
-        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+            return None
         target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(picture, source, target, outputMode=mode)
+        return ImageCms.buildTransform(source, target, mode, "RGBA" if mode == "RGBA" else "RGB")
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        return picture  # a damaged profile is ignored, as browsers do
+        return None  # a damaged profile is ignored, as browsers do

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import glob
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
-from codecframe.errors import DataError
+from codecframe.errors import DataError, UnknownNameError
 from codecframe.image import Image
 from codecframe.images import cifar
+from codecframe.images.files import find_files, read_labels
 from codecframe.images.read import read_image
+
+Target = int | str
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,13 @@ class ImageItem:
     """One image of a set.
 
     Attributes:
-        name: its path relative to the set, with forward slashes.
-        target: its label as text or class index; None where there are no labels.
+        name: its path relative to the set, with forward slashes; no other of the set has it.
+        target: its label, a class index or a text; None where there are no labels.
         load: reads it.
     """
 
     name: str
-    target: Any
+    target: Target | None
     load: Callable[[], Image]
 
     def read(self) -> Image:
@@ -43,15 +45,17 @@ class ImageItem:
 
 
 class ImageSet(Sequence[ImageItem]):
-    """Images by path; a path and a label are all that it keeps of each."""
+    """Sets of images one after another, or some of their images."""
 
-    def __init__(self, paths: list[str], names: list[str], targets: list[Any] | None) -> None:
-        self._paths = paths
-        self._names = names
-        self._targets = targets
+    def __init__(
+        self, parts: Sequence[Sequence[ImageItem]], chosen: Sequence[int] | None = None
+    ) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(len(part) for part in parts))
+        self._chosen = range(self._ends[-1] if parts else 0) if chosen is None else chosen
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._chosen)
 
     @overload
     def __getitem__(self, index: int) -> ImageItem: ...
@@ -59,115 +63,132 @@ class ImageSet(Sequence[ImageItem]):
     def __getitem__(self, index: slice) -> ImageSet: ...
     def __getitem__(self, index: int | slice) -> ImageItem | ImageSet:
         if isinstance(index, slice):
-            targets = self._targets[index] if self._targets is not None else None
-            return ImageSet(self._paths[index], self._names[index], targets)
-        path = self._paths[index]
-        target = self._targets[index] if self._targets is not None else None
+            return ImageSet(self._parts, self._chosen[index])
+        position = self._chosen[index]
+        part = bisect_right(self._ends, position)
+        return self._parts[part][position - self._ends[part]]
+
+    def spread(self, count: int) -> ImageSet:
+        """At most `count` of the images, evenly spread: sets are often sorted by class."""
+        n = len(self)
+        if n <= count:
+            return self
+        return ImageSet(self._parts, [self._chosen[i * n // count] for i in range(count)])
+
+
+class FileSet(Sequence[ImageItem]):
+    """Image files; a path and a label are all that is kept of each.
+
+    Args:
+        folder: the folder that the paths are relative to.
+        names: paths with forward slashes.
+        targets: their labels, or None.
+    """
+
+    def __init__(self, folder: str, names: list[str], targets: list[Target] | None = None) -> None:
+        self._folder = folder
+        self._names = names
+        self._targets = targets
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> ImageItem: ...
+    @overload
+    def __getitem__(self, index: slice) -> FileSet: ...
+    def __getitem__(self, index: int | slice) -> ImageItem | FileSet:
+        if isinstance(index, slice):
+            targets = None if self._targets is None else self._targets[index]
+            return FileSet(self._folder, self._names[index], targets)
+        path = os.path.join(self._folder, self._names[index])
+        target = None if self._targets is None else self._targets[index]
         return ImageItem(self._names[index], target, lambda: read_image(path))
 
 
 def open_images(
-    specs: Sequence[str | Path],
+    specs: Sequence[str | Path] | str | Path,
     *,
     labels: str | Path | None = None,
     where: Mapping[str, str] | None = None,
     limit: int | None = None,
     data_root: str | Path | None = None,
-) -> Sequence[ImageItem]:
-    """Open image files, folders, globs, stdin (`-`) or `cifar10:test` as one set.
+) -> ImageSet:
+    """Open image files, folders, globs, stdin (`-`) and data sets (`cifar10:test`) as one set.
+
+    Nothing is read but names and labels. An image that cannot be read says so when it is read.
 
     Args:
         specs: what to open; folders are searched through, in alphabetical order.
         labels: a CSV file with columns `file` and `label` (files relative to it), or `folders`
-            where the name of an image's folder is its label.
+            where the name of the folder that an image lies in is its label. Images that the CSV
+            file does not name are left out. Labels of digits become class indices.
         where: only rows of the labels file whose columns have these values.
-        limit: at most so many images.
+        limit: at most so many images, evenly spread over the set.
         data_root: folder with the data sets `cifar10` and `cifar100`; `CODECFRAME_DATA` by default.
 
     Raises:
         DataError: if something does not exist, or no image is found.
+        UnknownNameError: for a part of a data set that does not exist.
     """
-    if len(specs) == 1 and (found := cifar.parse(str(specs[0]))):
-        return cifar.CifarSet.open(*found, root=data_root, limit=limit)
-    if list(map(str, specs)) == ["-"]:
-        data = sys.stdin.buffer.read()
-        return [ImageItem("stdin", None, lambda: read_image(data, "stdin"))]
-    found_paths, names = _find([str(spec) for spec in specs])
-    targets: list[Any] | None = None
-    if labels is not None and str(labels) == "folders":
-        targets = [Path(path).parent.name for path in found_paths]
+    texts = [str(specs)] if isinstance(specs, (str, Path)) else [str(spec) for spec in specs]
+    parts: list[Sequence[ImageItem]] = []
+    files = []
+    for text in texts:
+        if text == "-":
+            parts.append([_from_stdin()])
+        elif text.partition(":")[0] in cifar.KINDS and not os.path.exists(text):
+            parts.append(_open_cifar(text, data_root))
+        else:
+            files.append(text)
+    if files:
+        parts.append(_open_files(files, None if labels is None else str(labels), where or {}))
     elif labels is not None:
-        truth = _read_labels(Path(labels), where or {})
-        kept = [i for i, path in enumerate(found_paths) if _key(path) in truth]
-        found_paths, names = [found_paths[i] for i in kept], [names[i] for i in kept]
-        targets = [truth[_key(path)] for path in found_paths]
-    if not found_paths:
-        which = " with a label" if labels else ""
-        raise DataError(", ".join(map(str, specs)), f"no image{which} found")
-    images = ImageSet(found_paths, names, targets)
-    return images if limit is None else images[:limit]
+        raise DataError(str(labels), "labels image files, and there are none")
+    made = ImageSet(parts)
+    if not made:
+        raise DataError(", ".join(texts), "no image found")
+    return made if limit is None else made.spread(limit)
 
 
-def _key(path: str) -> str:
-    return os.path.abspath(path)
+def _open_cifar(spec: str, root: str | Path | None) -> cifar.CifarSet:
+    known = [f"{name}:{part}" for name, kind in cifar.KINDS.items() for part in kind.files]
+    if spec not in known:
+        raise UnknownNameError("image set", spec, known)
+    name, _, part = spec.partition(":")
+    return cifar.CifarSet.open(name, part, root=root)
 
 
-def _find(specs: list[str]) -> tuple[list[str], list[str]]:
-    """Paths and names of all images that the specs mean."""
-    paths: list[str] = []
-    names: list[str] = []
-    for spec in specs:
-        if os.path.isdir(spec):
-            for path in _walk(spec):
-                paths.append(path)
-                names.append(Path(os.path.relpath(path, spec)).as_posix())
-            continue
-        matches = [spec] if os.path.exists(spec) else sorted(glob.glob(spec, recursive=True))
-        if not matches:
-            raise DataError(spec, "no such file or folder")
-        for match in matches:
-            paths.append(match)
-            names.append(Path(match).name)
-    return paths, names
+def _from_stdin() -> ImageItem:
+    data = sys.stdin.buffer.read()
+    return ImageItem("stdin", None, lambda: read_image(data, "stdin"))
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """All image files below a folder, by suffix, in alphabetical order."""
-    suffixes = image_suffixes()
-    with os.scandir(folder) as entries:
-        listed = sorted(entries, key=lambda entry: entry.name)
-    for entry in listed:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif os.path.splitext(entry.name)[1].lower() in suffixes:
-            yield entry.path
+def _open_files(specs: Sequence[str], labels: str | None, where: Mapping[str, str]) -> FileSet:
+    """Image files with their labels."""
+    if where and labels in (None, "folders"):
+        raise DataError(", ".join(where), "only the rows of a labels file can be chosen from")
+    folder, names = find_files(specs)
+    if labels is None:
+        return FileSet(folder, names)
+    paths = [os.path.abspath(os.path.join(folder, name)) for name in names]
+    if labels == "folders":
+        texts = [os.path.basename(os.path.dirname(path)) for path in paths]
+        return FileSet(folder, names, _targets(texts))
+    truth = read_labels(labels, where)
+    kept = [i for i, path in enumerate(paths) if path in truth]
+    if not kept:
+        raise DataError(
+            labels,
+            f"names none of the {len(names)} images"
+            + (f"; its first file is {next(iter(truth))}" if truth else " in any row"),
+        )
+    return FileSet(folder, [names[i] for i in kept], _targets([truth[paths[i]] for i in kept]))
 
 
-@cache
-def image_suffixes() -> frozenset[str]:
-    """Lower-case suffixes of the files in a folder that count as images."""
-    from PIL import Image as PilImage
-
-    PilImage.init()
-    readable = {s for s, kind in PilImage.registered_extensions().items() if kind in PilImage.OPEN}
-    return frozenset(readable - {".pdf", ".mpg", ".mpeg", ".h5", ".hdf", ".eps", ".ps"} | {".jxl"})
-
-
-def _read_labels(path: Path, where: Mapping[str, str]) -> dict[str, str]:
-    """Label by absolute image path."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or ())
-            missing = {"file", "label", *where} - columns
-            if missing:
-                raise DataError(str(path), f"has no column {', '.join(sorted(missing))}")
-            return {
-                _key(str(path.parent / row["file"])): row["label"].strip()
-                for row in reader
-                if all(row[column] == value for column, value in where.items())
-            }
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(str(path), error) from None
+def _targets(labels: list[str]) -> list[Target]:
+    """Labels as they are kept: each text once, digits as class indices."""
+    targets: dict[str, Target] = {
+        label: int(label) if label.isdecimal() else label for label in set(labels)
+    }
+    return [targets[label] for label in labels]

@@ -1,0 +1,113 @@
+"""Finding image files: folders, globs, and the labels that a CSV file gives them."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from codecframe.errors import DataError
+from codecframe.images.read import image_suffixes
+
+Found = tuple[str, list[str]]
+"""A folder, and paths below it with forward slashes."""
+
+
+def find_files(specs: Sequence[str]) -> Found:
+    """All image files that paths, folders and globs mean, in a fixed order.
+
+    Folders are searched through, in alphabetical order; hidden files and those whose suffix is no
+    image's are left out. A file that is named itself is taken whatever it is called.
+
+    Returns:
+        The deepest folder that holds all of them, and their paths below it.
+
+    Raises:
+        DataError: if something does not exist or cannot be listed.
+    """
+    suffixes = image_suffixes()
+    found = [part for spec in specs for part in _expand(spec, suffixes)]
+    folders = {folder for folder, _ in found}
+    if len(folders) < 2:
+        joined = [name for _, names in found for name in names]
+        return folders.pop() if folders else ".", _unique(joined)
+    base = os.path.commonpath([os.path.abspath(folder) for folder in folders])
+    joined = []
+    for folder, names in found:
+        inner = os.path.relpath(folder, base).replace(os.sep, "/")
+        joined += names if inner == "." else (f"{inner}/{name}" for name in names)
+    return base, _unique(joined)
+
+
+def read_labels(path: str, where: Mapping[str, str]) -> dict[str, str]:
+    """Label by absolute path of the image, from a CSV file with columns `file` and `label`.
+
+    Args:
+        path: the CSV file; paths in it are relative to its folder.
+        where: only rows whose columns have these values.
+
+    Raises:
+        DataError: if it cannot be read, or lacks a column.
+    """
+    folder = os.path.dirname(path)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            missing = {"file", "label", *where} - set(reader.fieldnames or ())
+            if missing:
+                raise DataError(path, f"has no column {', '.join(sorted(missing))}")
+            return {
+                os.path.abspath(os.path.join(folder, row["file"])): row["label"].strip()
+                for row in reader
+                if all(row[column] == value for column, value in where.items())
+            }
+    except OSError as error:
+        raise DataError(path, error.strerror or error) from None
+    except (UnicodeDecodeError, ValueError, csv.Error) as error:
+        raise DataError(path, f"is no CSV text: {error}") from None
+
+
+def _unique(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _expand(spec: str, suffixes: frozenset[str]) -> Iterator[Found]:
+    """What one path or glob means."""
+    if os.path.isdir(spec):
+        yield spec, [path[len(spec) :].lstrip("/") for path in _walk(spec, suffixes)]
+    elif os.path.lexists(spec):
+        yield os.path.dirname(spec) or ".", [os.path.basename(spec)]
+    elif matches := sorted(glob.glob(spec, recursive=True)):
+        for match in matches:
+            if os.path.isdir(match) or _suffix(match) in suffixes:
+                yield from _expand(match, suffixes)
+    else:
+        raise DataError(spec, "no such file or folder")
+
+
+def _walk(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
+    """The image files below a folder; a link to a folder that holds it is not followed."""
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(folder, error.strerror or error) from None
+    for entry in listed:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if not (entry.is_symlink() and _holds(entry.path, folder)):
+                yield from _walk(entry.path, suffixes)
+        elif _suffix(entry.name) in suffixes:
+            yield entry.path.replace(os.sep, "/")
+
+
+def _holds(outer: str, inner: str) -> bool:
+    """Whether one folder is, or is above, another one."""
+    above, below = os.path.realpath(outer), os.path.realpath(inner)
+    return os.path.commonpath([above, below]) == above
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
