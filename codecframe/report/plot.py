@@ -72,7 +72,7 @@ def rate_accuracy_plot(
 
     Points at which the rate controller set the knob image by image stand apart, as hollow
     diamonds; one that could not meet its budget for every image is left out. With a selection, its
-    choice is ringed and its budget drawn as a vertical line.
+    choice is ringed and its budget drawn as a vertical line. A lossless codec is a level line.
 
     Args:
         table: the profile.
@@ -89,12 +89,16 @@ def rate_accuracy_plot(
 
     if accounting is None:
         accounting = Accounting(selection.accounting) if selection else Accounting.BARE
-    series = series_of(table, accounting)
+    every = series_of(table, accounting)
+    series = [one for one in every if not one.lossless] or every
     with style.context(["default", _STYLE]):
         figure = Figure(figsize=(7.2, 4.4))
         axes = figure.add_axes((0.09, 0.13, 0.66, 0.81))
         for one, colour, marker in _styled(series):
             _draw_series(axes, one, colour, marker)
+        for one in every:
+            if one not in series:
+                _draw_ceiling(axes, one)
         _finish_axes(axes, _measure(table), accounting)
         if selection is not None:
             _mark(axes, selection, budget_bpp(table, selection))
@@ -128,6 +132,17 @@ def _draw_series(axes: Axes, one: Series, colour: str, marker: str) -> None:
                 [spot.bpp], [100 * spot.score], yerr=[[down], [up]], color=colour, fmt="D", ms=5.5,
                 mfc=_PAPER, elinewidth=1, capsize=2.5,
             )  # fmt: skip
+
+
+def _draw_ceiling(axes: Axes, one: Series) -> None:
+    """A lossless codec is a level to reach, not a point: its rate would squeeze all the others."""
+    for spot in one.spots:
+        axes.axhline(100 * spot.score, color=_INK, lw=1, ls=(0, (1, 2)))
+        axes.annotate(
+            f"{one.label}: {100 * spot.score:.1f} % at {spot.bpp:.1f} bpp", (0.01, 100 * spot.score),
+            xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
+            fontsize=8.5,
+        )  # fmt: skip
 
 
 def _finish_axes(axes: Axes, measure: str, accounting: Accounting) -> None:

@@ -60,6 +60,11 @@ class Series:
         return f"{self.codec} {self.words}".strip()
 
     @property
+    def lossless(self) -> bool:
+        """Whether the codec has no knob: one rate, and the accuracy of the uncompressed images."""
+        return registry.default().codec(self.codec).settings_type.knob() is None
+
+    @property
     def spots(self) -> tuple[Spot, ...]:
         """All points, by rising rate."""
         return tuple(sorted(self.fixed + self.controlled, key=lambda spot: spot.bpp))
