@@ -138,8 +138,9 @@ def _draw_ceiling(axes: Axes, one: Series) -> None:
     """A lossless codec is a level to reach, not a point: its rate would squeeze all the others."""
     for spot in one.spots:
         axes.axhline(100 * spot.score, color=_INK, lw=1, ls=(0, (1, 2)))
+        words = f"{one.label}: {100 * spot.score:.1f} % at {spot.bpp:.1f} bpp"
         axes.annotate(
-            f"{one.label}: {100 * spot.score:.1f} % at {spot.bpp:.1f} bpp", (0.01, 100 * spot.score),
+            words, (0.01, 100 * spot.score),
             xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
             fontsize=8.5,
         )  # fmt: skip
