@@ -28,7 +28,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 SETUP = re.compile(
-    r"(pip install|make|python3? -m venv|git clone|cd|\. |twine|python -m build) ?.*"
+    r"(pip install|make|python3? -m venv|git clone|cd|\. |pytest|twine|python -m build) ?.*"
 )
 
 
