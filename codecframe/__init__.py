@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from codecframe.image import Image, Shape, check_image, check_size, limit_pixels
     from codecframe.representation import PIXELS, Latents, LatentSpace, Representation
     from codecframe.settings import Settings, knob, option
+    from codecframe.trainer import Trainer, TrainingRun
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ _MODULES = {
     "image": ("Image", "Shape", "check_image", "check_size", "limit_pixels"),
     "representation": ("PIXELS", "LatentSpace", "Latents", "Representation"),
     "settings": ("Settings", "knob", "option"),
+    "trainer": ("Trainer", "TrainingRun"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -77,6 +79,8 @@ __all__ = [
     "Shape",
     "TaskHead",
     "Top",
+    "Trainer",
+    "TrainingRun",
     "UnknownNameError",
     "check_image",
     "check_size",
@@ -89,15 +93,16 @@ __all__ = [
 ]
 
 
-def get_codec(name: str) -> Codec[Any]:
-    """The installed codec of that name.
+def get_codec(spec: str) -> Codec[Any]:
+    """The codec of that name, or opened from a model file.
 
     Raises:
-        UnknownNameError: if there is none; names the nearest.
+        UnknownNameError: if no plugin knows it; names the nearest.
+        PluginError: if the plugin that does failed on it.
     """
     from codecframe.registry import default
 
-    return default().codec(name)
+    return default().codec(spec)
 
 
 def get_head(spec: str) -> TaskHead:

@@ -98,6 +98,10 @@ class Codec(ABC, Generic[S]):
         """Decode `data` only as far as its integer latents, where `emits` has a latent space."""
         raise NotImplementedError(f"codec {self.name!r} has no latents")
 
+    def decode_latents_many(self, datas: Iterable[bytes]) -> list[Latents]:
+        """Decode several encodings to their latents; by default on all cores."""
+        return map_threads(self.decode_latents, datas)
+
 
 @dataclass(frozen=True)
 class Fit(Generic[S]):

@@ -19,7 +19,8 @@ from codecframe.head import Prediction, TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem, open_images
 from codecframe.paths import write_whole
-from codecframe.profile import Plan, ProfileTable, ProgressMaker, Variant, profile_images
+from codecframe.profile import Plan, ProfileTable, Variant, profile_images
+from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting, Budget
 from codecframe.report import SheetRow, Shown, says
 from codecframe.select import Selection, select

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from codecframe.codec import Codec
     from codecframe.head import TaskHead
+    from codecframe.trainer import Trainer
 
 PROJECT = "codecframe"
 
@@ -33,6 +34,15 @@ def codecframe_heads() -> Iterable[TaskHead]:  # type: ignore[empty-body]
 
 
 @hookspec
+def codecframe_open_codec(spec: str) -> Codec[Any] | None:
+    """Open a codec from a file, or return None if `spec` is not for this plugin.
+
+    Called for a name that no codec has, e.g. `signs.safetensors`, plugin by plugin until one
+    answers.
+    """
+
+
+@hookspec
 def codecframe_open_head(spec: str, options: dict[str, Any]) -> TaskHead | None:
     """Open a head from a file or an import path, or return None if `spec` is not for this plugin.
 
@@ -40,6 +50,11 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> TaskHead | None:
     plugin until one answers. `options` holds what a head description file said besides
     `model`; `codecframe.HeadOptions.read` checks it.
     """
+
+
+@hookspec
+def codecframe_trainers() -> Iterable[Trainer[Any]]:  # type: ignore[empty-body]
+    """Return the plugin's trainers. Called once, when a training recipe is run."""
 
 
 @hookspec

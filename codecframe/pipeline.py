@@ -19,7 +19,7 @@ from codecframe.codec import Codec, Fit
 from codecframe.errors import BudgetError, DataError, MismatchError
 from codecframe.head import Batch, Prediction, TaskHead
 from codecframe.image import Image, Shape, check_image
-from codecframe.parallel import chunks, map_threads
+from codecframe.parallel import chunks
 from codecframe.rate import Accounting, Budget, RateController, controller, counted_size
 from codecframe.representation import PIXELS, Representation
 from codecframe.settings import Settings
@@ -47,7 +47,7 @@ def decode_for(codec: Codec[Any], head: TaskHead, datas: Sequence[bytes]) -> Bat
     """Decode into what the head accepts: the codec's latents or pixels."""
     if join(codec, head) == PIXELS:
         return codec.decode_many(datas)
-    return map_threads(codec.decode_latents, datas)
+    return codec.decode_latents_many(datas)
 
 
 @dataclass(frozen=True)

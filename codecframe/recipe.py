@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codecframe import registry, report, yamltext
+from codecframe import registry, report
 from codecframe.errors import DataError
-from codecframe.images import open_images
 from codecframe.paths import write_whole
-from codecframe.profile import Plan, ProfileTable, ProgressMaker, Row, profile_images
+from codecframe.profile import Plan, ProfileTable, Row, profile_images
+from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting
+from codecframe.recipefile import open_recipe_images, read_recipe, recipe_root
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,8 @@ class ProfileRecipe:
         Raises:
             DataError: if it cannot be read, or a key is missing, unknown or of the wrong type.
         """
-        path = Path(path)
-        try:
-            values = yamltext.load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(str(path), error) from None
-        if not isinstance(values, dict) or values.pop("kind", None) != "profile":
+        values = read_recipe(path)
+        if values.pop("kind") != "profile":
             raise DataError(str(path), "is no recipe of kind 'profile'")
         lists = {
             key: tuple(values[key]) if isinstance(values.get(key), list) else values.get(key)
@@ -106,17 +103,7 @@ def run_recipe(
         The path of the JSON file.
     """
     recipe = ProfileRecipe.load(path)
-    root = Path(data_root or os.environ.get("CODECFRAME_DATA") or ".")
-    labels = recipe.labels
-    if labels is not None and labels != "folders":
-        labels = str(root / labels)
-    items = open_images(
-        [name if ":" in name else str(root / name) for name in recipe.images],
-        labels=labels,
-        where=dict(recipe.where or {}),
-        limit=recipe.limit,
-        data_root=root,
-    )
+    items = open_recipe_images(vars(recipe), recipe_root(data_root))
     head = registry.default().head(recipe.head)
     accounting = Accounting(recipe.accounting)
     plan = Plan(codecs=recipe.codecs, rates=recipe.rates, accounting=accounting)

@@ -26,6 +26,7 @@ from codecframe.errors import (
 if TYPE_CHECKING:  # numpy stays unloaded until a codec is asked for
     from codecframe.codec import Codec
     from codecframe.head import TaskHead
+    from codecframe.trainer import Trainer
 
 
 @dataclass
@@ -37,6 +38,7 @@ class PluginInfo:
     version: str = ""
     codecs: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    trainers: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class Registry:
         self._manager = pluggy.PluginManager(hooks.PROJECT)
         self._manager.add_hookspecs(hooks)
         self._infos: dict[str, PluginInfo] = {}
+        self._opened: dict[str, Any] = {}
 
     # -- plugins --------------------------------------------------------------------------
 
@@ -84,7 +87,7 @@ class Registry:
 
     def plugins(self) -> list[PluginInfo]:
         """All plugins, also those that failed, with what they offer and their errors."""
-        _ = self.codecs, self.heads
+        _ = self.codecs, self.heads, self.trainers
         return list(self._infos.values())
 
     def _guard(self, plugin: str, action: Callable[[], Any]) -> Any:
@@ -117,6 +120,13 @@ class Registry:
 
         return self._collect("codecframe_heads", TaskHead, lambda info: info.heads)
 
+    @cached_property
+    def trainers(self) -> Mapping[str, Trainer[Any]]:
+        """All trainers by the kind of recipe that they run."""
+        from codecframe.trainer import Trainer
+
+        return self._collect("codecframe_trainers", Trainer, lambda info: info.trainers)
+
     def _collect(
         self, hook: str, kind: type[Any], names: Callable[[PluginInfo], list[str]]
     ) -> dict[str, Any]:
@@ -133,16 +143,22 @@ class Registry:
                     names(info).append(item.name)
         return dict(sorted(found.items()))
 
-    def codec(self, name: str) -> Codec[Any]:
-        """The codec of that name.
+    def codec(self, spec: str) -> Codec[Any]:
+        """The codec of that name, or opened from a model file.
 
         Raises:
-            UnknownNameError: if there is none; names the nearest.
+            DataError: if the file cannot be read.
+            UnknownNameError: if no plugin knows it; names the nearest.
+            PluginError: if the plugin that does failed on it.
         """
-        try:
-            return self.codecs[name]
-        except KeyError:
-            raise UnknownNameError("codec", name, self.codecs) from None
+        if spec in self.codecs:
+            return self.codecs[spec]
+        if spec not in self._opened:
+            from codecframe.codec import Codec
+
+            self._opened[spec] = self._open("codec", Codec, spec, self.codecs)
+        codec: Codec[Any] = self._opened[spec]
+        return codec
 
     def head(self, spec: str, options: Mapping[str, Any] | None = None) -> TaskHead:
         """The head of that name, or opened from a description, a model file or an import path.
@@ -164,18 +180,38 @@ class Registry:
             if options:
                 raise MismatchError(f"head {spec!r} takes no {', '.join(options)}")
             return self.heads[spec]
-        for plugin, function in self._implementations("codecframe_open_head"):
+        found: TaskHead = self._open(
+            "head", TaskHead, spec, self.heads, options=dict(options or {})
+        )
+        return found
+
+    def _open(
+        self, what: str, kind: type[Any], spec: str, known: Iterable[str], **arguments: Any
+    ) -> Any:
+        """What the first plugin that knows `spec` makes of it."""
+        for plugin, function in self._implementations(f"codecframe_open_{what}"):
             try:
-                head = function(spec=spec, options=dict(options or {}))
+                opened = function(spec=spec, **arguments)
             except CodecframeError:
                 raise
             except Exception as error:  # a stranger's code may raise anything
-                raise PluginError(plugin, f"cannot open head {spec!r}: {error}") from error
-            if head is not None:
-                if not isinstance(head, TaskHead):
-                    raise PluginError(plugin, f"returned {head!r}, which is no TaskHead")
-                return head
-        raise UnknownNameError("head", spec, self.heads)
+                raise PluginError(plugin, f"cannot open {what} {spec!r}: {error}") from error
+            if opened is not None:
+                if not isinstance(opened, kind):
+                    raise PluginError(plugin, f"returned {opened!r}, which is no {kind.__name__}")
+                return opened
+        raise UnknownNameError(what, spec, known)
+
+    def trainer(self, kind: str) -> Trainer[Any]:
+        """The trainer for recipes of that kind.
+
+        Raises:
+            UnknownNameError: if there is none; names the nearest.
+        """
+        try:
+            return self.trainers[kind]
+        except KeyError:
+            raise UnknownNameError("kind of training", kind, self.trainers) from None
 
     def add_commands(self, cli: Any) -> None:
         """Let every plugin add its commands to the command line."""

@@ -17,7 +17,8 @@ from codecframe import registry
 from codecframe.errors import DataError, UnknownNameError
 from codecframe.head import TaskHead
 from codecframe.images import ImageItem
-from codecframe.profile import PerImage, Plan, Point, ProfileTable, ProgressMaker, profile_images
+from codecframe.profile import PerImage, Plan, Point, ProfileTable, profile_images
+from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting, Budget
 from codecframe.stats import paired_difference, wilson
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "recipe": "Reproduce a published table and its plot.",
     "report": "Make a self-contained HTML page of a profile.",
     "select": "Choose codec and settings for a budget.",
+    "train": "Train a learned codec or a classifier as a recipe says.",
 }
 """Name and one line of help of every built-in command: `--help` imports none of them."""
 

@@ -1,15 +1,18 @@
 """Images in: files of any kind, folders, labels, CIFAR."""
 
-from codecframe.images.cifar import CifarSet
+from codecframe.images.cifar import KINDS as CIFAR_SETS
+from codecframe.images.cifar import CifarSet, class_names
 from codecframe.images.download import download_cifar
 from codecframe.images.read import image_suffixes, read_image
 from codecframe.images.sets import FileSet, ImageItem, ImageSet, open_images
 
 __all__ = [
+    "CIFAR_SETS",
     "CifarSet",
     "FileSet",
     "ImageItem",
     "ImageSet",
+    "class_names",
     "download_cifar",
     "image_suffixes",
     "open_images",

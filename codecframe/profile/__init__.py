@@ -1,6 +1,6 @@
 """Profiles: the measured table of rate, accuracy and cost over (codec, settings) for one head."""
 
-from codecframe.profile.measure import Progress, measure
+from codecframe.profile.measure import measure
 from codecframe.profile.plan import (
     DEFAULT_RATES,
     Plan,
@@ -11,7 +11,7 @@ from codecframe.profile.plan import (
     points_for_rates,
     sample,
 )
-from codecframe.profile.run import ProgressMaker, profile_images
+from codecframe.profile.run import profile_images
 from codecframe.profile.table import Measurement, PerImage, Point, ProfileTable, Row
 
 __all__ = [
@@ -22,8 +22,6 @@ __all__ = [
     "Point",
     "Prepared",
     "ProfileTable",
-    "Progress",
-    "ProgressMaker",
     "Row",
     "Variant",
     "measure",

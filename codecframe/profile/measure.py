@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from codecframe.image import Image
 from codecframe.images import ImageItem
 from codecframe.pipeline import decode_for, join
 from codecframe.profile.table import Measurement, Point, ProfileTable
+from codecframe.progress import Progress
 from codecframe.rate import Accounting, Budget, RateController, controller
 from codecframe.representation import PIXELS
 from codecframe.settings import Settings
@@ -33,14 +34,6 @@ _CHUNK_IMAGES = 512
 SHOWN_IMAGES = 6
 _SHOWN_PIXELS = 512 * 512
 """So many images, if no larger, are kept in the profile to be shown in reports."""
-
-
-class Progress(Protocol):
-    """Told of every batch of measurements."""
-
-    def advance(self, count: int, note: str) -> None:
-        """`count` more measurements are done; `note` says of what."""
-        ...
 
 
 @dataclass(frozen=True)

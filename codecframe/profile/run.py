@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,10 @@ import codecframe
 from codecframe.errors import DataError
 from codecframe.head import TaskHead
 from codecframe.images import ImageItem
-from codecframe.profile.measure import Progress, measure
+from codecframe.profile.measure import measure
 from codecframe.profile.plan import Plan
 from codecframe.profile.table import ProfileTable
-
-ProgressMaker = Callable[[int], AbstractContextManager[Progress]]
-"""Makes a progress display for so many measurements."""
+from codecframe.progress import ProgressMaker, Silent
 
 
 def profile_images(
@@ -48,7 +45,7 @@ def profile_images(
     table = ProfileTable.create(path, _meta(items, head, prepare))
     try:
         points = plan.points(items, head, prepare=prepare)
-        with (progress or _Silent)(len(points) * len(items)) as display:
+        with (progress or Silent)(len(points) * len(items)) as display:
             measure(table, items, head, points, prepare=prepare, progress=display)
         if len(table.skipped()) == len(items):
             raise DataError("images", f"none of the {len(items)} can be read")
@@ -68,19 +65,3 @@ def _meta(items: Sequence[ImageItem], head: TaskHead, prepare: bool) -> dict[str
         "images": len(items),
         "first_image": items[0].name if items else "",
     }
-
-
-class _Silent:
-    """Shows nothing."""
-
-    def __init__(self, total: int) -> None:
-        pass
-
-    def __enter__(self) -> _Silent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def advance(self, count: int, note: str) -> None:
-        pass

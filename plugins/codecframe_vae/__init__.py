@@ -1,0 +1,53 @@
+"""Learned codecs: trained with the classifier behind them, whose input are their latents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import codecframe
+
+
+@codecframe.hookimpl
+def codecframe_codecs() -> Iterable[codecframe.Codec[Any]]:
+    """The codec `vae`."""
+    from codecframe_vae.bundled import codecs
+
+    return codecs()
+
+
+@codecframe.hookimpl
+def codecframe_heads() -> Iterable[codecframe.TaskHead]:
+    """The heads `cifar10-vae` of latents, `cifar10` and `cifar10-jpeg` of pixels."""
+    from codecframe_vae.bundled import heads
+
+    return heads()
+
+
+@codecframe.hookimpl
+def codecframe_open_codec(spec: str) -> codecframe.Codec[Any] | None:
+    """Open a model file, `*.safetensors`."""
+    if not spec.endswith(".safetensors"):
+        return None
+    from codecframe_vae.bundled import open_codec
+
+    return open_codec(Path(spec))
+
+
+@codecframe.hookimpl
+def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskHead | None:
+    """Open the head in a model file, `*.safetensors`."""
+    if not spec.endswith(".safetensors"):
+        return None
+    from codecframe_vae.bundled import open_head
+
+    return open_head(Path(spec), options)
+
+
+@codecframe.hookimpl
+def codecframe_trainers() -> Iterable[codecframe.Trainer[Any]]:
+    """The trainers `vae` and `classifier`."""
+    from codecframe_vae.trainers import ClassifierTrainer, VaeTrainer
+
+    return [VaeTrainer(), ClassifierTrainer()]

@@ -1,0 +1,67 @@
+"""The models that come with the plugin, and those that users open from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import codecframe
+from codecframe_vae.codec import VaeCodec
+from codecframe_vae.head import LatentHead, PixelHead
+from codecframe_vae.model import Model
+
+MODELS = Path(__file__).parent / "models"
+_CIFAR10 = Model(MODELS / "cifar10-vae.safetensors")
+_CLASSES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+
+
+def codecs() -> list[codecframe.Codec[Any]]:
+    """The codec `vae`, trained on CIFAR-10."""
+    return [VaeCodec(_CIFAR10)] if _CIFAR10.path.exists() else []
+
+
+def heads() -> list[codecframe.TaskHead]:
+    """The heads for CIFAR-10's classes."""
+    if not _CIFAR10.path.exists():
+        return []
+    return [
+        LatentHead("cifar10-vae", _CIFAR10),
+        _pixel_head("cifar10", "CIFAR-10, trained on clean images"),
+        _pixel_head("cifar10-jpeg", "CIFAR-10, trained on what JPEG leaves of images at 0.8 bpp"),
+    ]
+
+
+def _pixel_head(name: str, summary: str) -> PixelHead:
+    return PixelHead(name, MODELS / f"{name}.onnx", summary, 32, _CLASSES)
+
+
+def open_codec(path: Path) -> VaeCodec:
+    """The codec in a model file.
+
+    Raises:
+        DataError: if it is none.
+    """
+    model = Model(path)
+    return VaeCodec(model, _typed(model.manifest.name), f"learned: {model.manifest.name}")
+
+
+def open_head(path: Path, options: dict[str, Any]) -> LatentHead:
+    """The head of latents in a model file.
+
+    Raises:
+        DataError: if it is none.
+        MismatchError: if options are given: the file says all.
+    """
+    if options:
+        raise codecframe.MismatchError(f"{path} takes no {', '.join(options)}")
+    model = Model(path)
+    return LatentHead(model.manifest.name, model)
+
+
+def _typed(name: str) -> str:
+    """A name as users can type it."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
+    return kept.strip("-") or "model"

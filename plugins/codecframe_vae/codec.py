@@ -1,0 +1,237 @@
+"""The codec of a trained model."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+import codecframe
+from codecframe.image import Image, Shape
+from codecframe.parallel import chunks, map_threads
+from codecframe_vae.context import I8
+from codecframe_vae.model import F32, Model
+from codecframe_vae.modelfile import INSTALL
+from codecframe_vae.rangecoder import CorruptBodyError
+from codecframe_vae.settings import LEVELS, VaeSettings
+
+_MAGIC = b"cfv1"
+_HEADER = struct.Struct(">4s6sBHH")
+"""Magic, start of the latent space's digest, level, height, width."""
+_MAX_LATENTS = 1 << 24
+"""Latents of one image, at most: they are coded one after the other."""
+_LANES = 256
+"""Bodies that are coded side by side."""
+
+
+class VaeCodec(codecframe.Codec[VaeSettings]):
+    """Encodes with a trained network; its latents go to the head, or to a simple decoder.
+
+    Args:
+        name: what users type.
+        model: the model file.
+    """
+
+    name = "vae"
+    extension = ".cfv"
+    settings_type = VaeSettings
+    requires = {"onnxruntime": INSTALL, "safetensors": INSTALL}  # noqa: RUF012
+
+    def __init__(self, model: Model, name: str = "vae", summary: str = "") -> None:
+        self.name = name  # type: ignore[misc]
+        self.summary = summary or "learned with its classifier; latents go straight to it"  # type: ignore[misc]
+        self._model = model
+
+    @property
+    def emits(self) -> tuple[codecframe.Representation, ...]:  # type: ignore[override]
+        """The model's latents, and pixels."""
+        return (self._model.space, codecframe.PIXELS)
+
+    # -- encoding -------------------------------------------------------------------------
+
+    def encode(self, image: Image, settings: VaeSettings) -> bytes:
+        """Header and body.
+
+        Raises:
+            SettingsError: if the image is too large for this codec.
+        """
+        return self.encode_many([image], settings)[0]
+
+    def encode_many(self, images: Iterable[Image], settings: VaeSettings) -> list[bytes]:
+        """One network pass over all images of a size, then all bodies side by side."""
+        everything = list(images)
+        for image in everything:
+            self._check(image)
+        latents = [self._model.quantise(y, settings.level) for y in self._model.analyse(everything)]
+        bodies = self._coded(latents, settings.level)
+        return [
+            self._header(settings.level, image.shape[:2]) + body
+            for image, body in zip(everything, bodies, strict=True)
+        ]
+
+    def fit(
+        self, image: Image, settings: VaeSettings, max_bytes: int, *, bare: bool
+    ) -> codecframe.Fit[VaeSettings]:
+        """The highest level that fits, from one network pass.
+
+        Where even the lowest does not, latents are dropped from the end of the coding order until
+        the rest fits; without any, the body is empty.
+
+        Raises:
+            BudgetError: if the header alone is larger.
+        """
+        overhead = 0 if bare else _HEADER.size
+        if max_bytes < overhead:
+            raise codecframe.BudgetError(
+                f"{self.name}: no encoding is smaller than {overhead} bytes, over the "
+                f"{max_bytes} allowed",
+                asked=max_bytes,
+                smallest=overhead,
+            )
+        self._check(image)
+        real = self._model.analyse([image])[0]
+        level, body = self._highest(real, settings.level, max_bytes - overhead)
+        if body is None:
+            body = self._dropped(real, max_bytes - overhead)
+        data = self._header(level, image.shape[:2]) + body
+        return codecframe.Fit(data, settings.at_level(level), len(body) + overhead, 1)
+
+    def _highest(self, real: F32, guess: int, limit: int) -> tuple[int, bytes | None]:
+        """(highest level whose body fits, that body), or (0, None)."""
+        low, high, found = -1, LEVELS, None
+        level = guess
+        while high - low > 1:
+            body = self._coded([self._model.quantise(real, level)], level)[0]
+            if len(body) <= limit:
+                low, found = level, body
+                level += 1
+            else:
+                high = level
+                level -= 1
+            level = min(max(level, low + 1), high - 1)
+        return max(low, 0), found
+
+    def _dropped(self, real: F32, limit: int) -> bytes:
+        """The lowest level's body with as many of its first latents as fit."""
+        latents = self._model.quantise(real, 0)
+        context = self._model.context(0)
+        low, high, found = 0, latents.size, b""
+        while high - low > 1:
+            middle = (low + high) // 2
+            body = context.encode(context.keep_first(latents[None], middle))[0]
+            if len(body) <= limit:
+                low, found = middle, body
+            else:
+                high = middle
+        return found
+
+    def _coded(self, latents: Sequence[I8], level: int) -> list[bytes]:
+        context = self._model.context(level)
+        if len(latents) == 1:
+            return context.encode(latents[0][None])
+        bodies: dict[int, bytes] = {}
+        work = _grouped([one.shape for one in latents])
+        done = map_threads(
+            lambda group: context.encode(np.stack([latents[n] for n in group])), work
+        )
+        for group, some in zip(work, done, strict=True):
+            bodies.update(zip(group, some, strict=True))
+        return [bodies[number] for number in range(len(latents))]
+
+    def _check(self, image: Image) -> None:
+        height, width = image.shape[:2]
+        if max(height, width) > 0xFFFF or self._latents(height, width) > _MAX_LATENTS:
+            raise codecframe.LimitError(
+                f"{self.name}: a {width}x{height} image is too large for this codec"
+            )
+
+    def _latents(self, height: int, width: int) -> int:
+        rows, columns = self._grid((height, width))
+        return rows * columns * self._model.manifest.channels
+
+    def _grid(self, shape: Shape) -> Shape:
+        """Rows and columns of an image's latents."""
+        stride = self._model.manifest.stride
+        return -(-shape[0] // stride), -(-shape[1] // stride)
+
+    # -- header and body ------------------------------------------------------------------
+
+    def _header(self, level: int, shape: Sequence[int]) -> bytes:
+        space = bytes.fromhex(self._model.manifest.space[:12])
+        return _HEADER.pack(_MAGIC, space, level, shape[0], shape[1])
+
+    def strip(self, data: bytes) -> bytes:
+        """The entropy-coded latents alone."""
+        return data[_HEADER.size :]
+
+    def restore(self, body: bytes, settings: VaeSettings, shape: Shape) -> bytes:
+        """Put the header back."""
+        if not all(1 <= side <= 0xFFFF for side in shape):
+            raise codecframe.DataError(self.name, f"no image is {shape[1]}x{shape[0]}")
+        return self._header(settings.level, shape) + body
+
+    # -- decoding -------------------------------------------------------------------------
+
+    def decode(self, data: bytes) -> Image:
+        """The image that the simple decoder makes of the latents."""
+        return self.decode_many([data])[0]
+
+    def decode_many(self, datas: Iterable[bytes]) -> list[Image]:
+        """All latents side by side, then the simple decoder."""
+        return self._model.pixels(self.decode_latents_many(datas))
+
+    def decode_latents(self, data: bytes) -> codecframe.Latents:
+        """The latents.
+
+        Raises:
+            DataError: if the data is none of this format.
+            MismatchError: if it was made with another model.
+        """
+        return self.decode_latents_many([data])[0]
+
+    def decode_latents_many(self, datas: Iterable[bytes]) -> list[codecframe.Latents]:
+        """All latents of a level and a size side by side."""
+        everything = list(datas)
+        headers = [self._read_header(data) for data in everything]
+        work = _grouped(headers)
+
+        def decode(group: list[int]) -> I8:
+            level, shape = headers[group[0]]
+            try:
+                bodies = [self.strip(everything[number]) for number in group]
+                return self._model.context(level).decode(bodies, *self._grid(shape))
+            except CorruptBodyError as error:
+                raise codecframe.DataError(self.name, error) from None
+
+        latents: dict[int, codecframe.Latents] = {}
+        for group, some in zip(work, map_threads(decode, work), strict=True):
+            level, shape = headers[group[0]]
+            for number, values in zip(group, some.astype(np.int32), strict=True):
+                latents[number] = codecframe.Latents(self._model.space, values, level, shape)
+        return [latents[number] for number in range(len(everything))]
+
+    def _read_header(self, data: bytes) -> tuple[int, Shape]:
+        """(level, (height, width))."""
+        if len(data) < _HEADER.size or not data.startswith(_MAGIC):
+            raise codecframe.DataError(self.name, "is no encoding of a learned codec")
+        _, space, level, height, width = _HEADER.unpack_from(data)
+        if space.hex() != self._model.manifest.space[:12]:
+            raise codecframe.MismatchError(
+                f"{self.name}: this was encoded with another model than {self._model.manifest.name}"
+            )
+        if level >= LEVELS or not height or not width:
+            raise codecframe.DataError(self.name, "has a corrupt header")
+        codecframe.check_size(height, width, self.name)
+        if self._latents(height, width) > _MAX_LATENTS:
+            raise codecframe.LimitError(f"{self.name}: {width}x{height} is too large")
+        return level, (height, width)
+
+
+def _grouped(keys: Sequence[Any]) -> list[list[int]]:
+    """Positions of equal keys together, at most `_LANES` in a group."""
+    groups: dict[Any, list[int]] = {}
+    for number, key in enumerate(keys):
+        groups.setdefault(key, []).append(number)
+    return [chunk for numbers in groups.values() for chunk in chunks(numbers, _LANES)]

@@ -1,0 +1,98 @@
+"""Heads of trained models: of latents, and of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import codecframe
+from codecframe.head import Batch
+from codecframe.image import Image
+from codecframe.preprocess import Preprocess
+from codecframe_vae.model import BATCH, Model, open_session
+from codecframe_vae.modelfile import INSTALL
+
+
+class LatentHead(codecframe.TaskHead):
+    """The classifier that a learned codec was trained with; it takes the codec's latents.
+
+    Args:
+        name: what users type.
+        model: the model file, which holds codec and head.
+    """
+
+    requires = {"onnxruntime": INSTALL, "safetensors": INSTALL}  # noqa: RUF012
+
+    def __init__(self, name: str, model: Model) -> None:
+        self.name = name
+        self.summary = "the classifier of a learned codec: takes its latents"
+        self._model = model
+
+    @property
+    def accepts(self) -> codecframe.Representation:  # type: ignore[override]
+        """The model's latents."""
+        return self._model.space
+
+    @property
+    def labels(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The model's classes."""
+        return self._model.manifest.classes
+
+    @property
+    def input_shape(self) -> tuple[int, int]:  # type: ignore[override]
+        """Size of the images that the model was trained on."""
+        return self._model.manifest.size
+
+    @cached_property
+    def _geometry(self) -> Preprocess:
+        return Preprocess(resize=min(self.input_shape), crop=self.input_shape)
+
+    def prepare(self, image: Image) -> Image:
+        """The image at the size that the model was trained on."""
+        return self._geometry.geometry(image)
+
+    def predict(self, batch: Batch) -> codecframe.Prediction:
+        """Logits.
+
+        Raises:
+            MismatchError: if the latents are of another model.
+        """
+        latents = cast("Sequence[codecframe.Latents]", batch)
+        for one in latents:
+            if not isinstance(one, codecframe.Latents) or one.space != self._model.space:
+                raise codecframe.MismatchError(f"head {self.name!r} takes {self._model.space}")
+        return codecframe.Prediction(self._model.scores(latents), self.labels)
+
+
+class PixelHead(codecframe.ClassifierHead):
+    """A classifier of pixels that this plugin's trainer made.
+
+    Args:
+        name: what users type.
+        path: the ONNX file; its metadata has classes and size.
+        summary: one line for listings.
+    """
+
+    requires = {"onnxruntime": INSTALL}  # noqa: RUF012
+
+    def __init__(
+        self, name: str, path: Path, summary: str, size: int, labels: Sequence[str]
+    ) -> None:
+        super().__init__(
+            name,
+            preprocess=Preprocess(resize=size, crop=size, layout="nhwc", dtype="uint8"),
+            labels=labels,
+            batch_size=BATCH,
+        )
+        self.summary = summary
+        self._path = path
+
+    @cached_property
+    def _session(self) -> Any:
+        return open_session(self._path.read_bytes(), str(self._path))
+
+    def run(self, values: Any) -> Any:
+        """Logits."""
+        return self._session.run(None, {"images": values})[0]

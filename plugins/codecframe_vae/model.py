@@ -1,0 +1,171 @@
+"""A trained model at run time: images to latents to bodies, and back; onnxruntime runs networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import codecframe
+from codecframe.image import Image
+from codecframe.parallel import chunks, map_threads
+from codecframe.registry import require
+from codecframe_vae.context import I8, ContextModel
+from codecframe_vae.modelfile import (
+    INSTALL,
+    Arrays,
+    Manifest,
+    context_arrays,
+    read_arrays,
+    read_manifest,
+)
+
+F32 = npt.NDArray[np.float32]
+
+BATCH = 32
+"""Images that a network takes at a time, in each thread."""
+
+
+class Model:
+    """A model file, read when it is first needed. Thread-safe.
+
+    Args:
+        path: the model file.
+
+    Raises:
+        DataError: if it is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = Lock()
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the file says of itself."""
+        return read_manifest(self.path)
+
+    @cached_property
+    def space(self) -> codecframe.LatentSpace:
+        """The latents' space; its name has the digest of all that they depend on."""
+        said = self.manifest
+        return codecframe.LatentSpace(f"{said.name}-{said.space[:12]}", said.channels, said.stride)
+
+    @cached_property
+    def _arrays(self) -> Arrays:
+        with self._lock:
+            return read_arrays(self.path, self.manifest)
+
+    @cached_property
+    def _contexts(self) -> dict[int, ContextModel]:
+        return {}
+
+    def context(self, level: int) -> ContextModel:
+        """The entropy coder of a level."""
+        if level not in self._contexts:
+            try:
+                arrays = context_arrays(self._arrays, level)
+                self._contexts[level] = ContextModel(arrays, self.manifest.groups)
+            except (KeyError, ValueError) as error:
+                raise codecframe.DataError(str(self.path), f"level {level}: {error}") from None
+        return self._contexts[level]
+
+    @cached_property
+    def _sessions(self) -> dict[str, Any]:
+        return {}
+
+    def _run(self, network: str, inputs: dict[str, npt.NDArray[Any]]) -> F32:
+        """The output of one of the networks, in one thread."""
+        if network not in self._sessions:
+            graph = self._arrays[f"{network}.onnx"].tobytes()
+            self._sessions[network] = open_session(graph, str(self.path))
+        output: F32 = self._sessions[network].run(None, inputs)[0]
+        return output
+
+    # -- encoding -------------------------------------------------------------------------
+
+    def analyse(self, images: Sequence[Image]) -> list[F32]:
+        """Real latents of each image, `float32`, (C, height, width): one network pass.
+
+        Sides are filled up to multiples of the stride by repeating the last row and column.
+        """
+        padded = [_padded(image, self.manifest.stride) for image in images]
+        return by_shape(padded, lambda batch: self._run("encoder", {"images": batch}))
+
+    def quantise(self, real: F32, level: int) -> I8:
+        """Integer latents at a level of real ones, (C, height, width)."""
+        gain = self._arrays["levels.up"][level][:, None, None]
+        latents: I8 = self.context(level).clip((real * gain)[None])[0]
+        return latents
+
+    # -- decoding -------------------------------------------------------------------------
+
+    def scores(self, latents: Sequence[codecframe.Latents]) -> F32:
+        """Logits of the head, (n, classes)."""
+        return self._decoded("head", latents)
+
+    def pixels(self, latents: Sequence[codecframe.Latents]) -> list[Image]:
+        """Images that the simple decoder makes."""
+        made = []
+        for one in latents:  # decoders of images of several sizes do not batch
+            image = self._decoded("decoder", [one])[0][: one.shape[0], : one.shape[1]]
+            made.append(np.ascontiguousarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)))
+        return made
+
+    def _decoded(self, network: str, latents: Sequence[codecframe.Latents]) -> F32:
+        down, shifts = self._arrays["levels.down"], self._arrays[f"levels.{network}"]
+        levels = [one.level for one in latents]
+        values = [one.values.astype(np.float32) * down[one.level][:, None, None] for one in latents]
+        joined = list(zip(values, shifts[levels], strict=True))
+
+        def run(batch: list[tuple[F32, F32]]) -> F32:
+            stacked = {
+                "latents": np.stack([value for value, _ in batch]),
+                "shift": np.stack([shift for _, shift in batch]),
+            }
+            return self._run(network, stacked)
+
+        return np.concatenate(map_threads(run, chunks(joined, BATCH)))
+
+
+def open_session(graph: bytes, source: str) -> Any:
+    """An onnxruntime session in one thread: callers run several at once.
+
+    Raises:
+        DataError: if the graph does not run here.
+        DependencyError: if onnxruntime is not installed.
+    """
+    runtime = require("onnxruntime", INSTALL)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many kinds
+        raise codecframe.DataError(source, f"its network does not run here: {error}") from None
+
+
+def by_shape(images: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], run: Any) -> list[F32]:
+    """`run` over stacks of images of one shape, in all threads; one result an image, in order."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, image in enumerate(images):
+        groups.setdefault(image.shape, []).append(number)
+    work = [chunk for numbers in groups.values() for chunk in chunks(numbers, BATCH)]
+    results: dict[int, F32] = {}
+    done = map_threads(lambda chunk: run(np.stack([images[n] for n in chunk])), work)
+    for chunk, outputs in zip(work, done, strict=True):
+        results.update(zip(chunk, outputs, strict=True))
+    return [results[number] for number in range(len(images))]
+
+
+def _padded(image: Image, stride: int) -> Image:
+    below, right = (-side % stride for side in image.shape[:2])
+    if not below and not right:
+        return image
+    return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")

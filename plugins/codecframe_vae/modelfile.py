@@ -1,0 +1,139 @@
+"""Model files: tensors in safetensors, and a manifest as JSON in its header. Nothing is unpickled.
+
+Tensors:
+    encoder.onnx, head.onnx, decoder.onnx    uint8: ONNX graphs
+    levels.up, levels.down                   float32, (levels, C): gains before and after coding
+    levels.head, levels.decoder              float32, (levels, width): shifts of first layers
+    context.LEVEL.NAME                       integers: the entropy coder, see `ContextArrays`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import codecframe
+from codecframe.paths import write_whole
+from codecframe.registry import require
+from codecframe_vae.context import ContextArrays
+
+FORMAT = "codecframe-vae/1"
+INSTALL = "codecframe[learned]"
+_CODING = ("encoder.", "context.", "levels.up", "levels.down")
+"""Names of the tensors that latents depend on."""
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a model file says of itself.
+
+    Attributes:
+        name: of the model.
+        channels: of the latents.
+        groups: channel groups of the context model.
+        stride: pixels between latents.
+        levels: rate levels.
+        classes: names of the head's classes.
+        size: (height, width) of the images it was trained on.
+        rates: mean bpp of each level on validation images, ideal.
+        recipe: how it was made.
+        measured: figures on the validation images.
+        space: digest of all that latents depend on.
+        digest: digest of all.
+    """
+
+    name: str
+    channels: int
+    groups: int
+    stride: int
+    levels: int
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    rates: tuple[float, ...]
+    recipe: dict[str, Any]
+    measured: dict[str, Any]
+    space: str = ""
+    digest: str = ""
+
+
+def digest(arrays: Mapping[str, npt.NDArray[Any]], prefixes: tuple[str, ...] = ("",)) -> str:
+    """SHA-256 over names, types, shapes and contents of the arrays whose names begin so."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        if name.startswith(prefixes):
+            array = np.ascontiguousarray(arrays[name])
+            found.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+            found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def write_model(path: Path, arrays: Arrays, manifest: Manifest) -> None:
+    """Write a model file, whole; the manifest's digests are filled in."""
+    save = require("safetensors.numpy", INSTALL).save
+    said = asdict(manifest) | {"space": digest(arrays, _CODING), "digest": digest(arrays)}
+    text = json.dumps({"format": FORMAT, **said})
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_whole(path, save(contiguous, {"manifest": text}))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What a model file says of itself; reads no tensor.
+
+    Raises:
+        DataError: if it is no model file.
+    """
+    safe_open = require("safetensors", INSTALL).safe_open
+    try:
+        with safe_open(path, "np") as file:
+            said = json.loads((file.metadata() or {}).get("manifest", "null"))
+    except Exception as error:  # safetensors raises many kinds
+        raise codecframe.DataError(str(path), f"is no model file: {error}") from None
+    if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
+        raise codecframe.DataError(str(path), f"is no model file of format {FORMAT}")
+    known = {field.name for field in fields(Manifest)}
+    if set(said) != known:
+        odd = sorted(set(said) ^ known)
+        raise codecframe.DataError(str(path), f"its manifest has no or too much {odd[0]!r}")
+    return Manifest(
+        **said
+        | {
+            "classes": tuple(said["classes"]),
+            "size": tuple(said["size"]),
+            "rates": tuple(said["rates"]),
+        }
+    )
+
+
+def read_arrays(path: Path, manifest: Manifest) -> Arrays:
+    """All tensors of a model file.
+
+    Raises:
+        DataError: if they are not those that the manifest was written for.
+    """
+    load = require("safetensors.numpy", INSTALL).load_file
+    try:
+        arrays: Arrays = load(path)
+    except Exception as error:  # safetensors raises many kinds
+        raise codecframe.DataError(str(path), f"cannot be read: {error}") from None
+    if digest(arrays) != manifest.digest or digest(arrays, _CODING) != manifest.space:
+        raise codecframe.DataError(str(path), "is damaged: its digest does not match")
+    return arrays
+
+
+def context_arrays(arrays: Arrays, level: int) -> ContextArrays:
+    """The entropy coder of a level."""
+    return ContextArrays(**{n: arrays[f"context.{level}.{n}"] for n in ContextArrays.names()})
+
+
+def store_context(level: int, context: ContextArrays) -> Arrays:
+    """The entropy coder of a level, as tensors of a model file."""
+    return {f"context.{level}.{name}": value for name, value in vars(context).items()}

@@ -1,0 +1,250 @@
+"""Range coding with integer tables: one message at a time (Python integers), or many side by side.
+
+Both paths write and read the same bytes. A message is a known number of symbols, each coded with a
+table of integer frequencies (Martin, "Range encoding", 1979; carries are added to digits that are
+out already). A body is the shortest byte string within the final interval, read with zeros past
+its end, so that a message costs a third of a byte more than its tables say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+PRECISION = 14
+TOTAL = 1 << PRECISION
+"""What the frequencies of a table sum to."""
+
+_DIGIT = 16
+_FULL = 48
+"""Bits of the interval's start; its width stays above 2 ** (_FULL - _DIGIT)."""
+_NARROW = 1 << (_FULL - _DIGIT)
+_LOW_BITS = _NARROW - 1
+
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+I64 = npt.NDArray[np.int64]
+
+
+class CorruptBodyError(ValueError):
+    """No encoder writes these bytes for any message under these tables."""
+
+
+class Tables:
+    """Frequency tables.
+
+    Args:
+        frequency: `uint16`, (tables, alphabet), each row summing to `TOTAL`; 0 where a symbol
+            cannot occur.
+
+    Raises:
+        ValueError: if a row sums to something else, or the alphabet is not 1 to 256 symbols.
+    """
+
+    def __init__(self, frequency: U16) -> None:
+        if frequency.ndim != 2 or not 1 <= frequency.shape[1] <= 256:
+            raise ValueError("frequency tables have 1 to 256 symbols")
+        if (frequency.sum(axis=1, dtype=np.int64) != TOTAL).any():
+            raise ValueError(f"the frequencies of a table sum to {TOTAL}")
+        self.width = frequency.shape[1]
+        wide = frequency.astype(np.int64)
+        self.frequency: I64 = wide.ravel()
+        self.start: I64 = (np.cumsum(wide, axis=1) - wide).ravel()
+        symbols = np.tile(np.arange(self.width, dtype=np.uint8), len(frequency))
+        self.symbol: U8 = np.repeat(symbols, self.frequency)
+
+    @cached_property
+    def lists(self) -> tuple[list[int], list[int], bytes]:
+        """Frequencies, starts and symbols as Python has them fastest."""
+        return self.frequency.tolist(), self.start.tolist(), self.symbol.tobytes()
+
+    @cached_property
+    def bits(self) -> npt.NDArray[np.float64]:
+        """What each symbol costs, in bits, (tables * alphabet,); infinite where it cannot occur."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(PRECISION - np.log2(self.frequency.astype(np.float64)))
+
+
+def _longest(places: int) -> int:
+    """No message of so many symbols takes more bytes."""
+    return (places * PRECISION) // 8 + 8
+
+
+def encode_one(tables: Tables, row: I64, symbol: I64) -> bytes:
+    """The body of one message; `row` (its tables) and `symbol` are (places,), in coding order."""
+    at = row * tables.width + symbol
+    low, width, digits = 0, 1 << _FULL, 0
+    for start, frequency in zip(
+        tables.start[at].tolist(), tables.frequency[at].tolist(), strict=True
+    ):
+        width >>= PRECISION
+        low += width * start
+        width *= frequency
+        if width < _NARROW:
+            width <<= _DIGIT
+            low <<= _DIGIT
+            digits += 1
+    bits = _FULL + _DIGIT * digits
+    for length in range(2 * digits, bits // 8 + 1):
+        unit = 1 << (bits - 8 * length)
+        value = -(-low // unit)
+        if value * unit < low + width:
+            break
+    return value.to_bytes(length, "big").rstrip(b"\0")
+
+
+class OneDecoder:
+    """Decodes one message piece by piece: the tables of a piece may depend on earlier pieces.
+
+    Raises:
+        CorruptBodyError: if `body` is longer than any message of so many `places`.
+    """
+
+    def __init__(self, tables: Tables, body: bytes, places: int) -> None:
+        if len(body) > _longest(places) or body.endswith(b"\0"):
+            raise CorruptBodyError("no such body")
+        self._tables = tables
+        self._body = body
+        padded = body + bytes(_FULL // 8 + len(body) % 2)
+        self._offset = int.from_bytes(padded[: _FULL // 8], "big")
+        self._digits = iter(np.frombuffer(padded[_FULL // 8 :], ">u2").tolist())
+        self._read = 0
+        self._width = 1 << _FULL
+
+    def decode(self, row: list[int]) -> list[int]:
+        """The symbols of the next places, whose tables `row` lists."""
+        frequencies, starts, symbols = self._tables.lists
+        alphabet = self._tables.width
+        offset, width = self._offset, self._width
+        decoded = []
+        for table in row:
+            width >>= PRECISION
+            slot = offset // width
+            if slot >= TOTAL:
+                raise CorruptBodyError("the body leaves the tables")
+            symbol = symbols[(table << PRECISION) + slot]
+            at = table * alphabet + symbol
+            offset -= width * starts[at]
+            width *= frequencies[at]
+            if width < _NARROW:
+                width <<= _DIGIT
+                offset = offset << _DIGIT | next(self._digits, 0)
+                self._read += 1
+            decoded.append(symbol)
+        self._offset, self._width = offset, width
+        return decoded
+
+    def finish(self) -> None:
+        """Check that the message ends where the body does.
+
+        Raises:
+            CorruptBodyError: if the body goes on.
+        """
+        if len(self._body) > 2 * self._read + _FULL // 8:
+            raise CorruptBodyError("the body goes on after its message")
+
+
+def encode_many(tables: Tables, row: I64, symbol: I64) -> list[bytes]:
+    """The bodies of several messages; `row` and `symbol` are (places, messages)."""
+    places, count = symbol.shape
+    at = row * tables.width + symbol
+    starts, frequencies = tables.start[at], tables.frequency[at]
+    low = np.zeros(count, np.int64)
+    width = np.full(count, 1 << _FULL, np.int64)
+    digits = np.zeros((count, places + 1), np.int64)  # the first takes a carry, which never comes
+    used = np.zeros(count, np.int64)
+    for start, frequency in zip(starts, frequencies, strict=True):
+        width >>= PRECISION
+        low += width * start
+        width *= frequency
+        narrow = np.flatnonzero(width < _NARROW)
+        if len(narrow):
+            value = low[narrow]
+            used[narrow] += 1
+            digits[narrow, used[narrow]] = value >> (_FULL - _DIGIT)  # a carry makes it 17 bits
+            low[narrow] = (value & _LOW_BITS) << _DIGIT
+            width[narrow] <<= _DIGIT
+    tail = _shortest_tails(low, width)
+    longest = int(used.max(initial=0))
+    digits = digits[:, : longest + 1]
+    digits[np.arange(count), used] += tail >> _FULL
+    for column in range(longest, 0, -1):
+        digits[:, column - 1] += digits[:, column] >> _DIGIT
+    heads = digits[:, 1:].astype(">u2")  # modulo 2 ** 16: carries have moved on
+    tails = (tail & ((1 << _FULL) - 1)).astype(">u8").view(np.uint8).reshape(count, 8)[:, 2:]
+    return [
+        (head[:length].tobytes() + end.tobytes()).rstrip(b"\0")
+        for head, length, end in zip(heads, used.tolist(), tails, strict=True)
+    ]
+
+
+def _shortest_tails(low: I64, width: I64) -> I64:
+    """The number in each [low, low + width) that ends in the most zero bytes."""
+    tail = low.copy()
+    for zeros in range(8, _FULL + 1, 8):
+        unit = 1 << zeros
+        candidate = (low + (unit - 1)) & -unit
+        tail = np.where(candidate < low + width, candidate, tail)
+    return tail
+
+
+class ManyDecoder:
+    """Decodes several messages side by side, place by place."""
+
+    def __init__(self, tables: Tables, bodies: Sequence[bytes], places: int) -> None:
+        self._tables = tables
+        limit = _longest(places)
+        self._bad = np.array([len(b) > limit or b.endswith(b"\0") for b in bodies], bool)
+        self._lengths = np.array([len(b) for b in bodies], np.int64)
+        size = (min(int(self._lengths.max(initial=0)), limit) + 1) // 2 * 2 + _FULL // 8 + 2
+        joined = b"".join(body[:limit].ljust(size, b"\0") for body in bodies)
+        words = np.frombuffer(joined, ">u2").reshape(len(bodies), -1).astype(np.int64)
+        self._offset: I64 = words[:, 0] << 2 * _DIGIT | words[:, 1] << _DIGIT | words[:, 2]
+        self._words = words.ravel()
+        self._next = np.arange(len(bodies)) * words.shape[1] + _FULL // _DIGIT
+        self._last = np.arange(1, len(bodies) + 1) * words.shape[1] - 1  # always a zero
+        self._read = np.zeros(len(bodies), np.int64)
+        self._width = np.full(len(bodies), 1 << _FULL, np.int64)
+
+    def decode(self, row: I64) -> U8:
+        """Symbols, `uint8`, (places, messages), of the next places; `row` is of that shape."""
+        tables, offset, width = self._tables, self._offset, self._width
+        decoded = np.empty(row.shape, np.uint8)
+        first_slot, first_symbol = row << PRECISION, row * tables.width
+        for place in range(len(row)):
+            width >>= PRECISION
+            # exact: both are integers below 2 ** 48 and the quotient is below 2 ** 15
+            slot = (offset / width).astype(np.int64)
+            np.minimum(slot, TOTAL - 1, out=slot)
+            symbol = tables.symbol.take(first_slot[place] + slot)
+            at = first_symbol[place] + symbol
+            offset -= width * tables.start.take(at)
+            width *= tables.frequency.take(at)
+            narrow = np.flatnonzero(width < _NARROW)
+            if len(narrow):
+                self._refill(narrow)
+            decoded[place] = symbol
+        return decoded
+
+    def _refill(self, narrow: npt.NDArray[np.intp]) -> None:
+        outside = self._offset[narrow] >= self._width[narrow]
+        self._bad[narrow] |= outside
+        kept = np.where(outside, 0, self._offset[narrow])
+        self._offset[narrow] = kept << _DIGIT | self._words[self._next[narrow]]
+        self._width[narrow] <<= _DIGIT
+        self._next[narrow] = np.minimum(self._next[narrow] + 1, self._last[narrow])
+        self._read[narrow] += 1
+
+    def finish(self) -> npt.NDArray[np.bool_]:
+        """Which bodies are corrupt, (messages,)."""
+        late = self._lengths > 2 * self._read + _FULL // 8
+        return np.asarray(self._bad | late | (self._offset >= self._width))
+
+
+def ideal_bits(tables: Tables, row: I64, symbol: I64) -> Any:
+    """What the tables say each message costs, in bits, (messages,); shapes as in `encode_many`."""
+    return tables.bits[row * tables.width + symbol].sum(axis=0)

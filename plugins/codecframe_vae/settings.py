@@ -1,0 +1,19 @@
+"""Settings of learned codecs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import codecframe
+
+LEVELS = 18
+"""Rate levels of every model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeSettings(codecframe.Settings):
+    """All that can be set once a model is trained."""
+
+    level: int = codecframe.knob(
+        10, low=0, high=LEVELS - 1, help="rate level: higher is better and bigger"
+    )

@@ -1,0 +1,40 @@
+"""The trainers `vae` and `classifier`."""
+
+from __future__ import annotations
+
+import codecframe
+from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe
+
+_NEEDS = dict.fromkeys(("torch", "onnx", "safetensors"), "codecframe[train]")
+
+
+class VaeTrainer(codecframe.Trainer[VaeRecipe]):
+    """A learned codec and the head behind it, in one model file."""
+
+    kind = "vae"
+    summary = "a learned codec and the classifier behind it, trained together"
+    suffix = ".safetensors"
+    settings_type = VaeRecipe
+    requires = _NEEDS
+
+    def train(self, settings: VaeRecipe, run: codecframe.TrainingRun) -> None:
+        """Train the networks, then the entropy coder's tables, then the simple decoder."""
+        from codecframe_vae.training.codec import train_codec
+
+        train_codec(settings, run)
+
+
+class ClassifierTrainer(codecframe.Trainer[ClassifierRecipe]):
+    """A classifier of pixels of the same capacity, clean or behind another codec."""
+
+    kind = "classifier"
+    summary = "a classifier of pixels, on clean images or on those that a codec decoded"
+    suffix = ".onnx"
+    settings_type = ClassifierRecipe
+    requires = _NEEDS
+
+    def train(self, settings: ClassifierRecipe, run: codecframe.TrainingRun) -> None:
+        """Train it."""
+        from codecframe_vae.training.classifier import train_classifier
+
+        train_classifier(settings, run)

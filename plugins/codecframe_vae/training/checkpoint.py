@@ -1,0 +1,45 @@
+"""Checkpoints: tensors, and facts as JSON, in one safetensors file. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+import codecframe
+from codecframe.paths import write_whole
+
+NAME = "last.safetensors"
+
+
+def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write a checkpoint, whole."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_whole(path, save(contiguous, {"facts": json.dumps(facts)}))
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, facts) of a checkpoint.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise codecframe.DataError(str(path), f"is no checkpoint: {error}") from None
+
+
+def part(tensors: dict[str, Tensor], owner: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `owner` and a dot, without it."""
+    return {
+        name.removeprefix(f"{owner}."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(f"{owner}.")
+    }

@@ -1,0 +1,59 @@
+"""Training of the simple decoder, with encoder, tables and head as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+import codecframe
+from codecframe_vae.settings import LEVELS
+from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.export import eval_mode
+from codecframe_vae.training.ladder import Ladder, real_latents
+from codecframe_vae.training.loop import autocast
+from codecframe_vae.training.nets import SimpleDecoder
+from codecframe_vae.training.recipes import VaeRecipe
+
+_RATE = 2e-3
+_BATCH = 250
+
+
+def train_decoder(
+    ladder: Ladder,
+    encoder: bytes,
+    recipe: VaeRecipe,
+    training: Labelled,
+    run: codecframe.TrainingRun,
+) -> SimpleDecoder:
+    """A decoder to pixels for every level: least squares, from latents as they are decoded."""
+    torch.manual_seed(recipe.seed)
+    decoder = SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width)
+    decoder.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    real = torch.from_numpy(real_latents(encoder, training.images))
+    up, down = torch.from_numpy(ladder.up), torch.from_numpy(ladder.down)
+    limits = [context.arrays.limit.astype(np.float32) for context in ladder.contexts]
+    limit = torch.from_numpy(np.stack(limits))
+    optimizer = torch.optim.Adam(decoder.parameters(), _RATE, betas=(0.9, 0.98))
+    size = min(_BATCH, len(training))
+    steps = recipe.decoder_epochs * (len(training) // size)
+    with run.progress(steps) as display:
+        for step in range(steps):
+            index = torch.randint(0, len(training), (size,))
+            level = torch.randint(0, LEVELS, (size,))
+            bound = limit[level][:, :, None, None]
+            q = (real[index] * up[level][:, :, None, None]).round().clamp(-bound, bound)
+            z = (q * down[level][:, :, None, None]).to(recipe.device)
+            wanted = to_tensor(training.images[index.numpy()]).to(recipe.device).float()
+            with autocast(recipe.device):
+                made = decoder(z, decoder.shifts[level.to(recipe.device)])
+            loss = functional.mse_loss(made / 64, wanted / 64)
+            rise, fall = min(1, 20 * (step + 1) / steps), 1 - step / steps
+            optimizer.param_groups[0]["lr"] = _RATE * rise * fall
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            peak_to_noise = 10 * np.log10((255 / 64) ** 2 / float(loss.detach()))
+            display.advance(1, f"decoder {peak_to_noise:.2f} dB")
+    eval_mode(decoder)
+    return decoder

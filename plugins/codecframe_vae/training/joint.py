@@ -1,0 +1,121 @@
+"""Joint training of encoder, prior and head: cross-entropy + price * bits, at all rates at once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.loop import Task, autocast
+from codecframe_vae.training.nets import Encoder, Gains, Head
+from codecframe_vae.training.prior import Prior
+from codecframe_vae.training.recipes import VaeRecipe, Widths
+
+
+class JointModel(nn.Module):
+    """Encoder, gains, prior and head."""
+
+    def __init__(self, widths: Widths, groups: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(widths)
+        self.gains = Gains(widths)
+        self.prior = Prior(widths.latents, widths.levels, groups)
+        self.head = Head(widths)
+
+    def forward(self, images: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, (n, classes), and bits, (n,), of each image at its level.
+
+        Latents are really rounded, and the rate is that of the rounded ones; gradients pass the
+        rounding as if it were not there.
+        """
+        y = self.encoder(images)
+        with torch.autocast(images.device.type, enabled=False):
+            scaled = y * self.gains.up(level)
+            q = scaled + (scaled.round() - scaled).detach()
+            bits = self.prior.bits(q, level)
+            z = q * self.gains.down(level)
+        return self.head(z, self.head.shifts[level]), bits
+
+
+class JointTask(Task):
+    """Every image of a batch is trained at a level of its own.
+
+    A level's price of a bit follows the error of its rate, so that rates meet those that the recipe
+    asks for, whatever the images.
+    """
+
+    def __init__(
+        self, model: JointModel, settings: VaeRecipe, validation: Labelled, pixels: int
+    ) -> None:
+        self.model: JointModel = model
+        self._settings = settings
+        self._validation = validation
+        self._pixels = pixels
+        self._prices = torch.tensor(settings.prices)
+        self._wanted = torch.tensor(settings.rates) * pixels
+        self._shares = torch.tensor(settings.shares)
+
+    def loss(
+        self, images: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Mean over the batch; a high price weighs a level down, so that none drowns the rest."""
+        settings = self._settings
+        level = torch.multinomial(self._shares, len(images), replacement=True).to(images.device)
+        with autocast(settings.device):
+            logits, bits = self.model(images, level)
+        entropy = functional.cross_entropy(
+            logits, targets, label_smoothing=settings.smoothing, reduction="none"
+        )
+        price = self._prices.to(images.device)[level]
+        weight = 1 / (1 + price / settings.balance)
+        loss = (weight * (entropy + price * bits)).mean()
+        hits = (logits.argmax(1) == targets).float()
+        figures = {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
+        figures["bpp"] = float(bits.detach().mean()) / self._pixels
+        self._follow(bits.detach(), level, progress)
+        return loss, figures
+
+    def _follow(self, bits: Tensor, level: Tensor, progress: float) -> None:
+        """Move each level's price by the error of its rate."""
+        settings = self._settings
+        still = 1 - min(1.0, progress / settings.anneal) if settings.anneal else 0.0
+        wanted = self._wanted * settings.anneal_from**still
+        calm = min(1.0, 4 * (1 - progress))
+        for number in range(len(wanted)):
+            mine = level == number
+            if mine.any():
+                error = math.log(max(1.0, float(bits[mine].mean())) / float(wanted[number]))
+                push = settings.control * calm * max(-1.0, min(1.0, error))
+                price = float(self._prices[number]) * math.exp(push)
+                self._prices[number] = min(max(price, 1e-6), 2e-2)
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Top-1 in per cent and bits per pixel at every level."""
+        self.model.eval()
+        figures = {}
+        for number, rate in enumerate(self._settings.rates):
+            hits, bits = 0, 0.0
+            for at in range(0, len(self._validation), 500):
+                images = to_tensor(self._validation.images[at : at + 500])
+                targets = self._validation.targets[at : at + 500]
+                level = torch.full((len(images),), number, device=self._settings.device)
+                with autocast(self._settings.device):
+                    logits, cost = self.model(images.to(self._settings.device), level)
+                hits += int((logits.argmax(1).cpu().numpy() == targets).sum())
+                bits += float(cost.sum())
+            count = max(1, len(self._validation))
+            figures[f"val top1 @{rate:g}"] = 100 * hits / count
+            figures[f"val bpp @{rate:g}"] = bits / count / self._pixels
+        return figures
+
+    def state(self) -> dict[str, Tensor]:
+        """The prices."""
+        return {"prices": self._prices.clone()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from the prices of a checkpoint."""
+        self._prices = state["prices"].clone()

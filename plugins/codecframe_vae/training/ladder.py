@@ -1,0 +1,190 @@
+"""From the few rates that were trained to the codec's ladder of levels, each with its tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+import codecframe
+from codecframe_vae.context import ContextModel
+from codecframe_vae.model import by_shape, open_session
+from codecframe_vae.settings import LEVELS
+from codecframe_vae.training.contexts import F64, fit_context
+from codecframe_vae.training.data import U8, Labelled
+from codecframe_vae.training.joint import JointModel
+from codecframe_vae.training.prior import Prior
+from codecframe_vae.training.recipes import VaeRecipe
+
+F32 = npt.NDArray[np.float32]
+
+_IMAGES = 20_000
+"""Training images whose latents the tables are counted on."""
+_MARGIN = 0.012
+"""A level aims this far below its rate, so that other images stay under it as well."""
+_CLOSE = 0.008
+"""A level whose rate is this close, relative, is not placed again."""
+_BODY_END = 0.33
+"""What a body takes besides what the tables say, in bytes."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The codec's levels.
+
+    Attributes:
+        places: where each level lies among the trained ones, fractional.
+        rates: mean bpp of each on validation images.
+        contexts: their entropy coders.
+        up, down: gains, `float32`, (levels, C).
+    """
+
+    places: list[float]
+    rates: list[float]
+    contexts: list[ContextModel]
+    up: F32
+    down: F32
+
+    def between(self, table: Tensor) -> F32:
+        """A table with a row for each trained level, brought to the codec's levels."""
+        return np.stack([row_at(table, place) for place in self.places])
+
+
+def row_at(table: Tensor, place: float) -> F32:
+    """Row `place` of a table, (x,): interpolated, or extrapolated from the two nearest."""
+    low = min(max(int(np.floor(place)), 0), len(table) - 2)
+    rows = table.detach().numpy()
+    return np.asarray(rows[low] + (place - low) * (rows[low + 1] - rows[low]), np.float32)
+
+
+def real_latents(encoder: bytes, images: U8) -> F32:
+    """Latents, (n, C, h, w), of images, by the encoder's graph as it is shipped."""
+    session = open_session(encoder, "encoder")
+    return np.stack(by_shape(images, lambda batch: session.run(None, {"images": batch})[0]))
+
+
+def fit_ladder(
+    encoder: bytes,
+    model: JointModel,
+    recipe: VaeRecipe,
+    training: Labelled,
+    validation: Labelled,
+    run: codecframe.TrainingRun,
+) -> Ladder:
+    """Place the levels at their rates, and fit tables for each, on training images.
+
+    Rates are taken on validation images, or on training images where there are none.
+    """
+    fitting = _Fitting(encoder, model, recipe, training, validation)
+    with run.progress(LEVELS + len(recipe.rates)) as display:
+        seen = []
+        for number in range(len(recipe.rates)):
+            seen.append(
+                (np.log(fitting.rate(fitting.context(float(number)), number)), float(number))
+            )
+            display.advance(1, "tables")
+        placed = []
+        for level in range(LEVELS):
+            wanted = recipe.lowest * 2 ** (level / recipe.octave) * (1 - _MARGIN)
+            placed.append(_place(fitting, seen, wanted))
+            display.advance(1, f"tables {placed[-1][1]:.3f} bpp")
+    places = [place for place, _, _ in placed]
+    return Ladder(
+        places,
+        [rate for _, rate, _ in placed],
+        [context for _, _, context in placed],
+        np.exp([row_at(model.gains.log_up, place) for place in places]).astype(np.float32),
+        np.exp([row_at(model.gains.log_down, place) for place in places]).astype(np.float32),
+    )
+
+
+def _place(
+    fitting: _Fitting, seen: list[tuple[float, float]], wanted: float
+) -> tuple[float, float, ContextModel]:
+    """(place, rate, entropy coder) of the level with that rate; adds what it sees to `seen`."""
+    for _ in range(4):
+        place = _guess(sorted(seen), np.log(wanted))
+        context = fitting.context(place, refine=True)
+        rate = fitting.rate(context, place)
+        seen.append((float(np.log(rate)), place))
+        if abs(np.log(rate / wanted)) < _CLOSE:
+            break
+    return place, rate, context
+
+
+def _guess(seen: list[tuple[float, float]], wanted: float) -> float:
+    """Where log(rate) is `wanted`: on the line through the two nearest of (log(rate), place)."""
+    logs = [log for log, _ in seen]
+    at = min(max(int(np.searchsorted(logs, wanted)), 1), len(seen) - 1)
+    (low, first), (high, second) = seen[at - 1], seen[at]
+    return first + (wanted - low) / max(high - low, 1e-3) * (second - first)
+
+
+class _Fitting:
+    """Tables and rates at any place among the trained levels."""
+
+    def __init__(
+        self,
+        encoder: bytes,
+        model: JointModel,
+        recipe: VaeRecipe,
+        training: Labelled,
+        validation: Labelled,
+    ) -> None:
+        self._model = model
+        self._recipe = recipe
+        self._training = real_latents(encoder, training.images[:_IMAGES])
+        checked = validation if len(validation) else training
+        self._checked = real_latents(encoder, checked.images[:_IMAGES])
+        self._pixels = training.pixels
+
+    def rounded(self, real: F32, place: float) -> npt.NDArray[np.int16]:
+        """Integer latents."""
+        gain = np.exp(row_at(self._model.gains.log_up, place))[:, None, None]
+        return np.clip(np.rint(real * gain), -32767, 32767).astype(np.int16)
+
+    def context(self, place: float, *, refine: bool = False) -> ContextModel:
+        """The entropy coder there; quickly, from the trained weights, unless `refine`."""
+        latents = self.rounded(self._training, place)
+        level = min(max(round(place), 0), len(self._recipe.rates) - 1)
+        weights = self._model.prior.weights(level)
+        if refine:
+            weights = refined(latents, weights, self._recipe.groups, self._recipe.seed)
+        return fit_context(latents, weights.double().numpy(), self._recipe.groups)
+
+    def rate(self, context: ContextModel, place: float) -> float:
+        """Mean bpp there."""
+        latents = context.clip(self.rounded(self._checked, place))
+        sizes = [
+            context.ideal_bytes(latents[at : at + 1000]) for at in range(0, len(latents), 1000)
+        ]
+        return float(np.concatenate(sizes).mean() + _BODY_END) * 8 / self._pixels
+
+
+def refined(
+    latents: npt.NDArray[Any], weights: Tensor, groups: int, seed: int, steps: int = 150
+) -> Tensor:
+    """Prediction weights, (2, C, C, 9), fitted to the latents of one level."""
+    generator = torch.Generator().manual_seed(seed)
+    channels = latents.shape[1]
+    prior = Prior(channels, 1, groups)
+    with torch.no_grad():
+        prior.weight_even.copy_(weights[0].view(channels, channels, 3, 3))
+        prior.weight_odd.copy_(weights[1].view(channels, channels, 3, 3))
+    optimizer = torch.optim.Adam(prior.parameters(), 1e-2, betas=(0.9, 0.98))
+    level = torch.zeros(500, dtype=torch.long)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / steps)
+        chosen = torch.randint(0, len(latents), (500,), generator=generator).numpy()
+        bits = prior.bits(torch.from_numpy(latents[chosen]).float(), level).mean()
+        optimizer.zero_grad()
+        (bits / 100).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return prior.weights(0)
+
+
+__all__ = ["F64", "Ladder", "fit_ladder", "real_latents", "refined", "row_at"]

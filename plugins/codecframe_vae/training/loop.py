@@ -1,0 +1,151 @@
+"""The training loop: epochs, schedule, checkpoints, log."""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import codecframe
+from codecframe_vae.training import checkpoint
+from codecframe_vae.training.data import Batches
+from codecframe_vae.training.optim import Optimizers
+from codecframe_vae.training.recipes import TrainingRecipe
+
+
+class Task(ABC):
+    """What is trained.
+
+    Attributes:
+        model: its parameters.
+    """
+
+    model: nn.Module
+
+    @abstractmethod
+    def loss(
+        self, images: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a batch, and figures to show; `progress` goes from 0 to 1."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Figures on the validation images, after an epoch."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold besides the model."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up what `state` gave."""
+        del state
+
+
+def train(
+    task: Task, batches: Batches, settings: TrainingRecipe, run: codecframe.TrainingRun
+) -> None:
+    """Train to the last epoch, from the last checkpoint where there is one."""
+    total = settings.epochs * batches.steps
+    optimizers = Optimizers(task.model, settings, total, batches.steps)
+    last = run.folder / checkpoint.NAME
+    first = _resume(task, optimizers, last, settings)
+    if first is None:
+        first = 0
+        _start_from(task, settings, run)
+    with run.progress(total) as display:
+        display.advance(first * batches.steps, "resumed" if first else "")
+        for epoch in range(first, settings.epochs):
+            began = time.monotonic()
+            figures = _epoch(task, batches, optimizers, epoch, total, settings, display)
+            figures |= task.validate()
+            _save(last, task, optimizers, epoch + 1, settings)
+            row = {"epoch": epoch + 1, "seconds": time.monotonic() - began, **figures}
+            _log(run.folder / "log.jsonl", row)
+
+
+def autocast(device: str) -> torch.autocast:
+    """bfloat16 where it is exact enough."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16)
+
+
+def _epoch(
+    task: Task,
+    batches: Batches,
+    optimizers: Optimizers,
+    epoch: int,
+    total: int,
+    settings: TrainingRecipe,
+    display: Any,
+) -> dict[str, float]:
+    """Train one epoch; the means of its figures."""
+    task.model.train()
+    torch.manual_seed(settings.seed + 1000 * epoch)
+    sums: dict[str, list[float]] = defaultdict(list)
+    for step, (images, targets) in enumerate(batches.epoch(epoch), epoch * batches.steps):
+        batch = images.to(settings.device), targets.to(settings.device)
+        loss, figures = task.loss(*batch, step / total)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizers.step(step)
+        for name, value in figures.items():
+            sums[name].append(value)
+        note = " ".join(f"{name} {value:.3g}" for name, value in figures.items())
+        display.advance(1, f"epoch {epoch + 1} {note}")
+    return {name: sum(values) / len(values) for name, values in sums.items()}
+
+
+def _save(
+    path: Path, task: Task, optimizers: Optimizers, epochs: int, settings: TrainingRecipe
+) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in task.model.state_dict().items()}
+    tensors |= {f"task.{name}": tensor for name, tensor in task.state().items()}
+    tensors |= {f"optimizers.{name}": tensor for name, tensor in optimizers.tensors().items()}
+    checkpoint.write(path, tensors, {"epochs": epochs, "settings": settings.to_dict()})
+
+
+def _resume(task: Task, optimizers: Optimizers, path: Path, settings: TrainingRecipe) -> int | None:
+    """Take up the checkpoint of an earlier run; returns how many epochs are done.
+
+    Raises:
+        MismatchError: if it is of other settings.
+    """
+    if not path.exists():
+        return None
+    tensors, facts = checkpoint.read(path)
+    if facts.get("settings") != settings.to_dict():
+        raise codecframe.MismatchError(
+            f"{path.parent} holds a training with other settings; remove it to begin anew"
+        )
+    task.model.load_state_dict(checkpoint.part(tensors, "model"))
+    task.restore(checkpoint.part(tensors, "task"))
+    optimizers.restore(checkpoint.part(tensors, "optimizers"))
+    return int(facts["epochs"])
+
+
+def _start_from(task: Task, settings: TrainingRecipe, run: codecframe.TrainingRun) -> None:
+    """Take what fits from the last checkpoint of another recipe."""
+    if not settings.start:
+        return
+    path = run.folder.with_name(f"{settings.start}.log") / checkpoint.NAME
+    if not path.exists():
+        raise codecframe.DataError(str(path), f"train {settings.start!r} first")
+    tensors, _ = checkpoint.read(path)
+    own = task.model.state_dict()
+    taken = {
+        name: tensor
+        for name, tensor in checkpoint.part(tensors, "model").items()
+        if name in own and own[name].shape == tensor.shape
+    }
+    task.model.load_state_dict({**own, **taken})
+
+
+def _log(path: Path, row: dict[str, Any]) -> None:
+    """Add a line to the log."""
+    rounded = {k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(rounded) + "\n")

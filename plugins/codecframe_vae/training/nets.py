@@ -1,0 +1,178 @@
+"""The networks: encoder, gains, head and simple decoder.
+
+Images are (n, 3, height, width), RGB 0..255, both sides multiples of `STRIDE`; latents are
+(n, latents, height / STRIDE, width / STRIDE).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from codecframe_vae.training.recipes import Widths
+
+
+class Pointwise(nn.Conv2d):
+    """1x1 convolution as a matrix product: its bfloat16 backward pass on CPUs is far faster."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `Conv2d`."""
+        product = functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+        return product.permute(0, 3, 1, 2)
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """Convolution and batch normalisation."""
+    padding = (kernel - stride + 1) // 2
+    conv: nn.Conv2d
+    if kernel == 1:
+        conv = Pointwise(inputs, outputs, 1, bias=False)
+    else:
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs, momentum=0.05))
+
+
+class Residual(nn.Module):
+    """relu(x + branch(x)), He et al. (CVPR 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            convolution(width, width, 3), nn.ReLU(inplace=True), convolution(width, width, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape."""
+        return functional.relu(x + self.branch(x), inplace=True)
+
+
+def blocks(width: int, count: int) -> list[nn.Module]:
+    """So many residual blocks."""
+    return [Residual(width) for _ in range(count)]
+
+
+class Encoder(nn.Module):
+    """Images to real latents of about unit variance; no rate level enters."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((1, 3, 1, 1), 128.0))
+        self.register_buffer("std", torch.full((1, 3, 1, 1), 64.0))
+        stem, encoder = widths.stem[0], widths.encoder[0]
+        self.body = nn.Sequential(
+            convolution(3, stem, 4, 2),
+            nn.ReLU(inplace=True),
+            *blocks(*widths.stem),
+            convolution(stem, encoder, 3),
+            nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
+            *blocks(*widths.encoder),
+            convolution(encoder, widths.latents, 1),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """`float32` latents."""
+        x = (image.float() - self.mean) / self.std
+        return self.body(x).float()  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def start_from(self, sample: Tensor) -> None:
+        """Take the input's statistics and, for the first kernels, its principal patches.
+
+        Args:
+            sample: images, `uint8`. Half of the first kernels are whitened principal components,
+                the other half their negatives (Jordan, "94 % on CIFAR-10 in 3.29 seconds", 2024).
+        """
+        x = sample.float()
+        self.mean.copy_(x.mean((0, 2, 3), keepdim=True))
+        self.std.copy_(x.std((0, 2, 3), keepdim=True))
+        first = next(m for m in self.modules() if isinstance(m, nn.Conv2d))
+        side = first.kernel_size[0]
+        patches = functional.unfold((x - self.mean) / self.std, side, stride=side)
+        flat = patches.transpose(1, 2).reshape(-1, patches.shape[1])
+        values, vectors = torch.linalg.eigh(flat.T @ flat / len(flat))
+        half = min(first.out_channels // 2, len(values))
+        whitened = (vectors / (values + 5e-4).sqrt()).T.flip(0)[:half]
+        first.weight[:half] = whitened.view(half, 3, side, side)
+        first.weight[half : 2 * half] = -first.weight[:half]
+
+
+class Gains(nn.Module):
+    """A level's multipliers, one a channel: `up` before rounding, `down` after decoding."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        # from steps of 1.4 to steps of a third, in units of the latents' standard deviation
+        start = torch.linspace(-0.35, 1.1, widths.levels)[:, None].repeat(1, widths.latents)
+        self.log_up = nn.Parameter(start.clone())
+        self.log_down = nn.Parameter(-start)
+
+    def up(self, level: Tensor) -> Tensor:
+        """Multipliers of each image's level, (n, latents, 1, 1)."""
+        return self.log_up[level].exp()[:, :, None, None]
+
+    def down(self, level: Tensor) -> Tensor:
+        """Multipliers of each image's level, (n, latents, 1, 1)."""
+        return self.log_down[level].exp()[:, :, None, None]
+
+
+class Head(nn.Module):
+    """Dequantised latents to logits; a level shifts the first layer's outputs."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        head, top = widths.head[0], widths.top[0]
+        self.first = convolution(widths.latents, head, 3)
+        self.shifts = nn.Parameter(torch.zeros(widths.levels, head))
+        self.body = nn.Sequential(
+            nn.ReLU(inplace=True),
+            *blocks(*widths.head),
+            nn.MaxPool2d(2, ceil_mode=True),
+            convolution(head, top, 3),
+            nn.ReLU(inplace=True),
+            *blocks(*widths.top),
+        )
+        self.last = nn.Linear(2 * top, widths.classes)
+
+    def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
+        """Logits `float32`, (n, classes); `shift` is (n, head)."""
+        x = self.first(latents)
+        x = self.body(x + shift[:, :, None, None].to(x.dtype))
+        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+        return self.last(pooled).float()  # type: ignore[no-any-return]
+
+
+class SimpleDecoder(nn.Module):
+    """Dequantised latents to images, RGB 0..255; a level shifts the first layer's outputs."""
+
+    def __init__(self, latents: int, levels: int, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(latents, width, 3, padding=1)
+        self.shifts = nn.Parameter(torch.zeros(levels, width))
+        self.body = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(width, width, 3, padding=1),
+            )
+            for _ in range(3)
+        )
+        self.last = nn.Sequential(
+            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.PixelShuffle(2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width // 2, 12, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
+        """Images, (n, 3, height, width); `shift` is (n, width)."""
+        x = self.first(latents)
+        x = functional.relu(x + shift[:, :, None, None].to(x.dtype))
+        for block in self.body:
+            x = x + block(x)
+        return self.last(x).float() * 64 + 128  # type: ignore[no-any-return]

@@ -1,0 +1,120 @@
+"""Muon for kernels that a normalisation follows, Adam for all else, and their schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from codecframe_vae.training.recipes import TrainingRecipe
+
+
+@torch.no_grad()
+def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
+    """The nearest semi-orthogonal matrix, roughly, by Newton-Schulz iteration in bfloat16.
+
+    Coefficients: Jordan et al., "Muon: an optimizer for hidden layers", 2024.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.bfloat16()
+    tall = x.shape[0] > x.shape[1]
+    if tall:
+        x = x.T
+    x = x / (x.norm() + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    nearest: Tensor = (x.T if tall else x).to(matrix.dtype)
+    return nearest
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, made orthogonal over each kernel seen as a matrix (outputs, all else).
+
+    Kernels keep the norm sqrt(outputs), so the learning rate is their relative change a step.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.85) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for kernel in group["params"]:
+                if kernel.grad is not None:
+                    self._update(kernel, group["lr"], group["momentum"])
+        return loss
+
+    def _update(self, kernel: Tensor, rate: float, momentum: float) -> None:
+        state = self.state[kernel]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(kernel)
+        buffer = state["momentum"].lerp_(kernel.grad, 1 - momentum)
+        flat = kernel.grad.lerp(buffer, momentum).reshape(len(kernel), -1)  # type: ignore[union-attr]
+        step = orthogonalise(flat) * (len(kernel) / min(flat.shape)) ** 0.5
+        kernel.mul_(len(kernel) ** 0.5 / (kernel.norm() + 1e-7))
+        kernel.add_(step.view_as(kernel), alpha=-rate)
+
+
+class Optimizers:
+    """Both optimizers of a model, with learning rates that rise, stay and fall.
+
+    Args:
+        model: kernels of its convolutions go to Muon, unless their name starts with `prior`.
+        settings: learning rates and schedule.
+        steps: steps of the whole training.
+        epoch_steps: steps of an epoch.
+    """
+
+    def __init__(
+        self, model: nn.Module, settings: TrainingRecipe, steps: int, epoch_steps: int
+    ) -> None:
+        kernels: list[Tensor] = []
+        rest: list[Tensor] = []
+        for name, parameter in model.named_parameters():
+            is_kernel = parameter.ndim == 4 and not name.startswith("prior")
+            (kernels if is_kernel else rest).append(parameter)
+        self._all: dict[str, tuple[torch.optim.Optimizer, float]] = {
+            "muon": (Muon(kernels, settings.muon_rate), settings.muon_rate),
+            "adam": (
+                torch.optim.Adam(rest, settings.adam_rate, betas=(0.9, 0.98)),
+                settings.adam_rate,
+            ),
+        }
+        self._steps = steps
+        self._rise = max(1.0, settings.warmup * epoch_steps)
+        self._fall = max(1.0, settings.cooldown * steps)
+
+    def step(self, number: int) -> None:
+        """Step `number` of the training, with the gradients as they are; clears them."""
+        factor = min(1.0, (number + 1) / self._rise, (self._steps - number) / self._fall)
+        for optimizer, rate in self._all.values():
+            optimizer.param_groups[0]["lr"] = rate * factor
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Their state."""
+        return {
+            f"{name}.{index}.{key}": torch.as_tensor(value)
+            for name, (optimizer, _) in self._all.items()
+            for index, state in optimizer.state_dict()["state"].items()
+            for key, value in state.items()
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up a state that `tensors` gave."""
+        for name, (optimizer, _) in self._all.items():
+            states: dict[int, dict[str, Any]] = {}
+            for key, value in tensors.items():
+                owner, _, rest = key.partition(".")
+                if owner == name:
+                    index, _, field = rest.partition(".")
+                    states.setdefault(int(index), {})[field] = value
+            whole = optimizer.state_dict()
+            whole["state"] = states
+            optimizer.load_state_dict(whole)

@@ -1,0 +1,59 @@
+"""Training of a classifier of pixels: encoder and head without anything between them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.loop import Task, autocast
+from codecframe_vae.training.nets import Encoder, Head
+from codecframe_vae.training.recipes import ClassifierRecipe, Widths
+
+
+class PixelModel(nn.Module):
+    """A learned codec's encoder and head, joined without rounding."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        self.encoder = Encoder(widths)
+        self.head = Head(widths)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (n, classes), of images 0..255, (n, 3, height, width)."""
+        y = self.encoder(images)
+        return self.head(y, self.head.shifts[-1].expand(len(y), -1))  # type: ignore[no-any-return]
+
+
+class PixelTask(Task):
+    """Cross-entropy."""
+
+    def __init__(self, model: PixelModel, settings: ClassifierRecipe, validation: Labelled) -> None:
+        self.model: PixelModel = model
+        self._settings = settings
+        self._validation = validation
+
+    def loss(
+        self, images: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Mean over the batch."""
+        del progress
+        with autocast(self._settings.device):
+            logits = self.model(images)
+        loss = functional.cross_entropy(logits, targets, label_smoothing=self._settings.smoothing)
+        hits = (logits.argmax(1) == targets).float()
+        return loss, {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Top-1 in per cent."""
+        self.model.eval()
+        hits = 0
+        for at in range(0, len(self._validation), 500):
+            images = to_tensor(self._validation.images[at : at + 500])
+            with autocast(self._settings.device):
+                logits = self.model(images.to(self._settings.device))
+            found = logits.argmax(1).cpu().numpy()
+            hits += int((found == self._validation.targets[at : at + 500]).sum())
+        return {"val top1": 100 * hits / max(1, len(self._validation))}

@@ -1,0 +1,144 @@
+"""What training recipes may set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import codecframe
+
+STRIDE = 4
+"""Pixels between latents, in both directions."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Sizes of the networks.
+
+    Attributes:
+        latents: channels of the latents.
+        stem: channels at half resolution, and residual blocks there.
+        encoder: channels at a quarter of the resolution, and residual blocks there.
+        head: channels of the head at the latents' resolution, and residual blocks there.
+        top: channels of the head at half of that, and residual blocks there.
+        classes: outputs of the head.
+        levels: rate levels that are trained.
+    """
+
+    latents: int
+    stem: tuple[int, int]
+    encoder: tuple[int, int]
+    head: tuple[int, int]
+    top: tuple[int, int]
+    classes: int
+    levels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecipe(codecframe.Settings):
+    """What recipes of kind `vae` and `classifier` have in common."""
+
+    seed: int = codecframe.option(0, low=0, help="of weights, order and augmentation")
+    epochs: int = codecframe.option(60, low=1, help="passes over the training images")
+    batch: int = codecframe.option(500, low=1, help="images a step")
+    held_out: int = codecframe.option(
+        5000, low=0, help="images, evenly spread, that are kept for validation and never trained on"
+    )
+    start: str = codecframe.option("", help="recipe whose last checkpoint to start from")
+    device: str = codecframe.option("cpu", help="torch device, e.g. cuda")
+
+    shift: int = codecframe.option(2, low=0, help="augmentation: pixels an image moves, at most")
+    flip: bool = codecframe.option(True, help="augmentation: mirror images left to right")
+    cutout: int = codecframe.option(0, low=0, help="augmentation: side of a square that is blanked")
+    smoothing: float = codecframe.option(0.1, low=0.0, high=0.9, help="label smoothing")
+
+    muon_rate: float = codecframe.option(
+        0.03, low=0.0, help="learning rate of kernels: relative change a step"
+    )
+    adam_rate: float = codecframe.option(0.001, low=0.0, help="learning rate of all else")
+    warmup: float = codecframe.option(0.5, low=0.0, help="epochs over which the rates rise")
+    cooldown: float = codecframe.option(
+        1.0, low=0.0, high=1.0, help="share of the epochs, at the end, over which the rates fall"
+    )
+
+    latents: int = codecframe.option(16, low=1, high=256, help="channels of the latents")
+    stem: tuple[int, ...] = codecframe.option(
+        (48, 1), low=0, help="encoder at half resolution: channels, residual blocks"
+    )
+    encoder: tuple[int, ...] = codecframe.option(
+        (96, 0), low=0, help="encoder at a quarter of the resolution: channels, residual blocks"
+    )
+    head: tuple[int, ...] = codecframe.option(
+        (160, 2), low=0, help="head at the latents' resolution: channels, residual blocks"
+    )
+    top: tuple[int, ...] = codecframe.option(
+        (256, 1), low=0, help="head at half of that: channels, residual blocks"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("stem", "encoder", "head", "top"):
+            value = getattr(self, name)
+            if len(value) != 2 or value[0] < 1:
+                raise codecframe.SettingsError(name, value, "[channels, residual blocks]")
+
+    def widths(self, classes: int, levels: int) -> Widths:
+        """Sizes of the networks."""
+        pairs = (self.stem, self.encoder, self.head, self.top)
+        stem, encoder, head, top = ((pair[0], pair[1]) for pair in pairs)
+        return Widths(self.latents, stem, encoder, head, top, classes, levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierRecipe(TrainingRecipe):
+    """A classifier of pixels with the capacity of a learned codec's encoder and head together."""
+
+    codec: str = codecframe.option("", help="train on images that this codec decoded; none: clean")
+    bpp: float = codecframe.option(
+        0.8, low=0.0, help="mean bare rate of that codec, bits per pixel, at one knob level for all"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeRecipe(TrainingRecipe):
+    """A learned codec and the head behind it, trained together."""
+
+    groups: int = codecframe.option(4, low=1, help="channel groups of the context model")
+    rates: tuple[float, ...] = codecframe.option(
+        (0.2, 0.4, 0.57, 0.8, 1.2, 2.0), low=0.01, help="rates to train for, ascending, in bpp"
+    )
+    shares: tuple[float, ...] = codecframe.option(
+        (0.08, 0.26, 0.14, 0.34, 0.09, 0.09), low=0.0, help="how often each of them is trained"
+    )
+    prices: tuple[float, ...] = codecframe.option(
+        (2e-3, 8e-4, 4e-4, 2e-4, 7e-5, 2e-5),
+        low=0.0,
+        help="what a bit costs at each of them, in nats, to begin with",
+    )
+    control: float = codecframe.option(
+        0.03, low=0.0, help="how fast prices follow the error of their rate"
+    )
+    balance: float = codecframe.option(
+        0.003, low=1e-9, help="the price at which a rate weighs half as much in the loss"
+    )
+    anneal: float = codecframe.option(
+        0.35, low=0.0, high=1.0, help="share of the epochs over which rates fall to those wanted"
+    )
+    anneal_from: float = codecframe.option(2.0, low=1.0, help="factor that rates begin at")
+    lowest: float = codecframe.option(
+        0.2, low=0.01, help="rate of the codec's lowest level, in bpp; higher ones are interpolated"
+    )
+    octave: int = codecframe.option(5, low=1, help="levels from one rate to its double")
+    decoder_width: int = codecframe.option(64, low=2, help="channels of the simple decoder")
+    decoder_epochs: int = codecframe.option(
+        6, low=1, help="epochs of the simple decoder's training"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)):
+            raise codecframe.SettingsError("rates", self.rates, "two or more, ascending")
+        for name in ("shares", "prices"):
+            if len(getattr(self, name)) != len(self.rates):
+                raise codecframe.SettingsError(name, getattr(self, name), "one for each of rates")
+        if self.latents % self.groups:
+            raise codecframe.SettingsError("groups", self.groups, "a divisor of latents")
