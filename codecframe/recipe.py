@@ -1,12 +1,12 @@
-"""Recipes: one flat YAML file that reproduces one published table and its plot.
+"""Recipes: one YAML file that reproduces one published table and its plot.
 
     name: imagenet-sample
     kind: profile
-    head: efficientnet-lite0
     images: [imagenet-sample]          # below the data root
     labels: imagenet-sample/labels.csv
-    codecs: [jpeg, webp]
     rates: [0.2, 0.4, 0.8]
+    runs:
+      - {head: efficientnet-lite0, training: clean, codecs: [jpeg, webp]}
 
 Running it writes `NAME.json`, `NAME.svg` and `NAME.png` into a results folder.
 """
@@ -17,18 +17,33 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from codecframe import registry, report
 from codecframe.errors import DataError
 from codecframe.paths import write_whole
-from codecframe.profile import Plan, ProfileTable, Row, profile_images
+from codecframe.profile import Plan, profile_images
 from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting
 from codecframe.recipefile import open_recipe_images, read_recipe, recipe_root
+
+
+@dataclass(frozen=True)
+class Run:
+    """Codecs in front of one head.
+
+    Attributes:
+        head: what judges: a head's name, or a model file.
+        codecs: specs such as `jpeg:optimize=true`.
+        training: what the head was trained on: `clean`, `retrained` or `joint`.
+    """
+
+    head: str
+    codecs: tuple[str, ...]
+    training: str = "clean"
 
 
 @dataclass(frozen=True)
@@ -37,34 +52,33 @@ class ProfileRecipe:
 
     Attributes:
         name: of the results.
-        head: what judges.
         images: image sets, relative to the data root unless absolute.
-        codecs: specs such as `jpeg:optimize=true`.
+        runs: codecs and heads.
         rates: mean rates to measure at, bits per pixel.
         labels: labels file relative to the data root, or `folders`; none for agreement.
         where: only rows of the labels file with these values.
         limit: at most so many images.
+        tune: keys such as `images` and `limit` of other images, on which the knob levels for the
+            rates are chosen; by default they are chosen on the images themselves.
         accounting: bytes that the rates count.
         data: the data in words, for the table.
-        training: what the head was trained on: `clean`, `retrained` or `joint`.
         notes: what a reader of the table must know.
     """
 
     name: str
-    head: str
     images: tuple[str, ...]
-    codecs: tuple[str, ...]
+    runs: tuple[Run, ...]
     rates: tuple[float, ...]
     labels: str | None = None
     where: Mapping[str, str] | None = None
     limit: int | None = None
+    tune: Mapping[str, Any] = field(default_factory=dict)
     accounting: str = "bare"
     data: str = ""
-    training: str = "clean"
     notes: str = ""
 
     @classmethod
-    def load(cls, path: Path | str) -> ProfileRecipe:
+    def load(cls, path: Path | str) -> Self:
         """Read a recipe file.
 
         Raises:
@@ -73,14 +87,14 @@ class ProfileRecipe:
         values = read_recipe(path)
         if values.pop("kind") != "profile":
             raise DataError(str(path), "is no recipe of kind 'profile'")
-        lists = {
-            key: tuple(values[key]) if isinstance(values.get(key), list) else values.get(key)
-            for key in ("images", "codecs", "rates")
-        }
         try:
-            return cls(**{**values, **lists})
+            runs = tuple(Run(**{**run, "codecs": tuple(run["codecs"])}) for run in values["runs"])
+            lists = {key: tuple(values[key]) for key in ("images", "rates")}
+            return cls(**{**values, **lists, "runs": runs})
+        except KeyError as error:
+            raise DataError(str(path), f"says no {error}") from None
         except TypeError as error:
-            what = str(error).replace("ProfileRecipe.__init__() ", "")
+            what = str(error).replace("__init__() ", "")
             raise DataError(str(path), what) from None
 
 
@@ -95,7 +109,7 @@ def run_recipe(
 
     Args:
         path: the recipe file.
-        results: folder for `NAME.json`, `NAME.svg`, `NAME.png` and, meanwhile, the profile.
+        results: folder for `NAME.json`, `NAME.svg`, `NAME.png` and, meanwhile, the profiles.
         data_root: folder below which the recipe's data lies.
         progress: shows how far it is.
 
@@ -103,24 +117,33 @@ def run_recipe(
         The path of the JSON file.
     """
     recipe = ProfileRecipe.load(path)
-    items = open_recipe_images(vars(recipe), recipe_root(data_root))
-    head = registry.default().head(recipe.head)
+    root = recipe_root(data_root)
+    items = open_recipe_images(vars(recipe), root)
+    tune = open_recipe_images(recipe.tune, root) if recipe.tune else None
     accounting = Accounting(recipe.accounting)
-    plan = Plan(codecs=recipe.codecs, rates=recipe.rates, accounting=accounting)
     folder = Path(results)
     folder.mkdir(parents=True, exist_ok=True)
-    profile = folder / f"{recipe.name}.profile"
-    with profile_images(profile, items, head, plan, progress=progress) as table:
-        made = _results(recipe, path, table)
-        plot = report.rate_accuracy_plot(table, accounting=accounting)
-        write_whole(folder / f"{recipe.name}.svg", plot.svg)
-        write_whole(folder / f"{recipe.name}.png", plot.png)
-        target = folder / f"{recipe.name}.json"
-        write_whole(target, json.dumps(made, indent=1) + "\n")
+    rows: list[dict[str, Any]] = []
+    series: list[report.Series] = []
+    for number, run in enumerate(recipe.runs, 1):
+        head = registry.default().head(run.head)
+        plan = Plan(run.codecs, rates=recipe.rates, accounting=accounting, tune=tune)
+        profile = folder / f"{recipe.name}-{number}.profile"
+        with profile_images(profile, items, head, plan, progress=progress) as table:
+            note = run.training if len(recipe.runs) > 1 else ""
+            found = [replace(one, note=note) for one in report.series_of(table, accounting)]
+            rows += _rows(recipe, run, found)
+            series += found
+            measure = report.measure_of(table)
+    plot = report.series_plot(series, measure, accounting)
+    write_whole(folder / f"{recipe.name}.svg", plot.svg)
+    write_whole(folder / f"{recipe.name}.png", plot.png)
+    target = folder / f"{recipe.name}.json"
+    write_whole(target, json.dumps(_results(recipe, path, rows), indent=1) + "\n")
     return target
 
 
-def _results(recipe: ProfileRecipe, path: Path | str, table: ProfileTable) -> dict[str, Any]:
+def _results(recipe: ProfileRecipe, path: Path | str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "command": f"codecframe recipe {Path(path).as_posix()}",
@@ -129,34 +152,42 @@ def _results(recipe: ProfileRecipe, path: Path | str, table: ProfileTable) -> di
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}",
         "notes": recipe.notes,
-        "rows": [_row(recipe, row) for row in table.rows()],
+        "rows": rows,
     }
 
 
-def _row(recipe: ProfileRecipe, row: Row) -> dict[str, Any]:
-    bare = recipe.accounting == "bare"
-    score = row.agreement if row.score is None else row.score
-    low = row.agreement_low if row.score is None else row.score_low
-    high = row.agreement_high if row.score is None else row.score_high
-    settings = registry.default().codec(row.point.codec).settings_type.from_dict(row.point.settings)
-    return {
-        "codec": row.point.codec,
-        "settings": settings.changed(),
-        "head": recipe.head,
-        "training": recipe.training,
-        "data": recipe.data,
-        "n": row.n,
-        "bpp": round(row.bare_bpp if bare else row.file_bpp, 4),
-        "accounting": recipe.accounting,
-        "top1": _rounded(score),
-        "low": _rounded(low),
-        "high": _rounded(high),
-        "agreement": _rounded(row.agreement),
-        "divergence": _rounded(row.divergence),
-        "file_bpp": round(row.file_bpp, 4),
-        "encode_us": round(row.encode_us, 1),
-        "decode_us": round(row.decode_us, 1),
-    }
+def _rows(recipe: ProfileRecipe, run: Run, series: Sequence[report.Series]) -> list[dict[str, Any]]:
+    return [
+        {
+            "codec": one.codec,
+            "label": one.label,
+            "settings": _settings(spot),
+            "head": run.head,
+            "training": run.training,
+            "data": recipe.data,
+            "n": spot.row.n,
+            "bpp": round(spot.bpp, 4),
+            "accounting": recipe.accounting,
+            "top1": round(spot.score, 4),
+            "low": round(spot.low, 4),
+            "high": round(spot.high, 4),
+            "agreement": _rounded(spot.row.agreement),
+            "divergence": _rounded(spot.row.divergence),
+            "file_bpp": round(spot.row.file_bpp, 4),
+            "encode_us": round(spot.row.encode_us, 1),
+            "decode_us": round(spot.row.decode_us, 1),
+        }
+        for one in series
+        for spot in one.spots
+    ]
+
+
+def _settings(spot: report.Spot) -> dict[str, Any]:
+    """The settings that differ from the codec's defaults, and the knob."""
+    point = spot.row.point
+    settings_type = registry.default().codec(point.codec).settings_type
+    changed: dict[str, Any] = settings_type.from_dict(point.settings).changed()
+    return changed
 
 
 def _rounded(value: float | None) -> float | None:

@@ -119,11 +119,11 @@ def times(name: str) -> str:
 
 
 def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
-    """The rows of recipes/results/NAME.json by codec."""
+    """The rows of recipes/results/NAME.json by codec variant."""
     rows = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())["rows"]
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["codec"], []).append(row)
+        found.setdefault(row["label"], []).append(row)
     return found
 
 

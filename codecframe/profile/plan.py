@@ -76,6 +76,8 @@ class Plan:
         levels: knob values at which to measure.
         budget: also measure the point at which the rate controller meets it.
         accounting: the bytes that rates and budget count.
+        tune: images on which the levels for `rates` are found; by default a sample of those that
+            are measured.
     """
 
     codecs: Sequence[str] = ()
@@ -83,6 +85,7 @@ class Plan:
     levels: Sequence[float] | None = None
     budget: Budget | None = None
     accounting: Accounting = Accounting.BARE
+    tune: Sequence[ImageItem] | None = None
 
     def variants(self, head: TaskHead) -> list[Variant]:
         """The codecs to measure.
@@ -105,12 +108,13 @@ class Plan:
         return variants
 
     def points(self, items: Sequence[ImageItem], head: TaskHead, *, prepare: bool) -> list[Point]:
-        """The points to measure; levels for rates are found on a sample of the images."""
+        """The points to measure."""
         geometry = head if prepare else None
         rates = self.rates
         if rates is None and self.levels is None and self.budget is None:
             rates = DEFAULT_RATES
-        some = list(Prepared(sample(items), geometry)) if rates else []
+        tune = sample(items) if self.tune is None else self.tune
+        some = list(Prepared(tune, geometry)) if rates else []
         if rates and not some:
             raise DataError("images", "none of them can be read")
         points: list[Point] = []

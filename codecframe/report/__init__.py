@@ -1,7 +1,21 @@
 """Reports: what was measured and chosen, as plots, contact sheets and pages."""
 
 from codecframe.report.page import html
-from codecframe.report.plot import Plot, rate_accuracy_plot
+from codecframe.report.plot import Plot, measure_of, rate_accuracy_plot, series_plot
+from codecframe.report.series import Series, Spot, series_of
 from codecframe.report.sheet import SheetRow, Shown, contact_sheet, says
 
-__all__ = ["Plot", "SheetRow", "Shown", "contact_sheet", "html", "rate_accuracy_plot", "says"]
+__all__ = [
+    "Plot",
+    "Series",
+    "SheetRow",
+    "Shown",
+    "Spot",
+    "contact_sheet",
+    "html",
+    "measure_of",
+    "rate_accuracy_plot",
+    "says",
+    "series_of",
+    "series_plot",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ _INK, _PAPER = "#1f2328", "#fefefe"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 """Okabe and Ito's palette, which the colour-blind tell apart, without black and yellow."""
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_DASHES = ("-", "--", ":", "-.")
 _STYLE = {
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
@@ -83,44 +84,82 @@ def rate_accuracy_plot(
         DependencyError: if matplotlib is not installed.
         UnknownNameError: if a codec of the profile is not installed.
     """
+    if accounting is None:
+        accounting = Accounting(selection.accounting) if selection else Accounting.BARE
+    mark = (selection, budget_bpp(table, selection)) if selection else None
+    return series_plot(series_of(table, accounting), measure_of(table), accounting, mark=mark)
+
+
+def series_plot(
+    every: Sequence[Series],
+    measure: str,
+    accounting: Accounting,
+    *,
+    mark: tuple[Selection, float] | None = None,
+) -> Plot:
+    """Plot series, also of several profiles; those of one codec share a colour.
+
+    Args:
+        every: what to plot.
+        measure: what the scores are, in words.
+        accounting: the bytes that the series' rates count.
+        mark: a selection, and its budget in bits per pixel.
+
+    Raises:
+        DependencyError: if matplotlib is not installed.
+    """
     require("matplotlib", "codecframe[plots]")
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    if accounting is None:
-        accounting = Accounting(selection.accounting) if selection else Accounting.BARE
-    every = series_of(table, accounting)
-    series = [one for one in every if not one.lossless] or every
+    series = [one for one in every if not one.lossless] or list(every)
     with style.context(["default", _STYLE]):
         figure = Figure(figsize=(7.2, 4.4))
         axes = figure.add_axes((0.09, 0.13, 0.66, 0.81))
-        for one, colour, marker in _styled(series):
-            _draw_series(axes, one, colour, marker)
+        for one, look in _styled(series):
+            _draw_series(axes, one, look)
         for one in every:
             if one not in series:
                 _draw_ceiling(axes, one)
-        _finish_axes(axes, _measure(table), accounting)
-        if selection is not None:
-            _mark(axes, selection, budget_bpp(table, selection))
+        _finish_axes(axes, measure, accounting)
+        if mark is not None:
+            _mark(axes, *mark)
         _label_lines(axes, series)
         return Plot(_svg(figure), _png(figure))
 
 
-def _styled(series: Sequence[Series]) -> Iterable[tuple[Series, str, str]]:
-    for i, one in enumerate(series):
-        yield one, _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]
+@dataclass(frozen=True)
+class _Look:
+    colour: str
+    marker: str
+    dashes: str
 
 
-def _measure(table: ProfileTable) -> str:
+def _styled(series: Sequence[Series]) -> Iterator[tuple[Series, _Look]]:
+    """A colour for each codec variant, a kind of line for each note."""
+    variants = list(dict.fromkeys((one.codec, one.words) for one in series))
+    notes = list(dict.fromkeys(one.note for one in series))
+    for one in series:
+        i = variants.index((one.codec, one.words))
+        dashes = _DASHES[notes.index(one.note) % len(_DASHES)]
+        yield one, _Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], dashes)
+
+
+def measure_of(table: ProfileTable) -> str:
+    """What a profile's scores are, in words."""
     if table.labelled:
         return f"{table.meta.get('metric', 'score')} accuracy, %"
     return "agreement with the uncompressed prediction, %"
 
 
-def _draw_series(axes: Axes, one: Series, colour: str, marker: str) -> None:
+def _draw_series(axes: Axes, one: Series, look: _Look) -> None:
     fixed = [spot for spot in one.fixed if spot.bpp > 0]
     rates = [spot.bpp for spot in fixed]
-    axes.plot(rates, [100 * s.score for s in fixed], color=colour, marker=marker, ms=4.5, lw=1.6)
+    colour = look.colour
+    axes.plot(
+        rates, [100 * s.score for s in fixed],
+        color=colour, marker=look.marker, ms=4.5, lw=1.6, ls=look.dashes,
+    )  # fmt: skip
     axes.fill_between(
         rates, [100 * s.low for s in fixed], [100 * s.high for s in fixed],
         color=colour, alpha=0.12, linewidth=0,
@@ -183,7 +222,7 @@ def _mark(axes: Axes, selection: Selection, bpp: float) -> None:
 
 def _label_lines(axes: Axes, series: Sequence[Series]) -> None:
     """Name each line right of the axes, at its end's height as far as names do not collide."""
-    named = [(one, colour, end) for one, colour, _ in _styled(series) if (end := _end(one))]
+    named = [(one, look.colour, end) for one, look in _styled(series) if (end := _end(one))]
     wraps = [textwrap.wrap(one.label, 24, subsequent_indent="  ") for one, _, _ in named]
     to_axes = axes.transData + axes.transAxes.inverted()
     wanted = [float(to_axes.transform(end)[1]) for _, _, end in named]

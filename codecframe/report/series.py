@@ -45,6 +45,7 @@ class Series:
     Attributes:
         codec: the codec's name.
         words: its settings that differ from the defaults, without the knob.
+        note: what else tells it from others, e.g. `retrained`.
         fixed: points with one knob value for all images, by rising rate.
         controlled: points at which the rate controller set the knob image by image.
     """
@@ -53,11 +54,12 @@ class Series:
     words: str
     fixed: tuple[Spot, ...]
     controlled: tuple[Spot, ...]
+    note: str = ""
 
     @property
     def label(self) -> str:
-        """Codec and settings in one line."""
-        return f"{self.codec} {self.words}".strip()
+        """Codec, settings and note in one line."""
+        return " ".join(filter(None, (self.codec, self.words, self.note)))
 
     @property
     def lossless(self) -> bool:
