@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ class OnnxHead(codecframe.ClassifierHead):
         path: the model file.
         preprocess: from images to the model's input. What it does not say is read off the model:
             layout, uint8 or float, and the size.
-        labels: class names, one an output, or none.
+        labels: class names, one an output; by default those in the model's metadata.
         name: what to call it; by default the file's name.
         outputs: `logits`, or `probabilities` where the model ends in a softmax.
         threads: threads a run takes; by default one a core.
@@ -54,6 +55,10 @@ class OnnxHead(codecframe.ClassifierHead):
         self._input = inputs[0].name
         self._type = _TYPES[inputs[0].type]
         layout, count, shape = _read_shape(str(path), inputs[0].shape)
+        said = self._session.get_modelmeta().custom_metadata_map
+        labels = labels or _listed(said, "labels")
+        if shape is None and preprocess is None and (size := _listed(said, "size")):
+            preprocess = {"resize": min(map(int, size)), "crop": [int(side) for side in size]}
         dtype = "uint8" if self._type == "uint8" else "float32"
         super().__init__(
             name or Path(path).stem,
@@ -67,6 +72,15 @@ class OnnxHead(codecframe.ClassifierHead):
     def run(self, values: Any) -> Any:
         """The model's first output."""
         return self._session.run(None, {self._input: values.astype(self._type, copy=False)})[0]
+
+
+def _listed(metadata: Mapping[str, str], key: str) -> list[str]:
+    """A list in the file's metadata, written as JSON; empty if there is none."""
+    try:
+        value = json.loads(metadata.get(key, "[]"))
+    except ValueError:
+        return []
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _open(path: str, threads: int) -> Any:

@@ -117,7 +117,7 @@ def _resume(task: Task, optimizers: Optimizers, path: Path, settings: TrainingRe
     if not path.exists():
         return None
     tensors, facts = checkpoint.read(path)
-    if facts.get("settings") != settings.to_dict():
+    if type(settings).from_dict(facts["settings"]) != settings:
         raise codecframe.MismatchError(
             f"{path.parent} holds a training with other settings; remove it to begin anew"
         )
