@@ -57,7 +57,8 @@ class Model:
         return codecframe.LatentSpace(f"{said.name}-{said.space[:12]}", said.channels, said.stride)
 
     @cached_property
-    def _arrays(self) -> Arrays:
+    def arrays(self) -> Arrays:
+        """The file's tensors."""
         with self._lock:
             return read_arrays(self.path, self.manifest)
 
@@ -69,7 +70,7 @@ class Model:
         """The entropy coder of a level."""
         if level not in self._contexts:
             try:
-                arrays = context_arrays(self._arrays, level)
+                arrays = context_arrays(self.arrays, level)
                 self._contexts[level] = ContextModel(arrays, self.manifest.groups)
             except (KeyError, ValueError) as error:
                 raise codecframe.DataError(str(self.path), f"level {level}: {error}") from None
@@ -82,7 +83,7 @@ class Model:
     def _run(self, network: str, inputs: dict[str, npt.NDArray[Any]]) -> F32:
         """The output of one of the networks, in one thread."""
         if network not in self._sessions:
-            graph = self._arrays[f"{network}.onnx"].tobytes()
+            graph = self.arrays[f"{network}.onnx"].tobytes()
             self._sessions[network] = open_session(graph, str(self.path))
         output: F32 = self._sessions[network].run(None, inputs)[0]
         return output
@@ -99,7 +100,7 @@ class Model:
 
     def quantise(self, real: F32, level: int) -> I8:
         """Integer latents at a level of real ones, (C, height, width)."""
-        gain = self._arrays["levels.up"][level][:, None, None]
+        gain = self.arrays["levels.up"][level][:, None, None]
         latents: I8 = self.context(level).clip((real * gain)[None])[0]
         return latents
 
@@ -118,7 +119,7 @@ class Model:
         return made
 
     def _decoded(self, network: str, latents: Sequence[codecframe.Latents]) -> F32:
-        down, shifts = self._arrays["levels.down"], self._arrays[f"levels.{network}"]
+        down, shifts = self.arrays["levels.down"], self.arrays[f"levels.{network}"]
         levels = [one.level for one in latents]
         values = [one.values.astype(np.float32) * down[one.level][:, None, None] for one in latents]
         joined = list(zip(values, shifts[levels], strict=True))

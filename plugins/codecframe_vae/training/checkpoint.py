@@ -36,6 +36,18 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise codecframe.DataError(str(path), f"is no checkpoint: {error}") from None
 
 
+def of_recipe(name: str, run: codecframe.TrainingRun) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, facts) of the last checkpoint of another recipe, trained in the same folder.
+
+    Raises:
+        DataError: if it is not trained yet.
+    """
+    path = run.folder.with_name(f"{name}.log") / NAME
+    if not path.exists():
+        raise codecframe.DataError(str(path), f"train {name!r} first")
+    return read(path)
+
+
 def part(tensors: dict[str, Tensor], owner: str) -> dict[str, Tensor]:
     """The tensors whose names begin with `owner` and a dot, without it."""
     return {

@@ -15,8 +15,10 @@ from codecframe_vae.training import data as datasets
 from codecframe_vae.training.data import Batches, Labelled
 from codecframe_vae.training.export import classifier_graph, eval_mode
 from codecframe_vae.training.loop import train
-from codecframe_vae.training.pixels import PixelModel, PixelTask
+from codecframe_vae.training.nets import PixelModel
+from codecframe_vae.training.pixels import PixelTask
 from codecframe_vae.training.recipes import STRIDE, ClassifierRecipe
+from codecframe_vae.training.teacher import Teacher
 
 
 def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> None:
@@ -32,7 +34,7 @@ def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> N
     model = PixelModel(recipe.widths(len(run.classes), levels=1))
     model.encoder.start_from(datasets.to_tensor(training.images[:2000]))
     model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = PixelTask(model, recipe, validation)
+    task = PixelTask(model, recipe, validation, Teacher(recipe, run))
     batches = Batches(
         training,
         recipe.batch,

@@ -20,6 +20,7 @@ from codecframe_vae.training.joint import JointModel, JointTask
 from codecframe_vae.training.ladder import Ladder, fit_ladder
 from codecframe_vae.training.loop import train
 from codecframe_vae.training.recipes import STRIDE, VaeRecipe
+from codecframe_vae.training.teacher import Teacher
 
 
 def train_codec(recipe: VaeRecipe, run: codecframe.TrainingRun) -> None:
@@ -55,7 +56,7 @@ def _joint(
     model = JointModel(recipe.widths(len(run.classes), len(recipe.rates)), recipe.groups)
     model.encoder.start_from(datasets.to_tensor(training.images[:2000]))
     model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = JointTask(model, recipe, validation, training.pixels)
+    task = JointTask(model, recipe, validation, Teacher(recipe, run))
     batches = Batches(
         training,
         recipe.batch,

@@ -1,8 +1,8 @@
 """Networks as ONNX graphs, written node by node.
 
-Batch normalisation goes into the convolution before it. Kernels are stored with fewer bits and
-brought back to `float32` when a graph is loaded: `float16` in encoders, whose output is rounded to
-symbols, `int8` with a scale for each output elsewhere.
+Batch normalisation goes into the convolution before it. Encoders, which are small and decide the
+symbols, keep `float32` kernels. Elsewhere large kernels are stored as `int8` with a scale for each
+output, and brought back to `float32` when a graph is loaded.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _SMALL = 4096
 
 def encoder_graph(encoder: Encoder) -> bytes:
     """`images`, uint8 (n, h, w, 3), to `latents`, float32 (n, C, h / 4, w / 4)."""
-    graph = _Graph("float16")
+    graph = _Graph()
     x = graph.encoder(encoder, "images")
     return graph.finish({"images": _IMAGES}, x, "latents", ["n", "C", "h", "w"])
 
 
 def head_graph(head: Head) -> bytes:
     """`latents` and `shift`, float32 (n, head), to `logits`, float32 (n, classes)."""
-    graph = _Graph("int8")
+    graph = _Graph(small_kernels=True)
     x = graph.head(head, "latents", "shift")
     inputs = {"latents": _LATENTS, "shift": (TensorProto.FLOAT, ["n", "k"])}
     return graph.finish(inputs, x, "logits", ["n", "classes"])
@@ -43,7 +43,7 @@ def head_graph(head: Head) -> bytes:
 
 def decoder_graph(decoder: SimpleDecoder) -> bytes:
     """`latents` and `shift`, float32 (n, width), to `images`, float32 (n, h, w, 3), 0..255."""
-    graph = _Graph("int8")
+    graph = _Graph(small_kernels=True)
     x = graph.shifted(decoder.first, "latents", "shift")
     x = graph.add("Relu", x)
     for block in decoder.body:
@@ -58,7 +58,7 @@ def decoder_graph(decoder: SimpleDecoder) -> bytes:
 
 def classifier_graph(encoder: Encoder, head: Head, metadata: Mapping[str, Any]) -> bytes:
     """`images`, uint8 (n, h, w, 3), to `logits`, float32 (n, classes)."""
-    graph = _Graph("int8")
+    graph = _Graph(small_kernels=True)
     latents = graph.encoder(encoder, "images")
     shift = graph.constant(head.shifts[-1:].detach().cpu().numpy())
     x = graph.head(head, latents, shift)
@@ -72,8 +72,8 @@ _LATENTS = (TensorProto.FLOAT, ["n", "C", "h", "w"])
 class _Graph:
     """A graph in the making; names of values are handed on."""
 
-    def __init__(self, kernels: str) -> None:
-        self._kernels = kernels
+    def __init__(self, *, small_kernels: bool = False) -> None:
+        self._small_kernels = small_kernels
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
@@ -140,10 +140,8 @@ class _Graph:
         )
 
     def _kernel(self, weight: npt.NDArray[np.float32]) -> str:
-        if weight.size < _SMALL:
+        if weight.size < _SMALL or not self._small_kernels:
             return self.constant(weight)
-        if self._kernels == "float16":
-            return self.add("Cast", self.constant(weight.astype(np.float16)), to=TensorProto.FLOAT)
         stored, scale = quantised(weight)
         cast = self.add("Cast", self.constant(stored), to=TensorProto.FLOAT)
         return self.add("Mul", cast, self.constant(scale))

@@ -6,13 +6,13 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.loop import Task, autocast
 from codecframe_vae.training.nets import Encoder, Gains, Head
 from codecframe_vae.training.prior import Prior
 from codecframe_vae.training.recipes import VaeRecipe, Widths
+from codecframe_vae.training.teacher import Teacher
 
 
 class JointModel(nn.Module):
@@ -48,14 +48,15 @@ class JointTask(Task):
     """
 
     def __init__(
-        self, model: JointModel, settings: VaeRecipe, validation: Labelled, pixels: int
+        self, model: JointModel, settings: VaeRecipe, validation: Labelled, teacher: Teacher
     ) -> None:
         self.model: JointModel = model
         self._settings = settings
         self._validation = validation
-        self._pixels = pixels
+        self._teacher = teacher
+        self._pixels = validation.pixels
         self._prices = torch.tensor(settings.prices)
-        self._wanted = torch.tensor(settings.rates) * pixels
+        self._wanted = torch.tensor(settings.rates) * validation.pixels
         self._shares = torch.tensor(settings.shares)
 
     def loss(
@@ -66,9 +67,7 @@ class JointTask(Task):
         level = torch.multinomial(self._shares, len(images), replacement=True).to(images.device)
         with autocast(settings.device):
             logits, bits = self.model(images, level)
-        entropy = functional.cross_entropy(
-            logits, targets, label_smoothing=settings.smoothing, reduction="none"
-        )
+        entropy = self._teacher.loss(logits, images, targets)
         price = self._prices.to(images.device)[level]
         weight = 1 / (1 + price / settings.balance)
         loss = (weight * (entropy + price * bits)).mean()

@@ -131,10 +131,7 @@ def _start_from(task: Task, settings: TrainingRecipe, run: codecframe.TrainingRu
     """Take what fits from the last checkpoint of another recipe."""
     if not settings.start:
         return
-    path = run.folder.with_name(f"{settings.start}.log") / checkpoint.NAME
-    if not path.exists():
-        raise codecframe.DataError(str(path), f"train {settings.start!r} first")
-    tensors, _ = checkpoint.read(path)
+    tensors, _ = checkpoint.of_recipe(settings.start, run)
     own = task.model.state_dict()
     taken = {
         name: tensor

@@ -146,6 +146,20 @@ class Head(nn.Module):
         return self.last(pooled).float()  # type: ignore[no-any-return]
 
 
+class PixelModel(nn.Module):
+    """A learned codec's encoder and head, joined without rounding."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        self.encoder = Encoder(widths)
+        self.head = Head(widths)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (n, classes), of images 0..255, (n, 3, height, width)."""
+        y = self.encoder(images)
+        return self.head(y, self.head.shifts[-1].expand(len(y), -1))  # type: ignore[no-any-return]
+
+
 class SimpleDecoder(nn.Module):
     """Dequantised latents to images, RGB 0..255; a level shifts the first layer's outputs."""
 

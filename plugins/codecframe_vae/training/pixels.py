@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.loop import Task, autocast
-from codecframe_vae.training.nets import Encoder, Head
-from codecframe_vae.training.recipes import ClassifierRecipe, Widths
-
-
-class PixelModel(nn.Module):
-    """A learned codec's encoder and head, joined without rounding."""
-
-    def __init__(self, widths: Widths) -> None:
-        super().__init__()
-        self.encoder = Encoder(widths)
-        self.head = Head(widths)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, (n, classes), of images 0..255, (n, 3, height, width)."""
-        y = self.encoder(images)
-        return self.head(y, self.head.shifts[-1].expand(len(y), -1))  # type: ignore[no-any-return]
+from codecframe_vae.training.nets import PixelModel
+from codecframe_vae.training.recipes import ClassifierRecipe
+from codecframe_vae.training.teacher import Teacher
 
 
 class PixelTask(Task):
     """Cross-entropy."""
 
-    def __init__(self, model: PixelModel, settings: ClassifierRecipe, validation: Labelled) -> None:
+    def __init__(
+        self,
+        model: PixelModel,
+        settings: ClassifierRecipe,
+        validation: Labelled,
+        teacher: Teacher,
+    ) -> None:
         self.model: PixelModel = model
         self._settings = settings
         self._validation = validation
+        self._teacher = teacher
 
     def loss(
         self, images: Tensor, targets: Tensor, progress: float
@@ -41,7 +34,7 @@ class PixelTask(Task):
         del progress
         with autocast(self._settings.device):
             logits = self.model(images)
-        loss = functional.cross_entropy(logits, targets, label_smoothing=self._settings.smoothing)
+        loss = self._teacher.loss(logits, images, targets).mean()
         hits = (logits.argmax(1) == targets).float()
         return loss, {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
 

@@ -44,6 +44,12 @@ class TrainingRecipe(codecframe.Settings):
         5000, low=0, help="images, evenly spread, that are kept for validation and never trained on"
     )
     start: str = codecframe.option("", help="recipe whose last checkpoint to start from")
+    teacher: str = codecframe.option(
+        "", help="recipe of a classifier of clean images that teaches; none: labels alone"
+    )
+    teaching: float = codecframe.option(
+        0.5, low=0.0, high=1.0, help="share of the loss that is against the teacher"
+    )
     device: str = codecframe.option("cpu", help="torch device, e.g. cuda")
 
     shift: int = codecframe.option(2, low=0, help="augmentation: pixels an image moves, at most")
