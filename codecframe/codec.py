@@ -48,9 +48,9 @@ class Codec(ABC, Generic[S]):
             requirement that installs it. Checked by `codecframe doctor`.
     """
 
-    name: ClassVar[str]
-    extension: ClassVar[str]
-    summary: ClassVar[str] = ""
+    name: str
+    extension: str
+    summary: str = ""
     settings_type: type[S]
     emits: tuple[Representation, ...] = (PIXELS,)
     requires: ClassVar[dict[str, str]] = {}

@@ -40,8 +40,8 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
     requires = {"onnxruntime": INSTALL, "safetensors": INSTALL}  # noqa: RUF012
 
     def __init__(self, model: Model, name: str = "vae", summary: str = "") -> None:
-        self.name = name  # type: ignore[misc]
-        self.summary = summary or "learned with its classifier; latents go straight to it"  # type: ignore[misc]
+        self.name = name
+        self.summary = summary or "learned with its classifier; latents go straight to it"
         self._model = model
 
     @property
