@@ -39,13 +39,13 @@ def _pixel_head(name: str, summary: str) -> PixelHead:
 
 
 def open_codec(path: Path) -> VaeCodec:
-    """The codec in a model file.
+    """The codec in a model file; its name is the path, by which profiles find it again.
 
     Raises:
         DataError: if it is none.
     """
     model = Model(path)
-    return VaeCodec(model, _typed(model.manifest.name), f"learned: {model.manifest.name}")
+    return VaeCodec(model, str(path), f"learned: {model.manifest.name}")
 
 
 def open_head(path: Path, options: dict[str, Any]) -> LatentHead:
@@ -59,9 +59,3 @@ def open_head(path: Path, options: dict[str, Any]) -> LatentHead:
         raise codecframe.MismatchError(f"{path} takes no {', '.join(options)}")
     model = Model(path)
     return LatentHead(model.manifest.name, model)
-
-
-def _typed(name: str) -> str:
-    """A name as users can type it."""
-    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
-    return kept.strip("-") or "model"
