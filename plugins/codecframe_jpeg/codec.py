@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 import numpy as np
 
 import codecframe
 from codecframe.image import Image, Shape
+from codecframe.parallel import chunks, map_threads
 from codecframe.samples import to_image
 from codecframe_jpeg import layout
+from codecframe_jpeg.coefficients import quantised
 from codecframe_jpeg.header import read_header
+from codecframe_jpeg.scan import coded, symbols_of
 from codecframe_jpeg.settings import JpegSettings
 
 _MAX_SIDE = 65500  # libjpeg's
 _MAX_SCANS = 100  # encoders write 1 to some 20, and each takes time for the whole image
 _COMMENT = b"\xff\xfe\x00\x0eother layout"
 _CMYK = 4
+_AT_ONCE = 1 << 20
+"""Samples that the plugin's own encoder works on at a time, in each thread."""
 
 _roomy = threading.Lock()
 
@@ -43,10 +50,10 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         """
         import imagecodecs
 
-        image = codecframe.check_image(image, self.name)
+        self._check(image)
         shape = image.shape[:2]
-        if max(shape) > _MAX_SIDE:
-            raise codecframe.DataError(self.name, f"a side is longer than {_MAX_SIDE} pixels")
+        if settings.own:
+            return _encode_own([image], settings)[0]
         if settings.fast is None:
             data = _encode_any(image, settings)
         else:  # several times as fast for small images
@@ -54,6 +61,24 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         if not _laid_out_as_promised(data, settings, shape):
             return layout.SOI + _COMMENT + data[2:]  # so that it cannot be taken for ours
         return data
+
+    def encode_many(self, images: Iterable[Image], settings: JpegSettings) -> list[bytes]:
+        """On all cores; by the plugin's own encoder many images of a size at once."""
+        if not settings.own:
+            return super().encode_many(images, settings)
+        everything = list(images)
+        for image in everything:
+            self._check(image)
+        runs = [list(run) for _, run in groupby(everything, lambda image: image.shape)]
+        work = [chunk for run in runs for chunk in chunks(run, max(1, _AT_ONCE // run[0].size))]
+        return [
+            data for some in map_threads(lambda w: _encode_own(w, settings), work) for data in some
+        ]
+
+    def _check(self, image: Image) -> None:
+        codecframe.check_image(image, self.name)
+        if max(image.shape[:2]) > _MAX_SIDE:
+            raise codecframe.DataError(self.name, f"a side is longer than {_MAX_SIDE} pixels")
 
     def decode(self, data: bytes) -> Image:
         """Decode any JPEG file. See `codecframe.Codec.decode`.
@@ -109,6 +134,15 @@ def _laid_out_as_promised(data: bytes, settings: JpegSettings, shape: Shape) -> 
         return layout.split(data)[:2] == (promised, shape)
     except ValueError:
         return False
+
+
+def _encode_own(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
+    """Encode images of one size with the plugin's own encoder."""
+    layout_ = settings.layout
+    blocks = quantised(np.stack(images), layout_.sampling, layout_.quantisation, settings.deadzone)
+    bodies = coded(symbols_of(blocks), settings.code_tables)
+    shape = images[0].shape[:2]
+    return [layout.join(layout_, shape, body) for body in bodies]
 
 
 def _encode_any(image: Image, settings: JpegSettings) -> bytes:

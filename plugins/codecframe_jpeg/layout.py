@@ -18,10 +18,14 @@ from codecframe_jpeg.tables import HUFFMAN
 
 SOI, EOI, SOS = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
 _DQT, _DHT, _DRI = b"\xff\xdb\x00\x43", b"\xff\xc4", b"\xff\xdd\x00\x04"
+_SHARED = b"\xff\xfe\x00\x10shared Huffman"
+"""A comment, by which `split` knows tables that a body does without from an image's own."""
 _JFIF = SOI + b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _BASELINE, _PROGRESSIVE = b"\xff\xc0", b"\xff\xc2"
 _SCAN_END = re.compile(rb"\xff[\xc4\xda]")  # within the data of a scan, 00 or D0 to D7 follow FF
 
+_NUMBERS = (0x00, 0x01, 0x10, 0x11)
+"""Huffman tables: DC luma, DC chroma, AC luma, AC chroma."""
 _LUMA, _ALL = (0,), (0, 1, 2)
 _Pass = tuple[tuple[int, ...], int, int, int, int]
 _SEQUENTIAL: tuple[_Pass, ...] = ((_ALL, 0, 63, 0, 0),)
@@ -50,6 +54,8 @@ class Layout(NamedTuple):
         progressive: whether there are several scans.
         own_huffman: whether scans bring Huffman tables of their own.
         restart: blocks (MCUs) between restart markers, or 0.
+        shared_huffman: tables that both ends know, in the place of the standard ones, or none:
+            DC before AC, luma before chroma; 16 counts, then symbols.
     """
 
     quantisation: tuple[bytes, ...]
@@ -57,6 +63,7 @@ class Layout(NamedTuple):
     progressive: bool
     own_huffman: bool
     restart: int
+    shared_huffman: tuple[bytes, ...] = ()
 
     @property
     def components(self) -> int:
@@ -116,6 +123,9 @@ def _described(data: bytes) -> tuple[Layout, Shape]:
     """Layout and size that a file declares, if it is laid out as ours."""
     tables: list[bytes] = []
     position = len(_JFIF)
+    shared = data.startswith(_SHARED, position)
+    if shared:
+        position += len(_SHARED)
     while data.startswith(_DQT + bytes([len(tables)]), position):
         tables.append(data[position + 5 : position + 69])
         position += 69
@@ -127,8 +137,9 @@ def _described(data: bytes) -> tuple[Layout, Shape]:
         quantisation=tuple(tables),
         sampling=sampling,
         progressive=marker == _PROGRESSIVE,
-        own_huffman=not data.startswith(_standard_tables(components), position),
+        own_huffman=not (shared or data.startswith(_segments(_standard(components)), position)),
         restart=int.from_bytes(restart[4:], "big") if restart.startswith(_DRI) else 0,
+        shared_huffman=_tables(data, position, first_scan) if shared else (),
     )
     return layout, (height, width)
 
@@ -164,7 +175,8 @@ def frame_header(layout: Layout, shape: Shape) -> bytes:
     components = [bytes([i + 1, samplings[i], min(i, 1)]) for i in range(count)]
     marker = _PROGRESSIVE if layout.progressive else _BASELINE
     frame = struct.pack(">2sHBHHB", marker, 8 + 3 * count, 8, *shape, count)
-    return b"".join([_JFIF, *quantisation, frame, *components])
+    comment = _SHARED if layout.shared_huffman else b""
+    return b"".join([_JFIF, comment, *quantisation, frame, *components])
 
 
 @lru_cache(maxsize=256)
@@ -180,7 +192,8 @@ def scans(layout: Layout) -> tuple[Scan, ...]:
     if layout.components == 1:
         passes = tuple((_LUMA, *each[1:]) for each in passes if 0 in each[0])
     found = [_scan(*each) for each in passes]
-    before = b"" if layout.own_huffman else _standard_tables(layout.components)
+    known = layout.shared_huffman or _standard(layout.components)
+    before = b"" if layout.own_huffman else _segments(known)
     if layout.restart:
         before += _DRI + struct.pack(">H", layout.restart)
     first = Scan(found[0].tables if layout.own_huffman else (), before + found[0].header)
@@ -201,13 +214,31 @@ def _scan(components: Sequence[int], first: int, last: int, before: int, after: 
     return Scan(tuple(dict.fromkeys(tables)), b"".join([header, *selectors, end]))
 
 
-def _standard_tables(components: int) -> bytes:
-    """The segments of the standard Huffman tables."""
+def _standard(components: int) -> tuple[bytes, ...]:
+    """The standard Huffman tables, in the order of `Layout.shared_huffman`."""
+    numbers = _NUMBERS if components > 1 else _NUMBERS[::2]
+    return tuple(HUFFMAN[number] for number in numbers)
+
+
+def _segments(tables: Sequence[bytes]) -> bytes:
+    """The segments of all Huffman tables of a file, in the order in which libjpeg writes them."""
+    numbers = _NUMBERS if len(tables) > 2 else _NUMBERS[::2]
+    by_number = dict(zip(numbers, tables, strict=True))
     return b"".join(
-        _DHT + struct.pack(">HB", 3 + len(table), number) + table
-        for number, table in HUFFMAN.items()
-        if components > 1 or number in (0x00, 0x10)
+        _DHT + struct.pack(">HB", 3 + len(by_number[number]), number) + by_number[number]
+        for number in HUFFMAN
+        if number in by_number
     )
+
+
+def _tables(data: bytes, position: int, end: int) -> tuple[bytes, ...]:
+    """The tables in the segments from `position` to `end`."""
+    found = {}
+    while data.startswith(_DHT, position) and position < end:
+        length, number = struct.unpack_from(">HB", data, position + 2)
+        found[number] = data[position + 5 : position + 2 + length]
+        position += 2 + length
+    return tuple(found[number] for number in _NUMBERS if number in found)
 
 
 # -- Huffman tables in a body: counts up to the longest code in use, then symbols ----------

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import codecframe
-from codecframe_jpeg import tables
+from codecframe_jpeg import huffman, tables
 from codecframe_jpeg.layout import Layout
 
 SUBSAMPLINGS = {"4:2:0": 0x22, "4:2:2": 0x21, "4:4:4": 0x11, "4:0:0": 0x11}
@@ -36,6 +36,15 @@ class JpegSettings(codecframe.Settings):
     progressive: bool = codecframe.option(
         False, help="coefficients in ten passes; implies optimize"
     )
+    huffman: tuple[tuple[int, ...], ...] | None = codecframe.option(
+        None,
+        low=0,
+        high=255,
+        help="Huffman tables that both ends know: DC luma, DC chroma, AC luma, AC chroma",
+    )
+    deadzone: float = codecframe.option(
+        0.0, low=0.0, high=0.5, help="rounds AC coefficients down by this much of a step"
+    )
     smoothing: int = codecframe.option(
         0, low=0, high=100, help="blurs the image before encoding; not with 4:2:2"
     )
@@ -54,6 +63,41 @@ class JpegSettings(codecframe.Settings):
             raise codecframe.SettingsError("qtables", self.qtables, "1 or 2 lists of 64 integers")
         if self.smoothing and self.subsampling == "4:2:2":  # libjpeg would leave chroma out
             raise codecframe.SettingsError("smoothing", self.smoothing, "0 with subsampling 4:2:2")
+
+        self._check_own()
+
+    def _check_own(self) -> None:
+        if self.huffman is not None:
+            for number, table in enumerate(self.huffman):
+                wrong = huffman.problem(
+                    table, (huffman.DC_SYMBOLS, huffman.AC_SYMBOLS)[number // 2 % 2]
+                )
+                if wrong:
+                    raise codecframe.SettingsError("huffman", table, wrong)
+            if len(self.huffman) != 4:
+                raise codecframe.SettingsError("huffman", len(self.huffman), "4 tables")
+        if self.own and (self.optimize or self.progressive or self.smoothing or self.restart):
+            name = "deadzone" if self.huffman is None else "huffman"
+            others = "none with optimize, progressive, smoothing or restart"
+            raise codecframe.SettingsError(name, getattr(self, name), others)
+
+    @property
+    def own(self) -> bool:
+        """Whether libjpeg cannot do it, and this plugin's own encoder does."""
+        return self.huffman is not None or self.deadzone > 0
+
+    @cached_property
+    def code_tables(self) -> tuple[bytes, ...]:
+        """The Huffman tables that the own encoder codes with: DC luma and chroma, then AC."""
+        return tuple(map(bytes, self.huffman or (tables.HUFFMAN[n] for n in (0, 1, 0x10, 0x11))))
+
+    @cached_property
+    def shared_huffman(self) -> tuple[bytes, ...]:
+        """Huffman tables that both ends know, if not the standard ones: DC first, luma first."""
+        tables = self.huffman or ()
+        if self.subsampling == "4:0:0":
+            tables = tables[::2]
+        return tuple(map(bytes, tables))
 
     @cached_property
     def fast(self) -> dict[str, Any] | None:
@@ -85,4 +129,5 @@ class JpegSettings(codecframe.Settings):
             progressive=self.progressive,
             own_huffman=self.optimize or self.progressive,
             restart=self.restart,
+            shared_huffman=self.shared_huffman,
         )

@@ -58,10 +58,11 @@ HUFFMAN = {
 """Standard Huffman tables by class (high digit: 0 DC, 1 AC) and number: counts, then symbols."""
 # fmt: on
 
-_ZIGZAG = sorted(
+ZIGZAG = sorted(
     range(64),
     key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8),
 )
+"""Places row by row, in the order of files."""
 
 
 def scaled(table: Sequence[int], quality: int) -> list[int]:
@@ -76,4 +77,4 @@ def scaled(table: Sequence[int], quality: int) -> list[int]:
 
 def zigzag(table: Sequence[int]) -> bytes:
     """A quantisation table in the order of files."""
-    return bytes(table[i] for i in _ZIGZAG)
+    return bytes(table[i] for i in ZIGZAG)

@@ -12,11 +12,20 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 import codecframe
 from codecframe.testing import CodecContract, natural_image, noise_image, psnr
+from codecframe_jpeg import huffman, tables
 from codecframe_jpeg.codec import JpegCodec
+from codecframe_jpeg.coefficients import quantised
+from codecframe_jpeg.scan import symbols_of
 from codecframe_jpeg.settings import JpegSettings
 
 FLAT = (tuple([16] * 64),)
 STEEP = (tuple(range(8, 72)), tuple(range(20, 84)))
+SHARED = tuple(  # any tables that have all symbols
+    huffman.made_from(
+        [1 << max(0, 12 - symbol % 16 - symbol // 16) for symbol in range(256)], known
+    )
+    for known in (huffman.DC_SYMBOLS, huffman.DC_SYMBOLS, huffman.AC_SYMBOLS, huffman.AC_SYMBOLS)
+)
 
 
 class TestJpeg(CodecContract):
@@ -34,6 +43,11 @@ class TestJpeg(CodecContract):
         JpegSettings(smoothing=50),
         JpegSettings(restart=3),
         JpegSettings(restart=1, optimize=True),
+        JpegSettings(deadzone=0.3),
+        JpegSettings(huffman=SHARED),
+        JpegSettings(huffman=SHARED, deadzone=0.2, subsampling="4:0:0"),
+        JpegSettings(huffman=SHARED, subsampling="4:2:2", qtables=STEEP),
+        JpegSettings(huffman=SHARED, subsampling="4:4:4"),
     )
 
 
@@ -186,3 +200,111 @@ def test_depth_is_brought_to_8_bits() -> None:
 
     deep = imagecodecs.jpeg8_encode(IMAGE.astype(np.uint16) * 16, 95, bitspersample=12)
     assert psnr(CODEC.decode(bytes(deep)), IMAGE) > 30
+
+
+# -- the plugin's own encoder ---------------------------------------------------------------
+
+
+def decoders() -> dict[str, Any]:
+    import imagecodecs
+
+    return {
+        "imagecodecs": imagecodecs.jpeg8_decode,
+        "pillow": lambda data: np.asarray(opened(data).convert("RGB")),
+    }
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4", "4:0:0"])
+@pytest.mark.parametrize("name", decoders())
+def test_own_files_look_like_those_of_libjpeg(subsampling: str, name: str) -> None:
+    decode = decoders()[name]
+    for quality in (10, 60, 95):
+        theirs = JpegSettings(quality=quality, subsampling=subsampling)
+        ours = theirs.replace(huffman=SHARED)
+        image = natural_image(50, 70, quality)
+        first, second = (decode(CODEC.encode(image, each)) for each in (theirs, ours))
+        assert first.shape == second.shape
+        assert np.abs(first.astype(int) - second).mean() < 1.5
+
+
+def test_tables_made_for_images_save_bytes() -> None:
+    images = [natural_image(32, 32, seed) for seed in range(40)]
+    plain = JpegSettings(quality=20)
+    blocks = quantised(np.stack(images), 0x22, plain.layout.quantisation, 0.0)
+    known = (huffman.DC_SYMBOLS,) * 2 + (huffman.AC_SYMBOLS,) * 2
+    counts = symbols_of(blocks).counts()
+    made = tuple(huffman.made_from(c, k) for c, k in zip(counts, known, strict=True))
+    sizes = [
+        sum(len(CODEC.strip(data)) for data in CODEC.encode_many(images, settings))
+        for settings in (plain, plain.replace(huffman=made))
+    ]
+    assert sizes[1] < 0.97 * sizes[0]
+
+
+def test_a_deadzone_saves_bytes() -> None:
+    image = natural_image(64, 64)
+    sizes = [len(CODEC.encode(image, JpegSettings(deadzone=zone))) for zone in (0.01, 0.2, 0.5)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < sizes[0]
+
+
+def test_extreme_blocks_have_codes() -> None:
+    checks = np.indices((32, 32)).sum(axis=0) % 2 * 255
+    image = np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8)
+    for settings in (
+        JpegSettings(quality=100, huffman=SHARED),
+        JpegSettings(quality=100, deadzone=0.1),
+    ):
+        decoded = CODEC.decode(CODEC.encode(image, settings))
+        assert psnr(image, decoded) > 30
+
+
+def test_bodies_leave_shared_tables_out() -> None:
+    image = natural_image(32, 32)
+    settings = JpegSettings(quality=10, huffman=SHARED)
+    data = CODEC.encode(image, settings)
+    assert len(CODEC.strip(data)) < 150 < 600 < len(data)
+    assert opened(data).size == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ((1, 2, 3), "16 counts"),
+        (tuple(tables.HUFFMAN[0x00])[:-1], "16 counts"),
+        (tuple(tables.HUFFMAN[0x10]), "each of the 12"),
+        ((0, 0, 0, 12, *[0] * 12, *range(11), 10), "each of the 12"),
+        ((1, 1, 1, 0, 1, 0, 8, *[0] * 9, *range(12)), None),
+        ((2, 0, 0, 0, 0, 0, 10, *[0] * 9, *range(12)), "prefix code"),
+    ],
+)
+def test_huffman_tables_are_checked(table: tuple[int, ...], why: str | None) -> None:
+    four = (table, *SHARED[1:])
+    if why is None:
+        assert JpegSettings(huffman=four).own
+        return
+    with pytest.raises(codecframe.SettingsError, match=why):
+        JpegSettings(huffman=four)
+
+
+@pytest.mark.parametrize("other", ["optimize", "progressive", "smoothing", "restart"])
+def test_own_and_libjpegs_settings_do_not_mix(other: str) -> None:
+    value = True if other in ("optimize", "progressive") else 1
+    with pytest.raises(codecframe.SettingsError, match="deadzone"):
+        JpegSettings(deadzone=0.1, **{other: value})
+    with pytest.raises(codecframe.SettingsError, match="huffman"):
+        JpegSettings(huffman=SHARED, **{other: value})
+
+
+def test_made_tables_are_optimal_and_short() -> None:
+    steep = [1 << max(0, 40 - 3 * symbol) for symbol in range(256)]
+    table = huffman.made_from(steep, huffman.DC_SYMBOLS)
+    assert huffman.problem(table, huffman.DC_SYMBOLS) is None
+    assert table[16:18] == (0, 1)
+    fibonacci = [1, 1]
+    while len(fibonacci) < 256:
+        fibonacci.append(min(fibonacci[-1] + fibonacci[-2], 10**9))
+    assert (
+        huffman.problem(huffman.made_from(fibonacci, huffman.AC_SYMBOLS), huffman.AC_SYMBOLS)
+        is None
+    )

@@ -1,0 +1,104 @@
+"""From pixels to quantised coefficients (ITU-T T.81, annex A), for many images of a size at once.
+
+libjpeg cannot round coefficients down, nor use Huffman tables that both ends know: this, `huffman`
+and `scan` are the encoder for that. What they write is a baseline file that every decoder reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe_jpeg.tables import ZIGZAG
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+_TO_YCC = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
+)
+"""JFIF's, from BT.601."""
+_LARGEST = 1023
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Quantised coefficients.
+
+    Attributes:
+        values: integers, (images, blocks, 64), in the order of the scan and in zigzag order.
+        components: (blocks,): 0 for luma, 1 and 2 for chroma.
+    """
+
+    values: I64
+    components: I64
+
+
+def quantised(
+    images: npt.NDArray[np.uint8], sampling: int, tables: Sequence[bytes], deadzone: float
+) -> Blocks:
+    """The coefficients of images.
+
+    Args:
+        images: `uint8`, (n, height, width, 3).
+        sampling: luma samples for one of chroma, horizontal in the high digit, vertical in the low.
+        tables: quantisation tables in zigzag order: luma, and chroma if there is any.
+        deadzone: by how much of a step AC coefficients are rounded down, below the usual half.
+    """
+    across, down = sampling >> 4, sampling & 15
+    planes = _planes(images, across, down)[: 2 * len(tables) - 1]
+    rounding = np.full(64, 0.5 - deadzone, np.float32)
+    rounding[0] = 0.5
+    found = []
+    for component, plane in enumerate(planes):
+        steps = np.frombuffer(tables[min(component, 1)], np.uint8).astype(np.float32)
+        scaled = _transformed(plane) / steps
+        values = np.sign(scaled) * np.floor(np.abs(scaled) + rounding)
+        found.append(np.clip(values, -_LARGEST, _LARGEST).astype(np.int64))
+    return _interleaved(found, across, down)
+
+
+def _planes(images: npt.NDArray[np.uint8], across: int, down: int) -> list[F32]:
+    """Luma and chroma around 0; sides filled up to whole MCUs, chroma averaged."""
+    ycc = images.astype(np.float32) @ _TO_YCC.T
+    ycc[..., 0] -= 128
+    below, right = -images.shape[1] % (8 * down), -images.shape[2] % (8 * across)
+    ycc = np.pad(ycc, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")
+    n, height, width, _ = ycc.shape
+    squares = ycc[..., 1:].reshape(n, height // down, down, width // across, across, 2)
+    chroma = squares.mean(axis=(2, 4), dtype=np.float32)
+    return [ycc[..., 0], chroma[..., 0], chroma[..., 1]]
+
+
+def _transformed(plane: F32) -> F32:
+    """DCT of all blocks, (n, rows, columns, 64), in zigzag order."""
+    n, height, width = plane.shape
+    blocks = plane.reshape(n, height // 8, 8, width // 8, 8).transpose(0, 1, 3, 2, 4)
+    flat = blocks.reshape(n, height // 8, width // 8, 64)
+    return np.asarray(flat @ _transform(), np.float32)
+
+
+@cache
+def _transform() -> F32:
+    """The two-dimensional DCT as one matrix, from pixels row by row to zigzag order."""
+    k, x = np.arange(8)[:, None], np.arange(8)
+    basis = np.cos((2 * x + 1) * k * np.pi / 16) * np.where(k == 0, np.sqrt(1 / 8), 0.5)
+    return np.kron(basis, basis)[ZIGZAG].T.astype(np.float32)
+
+
+def _interleaved(components: Sequence[I64], across: int, down: int) -> Blocks:
+    """All blocks in the order of the scan: MCU by MCU, luma first."""
+    luma, *chroma = components
+    n, rows, columns, _ = luma.shape
+    if not chroma:
+        return Blocks(luma.reshape(n, -1, 64), np.zeros(rows * columns, np.int64))
+    units = (rows // down) * (columns // across)
+    squares = luma.reshape(n, rows // down, down, columns // across, across, 64)
+    parts = [squares.transpose(0, 1, 3, 2, 4, 5).reshape(n, units, down * across, 64)]
+    parts += [values.reshape(n, units, 1, 64) for values in chroma]
+    order = np.array([0] * (down * across) + [1, 2])
+    return Blocks(np.concatenate(parts, axis=2).reshape(n, -1, 64), np.tile(order, units))
