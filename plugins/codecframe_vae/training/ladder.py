@@ -28,6 +28,8 @@ _MARGIN = 0.012
 """A level aims this far below its rate, so that other images stay under it as well."""
 _CLOSE = 0.008
 """A level whose rate is this close, relative, is not placed again."""
+_TRIES = 5
+"""Places that are tried for a level, at most."""
 _BODY_END = 0.33
 """What a body takes besides what the tables say, in bytes."""
 
@@ -81,11 +83,9 @@ def fit_ladder(
     """
     fitting = _Fitting(encoder, model, recipe, training, validation)
     with run.progress(LEVELS + len(recipe.rates)) as display:
-        seen = []
-        for number in range(len(recipe.rates)):
-            seen.append(
-                (np.log(fitting.rate(fitting.context(float(number)), number)), float(number))
-            )
+        seen = {}
+        for place in map(float, range(len(recipe.rates))):
+            seen[place] = float(np.log(fitting.rate(fitting.context(place), place)))
             display.advance(1, "tables")
         placed = []
         for level in range(LEVELS):
@@ -103,25 +103,38 @@ def fit_ladder(
 
 
 def _place(
-    fitting: _Fitting, seen: list[tuple[float, float]], wanted: float
+    fitting: _Fitting, seen: dict[float, float], wanted: float
 ) -> tuple[float, float, ContextModel]:
     """(place, rate, entropy coder) of the level with that rate; adds what it sees to `seen`."""
-    for _ in range(4):
-        place = _guess(sorted(seen), np.log(wanted))
-        context = fitting.context(place, refine=True)
+    tried = []
+    for _ in range(_TRIES):
+        place = _guess(seen, float(np.log(wanted)))
+        context = fitting.context(place)
         rate = fitting.rate(context, place)
-        seen.append((float(np.log(rate)), place))
-        if abs(np.log(rate / wanted)) < _CLOSE:
+        seen[place] = float(np.log(rate))
+        tried.append((abs(seen[place] - np.log(wanted)), place, rate, context))
+        if tried[-1][0] < _CLOSE:
             break
+    _, place, rate, context = min(tried, key=lambda found: found[0])
     return place, rate, context
 
 
-def _guess(seen: list[tuple[float, float]], wanted: float) -> float:
-    """Where log(rate) is `wanted`: on the line through the two nearest of (log(rate), place)."""
-    logs = [log for log, _ in seen]
-    at = min(max(int(np.searchsorted(logs, wanted)), 1), len(seen) - 1)
-    (low, first), (high, second) = seen[at - 1], seen[at]
-    return first + (wanted - low) / max(high - low, 1e-3) * (second - first)
+def _guess(seen: dict[float, float], wanted: float) -> float:
+    """Where log(rate) is `wanted`, given log(rate) by place.
+
+    On the line between the last place that is below and the next one, which is above; outside of
+    all, as far beyond the outermost place as the rates between the outermost two say.
+    """
+    places = sorted(seen)
+    lowest, highest = places[0], places[-1]
+    slope = max(seen[highest] - seen[lowest], 0.1) / (highest - lowest)
+    last = max((place for place in places if seen[place] <= wanted), default=None)
+    if last is None:
+        return lowest + (wanted - seen[lowest]) / slope
+    if last == highest:
+        return highest + (wanted - seen[highest]) / slope
+    after = places[places.index(last) + 1]
+    return last + (wanted - seen[last]) / (seen[after] - seen[last]) * (after - last)
 
 
 class _Fitting:
@@ -147,13 +160,12 @@ class _Fitting:
         gain = np.exp(row_at(self._model.gains.log_up, place))[:, None, None]
         return np.clip(np.rint(real * gain), -32767, 32767).astype(np.int16)
 
-    def context(self, place: float, *, refine: bool = False) -> ContextModel:
-        """The entropy coder there; quickly, from the trained weights, unless `refine`."""
+    def context(self, place: float) -> ContextModel:
+        """The entropy coder there."""
         latents = self.rounded(self._training, place)
         level = min(max(round(place), 0), len(self._recipe.rates) - 1)
         weights = self._model.prior.weights(level)
-        if refine:
-            weights = refined(latents, weights, self._recipe.groups, self._recipe.seed)
+        weights = refined(latents, weights, self._recipe.groups, self._recipe.seed)
         return fit_context(latents, weights.double().numpy(), self._recipe.groups)
 
     def rate(self, context: ContextModel, place: float) -> float:
