@@ -260,7 +260,7 @@ class ContextModel:
             for phase, squares in enumerate(plan.phases):
                 prediction = sums[phase][:, first:last]
                 if phase:
-                    near = grid.take(plan.cross, 0).reshape(len(squares), -1, n)
+                    near = grid.take(plan.cross, 0).reshape(-1, 4 * self._per, n)
                     prediction = prediction + _product(self._beside[group], near)
                 if len(local) < self._per:
                     prediction = prediction[:, local]
@@ -268,7 +268,7 @@ class ContextModel:
                 yield squares, channels, phase, prediction, put
             if last < self.channels:
                 for phase, around in enumerate(plan.around):
-                    near = grid.take(around, 0).reshape(len(around), -1, n)
+                    near = grid.take(around, 0).reshape(-1, 9 * self._per, n)
                     sums[phase][:, last:] += _product(self._onward[group][phase], near)
 
     def _rows(self, prediction: F32, phase: int, channels: I64) -> I64:
