@@ -22,6 +22,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from codecframe.image import Image, Shape
@@ -46,6 +47,7 @@ class Codec(ABC, Generic[S]):
         emits: what decoding can yield; latents first where there are any.
         requires: import name of an optional package this codec cannot work without -> the pip
             requirement that installs it. Checked by `codecframe doctor`.
+        presets: folder with preset files (`NAME.yaml`) that come with the codec.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Codec(ABC, Generic[S]):
     settings_type: type[S]
     emits: tuple[Representation, ...] = (PIXELS,)
     requires: ClassVar[dict[str, str]] = {}
+    presets: ClassVar[Path | None] = None
 
     @abstractmethod
     def encode(self, image: Image, settings: S) -> bytes:

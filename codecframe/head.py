@@ -87,8 +87,8 @@ def check_scores(scores: Any, images: int, source: str) -> FloatArray:
 class TaskHead(ABC):
     """A task's model: takes one representation, gives predictions.
 
-    The defaults of `score`, `divergence` and `pseudo_targets` are those of classification; a head
-    for another task overrides them, and profiles, selection and reports follow.
+    The defaults of `score`, `loss`, `divergence` and `pseudo_targets` are those of classification;
+    a head for another task overrides them, and profiles, selection, tuning and reports follow.
 
     Attributes:
         name: what users type.
@@ -133,6 +133,14 @@ class TaskHead(ABC):
                 f"head {self.name!r} has classes 0 to {classes - 1}; the labels hold others"
             )
         return np.asarray(prediction.scores.argmax(axis=1) == wanted, dtype=np.float64)
+
+    def loss(self, prediction: Prediction, targets: Sequence[Any]) -> npt.NDArray[np.float64]:
+        """What to make small when tuning, 0 or more, shape (images,).
+
+        Default: cross-entropy of the class probabilities, in nats.
+        """
+        chosen = prediction.probabilities[np.arange(len(prediction)), np.asarray(targets)]
+        return np.asarray(-np.log(chosen.astype(np.float64) + 1e-12))
 
     def divergence(self, prediction: Prediction, reference: Prediction) -> npt.NDArray[np.float64]:
         """How far each prediction is from the reference, 0 or more, shape (images,).

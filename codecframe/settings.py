@@ -49,6 +49,7 @@ class Option:
     high: Number | None = None
     choices: tuple[Any, ...] | None = None
     ladder: tuple[Number, ...] | None = None
+    searched: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,15 @@ def option(
     low: Number | None = None,
     high: Number | None = None,
     choices: Sequence[Any] | None = None,
+    searched: bool = True,
 ) -> Any:
-    """Declare a settings field: its default, inclusive range or choices, and one line of help."""
-    declared = Option(help, low, high, None if choices is None else tuple(choices))
+    """Declare a settings field: its default, inclusive range or choices, and one line of help.
+
+    `searched=False` keeps `codecframe tune` from trying values: for what never makes a body smaller
+    or an image better.
+    """
+    kept = None if choices is None else tuple(choices)
+    declared = Option(help, low, high, kept, searched=searched)
     return dataclasses.field(default=default, metadata={"option": declared})
 
 

@@ -58,11 +58,12 @@ def command(
     from codecframe import registry
     from codecframe.convert import Failed, classify_set, read_set
     from codecframe.images import open_images
+    from codecframe.preset import parse_settings
     from codecframe.rate import Accounting
 
     judge = registry.default().head(head)
     chosen = registry.default().codec(codec) if codec else None
-    settings = chosen.settings_type.parse(assignments) if chosen else None
+    settings = parse_settings(chosen, assignments) if chosen else None
     limit = options.budget_of(budget, mean) if budget else None
     items = open_images(images)
     rows: list[dict[str, Any]] = []

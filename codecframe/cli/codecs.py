@@ -9,6 +9,7 @@ import click
 from codecframe import registry
 from codecframe.cli import options, output
 from codecframe.codec import Codec
+from codecframe.preset import preset_names
 
 
 @click.command("codecs")
@@ -50,6 +51,7 @@ def _brief(codec: Codec[Any]) -> dict[str, Any]:
         "emits": [str(representation) for representation in codec.emits],
         "knob": knob.field if knob else None,
         "levels": knob.levels if knob else 1,
+        "presets": preset_names(codec),
         "missing": registry.missing(codec.requires),
     }
 
@@ -81,3 +83,5 @@ def _show(codec: Codec[Any], as_json: bool) -> None:
     output.print_table(["setting", "default", "takes", "what it does"], rows)
     if any(item["knob"] for item in settings):
         click.echo("\n* the rate knob: a budget sets it")
+    if presets := preset_names(codec):
+        click.echo(f"\npresets (--set preset=NAME): {', '.join(presets)}")

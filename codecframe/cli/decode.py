@@ -122,6 +122,7 @@ def _decode(
     from codecframe import registry
     from codecframe.convert import decode_any
     from codecframe.image import check_size
+    from codecframe.preset import parse_settings
 
     if codec is None:
         found, image = decode_any(name, data)
@@ -129,7 +130,7 @@ def _decode(
     chosen = registry.default().codec(codec)
     if shape is not None:
         check_size(*shape, source=name)
-        settings = chosen.settings_type.parse(assignments)
+        settings = parse_settings(chosen, assignments)
         if level_byte:
             if not data:
                 raise DataError(name, "is empty")

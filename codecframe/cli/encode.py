@@ -60,10 +60,11 @@ def command(
     from codecframe import registry
     from codecframe.convert import Failed, encode_set, read_set
     from codecframe.images import open_images
+    from codecframe.preset import parse_settings
     from codecframe.rate import Accounting
 
     chosen = registry.default().codec(codec)
-    settings = chosen.settings_type.parse(assignments)
+    settings = parse_settings(chosen, assignments)
     limit = options.budget_of(budget, mean) if budget else None
     items = open_images(images)
     writer = _Writer(target, len(items), ".body" if body else chosen.extension)

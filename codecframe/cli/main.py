@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "Make a self-contained HTML page of a profile.",
     "select": "Choose codec and settings for a budget.",
     "train": "Train a learned codec or a classifier as a recipe says.",
+    "tune": "Find settings of a codec that suit a head.",
 }
 """Name and one line of help of every built-in command: `--help` imports none of them."""
 

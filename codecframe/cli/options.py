@@ -64,7 +64,8 @@ settings_option = click.option(
     "assignments",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A codec setting; repeat for several. `codecframe codecs NAME` lists them.",
+    help="A codec setting, or preset=NAME or FILE.yaml; repeat for several. "
+    "`codecframe codecs NAME` lists them.",
 )
 
 head_option = click.option(

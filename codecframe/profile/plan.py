@@ -14,6 +14,7 @@ from codecframe.head import TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem
 from codecframe.pipeline import join
+from codecframe.preset import parse_settings
 from codecframe.profile.table import Point
 from codecframe.rate import Accounting, Budget, fit_mean
 from codecframe.settings import Settings
@@ -33,7 +34,7 @@ class Variant:
 
     @classmethod
     def parse(cls, spec: str) -> Variant:
-        """Read `jpeg` or `jpeg:subsampling=4:4:4,optimize=true`.
+        """Read `jpeg`, `jpeg:subsampling=4:4:4,optimize=true` or `jpeg:preset=NAME`.
 
         Raises:
             UnknownNameError: if there is no such codec.
@@ -42,7 +43,7 @@ class Variant:
         name, _, assignments = spec.partition(":")
         codec = registry.default().codec(name.strip())
         texts = re.split(r",(?=\w+=)", assignments) if assignments else []
-        return cls(codec, codec.settings_type.parse(texts))
+        return cls(codec, parse_settings(codec, texts))
 
     def at(self, settings: Settings) -> Point:
         """The point of this codec at fixed settings."""

@@ -52,6 +52,7 @@ class JpegSettings(codecframe.Settings):
         0,
         low=0,
         high=65535,
+        searched=False,
         help="blocks (MCUs) between restart markers, which limit what a lost byte damages; 0: none",
     )
 

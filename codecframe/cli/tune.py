@@ -1,0 +1,120 @@
+"""`codecframe tune`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from codecframe.cli import options, output
+
+
+@click.command("tune")
+@click.argument("codec", shell_complete=options.complete_codec)
+@click.option(
+    "--images", multiple=True, required=True, metavar="PATH", help="Images; repeat for several."
+)
+@click.option(
+    "--budget",
+    "-b",
+    required=True,
+    metavar="BUDGET",
+    help="Bytes to tune for, met on average: 0.8bpp, 1200B, 12kB or 12KiB.",
+)
+@options.combined(
+    options.head_option,
+    options.settings_option,
+    options.accounting_option,
+    options.image_set_options,
+)
+@click.option("--trials", default=100, show_default=True, type=click.IntRange(1), help="To try.")
+@click.option("--seed", default=0, show_default=True, help="Of the search.")
+@click.option(
+    "--most-time",
+    default=4.0,
+    show_default=True,
+    help="Settings may take this many times as long to encode as those started from.",
+)
+@click.option("--output", "-o", "target", metavar="FILE", help="Preset file; default: CODEC.yaml.")
+@options.json_option
+def command(
+    codec: str,
+    images: tuple[str, ...],
+    budget: str,
+    head: str,
+    assignments: tuple[str, ...],
+    accounting: str,
+    labels: str | None,
+    where: tuple[str, ...],
+    limit: int | None,
+    data_root: str | None,
+    trials: int,
+    seed: int,
+    most_time: float,
+    target: str | None,
+    as_json: bool,
+) -> None:
+    """Find settings of a codec that suit a head, and write them as a preset.
+
+    Every other image tunes; the rest decides whether what was found is kept, so that it never
+    loses to the defaults on images that it has not seen. Stop with Ctrl-C at any time; the same
+    command goes on.
+
+    \b
+    Examples:
+      codecframe tune jpeg --images photos/ --head efficientnet-lite0 --budget 0.8bpp
+      codecframe tune webp --images signs/ --labels folders --head signs.onnx --budget 300B
+      codecframe encode photo.png --codec jpeg --set preset=jpeg.yaml
+    """
+    from codecframe import registry
+    from codecframe.images import open_images
+    from codecframe.preset import parse_settings
+    from codecframe.rate import Accounting
+    from codecframe.tune import tune
+
+    chosen = registry.default().codec(codec)
+    path = Path(target or f"{chosen.name}.yaml")
+    items = open_images(
+        images, labels=labels, where=options.where_of(where), limit=limit, data_root=data_root
+    )
+    found = tune(
+        chosen,
+        registry.default().head(head),
+        items,
+        options.budget_of(budget, mean=True),
+        Accounting(accounting),
+        base=parse_settings(chosen, assignments),
+        trials=trials,
+        seed=seed,
+        most_time=most_time,
+        work=path.with_suffix(".trials"),
+        made={"command": shlex.join(["codecframe", *sys.argv[1:]]), "seed": seed},
+        progress=lambda total: output.ProgressBar(total, f"tune {chosen.name}"),
+    )
+    found.preset.write(path)
+    if as_json:
+        output.print_json({"path": str(path), "improved": found.improved, **vars(found.preset)})
+    else:
+        _render(found.preset.scored, str(path), found.improved)
+
+
+def _render(scored: Any, path: str, improved: bool) -> None:
+    rows = []
+    for part in ("held-out", "tuning"):
+        for which in ("default", "tuned"):
+            figures = scored[part][which]
+            spread = output.interval(figures["low"], figures["high"])
+            rows.append(
+                [part, which, output.percent(figures["score"]), spread, f"{figures['loss']:.4f}"]
+            )
+    title = f"{scored['budget']}, {scored['accounting']} bytes"
+    output.print_table(["images", "settings", ">score %", ">95 %", ">loss"], rows, title=title)
+    mean, low, high = (100 * value for value in scored["held-out"]["difference"])
+    verdict = f"{mean:+.1f} points on held-out images (95 %: {low:+.1f} to {high:+.1f})"
+    if not improved:
+        verdict = "nothing beats the defaults on held-out images: the preset has the defaults"
+    click.echo(f"\n{verdict}; encoding takes {scored['encode_time']} times as long")
+    click.echo(f"preset: {path}")

@@ -1,0 +1,123 @@
+"""Presets: settings of a codec that were found for a task, with how they were found.
+
+    codec: jpeg
+    settings: {subsampling: 4:4:4, deadzone: 0.2}
+    made: {command: codecframe tune jpeg ..., seed: 0}
+    scored: {...}
+
+A preset is named wherever settings are given, as if it were one: `--set preset=cifar10`,
+`jpeg:preset=mine.yaml,quality=30`. Presets of a codec's plugin are known by name, others by path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from codecframe import yamltext
+from codecframe.codec import Codec
+from codecframe.errors import DataError, MismatchError, UnknownNameError
+from codecframe.paths import write_whole
+from codecframe.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+_KEY = "preset"
+_SUFFIX = ".yaml"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset file.
+
+    Attributes:
+        codec: the codec's name.
+        settings: the settings that differ from its defaults, as plain data.
+        made: how it was found.
+        scored: what it scored, and the defaults beside it.
+    """
+
+    codec: str
+    settings: Mapping[str, Any]
+    made: Mapping[str, Any] = field(default_factory=dict)
+    scored: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Preset:
+        """Read a preset file.
+
+        Raises:
+            DataError: if it cannot be read or is none.
+        """
+        try:
+            values = yamltext.load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(str(path), error) from None
+        if not isinstance(values, dict) or not {"codec", "settings"} <= set(values):
+            raise DataError(str(path), "is no preset: it has no codec or no settings")
+        if unknown := set(values) - set(cls.__dataclass_fields__):
+            raise DataError(str(path), f"is no preset: it says {sorted(unknown)[0]!r}")
+        if not isinstance(values["settings"], dict):
+            raise DataError(str(path), "its settings are no mapping")
+        return cls(**values)
+
+    def write(self, path: Path | str) -> None:
+        """Write a preset file, whole."""
+        write_whole(
+            path, yamltext.dump({name: _plain(value) for name, value in vars(self).items()})
+        )
+
+
+def preset_names(codec: Codec[Any]) -> list[str]:
+    """Names of the presets that come with a codec."""
+    if codec.presets is None:
+        return []
+    return sorted(path.stem for path in codec.presets.glob(f"*{_SUFFIX}"))
+
+
+def find_preset(codec: Codec[S], name: str) -> S:
+    """The settings of a preset: one that comes with the codec, or a file.
+
+    Raises:
+        UnknownNameError: if there is none of that name.
+        DataError: if the file cannot be read.
+        MismatchError: if it is for another codec.
+        SettingsError: if the codec does not take its settings.
+    """
+    if name in preset_names(codec) and codec.presets is not None:
+        path = codec.presets / f"{name}{_SUFFIX}"
+    elif name.endswith((_SUFFIX, ".yml")):
+        path = Path(name)
+    else:
+        raise UnknownNameError(f"{codec.name} preset", name, preset_names(codec))
+    found = Preset.read(path)
+    if found.codec != codec.name:
+        raise MismatchError(f"{path} is a preset of {found.codec}, not of {codec.name}")
+    return codec.settings_type.from_dict(found.settings)
+
+
+def parse_settings(codec: Codec[S], assignments: Iterable[str]) -> S:
+    """Settings from `key=value` texts; `preset=NAME` sets what the others then change.
+
+    Raises:
+        SettingsError: for a name or value that the codec does not take.
+        UnknownNameError: for a preset that there is not.
+    """
+    settings, others = codec.settings_type(), []
+    for text in assignments:
+        key, _, value = text.partition("=")
+        if key == _KEY:
+            settings = find_preset(codec, value)
+        else:
+            others.append(text)
+    return settings.updated(others)
+
+
+def _plain(value: Any) -> Any:
+    """Mappings and sequences as YAML writes them plainly."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,160 @@
+"""What settings are worth: a head's loss at a budget, by real encodes of real images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe.codec import Codec
+from codecframe.errors import BudgetError
+from codecframe.head import Prediction, TaskHead
+from codecframe.image import Image
+from codecframe.pipeline import decode_for
+from codecframe.rate import Accounting, Budget, counted_size, fit_mean
+from codecframe.settings import Settings
+
+F64 = npt.NDArray[np.float64]
+
+_SAMPLE = 64
+"""Images on which the knob's level for the budget is found."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What settings are worth over a set of images.
+
+    Between the two knob levels around the budget, losses, scores and times are interpolated, so
+    that settings are compared at the very same rate.
+
+    Attributes:
+        settings: with the knob at the highest level whose mean rate is within the budget.
+        losses: of each image, (n,): cross-entropy against labels, or divergence from the head's
+            prediction on the uncompressed image.
+        scores: of each image, from 0 to 1, (n,): against labels, or the head's own prediction.
+        size: mean bytes at that level.
+        encode_us: microseconds an image takes to encode.
+    """
+
+    settings: Settings
+    losses: F64
+    scores: F64
+    size: float
+    encode_us: float
+
+    @property
+    def loss(self) -> float:
+        """Mean loss."""
+        return float(self.losses.mean())
+
+    @property
+    def score(self) -> float:
+        """Mean score."""
+        return float(self.scores.mean())
+
+
+class Objective:
+    """A head, images and a budget.
+
+    Args:
+        head: what judges.
+        images: as the head wants them before any codec.
+        targets: their labels as the head's targets, or None.
+        budget: met on average over the images.
+        accounting: which bytes count.
+    """
+
+    def __init__(
+        self,
+        head: TaskHead,
+        images: Sequence[Image],
+        targets: Sequence[Any] | None,
+        budget: Budget,
+        accounting: Accounting,
+    ) -> None:
+        self.head = head
+        self.images = list(images)
+        self.budget = budget
+        self.accounting = accounting
+        self._labelled = targets is not None
+        self._reference: Prediction | None = None
+        if targets is None:
+            self._reference = head.predict(self.images)
+        self._targets = list(targets or head.pseudo_targets(self._reference_needed()))
+        shapes = [image.shape[:2] for image in self.images]
+        self.allowance = float(np.mean([budget.allowance(shape) for shape in shapes]))
+
+    def part(self, count: int) -> Objective:
+        """The same over `count` of the images, evenly spread."""
+        at = np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+        made = object.__new__(Objective)
+        made.__dict__.update(self.__dict__)
+        made.images = [self.images[i] for i in at]
+        made._targets = [self._targets[i] for i in at]
+        if self._reference is not None:
+            made._reference = Prediction(self._reference.scores[at], self._reference.labels)
+        return made
+
+    def measure(self, codec: Codec[Any], settings: Settings) -> Score:
+        """What `settings`, whatever their knob, are worth at the budget.
+
+        Raises:
+            BudgetError: if even the lowest level is over the budget.
+            SettingsError: if the codec does not take the settings together.
+        """
+        some = self.part(_SAMPLE).images
+        level = fit_mean(codec, settings, some, self.budget, self.accounting).level
+        low = self._at_level(codec, settings.at_level(level))
+        knob = settings.knob()
+        if low.size > self.allowance and level:  # the sample was smaller than the rest
+            level -= 1
+            low = self._at_level(codec, settings.at_level(level))
+        if low.size > self.allowance * 1.2:
+            raise BudgetError(f"{codec.name}: {low.size:.0f} bytes, over {self.allowance:.0f}")
+        if knob is None or level + 1 == knob.levels:
+            return low
+        high = self._at_level(codec, settings.at_level(level + 1))
+        return _between(low, high, self.allowance)
+
+    def _at_level(self, codec: Codec[Any], settings: Settings) -> Score:
+        start = perf_counter()
+        datas = codec.encode_many(self.images, settings)
+        took = (perf_counter() - start) * 1e6 / len(datas)
+        sizes = [
+            counted_size(codec, data, settings, self.accounting, knob_varies=False)
+            for data in datas
+        ]
+        prediction = self.head.predict(decode_for(codec, self.head, datas))
+        return Score(
+            settings,
+            self._losses(prediction),
+            self.head.score(prediction, self._targets),
+            float(np.mean(sizes)),
+            took,
+        )
+
+    def _losses(self, prediction: Prediction) -> F64:
+        if self._reference is not None:
+            return self.head.divergence(prediction, self._reference)
+        return self.head.loss(prediction, self._targets)
+
+    def _reference_needed(self) -> Prediction:
+        assert self._reference is not None  # noqa: S101 - set where there are no targets
+        return self._reference
+
+
+def _between(low: Score, high: Score, size: float) -> Score:
+    """The score at a size between those of two levels, by interpolation over log(size)."""
+    span = np.log(max(high.size, low.size * (1 + 1e-9)) / low.size)
+    share = float(np.clip(np.log(size / low.size) / span, 0, 1))
+    return Score(
+        low.settings,
+        low.losses + share * (high.losses - low.losses),
+        low.scores + share * (high.scores - low.scores),
+        low.size,
+        low.encode_us,
+    )

@@ -1,0 +1,195 @@
+"""Tuning from images to a preset: search on one half, judge on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from codecframe.codec import Codec
+from codecframe.errors import DataError, MismatchError
+from codecframe.head import TaskHead
+from codecframe.images import ImageItem
+from codecframe.preset import Preset
+from codecframe.progress import ProgressMaker, Silent
+from codecframe.rate import Accounting, Budget
+from codecframe.settings import Settings
+from codecframe.stats import paired_difference, wilson
+from codecframe.tune.objective import Objective, Score
+from codecframe.tune.search import search
+
+_FINALISTS = 5
+"""So many of the best on the tuning images are judged on the others."""
+
+
+@runtime_checkable
+class SelfTuning(Protocol):
+    """A codec that knows better than a search how some of its settings are found."""
+
+    def tune(
+        self, base: Settings, objective: Objective, *, trials: int, seed: int
+    ) -> Iterator[Score]:
+        """Settings and what they are worth, as they are found.
+
+        Args:
+            base: what to start from, e.g. the best of a search.
+            objective: what settings are worth.
+            trials: how many settings to measure, at most.
+            seed: of all randomness.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a tuning found.
+
+    Attributes:
+        preset: the settings, how they were found and what they scored.
+        improved: whether they are better than the defaults on the held-out images; if not, the
+            preset is the defaults.
+    """
+
+    preset: Preset
+    improved: bool
+
+
+def tune(
+    codec: Codec[Any],
+    head: TaskHead,
+    items: Sequence[ImageItem],
+    budget: Budget,
+    accounting: Accounting = Accounting.BARE,
+    *,
+    base: Settings | None = None,
+    trials: int = 100,
+    seed: int = 0,
+    most_time: float = 4.0,
+    work: Path,
+    made: dict[str, Any] | None = None,
+    progress: ProgressMaker = Silent,
+) -> Tuning:
+    """Find settings of a codec for a head at a budget.
+
+    The images are split in two: every other one tunes, the rest is held out and decides whether
+    what was found is kept.
+
+    Args:
+        codec: the codec.
+        head: whose loss counts.
+        items: images, all with labels or none.
+        budget: rate to tune for; met on average over the images.
+        accounting: which bytes count.
+        base: settings to start from; by default the codec's defaults.
+        trials: settings to try.
+        seed: of the search.
+        most_time: settings may take this many times as long to encode as the base.
+        work: folder for the trials, from which a stopped run goes on.
+        made: what the preset shall say of how it was made.
+        progress: shows how far it is.
+
+    Raises:
+        DataError: if there are too few images.
+        MismatchError: if some images have labels and some do not.
+    """
+    tuning, held = (_objective(head, part, budget, accounting) for part in _halves(items))
+    start = base if base is not None else codec.settings_type()
+    work.mkdir(parents=True, exist_ok=True)
+    default = tuning.measure(codec, start)
+    found = [default]
+    steps = _steps(codec, start, tuning, found, trials, seed, work, most_time * default.encode_us)
+    with progress(trials) as display:
+        for score in steps:
+            if score is not None:
+                found.append(score)
+            best = min(found, key=lambda each: each.loss)
+            display.advance(1, f"loss {best.loss:.4f}, {100 * best.score:.1f} % at {budget}")
+    finalists = sorted(found, key=lambda each: each.loss)[:_FINALISTS]
+    judged = [(held.measure(codec, each.settings), each) for each in finalists]
+    usual = held.measure(codec, start)
+    winner, tuned = min(judged, key=lambda pair: pair[0].loss)
+    improved = winner.loss < usual.loss
+    if not improved:
+        winner, tuned = usual, default
+    scored = {
+        "budget": str(budget),
+        "accounting": str(accounting),
+        "held-out": _said(winner, usual),
+        "tuning": _said(tuned, default),
+        "encode_time": round(winner.encode_us / usual.encode_us, 2),
+    }
+    settings = tuned.settings.changed()
+    return Tuning(Preset(codec.name, settings, made or {}, scored), improved)
+
+
+def _steps(
+    codec: Codec[Any],
+    start: Settings,
+    objective: Objective,
+    found: list[Score],
+    trials: int,
+    seed: int,
+    work: Path,
+    slowest: float,
+) -> Iterator[Score | None]:
+    """First a search over what the settings declare, then what the codec itself knows to do."""
+    own = isinstance(codec, SelfTuning)
+    searched = trials // 2 if own else trials
+    yield from search(
+        codec,
+        start,
+        objective,
+        searched,
+        seed=seed,
+        study=work / f"{codec.name}.study",
+        slowest=slowest,
+    )
+    if isinstance(codec, SelfTuning):
+        best = min(found, key=lambda score: score.loss)
+        yield from codec.tune(best.settings, objective, trials=trials - searched, seed=seed)
+
+
+def _halves(items: Sequence[ImageItem]) -> tuple[list[ImageItem], list[ImageItem]]:
+    """(tuning, held-out): evenly spread over the set."""
+    if len(items) < 16:
+        raise DataError("images", f"tuning takes 16 or more, not {len(items)}")
+    labelled = {item.target is not None for item in items}
+    if len(labelled) > 1:
+        raise MismatchError("some of the images have labels and some have none")
+    return list(items[::2]), list(items[1::2])
+
+
+def _objective(
+    head: TaskHead, items: Sequence[ImageItem], budget: Budget, accounting: Accounting
+) -> Objective:
+    images = [head.prepare(item.read()) for item in items]
+    targets = None
+    if items[0].target is not None:
+        targets = [_target(head, item.target) for item in items]
+    return Objective(head, images, targets, budget, accounting)
+
+
+def _target(head: TaskHead, target: Any) -> Any:
+    return head.target_of(target) if isinstance(target, str) else target
+
+
+def _said(tuned: Score, usual: Score) -> dict[str, Any]:
+    """Scores beside those of the defaults, on the same images."""
+    difference = paired_difference(tuned.scores, usual.scores)
+    return {
+        "images": len(tuned.scores),
+        "tuned": _figures(tuned),
+        "default": _figures(usual),
+        "difference": [round(value, 4) for value in difference],
+    }
+
+
+def _figures(score: Score) -> dict[str, Any]:
+    low, high = wilson(score.score, len(score.scores))
+    return {
+        "score": round(score.score, 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "loss": round(score.loss, 5),
+    }

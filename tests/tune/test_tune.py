@@ -1,0 +1,217 @@
+"""Tuning: what is found is better, judged on other images, and a stopped run goes on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import BrightnessHead, ToyCodec, ToySettings, items
+
+import codecframe
+from codecframe.preset import Preset, find_preset, parse_settings, preset_names
+from codecframe.rate import Accounting, Budget
+from codecframe.tune import Objective, Score, Tuning, tune
+from codecframe.tune.search import searchable
+
+BUDGET = Budget.parse("6bpp", mode="mean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlurrySettings(ToySettings):
+    """A toy with a setting that spoils images, on by default, and one that costs time."""
+
+    darken: int = codecframe.option(60, low=0, high=100, help="taken away from every pixel")
+    slow: bool = codecframe.option(False, help="takes far longer")
+    label: str = codecframe.option("", searched=False, help="changes nothing")
+
+
+class BlurryCodec(ToyCodec):
+    name = "blurry"
+    settings_type = BlurrySettings
+    encoded = 0
+
+    def encode(self, image: codecframe.Image, settings: BlurrySettings) -> bytes:
+        type(self).encoded += 1
+        if settings.slow:
+            time.sleep(0.002)
+        darker = image.astype(int) - settings.darken * (image > settings.darken)
+        return super().encode(darker.astype(np.uint8), settings)
+
+
+class HarmlessCodec(ToyCodec):
+    """All that can be searched is at its best by default."""
+
+    name = "harmless"
+
+
+def test_what_is_found_is_better_on_other_images(tmp_path: Path) -> None:
+    found = tune(
+        BlurryCodec(), BrightnessHead(), items(24, labelled=True), BUDGET, trials=12, work=tmp_path
+    )
+    assert found.improved
+    assert found.preset.settings["darken"] < 30
+    assert "slow" not in found.preset.settings
+    held = found.preset.scored["held-out"]
+    assert held["images"] == 12
+    assert held["tuned"]["loss"] < held["default"]["loss"]
+    assert held["difference"][0] > 0
+
+
+def test_without_labels_the_uncompressed_prediction_is_the_aim(tmp_path: Path) -> None:
+    found = tune(BlurryCodec(), BrightnessHead(), items(24), BUDGET, trials=9, work=tmp_path)
+    assert found.improved
+    assert found.preset.settings["darken"] < 40
+
+
+def test_defaults_are_kept_where_nothing_beats_them(tmp_path: Path) -> None:
+    found = tune(HarmlessCodec(), BrightnessHead(), items(32), BUDGET, trials=6, work=tmp_path)
+    held = found.preset.scored["held-out"]
+    assert held["tuned"]["loss"] <= held["default"]["loss"]
+    if not found.improved:
+        assert held["tuned"] == held["default"]
+
+
+class Stop(Exception):
+    pass
+
+
+class Watching:
+    """A progress display that counts, and stops the work in the end."""
+
+    def __init__(self, stop_after: int = 10**6) -> None:
+        self.seen, self.stop_after = 0, stop_after
+
+    def __call__(self, total: int) -> Watching:
+        return self
+
+    def __enter__(self) -> Watching:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def advance(self, count: int, note: str) -> None:
+        self.seen += count
+        if self.seen >= self.stop_after:
+            raise Stop
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    def run(progress: Watching) -> Tuning:
+        images = items(24, labelled=True)
+        return tune(
+            BlurryCodec(), BrightnessHead(), images, BUDGET,
+            trials=9, work=tmp_path, progress=progress,
+        )  # fmt: skip
+
+    with pytest.raises(Stop):
+        run(Watching(stop_after=7))
+    watching = Watching()
+    found = run(watching)
+    assert 2 <= watching.seen <= 7  # what was best before, and the two that were left
+    assert found.preset.settings["darken"] < 60
+
+
+def test_a_little_more_budget_changes_little() -> None:
+    """Between two levels of the knob losses are interpolated."""
+    images = [item.read() for item in items(24)]
+    scores = []
+    for bpp in (5.0, 5.001):
+        budget = Budget(bpp, "bpp", "mean")
+        objective = Objective(BrightnessHead(), images, None, budget, Accounting.BARE)
+        score = objective.measure(ToyCodec(), ToySettings())
+        assert score.size <= objective.allowance * 1.01
+        scores.append(score.loss)
+    assert scores[0] == pytest.approx(scores[1], rel=0.02)
+
+
+def test_an_unreachable_budget_is_refused() -> None:
+    images = [item.read() for item in items(16)]
+    budget = Budget(0.01, "bpp", "mean")
+    objective = Objective(BrightnessHead(), images, None, budget, Accounting.BARE)
+    with pytest.raises(codecframe.BudgetError):
+        objective.measure(ToyCodec(), ToySettings())
+
+
+def test_fields_that_can_be_searched() -> None:
+    names = [info.name for info in searchable(BlurrySettings)]
+    assert names == ["effort", "darken", "slow"]
+    jpeg = codecframe.get_codec("jpeg").settings_type
+    assert {"subsampling", "deadzone"} <= {info.name for info in searchable(jpeg)}
+    assert not {"quality", "restart", "qtables"} & {info.name for info in searchable(jpeg)}
+
+
+def test_a_codec_that_tunes_itself_is_asked(tmp_path: Path) -> None:
+    class Knowing(BlurryCodec):
+        name = "knowing"
+
+        def tune(self, base, objective, *, trials, seed):
+            assert trials == 2
+            yield objective.measure(self, base.replace(darken=0, label="known"))
+
+    found = tune(
+        Knowing(), BrightnessHead(), items(24, labelled=True), BUDGET, trials=4, work=tmp_path
+    )
+    assert found.preset.settings["label"] == "known"
+
+
+def test_too_few_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(codecframe.DataError, match="16 or more"):
+        tune(ToyCodec(), BrightnessHead(), items(9), BUDGET, work=tmp_path)
+
+
+# -- presets ----------------------------------------------------------------------------------
+
+
+class WithPresets(ToyCodec):
+    name = "with-presets"
+
+
+@pytest.fixture
+def codec(tmp_path: Path) -> WithPresets:
+    folder = tmp_path / "presets"
+    Preset("with-presets", {"effort": 2, "strength": 40}).write(folder / "small.yaml")
+    WithPresets.presets = folder
+    return WithPresets()
+
+
+def test_presets_are_named_or_files(codec: WithPresets, tmp_path: Path) -> None:
+    assert preset_names(codec) == ["small"]
+    assert find_preset(codec, "small") == ToySettings(effort=2, strength=40)
+    path = tmp_path / "mine.yaml"
+    Preset("with-presets", {"effort": 3}, {"seed": 0}, {"loss": [0.1, (1, 2)]}).write(path)
+    assert parse_settings(codec, [f"preset={path}", "strength=9"]) == ToySettings(
+        effort=3, strength=9
+    )
+    assert parse_settings(codec, ["strength=9", "preset=small"]).strength == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("nonsense: [", "DataError"),
+        ("settings: {}", "DataError"),
+        ("codec: other\nsettings: {}", "MismatchError"),
+        ("codec: with-presets\nsettings: {efort: 2}", "SettingsError"),
+        ("codec: with-presets\nsettings: 3", "DataError"),
+        ("codec: with-presets\nsettings: {}\nbogus: 1", "DataError"),
+    ],
+)
+def test_bad_presets_are_refused(codec: WithPresets, tmp_path: Path, text: str, error: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(getattr(codecframe, error)):
+        find_preset(codec, str(path))
+
+
+def test_an_unknown_preset_gets_the_nearest(codec: WithPresets) -> None:
+    with pytest.raises(codecframe.UnknownNameError, match="did you mean 'small'"):
+        find_preset(codec, "smal")
+
+
+def test_scores_are_means() -> None:
+    score = Score(ToySettings(), np.array([1.0, 3.0]), np.array([0.0, 1.0]), 10.0, 5.0)
+    assert (score.loss, score.score) == (2.0, 0.5)
