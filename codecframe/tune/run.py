@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from codecframe.codec import Codec
-from codecframe.errors import DataError, MismatchError
+from codecframe.errors import BudgetError, DataError, MismatchError, SettingsError
 from codecframe.head import TaskHead
 from codecframe.images import ImageItem
 from codecframe.preset import Preset
@@ -103,9 +103,10 @@ def tune(
         for score in steps:
             if score is not None:
                 found.append(score)
-            best = min(found, key=lambda each: each.loss)
+            best = min(found, key=_loss)
             display.advance(1, f"loss {best.loss:.4f}, {100 * best.score:.1f} % at {budget}")
-    finalists = sorted(found, key=lambda each: each.loss)[:_FINALISTS]
+    plainer = list(_plainer(codec, start, tuning, min(found, key=_loss)))
+    finalists = sorted([*plainer[::-1], *found], key=_loss)[:_FINALISTS]  # of equals the plainest
     judged = [(held.measure(codec, each.settings), each) for each in finalists]
     usual = held.measure(codec, start)
     winner, tuned = min(judged, key=lambda pair: pair[0].loss)
@@ -146,8 +147,31 @@ def _steps(
         slowest=slowest,
     )
     if isinstance(codec, SelfTuning):
-        best = min(found, key=lambda score: score.loss)
+        best = min(found, key=_loss)
         yield from codec.tune(best.settings, objective, trials=trials - searched, seed=seed)
+
+
+def _plainer(
+    codec: Codec[Any], start: Settings, objective: Objective, best: Score
+) -> Iterator[Score]:
+    """The best with settings taken back, one by one, that gain nothing: a search tries many things
+    at once, and some of them only cost time.
+    """
+    for name in best.settings.changed():
+        usual = {name: getattr(start, name)}
+        if best.settings.to_dict()[name] == start.to_dict()[name]:
+            continue
+        try:
+            score = objective.measure(codec, best.settings.replace(**usual))
+        except (SettingsError, BudgetError):  # another setting needs this one
+            continue
+        if score.loss <= best.loss:
+            best = score
+            yield best
+
+
+def _loss(score: Score) -> float:
+    return score.loss
 
 
 def _halves(items: Sequence[ImageItem]) -> tuple[list[ImageItem], list[ImageItem]]:

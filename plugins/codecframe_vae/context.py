@@ -301,25 +301,29 @@ def shifted(prediction: F32, shift: int) -> I64:
 
 
 def _check(arrays: ContextArrays, groups: int) -> None:
-    channels = len(arrays.limit)
-    kinds = {
+    channels, classes = arrays.limit.size, arrays.row.shape[-1:]
+    kinds: dict[str, tuple[type, tuple[int, ...]]] = {
         "limit": (np.uint8, (channels,)),
         "weight": (np.int8, (2, channels, channels, 9)),
         "shift": (np.uint8, (1,)),
         "lut": (np.uint8, (2, channels, REACH)),
-        "row": (np.uint16, (2, channels, arrays.row.shape[-1])),
+        "row": (np.uint16, (2, channels, *classes)),
+        "frequency": (np.uint16, arrays.frequency.shape),
     }
     for name, (dtype, shape) in kinds.items():
         array = getattr(arrays, name)
-        if array.dtype != dtype or array.shape != shape:
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype} {shape}")
-    limit = arrays.limit.astype(np.int64)
-    sums = np.abs(arrays.weight.astype(np.int64)).sum(axis=3) @ limit
+        if array.dtype != dtype or array.shape != shape or not array.size:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype.__name__} {shape}")
     if groups < 1 or channels % groups:
         raise ValueError(f"{channels} channels do not make {groups} groups")
+    limit = arrays.limit.astype(np.int64)
+    sums = np.abs(arrays.weight.astype(np.int64)).sum(axis=3) @ limit
     if limit.max() > 127 or sums.max() >= 1 << 24 or arrays.shift[0] > 24:
         raise ValueError("the predictions of the context model are not exact")
-    if arrays.lut.max() >= arrays.row.shape[2] or arrays.row.max() >= len(arrays.frequency):
+    if arrays.lut.max() >= classes[0] or arrays.row.max() >= len(arrays.frequency):
         raise ValueError("a class or table of the context model does not exist")
-    if 2 * limit.max() + 1 > arrays.frequency.shape[1]:
-        raise ValueError("the tables of the context model are too short")
+    # symbols 0 to 2 * limit can occur: no table that is looked up may lack one of them
+    coded = (arrays.frequency > 0).cumprod(axis=-1).sum(axis=-1)
+    looked_up = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
+    if ((coded[looked_up] <= 2 * limit[:, None]) & (limit[:, None] > 0)).any():
+        raise ValueError("a table of the context model lacks a symbol")

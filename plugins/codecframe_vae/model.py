@@ -71,9 +71,12 @@ class Model:
         if level not in self._contexts:
             try:
                 arrays = context_arrays(self.arrays, level)
-                self._contexts[level] = ContextModel(arrays, self.manifest.groups)
+                context = ContextModel(arrays, self.manifest.groups)
             except (KeyError, ValueError) as error:
-                raise codecframe.DataError(str(self.path), f"level {level}: {error}") from None
+                raise self._broken(f"level {level}: {error}") from None
+            if context.channels != self.manifest.channels:
+                raise self._broken(f"level {level} has {context.channels} channels")
+            self._contexts[level] = context
         return self._contexts[level]
 
     @cached_property
@@ -85,8 +88,14 @@ class Model:
         if network not in self._sessions:
             graph = self.arrays[f"{network}.onnx"].tobytes()
             self._sessions[network] = open_session(graph, str(self.path))
-        output: F32 = self._sessions[network].run(None, inputs)[0]
+        try:
+            output: F32 = self._sessions[network].run(None, inputs)[0]
+        except Exception as error:  # onnxruntime raises many kinds
+            raise self._broken(f"its {network} does not run: {error}") from None
         return output
+
+    def _broken(self, reason: str) -> codecframe.DataError:
+        return codecframe.DataError(str(self.path), reason)
 
     # -- encoding -------------------------------------------------------------------------
 
@@ -96,7 +105,12 @@ class Model:
         Sides are filled up to multiples of the stride by repeating the last row and column.
         """
         padded = [_padded(image, self.manifest.stride) for image in images]
-        return by_shape(padded, lambda batch: self._run("encoder", {"images": batch}))
+        found = by_shape(padded, lambda batch: self._run("encoder", {"images": batch}))
+        for image, real in zip(padded, found, strict=True):
+            height, width = (side // self.manifest.stride for side in image.shape[:2])
+            if real.shape != (self.manifest.channels, height, width):
+                raise self._broken(f"its encoder makes latents of shape {real.shape}")
+        return found
 
     def quantise(self, real: F32, level: int) -> I8:
         """Integer latents at a level of real ones, (C, height, width)."""
@@ -115,6 +129,8 @@ class Model:
         made = []
         for one in latents:  # decoders of images of several sizes do not batch
             image = self._decoded("decoder", [one])[0][: one.shape[0], : one.shape[1]]
+            if image.shape != (*one.shape, 3):
+                raise self._broken(f"its decoder makes images of shape {image.shape}")
             made.append(np.ascontiguousarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)))
         return made
 

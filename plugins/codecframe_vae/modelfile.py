@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,17 @@ import codecframe
 from codecframe.paths import write_whole
 from codecframe.registry import require
 from codecframe_vae.context import ContextArrays
+from codecframe_vae.settings import LEVELS
 
 FORMAT = "codecframe-vae/1"
 INSTALL = "codecframe[learned]"
 _CODING = ("encoder.", "context.", "levels.up", "levels.down")
 """Names of the tensors that latents depend on."""
+_NAMES = (
+    *("encoder.onnx", "head.onnx", "decoder.onnx"),
+    *("levels.up", "levels.down", "levels.head", "levels.decoder"),
+)
+"""Names of the tensors that are not a level's alone."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -65,6 +72,35 @@ class Manifest:
     digest: str = ""
 
 
+def _is_count(value: Any, most: int = 4096) -> bool:
+    return type(value) is int and 1 <= value <= most
+
+
+def _is_list(value: Any, *kinds: type) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kinds) for item in value)
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: isinstance(value, str),
+    "channels": _is_count,
+    "groups": _is_count,
+    "stride": lambda value: _is_count(value, 64),
+    "levels": lambda value: value == LEVELS,
+    "classes": lambda value: _is_list(value, str),
+    "size": lambda value: _is_list(value, int) and len(value) == 2 and all(map(_is_count, value)),
+    "rates": lambda value: _is_list(value, int, float),
+    "recipe": lambda value: isinstance(value, dict),
+    "measured": lambda value: isinstance(value, dict),
+    "space": _is_digest,
+    "digest": _is_digest,
+}
+"""What a manifest may say in each field; it comes from strangers, and memory is taken by it."""
+
+
 def digest(arrays: Mapping[str, npt.NDArray[Any]], prefixes: tuple[str, ...] = ("",)) -> str:
     """SHA-256 over names, types, shapes and contents of the arrays whose names begin so."""
     found = hashlib.sha256()
@@ -99,18 +135,13 @@ def read_manifest(path: Path) -> Manifest:
         raise codecframe.DataError(str(path), f"is no model file: {error}") from None
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
         raise codecframe.DataError(str(path), f"is no model file of format {FORMAT}")
-    known = {field.name for field in fields(Manifest)}
-    if set(said) != known:
-        odd = sorted(set(said) ^ known)
+    if odd := sorted(set(said) ^ set(_FIELDS)):
         raise codecframe.DataError(str(path), f"its manifest has no or too much {odd[0]!r}")
-    return Manifest(
-        **said
-        | {
-            "classes": tuple(said["classes"]),
-            "size": tuple(said["size"]),
-            "rates": tuple(said["rates"]),
-        }
-    )
+    for name, is_valid in _FIELDS.items():
+        if not is_valid(said[name]):
+            raise codecframe.DataError(str(path), f"its manifest has a wrong {name!r}")
+    lists = {name: tuple(said[name]) for name in ("classes", "size", "rates")}
+    return Manifest(**said | lists)
 
 
 def read_arrays(path: Path, manifest: Manifest) -> Arrays:
@@ -126,11 +157,27 @@ def read_arrays(path: Path, manifest: Manifest) -> Arrays:
         raise codecframe.DataError(str(path), f"cannot be read: {error}") from None
     if digest(arrays) != manifest.digest or digest(arrays, _CODING) != manifest.space:
         raise codecframe.DataError(str(path), "is damaged: its digest does not match")
+    wrong = [name for name in _NAMES if not _is_right(name, arrays.get(name), manifest)]
+    if wrong:
+        raise codecframe.DataError(str(path), f"has no or a wrong {wrong[0]!r}")
     return arrays
 
 
+def _is_right(name: str, array: npt.NDArray[Any] | None, manifest: Manifest) -> bool:
+    """Whether a tensor has the type and shape that it must have; graphs are checked as they run."""
+    if array is None or name.endswith(".onnx"):
+        return array is not None and array.dtype == np.uint8
+    if array.dtype != np.float32 or array.ndim != 2 or len(array) != manifest.levels:
+        return False
+    return name not in _CODING or array.shape[1] == manifest.channels
+
+
 def context_arrays(arrays: Arrays, level: int) -> ContextArrays:
-    """The entropy coder of a level."""
+    """The entropy coder of a level.
+
+    Raises:
+        KeyError: if a tensor is missing.
+    """
     return ContextArrays(**{n: arrays[f"context.{level}.{n}"] for n in ContextArrays.names()})
 
 

@@ -18,6 +18,8 @@ import numpy.typing as npt
 PRECISION = 14
 TOTAL = 1 << PRECISION
 """What the frequencies of a table sum to."""
+MOST_TABLES = 4096
+"""Tables of a coder."""
 
 _DIGIT = 16
 _FULL = 48
@@ -42,12 +44,15 @@ class Tables:
             cannot occur.
 
     Raises:
-        ValueError: if a row sums to something else, or the alphabet is not 1 to 256 symbols.
+        ValueError: if a row sums to something else, the alphabet is not 1 to 256 symbols, or there
+            are more than `MOST_TABLES` tables.
     """
 
     def __init__(self, frequency: U16) -> None:
         if frequency.ndim != 2 or not 1 <= frequency.shape[1] <= 256:
             raise ValueError("frequency tables have 1 to 256 symbols")
+        if len(frequency) > MOST_TABLES:  # each takes TOTAL bytes of memory
+            raise ValueError(f"there are {len(frequency)} frequency tables, over {MOST_TABLES}")
         if (frequency.sum(axis=1, dtype=np.int64) != TOTAL).any():
             raise ValueError(f"the frequencies of a table sum to {TOTAL}")
         self.width = frequency.shape[1]

@@ -53,10 +53,10 @@ def fit_context(latents: npt.NDArray[Any], weight: F64, groups: int) -> ContextM
 
 
 def _uncoded(limit: U8, weight: I8, groups: int) -> ContextModel:
-    """A context model that predicts, with nothing yet to code by."""
+    """A context model that predicts, with no table yet worth coding by."""
     channels, alphabet = len(limit), 2 * int(limit.max(initial=0)) + 1
-    frequency = np.zeros((1, alphabet), np.uint16)
-    frequency[0, 0] = TOTAL
+    frequency = np.ones((1, alphabet), np.uint16)
+    frequency[0, 0] += TOTAL - alphabet
     lut = np.zeros((2, channels, REACH), np.uint8)
     row = np.zeros((2, channels, 1), np.uint16)
     arrays = ContextArrays(limit, weight, np.zeros(1, np.uint8), lut, row, frequency)
