@@ -105,11 +105,10 @@ def tune(
                 found.append(score)
             best = min(found, key=_loss)
             display.advance(1, f"loss {best.loss:.4f}, {100 * best.score:.1f} % at {budget}")
-    plainer = list(_plainer(codec, start, tuning, min(found, key=_loss)))
-    finalists = sorted([*plainer[::-1], *found], key=_loss)[:_FINALISTS]  # of equals the plainest
-    judged = [(held.measure(codec, each.settings), each) for each in finalists]
-    usual = held.measure(codec, start)
-    winner, tuned = min(judged, key=lambda pair: pair[0].loss)
+    finalists = sorted(found, key=_loss)[:_FINALISTS]
+    judged = [(held.measure(codec, each.settings).loss, each) for each in finalists]
+    tuned = _plainest(codec, start, tuning, min(judged, key=lambda pair: pair[0])[1])
+    winner, usual = (held.measure(codec, settings) for settings in (tuned.settings, start))
     improved = winner.loss < usual.loss
     if not improved:
         winner, tuned = usual, default
@@ -151,23 +150,22 @@ def _steps(
         yield from codec.tune(best.settings, objective, trials=trials - searched, seed=seed)
 
 
-def _plainer(
-    codec: Codec[Any], start: Settings, objective: Objective, best: Score
-) -> Iterator[Score]:
-    """The best with settings taken back, one by one, that gain nothing: a search tries many things
-    at once, and some of them only cost time.
+def _plainest(codec: Codec[Any], start: Settings, objective: Objective, best: Score) -> Score:
+    """The best without the settings that gain nothing: a search tries many things at once, and some
+    of them only cost time.
     """
+    knob = start.knob()
     for name in best.settings.changed():
-        usual = {name: getattr(start, name)}
-        if best.settings.to_dict()[name] == start.to_dict()[name]:
+        usual = getattr(start, name)
+        if getattr(best.settings, name) == usual or (knob and name == knob.field):
             continue
         try:
-            score = objective.measure(codec, best.settings.replace(**usual))
+            score = objective.measure(codec, best.settings.replace(**{name: usual}))
         except (SettingsError, BudgetError):  # another setting needs this one
             continue
         if score.loss <= best.loss:
             best = score
-            yield best
+    return best
 
 
 def _loss(score: Score) -> float:
