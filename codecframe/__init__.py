@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codecframe.benchmark import Benchmark, BenchmarkTable
     from codecframe.classifier import ClassifierHead, HeadOptions
     from codecframe.codec import Codec, Fit, SelfFitting
     from codecframe.errors import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "benchmark": ("Benchmark", "BenchmarkTable"),
     "classifier": ("ClassifierHead", "HeadOptions"),
     "codec": ("Codec", "Fit", "SelfFitting"),
     "errors": (
@@ -57,6 +59,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "PIXELS",
+    "Benchmark",
+    "BenchmarkTable",
     "BudgetError",
     "ClassifierHead",
     "Codec",

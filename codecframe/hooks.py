@@ -13,6 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from codecframe.benchmark import Benchmark
     from codecframe.codec import Codec
     from codecframe.head import TaskHead
     from codecframe.trainer import Trainer
@@ -55,6 +56,11 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> TaskHead | None:
 @hookspec
 def codecframe_trainers() -> Iterable[Trainer[Any]]:  # type: ignore[empty-body]
     """Return the plugin's trainers. Called once, when a training recipe is run."""
+
+
+@hookspec
+def codecframe_benchmarks() -> Iterable[Benchmark[Any]]:  # type: ignore[empty-body]
+    """Return the plugin's benchmarks. Called once, when `codecframe bench` is run."""
 
 
 @hookspec

@@ -6,6 +6,8 @@ import contextvars
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from itertools import islice
 from typing import TypeVar
@@ -13,9 +15,24 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+_threads: ContextVar[int | None] = ContextVar("codecframe_threads", default=None)
+
+
+@contextmanager
+def limit_threads(count: int) -> Iterator[None]:
+    """Set how many threads `map_threads` uses for the code inside the `with` block."""
+    token = _threads.set(count)
+    try:
+        yield
+    finally:
+        _threads.reset(token)
+
 
 def cpu_count() -> int:
-    """Cores this process may use (`CODECFRAME_THREADS` overrides it)."""
+    """Cores this process may use (`limit_threads` and `CODECFRAME_THREADS` override it)."""
+    limit = _threads.get()
+    if limit is not None:
+        return limit
     text = os.environ.get("CODECFRAME_THREADS", "")
     if text.isdecimal() and int(text) > 0:
         return int(text)

@@ -13,10 +13,6 @@ Running it writes `NAME.json`, `NAME.svg` and `NAME.png` into a results folder.
 
 from __future__ import annotations
 
-import datetime
-import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +25,7 @@ from codecframe.profile import Plan, profile_images
 from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting
 from codecframe.recipefile import open_recipe_images, read_recipe, recipe_root
+from codecframe.results import write_results
 
 
 @dataclass(frozen=True)
@@ -139,21 +136,9 @@ def run_recipe(
     write_whole(folder / f"{recipe.name}.svg", plot.svg)
     write_whole(folder / f"{recipe.name}.png", plot.png)
     target = folder / f"{recipe.name}.json"
-    write_whole(target, json.dumps(_results(recipe, path, rows), indent=1) + "\n")
+    command = f"codecframe recipe {Path(path).as_posix()}"
+    write_results(target, recipe.name, command, rows, recipe.notes)
     return target
-
-
-def _results(recipe: ProfileRecipe, path: Path | str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "recipe": recipe.name,
-        "command": f"codecframe recipe {Path(path).as_posix()}",
-        "seed": None,
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}",
-        "notes": recipe.notes,
-        "rows": rows,
-    }
 
 
 def _rows(recipe: ProfileRecipe, run: Run, series: Sequence[report.Series]) -> list[dict[str, Any]]:

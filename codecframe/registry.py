@@ -24,6 +24,7 @@ from codecframe.errors import (
 )
 
 if TYPE_CHECKING:  # numpy stays unloaded until a codec is asked for
+    from codecframe.benchmark import Benchmark
     from codecframe.codec import Codec
     from codecframe.head import TaskHead
     from codecframe.trainer import Trainer
@@ -39,6 +40,7 @@ class PluginInfo:
     codecs: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     trainers: list[str] = field(default_factory=list)
+    benchmarks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +89,7 @@ class Registry:
 
     def plugins(self) -> list[PluginInfo]:
         """All plugins, also those that failed, with what they offer and their errors."""
-        _ = self.codecs, self.heads, self.trainers
+        _ = self.codecs, self.heads, self.trainers, self.benchmarks
         return list(self._infos.values())
 
     def _guard(self, plugin: str, action: Callable[[], Any]) -> Any:
@@ -126,6 +128,13 @@ class Registry:
         from codecframe.trainer import Trainer
 
         return self._collect("codecframe_trainers", Trainer, lambda info: info.trainers)
+
+    @cached_property
+    def benchmarks(self) -> Mapping[str, Benchmark[Any]]:
+        """All benchmarks by name."""
+        from codecframe.benchmark import Benchmark
+
+        return self._collect("codecframe_benchmarks", Benchmark, lambda info: info.benchmarks)
 
     def _collect(
         self, hook: str, kind: type[Any], names: Callable[[PluginInfo], list[str]]

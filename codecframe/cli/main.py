@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 import codecframe
+from codecframe.cli.groups import SuggestingGroup
 from codecframe.errors import CodecframeError
 
 COMMANDS = {
+    "bench": "List benchmarks, or run one on this machine.",
     "classify": "Predict what images show, straight or through a codec.",
     "codecs": "List codecs, or show one with all its settings.",
     "decode": "Turn encoded files back into PNG images.",
@@ -34,7 +36,7 @@ OK, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; refused (bad input, a budget that nothing meets); bad usage; Ctrl-C."""
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(SuggestingGroup):
     """A group whose built-in commands are imported when they are run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,20 +50,6 @@ class _LazyGroup(click.Group):
             return command
         self._load_plugins()
         return super().get_command(ctx, cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from difflib import get_close_matches
-
-            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            if not close or "Did you mean" in error.format_message():
-                raise
-            message = f"{error.format_message()} Did you mean {close[0]!r}?"
-            raise click.UsageError(message, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self._load_plugins()

@@ -51,3 +51,11 @@ def codecframe_trainers() -> Iterable[codecframe.Trainer[Any]]:
     from codecframe_vae.trainers import ClassifierTrainer, VaeTrainer
 
     return [VaeTrainer(), ClassifierTrainer()]
+
+
+@codecframe.hookimpl
+def codecframe_benchmarks() -> Iterable[codecframe.Benchmark[Any]]:
+    """The benchmark `encoders`."""
+    from codecframe_vae.bench.encoders import EncoderBenchmark
+
+    return [EncoderBenchmark()]

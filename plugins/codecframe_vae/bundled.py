@@ -11,7 +11,8 @@ from codecframe_vae.head import LatentHead, PixelHead
 from codecframe_vae.model import Model
 
 MODELS = Path(__file__).parent / "models"
-_CIFAR10 = Model(MODELS / "cifar10-vae.safetensors")
+CIFAR10 = Model(MODELS / "cifar10-vae.safetensors")
+"""The model of the codec `vae`."""
 _CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
@@ -20,15 +21,15 @@ _CLASSES = (
 
 def codecs() -> list[codecframe.Codec[Any]]:
     """The codec `vae`, trained on CIFAR-10."""
-    return [VaeCodec(_CIFAR10)] if _CIFAR10.path.exists() else []
+    return [VaeCodec(CIFAR10)] if CIFAR10.path.exists() else []
 
 
 def heads() -> list[codecframe.TaskHead]:
     """The heads for CIFAR-10's classes."""
-    if not _CIFAR10.path.exists():
+    if not CIFAR10.path.exists():
         return []
     return [
-        LatentHead("cifar10-vae", _CIFAR10),
+        LatentHead("cifar10-vae", CIFAR10),
         _pixel_head("cifar10", "CIFAR-10, trained on clean images"),
         _pixel_head("cifar10-jpeg", "CIFAR-10, trained on what JPEG leaves of images at 0.8 bpp"),
     ]

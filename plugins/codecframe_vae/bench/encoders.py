@@ -1,0 +1,204 @@
+"""The benchmark `encoders`: what a camera spends on an image, against encoders of other kinds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import codecframe
+from codecframe.parallel import limit_threads
+from codecframe.progress import ProgressMaker
+from codecframe_vae.bench.baselines import INSTALL, factorized, resnet18
+from codecframe_vae.bench.count import count
+from codecframe_vae.bench.energy import Meter, energy_meter
+from codecframe_vae.bundled import CIFAR10
+from codecframe_vae.codec import VaeCodec
+from codecframe_vae.model import Model, open_session
+from codecframe_vae.settings import LEVELS
+
+U8 = npt.NDArray[np.uint8]
+
+BATCHES = (1, 64)
+QUALITY = 50
+"""Of JPEG."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSettings(codecframe.Settings):
+    """What can be chosen."""
+
+    repeat: int = codecframe.option(9, low=1, help="times each encoder is timed, in turns")
+    least: float = codecframe.option(
+        0.1, low=0.0, high=60.0, help="seconds that one timing takes at least"
+    )
+    model: str = codecframe.option("", help="model file; none: the one of the codec vae")
+    level: int = codecframe.option(
+        10, low=0, high=LEVELS - 1, help="rate level of the learned codec"
+    )
+    size: int = codecframe.option(32, low=16, high=1024, help="side of the images in pixels")
+    watts: float = codecframe.option(
+        15.0, low=0.0, help="power of one busy core, where energy cannot be measured"
+    )
+
+
+@dataclass
+class _Contestant:
+    """An encoder that is timed.
+
+    Attributes:
+        name: for the table.
+        makes: what comes out.
+        cost: (parameters, multiply-adds), where it has a network.
+        run: encodes a batch, (n, height, width, 3).
+        seconds, joules: for an image, by batch size, of each timing.
+    """
+
+    name: str
+    makes: str
+    cost: tuple[int | None, int | None]
+    run: Callable[[U8], Any]
+    seconds: dict[int, list[float]] = field(default_factory=lambda: {n: [] for n in BATCHES})
+    joules: dict[int, list[float]] = field(default_factory=lambda: {n: [] for n in BATCHES})
+
+
+class EncoderBenchmark(codecframe.Benchmark[EncoderSettings]):
+    """Size, speed and energy of the learned codec's encoder, and of others, in one thread."""
+
+    name = "encoders"
+    summary = "the learned codec's encoder against others: size, speed, energy"
+    settings_type = EncoderSettings
+    requires = {"onnx": INSTALL, "onnxruntime": INSTALL, "safetensors": INSTALL}  # noqa: RUF012
+
+    def run(self, settings: EncoderSettings, progress: ProgressMaker) -> codecframe.BenchmarkTable:
+        """Time all encoders in turns.
+
+        Raises:
+            DataError: if the model file cannot be read.
+        """
+        meter = energy_meter(settings.watts)
+        images = synthetic_images(max(BATCHES), settings.size)
+        with limit_threads(1):
+            contestants = _contestants(settings)
+            _measure(contestants, images, settings, meter, progress)
+        rows = [{**_row(one, contestants[0]), "energy": meter.source} for one in contestants]
+        return codecframe.BenchmarkTable(rows, _notes(settings, meter))
+
+
+def synthetic_images(count: int, side: int) -> U8:
+    """Images, (count, side, side, 3): smooth colours with some noise, always the same."""
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(0, 255, (count, side // 8 + 2, side // 8 + 2, 3))
+    at, share = np.divmod(np.arange(side) / 8, 1)
+    low, share = at.astype(int), share[:, None]
+    rows = coarse[:, low] * (1 - share[:, None]) + coarse[:, low + 1] * share[:, None]
+    smooth = rows[:, :, low] * (1 - share) + rows[:, :, low + 1] * share
+    noisy = smooth + rng.normal(0, 6, smooth.shape)
+    return np.asarray(np.clip(noisy, 0, 255), np.uint8)
+
+
+def _contestants(settings: EncoderSettings) -> list[_Contestant]:
+    """The learned codec first: the others are compared with it."""
+    model = Model(Path(settings.model)) if settings.model else CIFAR10
+    vae, jpeg = VaeCodec(model), codecframe.get_codec("jpeg")
+    at_level = vae.settings_type().at_level(settings.level)
+    at_quality = jpeg.settings_type(quality=QUALITY)
+    encoder = model.arrays["encoder.onnx"].tobytes()
+    networks = {
+        "learned codec, network alone": ("latents", encoder),
+        "ResNet-18 up to layer 2": ("features", resnet18(2)),
+        "ResNet-18": ("logits", resnet18()),
+        "bmshj2018-factorized, network alone": ("latents", factorized()),
+    }
+    return [
+        _Contestant(
+            f"learned codec {model.manifest.name!r}",
+            "bytes",
+            count(encoder, settings.size),
+            lambda batch: vae.encode_many(batch, at_level),
+        ),
+        *(
+            _Contestant(name, makes, count(graph, settings.size), _runner(graph, name))
+            for name, (makes, graph) in networks.items()
+        ),
+        _Contestant(
+            f"JPEG, quality {QUALITY}",
+            "bytes",
+            (None, None),
+            lambda batch: jpeg.encode_many(batch, at_quality),
+        ),
+    ]
+
+
+def _runner(graph: bytes, name: str) -> Callable[[U8], Any]:
+    session = open_session(graph, name)
+    return lambda batch: session.run(None, {"images": batch})
+
+
+def _measure(
+    contestants: Sequence[_Contestant],
+    images: U8,
+    settings: EncoderSettings,
+    meter: Meter,
+    progress: ProgressMaker,
+) -> None:
+    """Time every encoder at every batch size, in turns, so that all see the same machine."""
+    jobs = [(one, size) for one in contestants for size in BATCHES]
+    with progress((1 + settings.repeat) * len(jobs)) as display:
+        calls = []
+        for one, size in jobs:  # the first call of each warms up
+            one.run(images[:size])
+            once, _ = _timed(one, images[:size], 1, meter)
+            calls.append(max(1, round(settings.least / max(once, 1e-6))))
+            display.advance(1, "warming up")
+        for _ in range(settings.repeat):
+            for (one, size), count_ in zip(jobs, calls, strict=True):
+                seconds, joules = _timed(one, images[:size], count_, meter)
+                one.seconds[size].append(seconds / count_ / size)
+                one.joules[size].append(joules / count_ / size)
+                display.advance(1, one.name)
+
+
+def _timed(one: _Contestant, batch: U8, calls: int, meter: Meter) -> tuple[float, float]:
+    """(seconds, joules) of so many calls."""
+    before, start = meter.read(), time.process_time()
+    for _ in range(calls):
+        one.run(batch)
+    seconds = time.process_time() - start
+    return seconds, meter.joules(before, meter.read(), seconds)
+
+
+def _row(one: _Contestant, ours: _Contestant) -> dict[str, Any]:
+    seconds = {n: statistics.median(one.seconds[n]) for n in BATCHES}
+    row: dict[str, Any] = {"encoder": one.name, "makes": one.makes}
+    row["parameters"], row["multiply_adds"] = one.cost
+    for n in BATCHES:
+        row[f"images_per_s_{n}"] = _digits(1 / seconds[n])
+    for n in BATCHES:
+        row[f"time_ratio_{n}"] = _digits(seconds[n] / statistics.median(ours.seconds[n]))
+    for n in BATCHES:
+        row[f"millijoules_{n}"] = _digits(1000 * statistics.median(one.joules[n]))
+    return row
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _notes(settings: EncoderSettings, meter: Meter) -> str:
+    return (
+        f"{settings.size}x{settings.size} RGB images (synthetic), batches of 1 and 64, one thread, "
+        f"networks by onnxruntime; medians of {settings.repeat} timings in turns. "
+        "Time is processor time, so that other work on the machine does not count; time_ratio is "
+        f"relative to that of the learned codec. Energy, for one image: {meter.source}"
+        f"{'' if meter.read() else ' x time'}. "
+        "Multiply-adds are those of convolutions and matrix products, for one image; baselines "
+        "have random weights, on which neither depends. Only the learned codec and JPEG also code "
+        "to bytes: the others' features or latents would still have to be."
+    )
