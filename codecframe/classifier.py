@@ -12,7 +12,7 @@ A subclass has one method, `run`, from an array to scores:
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -110,6 +110,12 @@ class ClassifierHead(TaskHead):
             Array of (images, classes), higher is likelier.
         """
 
+    def torch_model(self) -> Callable[[Any], Any] | None:
+        """The model as something that torch can differentiate, from a tensor of what `model_input`
+        made to scores; None where it is none, as by default.
+        """
+        return None
+
     def model_input(self, images: list[Image]) -> Any:
         """What `run` is given for images of one size."""
         return self.preprocess.batch(images)
@@ -138,6 +144,20 @@ class ClassifierHead(TaskHead):
             return Prediction(np.empty((0, self.classes), np.float32), self.labels)
         parts = [self._scores(part) for part in _of_one_size(images, self._batch_size)]
         return Prediction(np.concatenate(parts), self.labels)
+
+    def pixel_gradients(
+        self, images: Sequence[Image], targets: FloatArray
+    ) -> list[FloatArray] | None:
+        """See `TaskHead.pixel_gradients`: by `torch_model`."""
+        model = self.torch_model()
+        if model is None:
+            return None
+        found: list[FloatArray] = []
+        for part in _of_one_size(list(images), self._batch_size):
+            wanted = targets[len(found) : len(found) + len(part)]
+            gradients = _gradients(model, self.model_input(part), wanted, self._outputs)
+            found += list(self.preprocess.pixel_gradients(gradients))
+        return found
 
     def _scores(self, images: list[Image]) -> FloatArray:
         filled = images
@@ -168,6 +188,21 @@ class ClassifierHead(TaskHead):
         if self._outputs == "probabilities":
             return np.log(np.maximum(scores, np.float32(1e-12)))
         return scores
+
+
+def _gradients(
+    model: Callable[[Any], Any], values: Any, targets: FloatArray, outputs: str
+) -> FloatArray:
+    """Derivatives of the cross-entropy of each image with respect to the model's input."""
+    import torch  # the model is torch's
+
+    tensor = torch.from_numpy(values).requires_grad_()
+    with torch.enable_grad():
+        scores = model(tensor).flatten(1)
+        logs = scores.clamp_min(1e-12).log() if outputs == "probabilities" else scores
+        loss = -(torch.from_numpy(targets).to(logs) * logs.log_softmax(1)).sum()
+        (gradients,) = torch.autograd.grad(loss, tensor)
+    return np.asarray(gradients.cpu().numpy(), np.float32)
 
 
 def _of_one_size(images: list[Image], most: int) -> Iterator[list[Image]]:

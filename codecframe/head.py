@@ -151,6 +151,22 @@ class TaskHead(ABC):
         q = prediction.probabilities.astype(np.float64) + 1e-12
         return np.asarray((p * np.log(p / q)).sum(axis=1).clip(min=0.0))
 
+    def pixel_gradients(
+        self, images: Sequence[Image], targets: FloatArray
+    ) -> list[FloatArray] | None:
+        """How the loss changes with pixels, for tuning; None where the head cannot say.
+
+        Args:
+            images: as `prepare` makes them.
+            targets: probabilities of the classes, (images, classes).
+
+        Returns:
+            Derivatives of each image's cross-entropy against its targets, in nats for a step of one
+            pixel value, `float32`, (height, width, 3). Default: None.
+        """
+        del images, targets
+        return None
+
     def pseudo_targets(self, prediction: Prediction) -> list[Any]:
         """Targets read off the head's own prediction, for images without labels. Default: top-1."""
         return [int(index) for index in prediction.scores.argmax(axis=1)]

@@ -155,6 +155,17 @@ class Preprocess(Settings):
             values -= offset[:, None, None] if planar else offset
         return values
 
+    def pixel_gradients(self, gradients: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Derivatives with respect to what `batch` made, as ones with respect to the pixels of
+        images of the final size, `float32`, (images, height, width, 3).
+        """
+        values = gradients
+        if self.layout == "nchw":
+            values = values.transpose(0, 2, 3, 1)
+        if self.dtype == "float32":
+            values = values * self._normalisation()[0]
+        return np.ascontiguousarray(values[..., ::-1] if self.channels == "bgr" else values)
+
     def _normalisation(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """(factor, offset) of each channel: a value is pixel * factor - offset."""
         std = np.broadcast_to(self.std, 3)

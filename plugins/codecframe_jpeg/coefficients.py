@@ -49,17 +49,60 @@ def quantised(
         tables: quantisation tables in zigzag order: luma, and chroma if there is any.
         deadzone: by how much of a step AC coefficients are rounded down, below the usual half.
     """
-    across, down = sampling >> 4, sampling & 15
-    planes = _planes(images, across, down)[: 2 * len(tables) - 1]
+    found = []
+    for component, plane in enumerate(transformed(images, sampling)[: 2 * len(tables) - 1]):
+        steps = np.frombuffer(tables[min(component, 1)], np.uint8).astype(np.float32)
+        found.append(rounded(plane / steps, deadzone).astype(np.int64))
+    return _interleaved(found, sampling >> 4, sampling & 15)
+
+
+def rounded(scaled: F32, deadzone: float) -> F32:
+    """Coefficients in steps, (..., 64), to whole steps."""
     rounding = np.full(64, 0.5 - deadzone, np.float32)
     rounding[0] = 0.5
-    found = []
-    for component, plane in enumerate(planes):
-        steps = np.frombuffer(tables[min(component, 1)], np.uint8).astype(np.float32)
-        scaled = _transformed(plane) / steps
-        values = np.sign(scaled) * np.floor(np.abs(scaled) + rounding)
-        found.append(np.clip(values, -_LARGEST, _LARGEST).astype(np.int64))
-    return _interleaved(found, across, down)
+    values = np.sign(scaled) * np.floor(np.abs(scaled) + rounding)
+    return np.asarray(np.clip(values, -_LARGEST, _LARGEST), np.float32)
+
+
+def transformed(images: npt.NDArray[np.uint8], sampling: int) -> list[F32]:
+    """DCT of the blocks of luma and the two of chroma, each (n, rows, columns, 64), in zigzag
+    order.
+    """
+    return [_transformed(plane) for plane in _planes(images, sampling >> 4, sampling & 15)]
+
+
+def gradients(pixels: F32, sampling: int) -> list[F32]:
+    """What `transformed` gives, for derivatives with respect to decoded pixels, (n, height, width,
+    3), instead of images: derivatives with respect to the coefficients that were sent.
+    """
+    across, down = sampling >> 4, sampling & 15
+    below, right = -pixels.shape[1] % (8 * down), -pixels.shape[2] % (8 * across)
+    ycc = np.pad(pixels @ np.linalg.inv(_TO_YCC), ((0, 0), (0, below), (0, right), (0, 0)))
+    chroma = _squares(ycc[..., 1:], across, down).sum(axis=(2, 4))
+    return [_transformed(p) for p in (ycc[..., 0], chroma[..., 0], chroma[..., 1])]
+
+
+def pattern(shape: tuple[int, int], sampling: int, table: int, place: int) -> tuple[F32, int]:
+    """What one coefficient of height 1 or -1 in every block, by turns, does to decoded pixels.
+
+    Args:
+        shape: (height, width) of the image.
+        sampling: as for `quantised`.
+        table: 0 for luma, 1 for both chroma components.
+        place: of the coefficient, in zigzag order.
+
+    Returns:
+        Pixels, (height, width, 3), and how many blocks there are.
+    """
+    across, down = (sampling >> 4, sampling & 15) if table else (1, 1)
+    rows, columns = -(-shape[0] // (8 * down)), -(-shape[1] // (8 * across))
+    signs = 1 - 2 * (np.add.outer(np.arange(rows), np.arange(columns)) % 2)
+    square = _transform()[:, place].reshape(8, 8)
+    plane = np.kron(np.kron(signs, square), np.ones((down, across)))[: shape[0], : shape[1]]
+    ycc = np.zeros((*shape, 3), np.float32)
+    for component in (1, 2) if table else (0,):
+        ycc[..., component] = plane
+    return ycc @ np.linalg.inv(_TO_YCC).T, rows * columns * (1 + table)
 
 
 def _planes(images: npt.NDArray[np.uint8], across: int, down: int) -> list[F32]:
@@ -68,10 +111,14 @@ def _planes(images: npt.NDArray[np.uint8], across: int, down: int) -> list[F32]:
     ycc[..., 0] -= 128
     below, right = -images.shape[1] % (8 * down), -images.shape[2] % (8 * across)
     ycc = np.pad(ycc, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")
-    n, height, width, _ = ycc.shape
-    squares = ycc[..., 1:].reshape(n, height // down, down, width // across, across, 2)
-    chroma = squares.mean(axis=(2, 4), dtype=np.float32)
+    chroma = _squares(ycc[..., 1:], across, down).mean(axis=(2, 4), dtype=np.float32)
     return [ycc[..., 0], chroma[..., 0], chroma[..., 1]]
+
+
+def _squares(samples: F32, across: int, down: int) -> F32:
+    """(n, rows, down, columns, across, 2): what makes one sample of chroma."""
+    n, height, width, _ = samples.shape
+    return samples.reshape(n, height // down, down, width // across, across, 2)
 
 
 def _transformed(plane: F32) -> F32:

@@ -58,6 +58,10 @@ class TorchHead(codecframe.ClassifierHead):
         self._module = module
         self._device = device
 
+    def torch_model(self) -> Callable[[Any], Any]:
+        """The module, wherever it is."""
+        return lambda values: self._module(values.to(self._device))
+
     def run(self, values: Any) -> Any:
         """The module's output."""
         torch = require("torch", INSTALL)

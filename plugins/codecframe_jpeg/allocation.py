@@ -1,0 +1,105 @@
+"""Quantisation steps that lose least for the bits they save.
+
+Bits and harm of each coefficient are tabulated over all steps. Harm is the change of a head's loss
+to second order, with squared first derivatives in place of the second ones (the empirical Fisher
+information). For any price of a bit the best step of each coefficient can then be read off; that is
+the Lagrangian allocation of Shoham and Gersho ("Efficient bit allocation for an arbitrary set of
+quantizers", IEEE Trans. ASSP 1988).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe_jpeg.coefficients import rounded
+from codecframe_jpeg.tables import ZIGZAG
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Table = tuple[int, ...]
+
+STEPS = np.unique(np.geomspace(1, 255, 72).round().astype(np.int64))
+"""Steps that are tabulated."""
+_SIZES = 12
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Luma's coefficients, or those of both chroma components, of a set of images.
+
+    Attributes:
+        values: (blocks, 64), in zigzag order, component after component of image after image.
+        harm: squared derivatives of the loss, the same.
+        images: number of images.
+    """
+
+    values: F32
+    harm: F32
+    images: int
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What each step of each coefficient costs an image, both (64, steps).
+
+    Attributes:
+        bits: about how many bits are coded.
+        harm: about how much the loss rises, in nats.
+    """
+
+    bits: F64
+    harm: F64
+
+    @classmethod
+    def of(cls, coefficients: Coefficients, deadzone: float) -> Curves:
+        """Tabulate all `STEPS`."""
+        bits, harm = np.empty((2, 64, len(STEPS)))
+        for number, step in enumerate(STEPS):
+            quantised = rounded(coefficients.values / np.float32(step), deadzone)
+            error = coefficients.values - quantised * np.float32(step)
+            harm[:, number] = 0.5 * (coefficients.harm * error**2).sum(axis=0, dtype=np.float64)
+            bits[:, number] = _bits(quantised)
+        # noise of few samples must not make a coarser step look dearer, nor less harmful
+        bits = np.minimum.accumulate(bits, axis=1)
+        harm = np.maximum.accumulate(harm, axis=1)
+        return cls(bits / coefficients.images, harm / coefficients.images)
+
+    def best(self, price: float) -> I64:
+        """The step of each coefficient when a bit costs `price` nats, as places in `STEPS`."""
+        return np.asarray((self.harm + price * self.bits).argmin(axis=1))
+
+
+def allocate(curves: Sequence[Curves], bits: float) -> tuple[Table, ...]:
+    """Tables, row by row, one for each of `curves`, by which an image takes about `bits` bits."""
+    low, high = -40.0, 10.0  # logarithm of the price
+    for _ in range(50):
+        price = float(np.exp((low + high) / 2))
+        spent = sum(float(c.bits[np.arange(64), c.best(price)].sum()) for c in curves)
+        low, high = ((low + high) / 2, high) if spent > bits else (low, (low + high) / 2)
+    return tuple(as_table(STEPS[c.best(float(np.exp(high)))]) for c in curves)
+
+
+def as_table(steps: npt.NDArray[np.generic]) -> Table:
+    """Steps in zigzag order as a table, row by row."""
+    table = np.empty(64, np.int64)
+    table[ZIGZAG] = np.clip(np.rint(steps.astype(np.float64)), 1, 255)
+    return tuple(table.tolist())
+
+
+def _bits(quantised: F32) -> F64:
+    """Bits of each coefficient's column: entropy of the sizes, and the bits that follow them.
+
+    Runs of zeros are coded together, and about as well as if each had its own adapted code.
+    """
+    values = quantised.copy()
+    values[1:, 0] -= quantised[:-1, 0]  # of the first, differences are coded
+    sizes = np.frexp(np.abs(values))[1]
+    counts = np.stack([(sizes == size).sum(axis=0) for size in range(_SIZES)], axis=1)
+    share = counts / len(values)
+    entropy = -(counts * np.log2(np.maximum(share, 1e-12))).sum(axis=1)
+    return np.asarray(entropy + counts @ np.arange(_SIZES), np.float64)

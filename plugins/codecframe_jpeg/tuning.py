@@ -1,0 +1,206 @@
+"""Tables made for a head: from derivatives of its loss, then by what real files lose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+import codecframe
+from codecframe.image import Image
+from codecframe_jpeg import huffman
+from codecframe_jpeg.allocation import Coefficients, Curves, allocate, as_table
+from codecframe_jpeg.coefficients import gradients, pattern, quantised, transformed
+from codecframe_jpeg.scan import symbols_of
+from codecframe_jpeg.settings import JpegSettings
+from codecframe_jpeg.tables import ZIGZAG
+
+if TYPE_CHECKING:
+    from codecframe.tune import Objective, Score
+
+F32 = npt.NDArray[np.float32]
+T = TypeVar("T", bound=np.generic)
+
+DEADZONES = (0.0, 0.1, 0.2)
+"""Roundings that tables are made for."""
+ROUNDS = 2
+"""Allocations for each of them: derivatives are those at the point where the last one led."""
+BANDS = (0, 1, 3, 6, 10, 15, 28, 64)
+"""Where bands of coefficients that are refined together begin, in zigzag order."""
+FACTORS = (1.25, 0.8)
+_MOST_PIXELS = 1 << 24
+"""Derivatives are taken over no more."""
+_NUDGE = 24.0
+"""How far a coefficient is moved to see what it does to a head that has no derivatives."""
+
+
+class Tuner:
+    """Quantisation tables, Huffman tables and rounding for a head.
+
+    Args:
+        codec: the JPEG codec.
+        objective: head, images and budget.
+    """
+
+    def __init__(self, codec: codecframe.Codec[JpegSettings], objective: Objective) -> None:
+        self._codec = codec
+        self._objective = objective
+        pixels = sum(image[..., 0].size for image in objective.images)
+        some = int(len(objective.images) * min(1.0, _MOST_PIXELS / pixels))
+        self._part = objective.part(max(1, some))
+
+    def scores(self, base: JpegSettings) -> Iterator[Score]:
+        """Better and better settings, without end once only refinements are left."""
+        plain = base.replace(optimize=False, progressive=False, smoothing=0, restart=0)
+        best = self._measured(plain)
+        yield best
+        for deadzone in DEADZONES:
+            at = _settings(best)
+            for _ in range(ROUNDS):
+                score = self._measured(self._allocated(at, deadzone))
+                yield score
+                at = _settings(score)
+                best = min(best, score, key=_loss)
+        yield from self._refined(best)
+
+    def _measured(self, settings: JpegSettings) -> Score:
+        """Settings with Huffman tables made for them, at the level that the budget allows."""
+        at_budget = self._objective.measure(self._codec, self._with_huffman(settings))
+        return self._objective.measure(self._codec, self._with_huffman(_settings(at_budget)))
+
+    # -- Huffman tables -----------------------------------------------------------------------
+
+    def _with_huffman(self, settings: JpegSettings) -> JpegSettings:
+        """With the tables that code the tuning images best."""
+        counts = np.ones((4, 256), np.int64)
+        for images in _of_one_size(self._objective.images):
+            blocks = quantised(
+                images, settings.layout.sampling, settings.layout.quantisation, settings.deadzone
+            )
+            counts += np.stack(symbols_of(blocks).counts())
+        kinds = (huffman.DC_SYMBOLS, huffman.DC_SYMBOLS, huffman.AC_SYMBOLS, huffman.AC_SYMBOLS)
+        tables = (
+            huffman.made_from(c.tolist(), kind) for c, kind in zip(counts, kinds, strict=True)
+        )
+        return settings.replace(huffman=tuple(tables))
+
+    # -- quantisation tables ------------------------------------------------------------------
+
+    def _allocated(self, at: JpegSettings, deadzone: float) -> JpegSettings:
+        """Tables by the derivatives at some settings; quality 50 is about the budget."""
+        curves = [Curves.of(c, deadzone) for c in self._coefficients(at)]
+        tables = allocate(curves, self._objective.allowance * 8)
+        return at.replace(qtables=tables, deadzone=deadzone, quality=50)
+
+    def _coefficients(self, settings: JpegSettings) -> list[Coefficients]:
+        """Luma's and, if there is any, chroma's, and what a change of each does."""
+        part, sampling = self._part, settings.layout.sampling
+        decoded = self._codec.decode_many(self._codec.encode_many(part.images, settings))
+        found = part.gradients(decoded)
+        tables = len(settings.scaled_tables)
+        values = [
+            _by_table(transformed(images, sampling))[:tables]
+            for images in _of_one_size(part.images)
+        ]
+        if found is None:
+            harm = self._nudged(decoded, sampling)
+        else:
+            slopes = [_by_table(gradients(some, sampling))[:tables] for some in _of_one_size(found)]
+            harm = [np.concatenate(table) ** 2 for table in zip(*slopes, strict=True)]
+        together = [np.concatenate(table) for table in zip(*values, strict=True)]
+        return [
+            Coefficients(value, weight, len(part.images))
+            for value, weight in zip(together, harm, strict=False)
+        ]
+
+    def _nudged(self, decoded: Sequence[Image], sampling: int) -> list[F32]:
+        """What moving a coefficient in all blocks does to the loss, by trying: (1, 64) for luma and
+        for chroma.
+        """
+        before, _ = self._part.judge(decoded)
+        harm = np.zeros((2, 1, 64), np.float32)
+        for table, place in np.ndindex(2, 64):
+            shapes = {image.shape[:2] for image in decoded}
+            patterns = {shape: pattern(shape, sampling, table, place) for shape in shapes}
+            blocks = sum(patterns[image.shape[:2]][1] for image in decoded)
+            rise = -2 * before.sum()
+            for change in (_NUDGE, -_NUDGE):
+                moved = [image + change * patterns[image.shape[:2]][0] for image in decoded]
+                rise += self._part.judge([_to_pixels(image) for image in moved])[0].sum()
+            harm[table, 0, place] = max(0.0, rise / (_NUDGE**2 * blocks))
+        floor = harm.max(axis=(1, 2), keepdims=True) / 1000
+        return list(np.maximum(harm, floor))
+
+    # -- refinement ---------------------------------------------------------------------------
+
+    def _refined(self, best: Score) -> Iterator[Score]:
+        """Bands made finer or coarser, as long as real encodes lose less."""
+        while True:
+            for move in _MOVES:
+                settings = move.applied(_settings(best))
+                if settings is None:
+                    continue
+                score = self._measured(settings)
+                yield score
+                best = min(best, score, key=_loss)
+
+
+@dataclass(frozen=True)
+class _Move:
+    """A band of a table, multiplied; or the rounding, moved."""
+
+    table: int
+    band: tuple[int, int]
+    factor: float
+    deadzone: float = 0.0
+
+    def applied(self, settings: JpegSettings) -> JpegSettings | None:
+        """The settings after the move, or None where it changes nothing."""
+        tables = [np.array(table)[ZIGZAG].astype(float) for table in settings.scaled_tables]
+        if self.table >= len(tables):
+            return None
+        tables[self.table][slice(*self.band)] *= self.factor
+        deadzone = min(0.5, max(0.0, round(settings.deadzone + self.deadzone, 3)))
+        made = settings.replace(qtables=tuple(map(as_table, tables)), quality=50, deadzone=deadzone)
+        same = replace(settings, qtables=made.qtables, quality=50)
+        return None if made == same and made.scaled_tables == settings.scaled_tables else made
+
+
+_MOVES = [
+    *(
+        _Move(table, band, factor)
+        for band in pairwise(BANDS)
+        for table in (0, 1)
+        for factor in FACTORS
+    ),
+    *(_Move(0, (0, 0), 1.0, change) for change in (0.05, -0.05)),
+]
+
+
+def _loss(score: Score) -> float:
+    return score.loss
+
+
+def _settings(score: Score) -> JpegSettings:
+    return cast("JpegSettings", score.settings)
+
+
+def _to_pixels(values: F32) -> Image:
+    """Rounded, `uint8`."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _of_one_size(images: Sequence[npt.NDArray[T]]) -> Iterator[npt.NDArray[T]]:
+    """Images side by side, one stack for each run of a size."""
+    for _, run in groupby(images, lambda image: image.shape):
+        yield np.stack(list(run))
+
+
+def _by_table(components: Sequence[F32]) -> list[F32]:
+    """Blocks of luma, and of both chroma components, each (blocks, 64)."""
+    luma, *chroma = (component.reshape(-1, 64) for component in components)
+    return [luma, np.concatenate(chroma)]
