@@ -10,7 +10,7 @@ import codecframe
 from codecframe.preprocess import Preprocess
 from codecframe.registry import require
 
-INSTALL = "codecframe[learned]"
+INSTALL = "codecframe[train]"
 
 
 class TorchHead(codecframe.ClassifierHead):
