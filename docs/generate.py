@@ -7,7 +7,8 @@ A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
 * `plugin NAME`: the README of a bundled plugin;
 * `preprocess fields`: a table of the fields of `Preprocess`;
 * `results NAME`: accuracies at round rates from recipes/results/NAME.json;
-* `times NAME`: its encode and decode times.
+* `times NAME`: its encode and decode times;
+* `training KIND`: the fields of training recipes of that kind.
 
 With `--check` nothing is written; the exit code is 1 if a part is stale.
 """
@@ -18,7 +19,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,26 @@ def preprocess(_: str) -> str:
     """The fields of `Preprocess`."""
     from codecframe.preprocess import Preprocess
 
+    return _fields(Preprocess, Preprocess.fields())
+
+
+def training(kind: str) -> str:
+    """The fields of a training recipe; of a classifier's, those that a codec's has not."""
+    from codecframe import registry
+
+    settings = registry.default().trainer(kind).settings_type
+    if kind == "vae":
+        return _fields(settings, settings.fields())
+    shared = {info.name for info in registry.default().trainer("vae").settings_type.fields()}
+    return _fields(settings, [info for info in settings.fields() if info.name not in shared])
+
+
+def _fields(settings: Any, infos: Iterable[Any]) -> str:
+    """A table of fields of settings."""
+    defaults = settings().to_dict()
     lines = ["| field | default | takes | |", "| --- | --- | --- | --- |"]
-    for info in Preprocess.fields():
-        default = json.dumps(Preprocess().to_dict()[info.name])
+    for info in infos:
+        default = json.dumps(defaults[info.name])
         cells = [f"`{info.name}`", f"`{default}`", info.expected, info.option.help]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -146,6 +164,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "preprocess": preprocess,
     "results": results,
     "times": times,
+    "training": training,
 }
 
 
