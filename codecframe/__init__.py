@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from codecframe.hooks import hookimpl
     from codecframe.image import Image, Shape, check_image, check_size, limit_pixels
     from codecframe.representation import PIXELS, Latents, LatentSpace, Representation
+    from codecframe.scaling import ScalableSettings, scalable
     from codecframe.settings import Settings, knob, option
     from codecframe.trainer import Trainer, TrainingRun
 
@@ -52,6 +53,7 @@ _MODULES = {
     "hooks": ("hookimpl",),
     "image": ("Image", "Shape", "check_image", "check_size", "limit_pixels"),
     "representation": ("PIXELS", "LatentSpace", "Latents", "Representation"),
+    "scaling": ("ScalableSettings", "scalable"),
     "settings": ("Settings", "knob", "option"),
     "trainer": ("Trainer", "TrainingRun"),
 }
@@ -77,6 +79,7 @@ __all__ = [
     "PluginError",
     "Prediction",
     "Representation",
+    "ScalableSettings",
     "SelfFitting",
     "Settings",
     "SettingsError",
@@ -94,6 +97,7 @@ __all__ = [
     "knob",
     "limit_pixels",
     "option",
+    "scalable",
 ]
 
 

@@ -29,7 +29,9 @@ PUBLIC_MODULES = {
     "rate",
     "registry",
     "samples",
+    "scaling",
     "testing",
+    "tune",
 }
 """Documented submodules that plugins may import from, besides `codecframe` itself."""
 

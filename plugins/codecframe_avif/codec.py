@@ -21,6 +21,7 @@ _PROFILES = {"4:2:0": 0, "4:0:0": 0, "4:4:4": 1, "4:2:2": 2}
 _NEEDS_PILLOW = {b"irot", b"imir", b"clap", b"moov"}
 
 
+@codecframe.scalable
 class AvifCodec(codecframe.Codec[AvifSettings]):
     """AVIF: AV1 still images in a HEIF container.
 

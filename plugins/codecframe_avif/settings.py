@@ -11,7 +11,7 @@ LOSSLESS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class AvifSettings(codecframe.Settings):
+class AvifSettings(codecframe.ScalableSettings):
     """How to encode an AVIF."""
 
     quality: int = codecframe.knob(

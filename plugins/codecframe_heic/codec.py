@@ -22,6 +22,7 @@ _MAX_STRIPPED = 1 << 18
 """Images of more pixels keep their 0.5 kB of boxes: to know them means to encode a blank image."""
 
 
+@codecframe.scalable
 class HeicCodec(codecframe.Codec[HeicSettings]):
     """HEIC: HEVC (H.265) still images in a HEIF container, by x265 and libheif.
 

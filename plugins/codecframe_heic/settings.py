@@ -13,7 +13,7 @@ _PRESETS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeicSettings(codecframe.Settings):
+class HeicSettings(codecframe.ScalableSettings):
     """How to encode a HEIC."""
 
     quality: int = codecframe.knob(

@@ -33,6 +33,7 @@ _AT_ONCE = 1 << 20
 _roomy = threading.Lock()
 
 
+@codecframe.scalable
 class JpegCodec(codecframe.Codec[JpegSettings]):
     """JPEG, by libjpeg-turbo.
 

@@ -15,7 +15,7 @@ SUBSAMPLINGS = {"4:2:0": 0x22, "4:2:2": 0x21, "4:4:4": 0x11, "4:0:0": 0x11}
 
 
 @dataclass(frozen=True, kw_only=True)
-class JpegSettings(codecframe.Settings):
+class JpegSettings(codecframe.ScalableSettings):
     """How to encode a JPEG."""
 
     quality: int = codecframe.knob(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 import codecframe
 from codecframe.image import Image
+from codecframe.scaling import enlarged, reduced, reduced_shape
 from codecframe_jpeg import huffman
 from codecframe_jpeg.allocation import Coefficients, Curves, allocate, as_table
 from codecframe_jpeg.coefficients import gradients, pattern, quantised, transformed
@@ -77,7 +78,7 @@ class Tuner:
     def _with_huffman(self, settings: JpegSettings) -> JpegSettings:
         """With the tables that code the tuning images best."""
         counts = np.ones((4, 256), np.int64)
-        for images in _of_one_size(self._objective.images):
+        for images in _of_one_size(_small(self._objective.images, settings)):
             blocks = quantised(
                 images, settings.layout.sampling, settings.layout.quantisation, settings.deadzone
             )
@@ -104,12 +105,14 @@ class Tuner:
         tables = len(settings.scaled_tables)
         values = [
             _by_table(transformed(images, sampling))[:tables]
-            for images in _of_one_size(part.images)
+            for images in _of_one_size(_small(part.images, settings))
         ]
         if found is None:
-            harm = self._nudged(decoded, sampling)
+            harm = self._nudged(decoded, settings)
         else:
-            slopes = [_by_table(gradients(some, sampling))[:tables] for some in _of_one_size(found)]
+            # what enlarging spreads over several pixels comes together again
+            small = [some / np.float32(settings.scale**2) for some in _small(found, settings)]
+            slopes = [_by_table(gradients(some, sampling))[:tables] for some in _of_one_size(small)]
             harm = [np.concatenate(table) ** 2 for table in zip(*slopes, strict=True)]
         together = [np.concatenate(table) for table in zip(*values, strict=True)]
         return [
@@ -117,15 +120,17 @@ class Tuner:
             for value, weight in zip(together, harm, strict=False)
         ]
 
-    def _nudged(self, decoded: Sequence[Image], sampling: int) -> list[F32]:
+    def _nudged(self, decoded: Sequence[Image], settings: JpegSettings) -> list[F32]:
         """What moving a coefficient in all blocks does to the loss, by trying: (1, 64) for luma and
         for chroma.
         """
         before, _ = self._part.judge(decoded)
         harm = np.zeros((2, 1, 64), np.float32)
         for table, place in np.ndindex(2, 64):
-            shapes = {image.shape[:2] for image in decoded}
-            patterns = {shape: pattern(shape, sampling, table, place) for shape in shapes}
+            patterns = {
+                shape: _pattern(shape, settings, table, place)
+                for shape in {image.shape[:2] for image in decoded}
+            }
             blocks = sum(patterns[image.shape[:2]][1] for image in decoded)
             rise = -2 * before.sum()
             for change in (_NUDGE, -_NUDGE):
@@ -187,6 +192,21 @@ def _loss(score: Score) -> float:
 
 def _settings(score: Score) -> JpegSettings:
     return cast("JpegSettings", score.settings)
+
+
+def _small(images: Sequence[npt.NDArray[T]], settings: JpegSettings) -> list[npt.NDArray[T]]:
+    """What is encoded of images."""
+    return [reduced(image, settings.scale) for image in images]
+
+
+def _pattern(
+    shape: codecframe.Shape, settings: JpegSettings, table: int, place: int
+) -> tuple[F32, int]:
+    """`pattern` at the size of decoded images."""
+    small, blocks = pattern(
+        reduced_shape(shape, settings.scale), settings.layout.sampling, table, place
+    )
+    return enlarged(small, shape), blocks
 
 
 def _to_pixels(values: F32) -> Image:

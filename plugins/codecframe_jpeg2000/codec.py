@@ -84,6 +84,7 @@ class _CodestreamCodec(codecframe.Codec[S]):
         return codestream.join(self._main_header(settings, shape), body)
 
 
+@codecframe.scalable
 class Jpeg2000Codec(_CodestreamCodec[Jpeg2000Settings]):
     """JPEG 2000, encoded by OpenJPEG."""
 
@@ -114,6 +115,7 @@ class Jpeg2000Codec(_CodestreamCodec[Jpeg2000Settings]):
         return codestream.with_size(header, shape)
 
 
+@codecframe.scalable
 class HighThroughputCodec(_CodestreamCodec[HighThroughputSettings]):
     """High-throughput JPEG 2000 (ISO/IEC 15444-15), encoded by OpenJPH."""
 

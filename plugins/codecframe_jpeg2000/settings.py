@@ -11,7 +11,7 @@ _COARSEST, _FINEST = 1.0, 0.004
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jpeg2000Settings(codecframe.Settings):
+class Jpeg2000Settings(codecframe.ScalableSettings):
     """How to encode a JPEG 2000."""
 
     psnr: float = codecframe.knob(
@@ -33,7 +33,7 @@ class Jpeg2000Settings(codecframe.Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HighThroughputSettings(codecframe.Settings):
+class HighThroughputSettings(codecframe.ScalableSettings):
     """How to encode a high-throughput JPEG 2000."""
 
     step: float = codecframe.knob(

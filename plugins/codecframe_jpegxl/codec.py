@@ -12,6 +12,7 @@ from codecframe_jpegxl import header
 from codecframe_jpegxl.settings import JpegXlSettings
 
 
+@codecframe.scalable
 class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
     """JPEG XL as a bare codestream.
 

@@ -16,7 +16,7 @@ def _ladder() -> tuple[float, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JpegXlSettings(codecframe.Settings):
+class JpegXlSettings(codecframe.ScalableSettings):
     """How to encode a JPEG XL."""
 
     distance: float = codecframe.knob(

@@ -9,6 +9,7 @@ from codecframe_png import container
 from codecframe_png.settings import FILTERS, STRATEGIES, PngSettings
 
 
+@codecframe.scalable
 class PngCodec(codecframe.Codec[PngSettings]):
     """PNG, by libpng: lossless, the upper end of the rate scale.
 

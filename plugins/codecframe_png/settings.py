@@ -14,7 +14,7 @@ STRATEGIES = {"default": 0, "filtered": 1, "huffman": 2, "rle": 3, "fixed": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
-class PngSettings(codecframe.Settings):
+class PngSettings(codecframe.ScalableSettings):
     """How to encode a PNG."""
 
     effort: int = codecframe.option(6, low=0, high=9, help="zlib's level: 0 stores, 9 is smallest")

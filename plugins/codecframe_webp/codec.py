@@ -101,6 +101,7 @@ class _WebpCodec(codecframe.Codec[S]):
             raise codecframe.DataError(self.name, error) from None
 
 
+@codecframe.scalable
 class WebpCodec(_WebpCodec[WebpSettings]):
     """Lossy WebP: VP8 key frames, by libwebp."""
 
@@ -116,6 +117,7 @@ class WebpCodec(_WebpCodec[WebpSettings]):
         return container.wrap(container.LOSSY, payload)
 
 
+@codecframe.scalable
 class WebpLosslessCodec(_WebpCodec[WebpLosslessSettings]):
     """Lossless and near-lossless WebP, by libwebp."""
 

@@ -13,7 +13,7 @@ _PREPROCESSING = {"none": 0, "segment-smooth": 1, "dithering": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebpSettings(codecframe.Settings):
+class WebpSettings(codecframe.ScalableSettings):
     """How to encode a lossy WebP. All but `quality` and `method` need the package `webp`."""
 
     quality: float = codecframe.knob(
@@ -92,7 +92,7 @@ class WebpSettings(codecframe.Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebpLosslessSettings(codecframe.Settings):
+class WebpLosslessSettings(codecframe.ScalableSettings):
     """How to encode a lossless WebP. `near_lossless` needs the package `webp`."""
 
     method: int = codecframe.option(4, low=0, high=6, help="effort: 0 is fastest, 6 smallest")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -65,7 +66,21 @@ def images(count: int) -> list[ImageItem]:
 
 
 @pytest.mark.parametrize("head", [WaveHead, module_head])
-def test_the_coefficient_that_counts_gets_the_finest_step(head: type, tmp_path: Path) -> None:
+def test_tables_at_a_lower_resolution(head: Callable[[], codecframe.TaskHead]) -> None:
+    jpeg = codecframe.get_codec("jpeg")
+    pictures = [item.read() for item in images(24)]
+    targets = [item.target for item in images(24)]
+    objective = Objective(head(), pictures, targets, BUDGET, Accounting.BARE)
+    base = jpeg.settings_type(scale=0.75)
+    scores = list(jpeg.tune(base, objective, trials=3, seed=0))
+    assert {score.settings.scale for score in scores} == {0.75}
+    assert min(score.loss for score in scores[1:]) < scores[0].loss
+
+
+@pytest.mark.parametrize("head", [WaveHead, module_head])
+def test_the_coefficient_that_counts_gets_the_finest_step(
+    head: Callable[[], codecframe.TaskHead], tmp_path: Path
+) -> None:
     jpeg = codecframe.get_codec("jpeg")
     found = tune(
         jpeg, head(), images(48), BUDGET, Accounting.BARE,
