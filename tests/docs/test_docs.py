@@ -80,7 +80,7 @@ def run(command: list[str | Path], folder: Path) -> str:
         env={**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONPATH": str(folder)},
         text=True,
         capture_output=True,
-        timeout=300,
+        timeout=900,  # the page on learned codecs trains one: a minute where nothing else runs
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
