@@ -20,7 +20,7 @@ class MyCodec(codecframe.Codec[MySettings]):
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
@@ -88,6 +88,11 @@ class Codec(ABC, Generic[S]):
             DataError: if no such body can exist.
         """
         return body
+
+    def exports(self, settings: S) -> Mapping[str, str]:
+        """The settings as other software takes them: format name -> text. Default: none."""
+        del settings
+        return {}
 
     def encode_many(self, images: Iterable[Image], settings: S) -> list[bytes]:
         """Encode several images with the same settings; by default on all cores."""

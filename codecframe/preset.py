@@ -76,6 +76,19 @@ def preset_names(codec: Codec[Any]) -> list[str]:
     return sorted(path.stem for path in codec.presets.glob(f"*{_SUFFIX}"))
 
 
+def preset_path(codec: Codec[Any], name: str) -> Path:
+    """The file of a preset: one that comes with the codec, or a file.
+
+    Raises:
+        UnknownNameError: if there is none of that name.
+    """
+    if name in preset_names(codec) and codec.presets is not None:
+        return codec.presets / f"{name}{_SUFFIX}"
+    if name.endswith((_SUFFIX, ".yml")):
+        return Path(name)
+    raise UnknownNameError(f"{codec.name} preset", name, preset_names(codec))
+
+
 def find_preset(codec: Codec[S], name: str) -> S:
     """The settings of a preset: one that comes with the codec, or a file.
 
@@ -85,12 +98,7 @@ def find_preset(codec: Codec[S], name: str) -> S:
         MismatchError: if it is for another codec.
         SettingsError: if the codec does not take its settings.
     """
-    if name in preset_names(codec) and codec.presets is not None:
-        path = codec.presets / f"{name}{_SUFFIX}"
-    elif name.endswith((_SUFFIX, ".yml")):
-        path = Path(name)
-    else:
-        raise UnknownNameError(f"{codec.name} preset", name, preset_names(codec))
+    path = preset_path(codec, name)
     found = Preset.read(path)
     if found.codec != codec.name:
         raise MismatchError(f"{path} is a preset of {found.codec}, not of {codec.name}")

@@ -23,6 +23,7 @@ COMMANDS = {
     "encode": "Encode images with given settings or to a budget.",
     "heads": "List heads, or show one.",
     "plugins": "List plugins and what they bring.",
+    "presets": "List presets, show one, or export its settings.",
     "profile": "Measure rate and accuracy of codecs for a head over images.",
     "recipe": "Reproduce a published table and its plot.",
     "report": "Make a self-contained HTML page of a profile.",

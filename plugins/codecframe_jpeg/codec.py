@@ -113,6 +113,12 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
             return samples
         return to_image(samples, self.name, bits=header.bits)
 
+    def exports(self, settings: JpegSettings) -> dict[str, str]:
+        """For libjpeg's `cjpeg`, for Pillow, and as C arrays."""
+        from codecframe_jpeg.exports import FORMATS
+
+        return {name: write(settings) for name, write in FORMATS.items()}
+
     def tune(
         self, base: JpegSettings, objective: Objective, *, trials: int, seed: int
     ) -> Iterator[Score]:

@@ -1,0 +1,85 @@
+"""Settings in the words of other software, for cameras that have an encoder and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codecframe_jpeg.settings import SUBSAMPLINGS, JpegSettings
+
+_TABLES = ("luma", "chroma")
+_HUFFMAN = ("dc_luma", "dc_chroma", "ac_luma", "ac_chroma")
+
+
+def cjpeg(settings: JpegSettings) -> str:
+    """A file for `cjpeg -qtables`, which gets the rest as options."""
+    sampling = SUBSAMPLINGS[settings.subsampling]
+    options = ["-quality 50 -qtables FILE", f"-sample {sampling >> 4}x{sampling & 15}"]
+    grey = settings.subsampling == "4:0:0"
+    switches = {
+        "-grayscale": grey,
+        "-optimize": settings.optimize,
+        "-progressive": settings.progressive,
+        f"-smooth {settings.smoothing}": settings.smoothing > 0,
+    }
+    options += [switch for switch, wanted in switches.items() if wanted]
+    lines = [f"# cjpeg {' '.join(options)}", *_cannot(settings, "#")]
+    for name, table in zip(_TABLES, settings.scaled_tables, strict=False):
+        lines += [f"# {name}", *_rows(table, 8)]
+    return "\n".join(lines) + "\n"
+
+
+def pillow(settings: JpegSettings) -> str:
+    """Python that saves an image with Pillow."""
+    grey = settings.subsampling == "4:0:0"
+    lines = [*_cannot(settings, "#"), "options = {", '    "qtables": [']
+    for table in settings.scaled_tables:
+        lines += [
+            "        [",
+            *(f"            {row}," for row in _rows(table, 8, ", ")),
+            "        ],",
+        ]
+    lines += ["    ],", f'    "subsampling": {-1 if grey else repr(settings.subsampling)},']
+    lines += [
+        f'    "optimize": {settings.optimize},',
+        f'    "progressive": {settings.progressive},',
+    ]
+    lines += [f'    "smooth": {settings.smoothing},', "}"]
+    image = 'image.convert("L")' if grey else "image"
+    return "\n".join([*lines, f'{image}.save("image.jpg", **options)']) + "\n"
+
+
+def c(settings: JpegSettings) -> str:
+    """C arrays, in the order of libjpeg's `jpeg_add_quant_table` and `JHUFF_TBL`."""
+    lines = ["/* quantisation steps, row by row, for jpeg_add_quant_table(..., 100, TRUE) */"]
+    for name, table in zip(_TABLES, settings.scaled_tables, strict=False):
+        lines += _array("unsigned int", f"quant_{name}", table, 8)
+    if settings.huffman is not None:
+        lines += ["", "/* Huffman tables: JHUFF_TBL.bits[1..16] and .huffval */"]
+        for name, codes in zip(_HUFFMAN, settings.huffman, strict=True):
+            lines += _array("unsigned char", f"bits_{name}", codes[:16], 16)
+            lines += _array("unsigned char", f"huffval_{name}", codes[16:], 16)
+    if settings.deadzone:
+        lines += ["", "/* AC coefficients are rounded down by this much of a step */"]
+        lines += [f"static const float deadzone = {settings.deadzone}f;"]
+    return "\n".join(lines) + "\n"
+
+
+def _cannot(settings: JpegSettings, mark: str) -> list[str]:
+    """What libjpeg's own encoder will not do."""
+    found = [name for name in ("huffman", "deadzone") if getattr(settings, name)]
+    return [f"{mark} without {' and '.join(found)}, which it cannot do"] if found else []
+
+
+def _array(kind: str, name: str, values: Sequence[int], width: int) -> list[str]:
+    rows = [f"    {row}," for row in _rows(values, width, ", ")]
+    return [f"static const {kind} {name}[{len(values)}] = {{", *rows, "};"]
+
+
+def _rows(values: Sequence[int], width: int, between: str = " ") -> list[str]:
+    return [
+        between.join(f"{value:3}" for value in values[at : at + width])
+        for at in range(0, len(values), width)
+    ]
+
+
+FORMATS = {"c": c, "cjpeg": cjpeg, "pillow": pillow}

@@ -1,0 +1,106 @@
+"""`codecframe presets`: lists, shows, exports; and what is exported means what the preset means."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+import codecframe
+from codecframe.preset import Preset
+from codecframe.testing import natural_image
+
+JPEG = codecframe.get_codec("jpeg")
+LUMA = tuple(range(3, 67))
+SETTINGS = {"qtables": [LUMA, LUMA[::-1]], "quality": 40, "subsampling": "4:2:2"}
+TABLES = JPEG.settings_type.from_dict(SETTINGS).scaled_tables
+
+
+@pytest.fixture
+def preset(tmp_path: Path) -> Path:
+    scored = {"budget": "0.8bpp", "held-out": {"difference": [0.051, 0.04, 0.062]}}
+    path = tmp_path / "mine.yaml"
+    Preset("jpeg", SETTINGS, {"seed": 0}, scored).write(path)
+    return path
+
+
+def test_lists_and_shows(run: Callable[..., Any], preset: Path) -> None:
+    assert run("presets").code == 0
+    assert isinstance(json.loads(run("presets", "--json").out), list)
+    shown = run("presets", str(preset))
+    assert shown.code == 0
+    assert "codec: jpeg" in shown.out
+    assert "+5.1 points on held-out images at 0.8bpp (95 %: +4.0 to +6.2)" in shown.out
+    assert json.loads(run("presets", str(preset), "--json").out)["settings"]["quality"] == 40
+
+
+def test_bad_use(run: Callable[..., Any], preset: Path, tmp_path: Path) -> None:
+    wrong = run("presets", str(preset), "--export", "cjpg")
+    assert wrong.code in (1, 2)
+    assert "did you mean 'cjpeg'" in wrong.err
+    assert run("presets", "--export", "c").code == 2
+    assert run("presets", str(tmp_path / "none.yaml")).code == 1
+    assert "Traceback" not in run("presets", "jpeg:surely-none").err
+
+
+def numbers(text: str) -> list[int]:
+    return [int(n) for n in re.findall(r"\d+", re.sub(r"#.*", "", text))]
+
+
+def test_export_for_cjpeg(run: Callable[..., Any], preset: Path, tmp_path: Path) -> None:
+    text = run("presets", str(preset), "--export", "cjpeg").out
+    assert numbers(text) == TABLES[0] + TABLES[1]
+    assert "-sample 2x1" in text
+    if (cjpeg := shutil.which("cjpeg")) is None:
+        pytest.skip("no cjpeg")
+    tables = tmp_path / "tables.txt"
+    tables.write_text(text)
+    PilImage.fromarray(natural_image(32, 32)).save(tmp_path / "image.ppm")
+    options = ["-quality", "50", "-qtables", tables, "-sample", "2x1", tmp_path / "image.ppm"]
+    data = subprocess.run([cjpeg, *options], capture_output=True, check=True).stdout
+    assert quantisation(data) == TABLES
+
+
+def test_export_for_pillow(run: Callable[..., Any], preset: Path, tmp_path: Path) -> None:
+    code = run("presets", str(preset), "--export", "pillow").out
+    path = tmp_path / "image.jpg"
+    image = PilImage.fromarray(natural_image(48, 40))
+    exec(code.replace('"image.jpg"', repr(str(path))), {"image": image})
+    ours = JPEG.encode(np.asarray(image), JPEG.settings_type.from_dict(SETTINGS))
+    assert path.read_bytes() == ours
+
+
+def test_export_as_c(run: Callable[..., Any], tmp_path: Path) -> None:
+    huffman = standard_huffman()
+    path = tmp_path / "mine.yaml"
+    Preset("jpeg", {**SETTINGS, "huffman": huffman, "deadzone": 0.2}).write(path)
+    text = run("presets", str(path), "--export", "c").out
+    arrays = dict(re.findall(r"(\w+)\[\d+\] = \{([^}]*)\}", text))
+    assert numbers(arrays["quant_luma"]) == TABLES[0]
+    assert numbers(arrays["bits_ac_chroma"] + arrays["huffval_ac_chroma"]) == list(huffman[3])
+    assert "deadzone = 0.2f;" in text
+    if (compiler := shutil.which("cc")) is None:
+        pytest.skip("no C compiler")
+    source = tmp_path / "tables.c"
+    source.write_text(text)
+    subprocess.run([compiler, "-fsyntax-only", source], check=True)
+
+
+def standard_huffman() -> list[tuple[int, ...]]:
+    from codecframe_jpeg.tables import HUFFMAN
+
+    return [tuple(HUFFMAN[number]) for number in (0, 1, 0x10, 0x11)]
+
+
+def quantisation(data: bytes) -> list[list[int]]:
+    with PilImage.open(io.BytesIO(data)) as image:
+        return [list(table) for _, table in sorted(image.quantization.items())]
