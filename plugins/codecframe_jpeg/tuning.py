@@ -37,6 +37,8 @@ _MOST_PIXELS = 1 << 24
 """Derivatives are taken over no more."""
 _NUDGE = 24.0
 """How far a coefficient is moved to see what it does to a head that has no derivatives."""
+_NUDGED = 200
+"""Images on which that is tried: the head looks at each 256 times."""
 
 
 class Tuner:
@@ -100,15 +102,14 @@ class Tuner:
     def _coefficients(self, settings: JpegSettings) -> list[Coefficients]:
         """Luma's and, if there is any, chroma's, and what a change of each does."""
         part, sampling = self._part, settings.layout.sampling
-        decoded = self._codec.decode_many(self._codec.encode_many(part.images, settings))
-        found = part.gradients(decoded)
+        found = part.gradients(self._decoded(part, settings))
         tables = len(settings.scaled_tables)
         values = [
             _by_table(transformed(images, sampling))[:tables]
             for images in _of_one_size(_small(part.images, settings))
         ]
         if found is None:
-            harm = self._nudged(decoded, settings)
+            harm = self._nudged(settings)
         else:
             # what enlarging spreads over several pixels comes together again
             small = [some / np.float32(settings.scale**2) for some in _small(found, settings)]
@@ -120,11 +121,16 @@ class Tuner:
             for value, weight in zip(together, harm, strict=False)
         ]
 
-    def _nudged(self, decoded: Sequence[Image], settings: JpegSettings) -> list[F32]:
+    def _decoded(self, part: Objective, settings: JpegSettings) -> list[Image]:
+        return self._codec.decode_many(self._codec.encode_many(part.images, settings))
+
+    def _nudged(self, settings: JpegSettings) -> list[F32]:
         """What moving a coefficient in all blocks does to the loss, by trying: (1, 64) for luma and
         for chroma.
         """
-        before, _ = self._part.judge(decoded)
+        part = self._part.part(_NUDGED)
+        decoded = self._decoded(part, settings)
+        before, _ = part.judge(decoded)
         harm = np.zeros((2, 1, 64), np.float32)
         for table, place in np.ndindex(2, 64):
             patterns = {
@@ -135,7 +141,7 @@ class Tuner:
             rise = -2 * before.sum()
             for change in (_NUDGE, -_NUDGE):
                 moved = [image + change * patterns[image.shape[:2]][0] for image in decoded]
-                rise += self._part.judge([_to_pixels(image) for image in moved])[0].sum()
+                rise += part.judge([_to_pixels(image) for image in moved])[0].sum()
             harm[table, 0, place] = max(0.0, rise / (_NUDGE**2 * blocks))
         floor = harm.max(axis=(1, 2), keepdims=True) / 1000
         return list(np.maximum(harm, floor))

@@ -52,6 +52,21 @@ def blocks(width: int, count: int) -> list[nn.Module]:
     return [Residual(width) for _ in range(count)]
 
 
+def _beginning(widths: Widths) -> list[nn.Module]:
+    """The encoder's layers down to half resolution."""
+    full, stem = widths.full[0], widths.stem[0]
+    if not full:
+        return [convolution(3, stem, 4, 2), nn.ReLU(inplace=True)]
+    return [
+        convolution(3, full, 3),
+        nn.ReLU(inplace=True),
+        *blocks(*widths.full),
+        convolution(full, stem, 3),
+        nn.MaxPool2d(2),
+        nn.ReLU(inplace=True),
+    ]
+
+
 class Encoder(nn.Module):
     """Images to real latents of about unit variance; no rate level enters."""
 
@@ -64,8 +79,7 @@ class Encoder(nn.Module):
         self.register_buffer("std", torch.full((1, 3, 1, 1), 64.0))
         stem, encoder = widths.stem[0], widths.encoder[0]
         self.body = nn.Sequential(
-            convolution(3, stem, 4, 2),
-            nn.ReLU(inplace=True),
+            *_beginning(widths),
             *blocks(*widths.stem),
             convolution(stem, encoder, 3),
             nn.MaxPool2d(2),

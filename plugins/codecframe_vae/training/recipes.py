@@ -16,6 +16,8 @@ class Widths:
 
     Attributes:
         latents: channels of the latents.
+        full: channels of the encoder at full resolution, and residual blocks there; no channels
+            where it begins at half.
         stem: channels at half resolution, and residual blocks there.
         encoder: channels at a quarter of the resolution, and residual blocks there.
         head: channels of the head at the latents' resolution, and residual blocks there.
@@ -25,6 +27,7 @@ class Widths:
     """
 
     latents: int
+    full: tuple[int, int]
     stem: tuple[int, int]
     encoder: tuple[int, int]
     head: tuple[int, int]
@@ -66,6 +69,11 @@ class TrainingRecipe(codecframe.Settings):
         1.0, low=0.0, high=1.0, help="share of the epochs, at the end, over which the rates fall"
     )
 
+    full: tuple[int, ...] = codecframe.option(
+        (0, 0),
+        low=0,
+        help="encoder at full resolution: channels, residual blocks; no channels: begins at half",
+    )
     latents: int = codecframe.option(16, low=1, high=256, help="channels of the latents")
     stem: tuple[int, ...] = codecframe.option(
         (48, 1), low=0, help="encoder at half resolution: channels, residual blocks"
@@ -82,16 +90,16 @@ class TrainingRecipe(codecframe.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("stem", "encoder", "head", "top"):
+        for name in ("full", "stem", "encoder", "head", "top"):
             value = getattr(self, name)
-            if len(value) != 2 or value[0] < 1:
+            if len(value) != 2 or (value[0] < 1 and name != "full"):
                 raise codecframe.SettingsError(name, value, "[channels, residual blocks]")
 
     def widths(self, classes: int, levels: int) -> Widths:
         """Sizes of the networks."""
-        pairs = (self.stem, self.encoder, self.head, self.top)
-        stem, encoder, head, top = ((pair[0], pair[1]) for pair in pairs)
-        return Widths(self.latents, stem, encoder, head, top, classes, levels)
+        pairs = (self.full, self.stem, self.encoder, self.head, self.top)
+        full, stem, encoder, head, top = ((pair[0], pair[1]) for pair in pairs)
+        return Widths(self.latents, full, stem, encoder, head, top, classes, levels)
 
 
 @dataclass(frozen=True, kw_only=True)
