@@ -60,11 +60,18 @@ class Muon(torch.optim.Optimizer):
         kernel.add_(step.view_as(kernel), alpha=-rate)
 
 
+def _optimizer(part: str, parameters: list[Tensor], rate: float) -> torch.optim.Optimizer:
+    if part == "muon":
+        return Muon(parameters, rate)
+    return torch.optim.Adam(parameters, rate, betas=(0.9, 0.98))
+
+
 class Optimizers:
-    """Both optimizers of a model, with learning rates that rise, stay and fall.
+    """The optimizers of a model, with learning rates that rise, stay and fall.
 
     Args:
-        model: kernels of its convolutions go to Muon, unless their name starts with `prior`.
+        model: kernels of its convolutions go to Muon, but for those of its `prior`; its `gains` are
+            few and must follow prices quickly: they have a learning rate of their own.
         settings: learning rates and schedule.
         steps: steps of the whole training.
         epoch_steps: steps of an epoch.
@@ -73,17 +80,22 @@ class Optimizers:
     def __init__(
         self, model: nn.Module, settings: TrainingRecipe, steps: int, epoch_steps: int
     ) -> None:
-        kernels: list[Tensor] = []
-        rest: list[Tensor] = []
+        parts: dict[str, list[Tensor]] = {"muon": [], "adam": [], "gains": []}
         for name, parameter in model.named_parameters():
-            is_kernel = parameter.ndim == 4 and not name.startswith("prior")
-            (kernels if is_kernel else rest).append(parameter)
-        self._all: dict[str, tuple[torch.optim.Optimizer, float]] = {
-            "muon": (Muon(kernels, settings.muon_rate), settings.muon_rate),
-            "adam": (
-                torch.optim.Adam(rest, settings.adam_rate, betas=(0.9, 0.98)),
-                settings.adam_rate,
-            ),
+            owner = name.partition(".")[0]
+            is_kernel = parameter.ndim == 4 and owner != "prior"
+            parts["gains" if owner == "gains" else "muon" if is_kernel else "adam"].append(
+                parameter
+            )
+        rates = {
+            "muon": settings.muon_rate,
+            "adam": settings.adam_rate,
+            "gains": settings.gain_rate,
+        }
+        self._all = {
+            part: (_optimizer(part, parameters, rates[part]), rates[part])
+            for part, parameters in parts.items()
+            if parameters
         }
         self._steps = steps
         self._rise = max(1.0, settings.warmup * epoch_steps)

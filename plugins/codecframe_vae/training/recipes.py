@@ -64,6 +64,7 @@ class TrainingRecipe(codecframe.Settings):
         0.03, low=0.0, help="learning rate of kernels: relative change a step"
     )
     adam_rate: float = codecframe.option(0.001, low=0.0, help="learning rate of all else")
+    gain_rate: float = codecframe.option(0.01, low=0.0, help="learning rate of levels' gains")
     warmup: float = codecframe.option(0.5, low=0.0, help="epochs over which the rates rise")
     cooldown: float = codecframe.option(
         1.0, low=0.0, high=1.0, help="share of the epochs, at the end, over which the rates fall"
