@@ -1,0 +1,91 @@
+"""`codecframe tune` through the real command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image as PilImage
+from toys import picture
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Twenty pictures."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(20):
+        PilImage.fromarray(picture(i, 32, 32)).save(folder / f"{i:02}.png")
+    return folder
+
+
+def arguments(folder: Path, head: str, *more: str) -> list[str]:
+    return ["tune", "webp", "--images", str(folder), "--head", head, "--budget", "1.5bpp", *more]
+
+
+def test_makes_a_preset_that_other_commands_take(
+    run: Callable[..., Any], many: Path, head_module: str, tmp_path: Path
+) -> None:
+    done = run(*arguments(many, head_module, "--trials", "4", "-o", "mine.yaml"))
+    assert done.code == 0, done.err
+    assert "preset: mine.yaml" in done.out
+    preset = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    assert preset["codec"] == "webp"
+    assert "tune webp" in preset["made"]["command"]
+    held = preset["scored"]["held-out"]
+    assert held["images"] == 10
+    assert held["tuned"]["loss"] <= held["default"]["loss"]
+    encoded = run(
+        "encode", many / "00.png", "--codec", "webp", "--set", "preset=mine.yaml", "-o", "00.webp"
+    )
+    assert encoded.code == 0, encoded.err
+    with PilImage.open(tmp_path / "00.webp") as image:
+        assert image.size == (32, 32)
+
+
+def test_reports_as_json(run: Callable[..., Any], many: Path, head_module: str) -> None:
+    done = run(*arguments(many, head_module, "--trials", "2", "--json"))
+    assert done.code == 0, done.err
+    assert {"path", "improved", "codec", "settings", "scored"} <= set(json.loads(done.out))
+
+
+def test_what_cannot_be_tuned_is_refused(
+    run: Callable[..., Any], many: Path, photos: Path, head_module: str
+) -> None:
+    few = run(*arguments(photos, head_module))
+    assert few.code == 1
+    assert "16 or more" in few.err
+    unreachable = ["tune", "webp", "--images", many, "--head", head_module, "--budget", "1B"]
+    assert run(*unreachable).code == 1
+    unknown = run("tune", "wepb", "--images", many, "--head", head_module, "--budget", "1bpp")
+    assert unknown.code in (1, 2)
+    assert "webp" in unknown.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_goes_on_after_ctrl_c(
+    run: Callable[..., Any], many: Path, head_module: str, tmp_path: Path
+) -> None:
+    command = arguments(many, head_module, "--trials", "400", "-o", "long.yaml")
+    codecframe = Path(sys.executable).with_name("codecframe")
+    process = subprocess.Popen([codecframe, *command], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    trials = tmp_path / "long.trials" / "webp.study"
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and (not trials.exists() or trials.stat().st_size < 9000):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert not (tmp_path / "long.yaml").exists()
+    before = trials.stat().st_size
+    again = run(*arguments(many, head_module, "--trials", "3", "-o", "long.yaml"))
+    assert again.code == 0, again.err
+    assert trials.stat().st_size >= before
+    assert (tmp_path / "long.yaml").exists()
