@@ -35,14 +35,7 @@ def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> N
     model.encoder.start_from(datasets.to_tensor(training.images[:2000]))
     model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = PixelTask(model, recipe, validation, Teacher(recipe, run))
-    batches = Batches(
-        training,
-        recipe.batch,
-        shift=recipe.shift,
-        flip=recipe.flip,
-        cutout=recipe.cutout,
-        seed=recipe.seed,
-    )
+    batches = Batches(training, len(run.classes), recipe)
     train(task, batches, recipe, run)
     eval_mode(model)
     about |= {"size": training.images.shape[1:3], "measured": task.validate()}

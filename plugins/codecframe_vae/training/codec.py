@@ -57,14 +57,7 @@ def _joint(
     model.encoder.start_from(datasets.to_tensor(training.images[:2000]))
     model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = JointTask(model, recipe, validation, Teacher(recipe, run))
-    batches = Batches(
-        training,
-        recipe.batch,
-        shift=recipe.shift,
-        flip=recipe.flip,
-        cutout=recipe.cutout,
-        seed=recipe.seed,
-    )
+    batches = Batches(training, len(run.classes), recipe)
     train(task, batches, recipe, run)
     return model
 

@@ -71,7 +71,7 @@ class JointTask(Task):
         price = self._prices.to(images.device)[level]
         weight = 1 / (1 + price / settings.balance)
         loss = (weight * (entropy + price * bits)).mean()
-        hits = (logits.argmax(1) == targets).float()
+        hits = (logits.argmax(1) == targets.argmax(1)).float()
         figures = {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
         figures["bpp"] = float(bits.detach().mean()) / self._pixels
         self._follow(bits.detach(), level, progress)

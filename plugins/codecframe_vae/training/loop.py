@@ -32,7 +32,13 @@ class Task(ABC):
     def loss(
         self, images: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, float]]:
-        """The loss of a batch, and figures to show; `progress` goes from 0 to 1."""
+        """The loss of a batch, and figures to show.
+
+        Args:
+            images: `uint8`, (n, 3, height, width).
+            targets: shares of the classes, (n, classes).
+            progress: from 0 to 1.
+        """
 
     @abstractmethod
     def validate(self) -> dict[str, float]:

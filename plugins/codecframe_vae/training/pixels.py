@@ -35,7 +35,7 @@ class PixelTask(Task):
         with autocast(self._settings.device):
             logits = self.model(images)
         loss = self._teacher.loss(logits, images, targets).mean()
-        hits = (logits.argmax(1) == targets).float()
+        hits = (logits.argmax(1) == targets.argmax(1)).float()
         return loss, {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
 
     @torch.inference_mode()

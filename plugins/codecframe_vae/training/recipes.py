@@ -58,6 +58,9 @@ class TrainingRecipe(codecframe.Settings):
     shift: int = codecframe.option(2, low=0, help="augmentation: pixels an image moves, at most")
     flip: bool = codecframe.option(True, help="augmentation: mirror images left to right")
     cutout: int = codecframe.option(0, low=0, help="augmentation: side of a square that is blanked")
+    mix: float = codecframe.option(
+        0.0, low=0.0, high=1.0, help="augmentation: share of images that get a box of another"
+    )
     smoothing: float = codecframe.option(0.1, low=0.0, high=0.9, help="label smoothing")
 
     muon_rate: float = codecframe.option(

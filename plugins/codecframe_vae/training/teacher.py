@@ -40,7 +40,7 @@ class Teacher:
             self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(self, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each image, (n,), for logits, (n, classes)."""
+        """Loss of each image, (n,), for logits and shares of the classes, both (n, classes)."""
         smoothing = self._recipe.smoothing
         hard = functional.cross_entropy(
             logits, targets, label_smoothing=smoothing, reduction="none"
