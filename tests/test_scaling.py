@@ -88,3 +88,15 @@ def test_floats_keep_their_range() -> None:
     assert small.dtype == np.float32
     assert enlarged(small, (16, 24)).shape == values.shape
     assert np.abs(small.mean() - values.mean()) < 500
+
+
+def test_codecs_that_are_not_named_are_tried_at_half_resolution() -> None:
+    from codecframe.profile import Plan
+
+    variants = Plan(scales=(1.0, 0.5)).variants(codecframe.get_head("efficientnet-lite0"))
+    tried = [(v.codec.name, v.settings.scale) for v in variants if v.codec.name in NAMES]
+    assert ("jpeg", 1.0) in tried
+    assert ("webp", 0.5) in tried
+    assert len(tried) == len(set(tried))
+    named = Plan(["jpeg"], scales=(1.0, 0.5)).variants(codecframe.get_head("efficientnet-lite0"))
+    assert [v.settings.scale for v in named] == [1.0]

@@ -1,10 +1,11 @@
-"""JPEG tables by sorted random search: the baseline that `codecframe tune jpeg` is compared with.
+r"""JPEG tables by sorted random search: the baseline that `codecframe tune jpeg` is compared with.
 
 Li, De Sa and Sampson, "Optimizing JPEG quantization for classification networks" (2020): draw the
 64 steps of a table at random, sort them, lay them along the zigzag, keep the best. All else is as
 in `codecframe tune`: the same objective, the same halves of the images, the same other trials.
 
-    python benchmarks/baselines/sorted_random_search.py --images DIR --head HEAD --budget 0.8bpp -o srs.yaml
+    python benchmarks/baselines/sorted_random_search.py \
+        --images DIR --head HEAD --budget 0.8bpp -o srs.yaml
 """
 
 from __future__ import annotations

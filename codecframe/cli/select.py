@@ -64,6 +64,9 @@ def command(
 ) -> int:
     """Choose codec and settings for a budget, from a profile or straight from images.
 
+    Straight from images, all installed lossy codecs are tried, at full and at half resolution,
+    unless some are named.
+
     Ends with 1 if nothing meets the budget, and says what would.
 
     \b

@@ -17,6 +17,7 @@ from codecframe.pipeline import join
 from codecframe.preset import parse_settings
 from codecframe.profile.table import Point
 from codecframe.rate import Accounting, Budget, fit_mean
+from codecframe.scaling import ScalableSettings
 from codecframe.settings import Settings
 
 DEFAULT_RATES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
@@ -50,6 +51,13 @@ class Variant:
         return Point(self.codec.name, settings.to_dict())
 
 
+def _at_scales(settings: Settings, scales: Sequence[float]) -> list[Settings]:
+    """The settings at each resolution that they can have."""
+    if not isinstance(settings, ScalableSettings):
+        return [settings]
+    return [settings.replace(scale=scale) for scale in scales]
+
+
 class Prepared:
     """Images of a set, read and prepared anew in every pass; unreadable ones are left out."""
 
@@ -72,6 +80,7 @@ class Plan:
 
     Attributes:
         codecs: specs as `Variant.parse` reads them; empty for every installed codec with a knob.
+        scales: resolutions at which codecs are measured that are not named by `codecs`.
         rates: mean bits per pixel at which to measure; None for `DEFAULT_RATES`, unless `levels`
             or `budget` says what to measure.
         levels: knob values at which to measure.
@@ -82,6 +91,7 @@ class Plan:
     """
 
     codecs: Sequence[str] = ()
+    scales: Sequence[float] = (1.0,)
     rates: Sequence[float] | None = None
     levels: Sequence[float] | None = None
     budget: Budget | None = None
@@ -97,9 +107,10 @@ class Plan:
         """
         if not self.codecs:
             return [
-                Variant(codec, codec.settings_type())
+                Variant(codec, settings)
                 for codec in registry.available(registry.default().codecs.values())
                 if codec.settings_type.knob() and head.accepts in codec.emits
+                for settings in _at_scales(codec.settings_type(), self.scales)
             ]
         variants = [Variant.parse(spec) for spec in self.codecs]
         for variant in variants:
