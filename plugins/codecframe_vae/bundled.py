@@ -13,6 +13,10 @@ from codecframe_vae.model import Model
 MODELS = Path(__file__).parent / "models"
 CIFAR10 = Model(MODELS / "cifar10-vae.safetensors")
 """The model of the codec `vae`."""
+_PIXEL_HEADS = {
+    "cifar10": "trained on clean images",
+    "cifar10-jpeg": "trained on what JPEG leaves of images at 0.8 bpp",
+}
 _CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
@@ -26,17 +30,14 @@ def codecs() -> list[codecframe.Codec[Any]]:
 
 def heads() -> list[codecframe.TaskHead]:
     """The heads for CIFAR-10's classes."""
-    if not CIFAR10.path.exists():
-        return []
-    return [
-        LatentHead("cifar10-vae", CIFAR10),
-        _pixel_head("cifar10", "CIFAR-10, trained on clean images"),
-        _pixel_head("cifar10-jpeg", "CIFAR-10, trained on what JPEG leaves of images at 0.8 bpp"),
-    ]
-
-
-def _pixel_head(name: str, summary: str) -> PixelHead:
-    return PixelHead(name, MODELS / f"{name}.onnx", summary, 32, _CLASSES)
+    found: list[codecframe.TaskHead] = []
+    if CIFAR10.path.exists():
+        found.append(LatentHead("cifar10-vae", CIFAR10))
+    for name, summary in _PIXEL_HEADS.items():
+        path = MODELS / f"{name}.onnx"
+        if path.exists():
+            found.append(PixelHead(name, path, f"CIFAR-10, {summary}", 32, _CLASSES))
+    return found
 
 
 def open_codec(path: Path) -> VaeCodec:
