@@ -67,7 +67,7 @@ def command(
     Examples:
       codecframe tune jpeg --images photos/ --head efficientnet-lite0 --budget 0.8bpp
       codecframe tune webp --images signs/ --labels folders --head signs.onnx --budget 300B
-      codecframe encode photo.png --codec jpeg --set preset=jpeg.yaml
+      codecframe encode photo.png --codec jpeg --preset jpeg.yaml
     """
     from codecframe import registry
     from codecframe.images import open_images

@@ -44,7 +44,7 @@ def test_makes_a_preset_that_other_commands_take(
     assert held["images"] == 10
     assert held["tuned"]["loss"] <= held["default"]["loss"]
     encoded = run(
-        "encode", many / "00.png", "--codec", "webp", "--set", "preset=mine.yaml", "-o", "00.webp"
+        "encode", many / "00.png", "--codec", "webp", "--preset", "mine.yaml", "-o", "00.webp"
     )
     assert encoded.code == 0, encoded.err
     with PilImage.open(tmp_path / "00.webp") as image:
