@@ -20,7 +20,7 @@ from codecframe import yamltext
 from codecframe.codec import Codec
 from codecframe.errors import DataError, MismatchError, UnknownNameError
 from codecframe.paths import write_whole
-from codecframe.settings import Settings
+from codecframe.settings import Settings, words
 
 S = TypeVar("S", bound=Settings)
 _KEY = "preset"
@@ -120,6 +120,22 @@ def parse_settings(codec: Codec[S], assignments: Iterable[str]) -> S:
         else:
             others.append(text)
     return settings.updated(others)
+
+
+def describe(codec: Codec[Any], settings: Settings) -> str:
+    """What differs from the codec's defaults, but for the knob, in one line: for tables and plots.
+
+    Settings of a preset that comes with the codec are told by its name.
+    """
+    knob = settings.knob()
+    lowest = settings.at_level(0)
+    for name in preset_names(codec):
+        if find_preset(codec, name).at_level(0) == lowest:
+            return f"{_KEY}={name}"
+    changed = settings.changed()
+    if knob:
+        changed.pop(knob.field)
+    return words(changed)
 
 
 def _plain(value: Any) -> Any:

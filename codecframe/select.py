@@ -17,6 +17,7 @@ from codecframe import registry
 from codecframe.errors import DataError, UnknownNameError
 from codecframe.head import TaskHead
 from codecframe.images import ImageItem
+from codecframe.preset import describe
 from codecframe.profile import PerImage, Plan, Point, ProfileTable, profile_images
 from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting, Budget
@@ -321,12 +322,9 @@ def _knob_words(table: ProfileTable, numbers: list[int], codec: str) -> str:
     return f"{knob.field}={'..'.join(values)}"
 
 
-def _words(codec: str, settings: Mapping[str, Any]) -> str:
-    """The settings that differ from the codec's defaults, without the knob."""
-    field = _knob_field(codec)
-    defaults = registry.default().codec(codec).settings_type().to_dict()
-    changed = {k: v for k, v in settings.items() if v != defaults.get(k) and k != field}
-    return " ".join(f"{key}={value}" for key, value in changed.items())
+def _words(name: str, settings: Mapping[str, Any]) -> str:
+    codec = registry.default().codec(name)
+    return describe(codec, codec.settings_type.from_dict(settings))
 
 
 def _allowances(found: PerImage, budget: Budget) -> npt.NDArray[np.float64]:

@@ -23,6 +23,7 @@ A settings class declares each field once, with its range and help; everything e
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import types
 import typing
@@ -36,6 +37,7 @@ from codecframe.errors import SettingsError, UnknownNameError
 
 MAX_LEVELS = 256
 """A knob has at most this many levels, so that one byte on the link names the level."""
+_LONGEST_WORD = 60
 
 Number = int | float
 
@@ -250,7 +252,12 @@ class Settings:
         return self.replace(**changes)
 
     def __str__(self) -> str:
-        return " ".join(f"{name}={_text(value)}" for name, value in self.changed().items())
+        return words(self.changed())
+
+
+def words(values: Mapping[str, Any]) -> str:
+    """Settings in one line, for people; of long values, such as tables, a digest."""
+    return " ".join(f"{name}={_word(value)}" for name, value in values.items())
 
 
 # -- types, values, words -----------------------------------------------------------------
@@ -351,8 +358,11 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+def _word(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    if len(text) <= _LONGEST_WORD:
+        return text
+    return "#" + hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def _read(kind: Any, name: str, text: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from codecframe.cli import options, output
+from codecframe.settings import words
 
 
 @click.command("encode")
@@ -115,7 +116,7 @@ def _render(rows: list[dict[str, Any]], accounting: str) -> None:
         [
             row["name"],
             f"{row['width']}x{row['height']}",
-            " ".join(f"{key}={value}" for key, value in row["settings"].items()),
+            words(row["settings"]),
             row["bytes"],
             f"{row['bpp']:.3f}",
             row["output"],

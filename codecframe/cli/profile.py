@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -122,18 +122,16 @@ def render_profile(table: ProfileTable, *, as_json: bool) -> None:
 
 
 def _cells(row: Row) -> list[object]:
-    from codecframe import registry
+    from codecframe.report.series import describe
 
-    settings_type = registry.default().codec(row.point.codec).settings_type
-    settings = settings_type.from_dict(row.point.settings)
-    words: Any = settings
+    words, knob = describe(row.point)
     if row.point.mode in ("cap", "link"):
-        words = f"to {row.point.budget} ({row.point.accounting})"
+        knob = f"to {row.point.budget} ({row.point.accounting})"
     score = row.agreement if row.score is None else row.score
     low = row.agreement_low if row.score is None else row.score_low
     high = row.agreement_high if row.score is None else row.score_high
     return [
-        row.point.codec, words, f"{row.bare_bpp:.3f}", f"{row.file_bpp:.3f}",
+        row.point.codec, f"{words} {knob}".strip(), f"{row.bare_bpp:.3f}", f"{row.file_bpp:.3f}",
         output.percent(score if row.score is not None else None), output.interval(low, high),
         output.percent(row.agreement),
         "" if row.divergence is None else f"{row.divergence:.3f}",

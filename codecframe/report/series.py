@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, log
-from typing import Any
 
-from codecframe import registry
+from codecframe import preset, registry
 from codecframe.profile import Point, ProfileTable, Row
 from codecframe.rate import Accounting, Budget
 from codecframe.select import Selection
@@ -121,19 +119,13 @@ def _spot(number: int, row: Row, knob: str, accounting: Accounting) -> Spot:
 
 def describe(point: Point) -> tuple[str, str]:
     """A point's settings that differ from the codec's defaults, and its knob, both as words."""
-    settings_type = registry.default().codec(point.codec).settings_type
-    changed = settings_type.from_dict(point.settings).changed()
-    knob = settings_type.knob()
-    value = changed.pop(knob.field) if knob else None
-    words = " ".join(f"{name}={_word(value)}" for name, value in changed.items())
+    codec = registry.default().codec(point.codec)
+    settings = codec.settings_type.from_dict(point.settings)
+    words, knob = preset.describe(codec, settings), settings.knob()
     if knob is None:
         return words, "fixed"
     varies = point.mode in ("cap", "link")
-    return words, "" if varies else f"{knob.field}={_word(value)}"
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return words, "" if varies else f"{knob.field}={getattr(settings, knob.field)}"
 
 
 def budget_bpp(table: ProfileTable, selection: Selection) -> float:
