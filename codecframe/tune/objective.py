@@ -87,6 +87,7 @@ class Objective:
         self._targets = list(targets or head.pseudo_targets(self._reference_needed()))
         shapes = [image.shape[:2] for image in self.images]
         self.allowance = float(np.mean([budget.allowance(shape) for shape in shapes]))
+        self._known: dict[tuple[str, Settings], Score] = {}
 
     def part(self, count: int) -> Objective:
         """The same over `count` of the images, evenly spread."""
@@ -95,6 +96,7 @@ class Objective:
         made.__dict__.update(self.__dict__)
         made.images = [self.images[i] for i in at]
         made._targets = [self._targets[i] for i in at]
+        made._known = {}
         if self._reference is not None:
             made._reference = Prediction(self._reference.scores[at], self._reference.labels)
         return made
@@ -139,6 +141,13 @@ class Objective:
         return _between(low, high, self.allowance)
 
     def _at_level(self, codec: Codec[Any], settings: Settings) -> Score:
+        """What the images cost and lose; encoded once for the same settings."""
+        key = codec.name, settings
+        if key not in self._known:
+            self._known[key] = self._encoded(codec, settings)
+        return self._known[key]
+
+    def _encoded(self, codec: Codec[Any], settings: Settings) -> Score:
         start = perf_counter()
         datas = codec.encode_many(self.images, settings)
         took = (perf_counter() - start) * 1e6 / len(datas)
