@@ -301,6 +301,8 @@ def shifted(prediction: F32, shift: int) -> I64:
 
 
 def _check(arrays: ContextArrays, groups: int) -> None:
+    if arrays.frequency.ndim != 2:
+        raise ValueError("frequency is no list of tables")
     channels, classes = arrays.limit.size, arrays.row.shape[-1:]
     kinds: dict[str, tuple[type, tuple[int, ...]]] = {
         "limit": (np.uint8, (channels,)),

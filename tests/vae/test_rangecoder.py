@@ -110,24 +110,26 @@ def test_the_mean_overhead_is_below_half_a_byte() -> None:
         assert 0 < overhead.mean() < 0.5
 
 
+@st.composite
+def damaged(draw: st.DrawFn, body: bytes) -> bytes:
+    """Cut, gone on, with a byte changed, something else, or whole."""
+    kind = draw(st.sampled_from(["cut", "more", "changed", "any", "whole"]))
+    if kind == "cut":
+        return body[: draw(st.integers(0, len(body)))]
+    if kind == "more":
+        return body + draw(st.binary(min_size=1, max_size=40))
+    if kind == "changed" and body:
+        at = draw(st.integers(0, len(body) - 1))
+        return body[:at] + bytes([body[at] ^ draw(st.integers(1, 255))]) + body[at + 1 :]
+    return draw(st.binary(max_size=300)) if kind == "any" else body
+
+
 @given(messages(), st.data())
 def test_any_bytes_are_a_message_or_refused_alone_and_together(
     message: tuple[Tables, Any, Any], data: st.DataObject
 ) -> None:
     tables, row, symbol = message
-    bodies = []
-    for body in encode_many(tables, row, symbol):
-        kind = data.draw(st.sampled_from(["cut", "more", "flipped", "any", "whole"]))
-        if kind == "cut":
-            body = body[: data.draw(st.integers(0, len(body)))]
-        elif kind == "more":
-            body += data.draw(st.binary(min_size=1, max_size=40))
-        elif kind == "flipped" and body:
-            at = data.draw(st.integers(0, len(body) - 1))
-            body = body[:at] + bytes([body[at] ^ data.draw(st.integers(1, 255))]) + body[at + 1 :]
-        elif kind == "any":
-            body = data.draw(st.binary(max_size=300))
-        bodies.append(body)
+    bodies = [data.draw(damaged(body)) for body in encode_many(tables, row, symbol)]
     found, corrupt = decoded_together(tables, bodies, row)
     for n, body in enumerate(bodies):
         alone = decoded_alone(tables, body, row[:, n])
@@ -195,5 +197,5 @@ def test_the_rarest_symbols_all_the_way() -> None:
     ],
 )
 def test_tables_that_are_none_are_refused(frequency: Any) -> None:
-    with pytest.raises(ValueError, match="frequenc|symbols"):
+    with pytest.raises(ValueError, match=r"frequenc"):
         Tables(frequency)
