@@ -12,9 +12,10 @@ class Limits:
     Attributes:
         message: bytes of a message or of a posted image.
         pixels: pixels of an image.
-        clients: streams, watchers and requests that are served at a time.
+        clients: streams and requests that are served at a time.
         fps: frames or requests a second of one client: a stream, or the requests of an address.
         pending: frames of one stream that are not answered yet; more are not read.
+        upload: seconds in which a posted image must have come.
     """
 
     message: int = 8 << 20
@@ -22,6 +23,7 @@ class Limits:
     clients: int = 256
     fps: float = 120.0
     pending: int = 32
+    upload: float = 30.0
 
 
 class Pace:
@@ -48,6 +50,24 @@ class Pace:
         self._saved -= 1
         return True
 
-    def full(self, now: float) -> bool:
-        """Whether nothing was spent lately, so that a new bucket would be the same."""
-        return self._last is None or self._saved + (now - self._last) * self._rate >= self._burst
+
+class Paces:
+    """A pace for each of many clients.
+
+    Args:
+        rate: events a second of one client.
+        kept: clients that are remembered; who was not seen for longest is forgotten first.
+    """
+
+    def __init__(self, rate: float, kept: int = 4096) -> None:
+        self._rate = rate
+        self._kept = kept
+        self._paces: dict[str, Pace] = {}
+
+    def allows(self, client: str, now: float) -> bool:
+        """Whether an event of the client may happen now; counts it if so."""
+        pace = self._paces.pop(client, None) or Pace(self._rate)
+        if len(self._paces) >= self._kept:
+            del self._paces[next(iter(self._paces))]
+        self._paces[client] = pace  # the last to be forgotten
+        return pace.allows(now)

@@ -96,12 +96,21 @@ class Worker:
         for codec in self.codecs.values():
             if learned and learned == [str(r) for r in codec.emits if r != PIXELS]:
                 return codec
+        found = self.named(name)
+        if [str(representation) for representation in found.emits] != list(emits):
+            raise MismatchError(f"this server has another model for codec {name!r}")
+        return found
+
+    def named(self, name: str) -> Codec[Any]:
+        """The codec of that name.
+
+        Raises:
+            MismatchError: if the server has none such.
+        """
         found = self.codecs.get(name)
         if found is None:
             known = ", ".join(self.codecs)
             raise MismatchError(f"this server decodes {known}, but not {name!r}")
-        if [str(representation) for representation in found.emits] != list(emits):
-            raise MismatchError(f"this server has another model for codec {name!r}")
         return found
 
     def run(self, jobs: Sequence[Job]) -> list[Prediction | Exception]:
