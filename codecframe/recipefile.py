@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,39 @@ IMAGE_KEYS = ("images", "labels", "where", "limit")
 """The keys that say which images."""
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_file_name(value: Any) -> bool:
+    return _is_text(value) and Path(value).name == value
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "kind": ("text", _is_text),
+    "name": ("text that can name a file", _is_file_name),
+    "images": ("list of texts", _are_texts),
+    "labels": ("text", _is_text),
+    "where": ("text for each column", lambda v: isinstance(v, dict) and _are_texts([*v.values()])),
+    "limit": ("count", _is_count),
+}
+"""What the shared keys hold."""
+
+
 def read_recipe(path: Path | str) -> dict[str, Any]:
     """A recipe file as plain data.
 
     Raises:
-        DataError: if it cannot be read, or has no kind, no name or no images.
+        DataError: if it cannot be read, has no kind, no name or no images, or one of the keys that
+            recipes of every kind share is of the wrong type.
     """
     try:
         recipe = yamltext.load(Path(path).read_text(encoding="utf-8"))
@@ -30,8 +58,9 @@ def read_recipe(path: Path | str) -> dict[str, Any]:
     for key in ("kind", "name", "images"):
         if not recipe.get(key):
             raise DataError(str(path), f"is no recipe: it says no {key!r}")
-    if not isinstance(recipe["images"], list):
-        raise DataError(str(path), "'images' is no list")
+    for key, (what, fits) in _KEYS.items():
+        if recipe.get(key) is not None and not fits(recipe[key]):
+            raise DataError(str(path), f"{key!r} is {recipe[key]!r}, which is no {what}")
     return recipe
 
 

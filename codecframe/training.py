@@ -25,6 +25,9 @@ from codecframe.progress import ProgressMaker, Silent
 from codecframe.recipefile import IMAGE_KEYS, open_recipe_images, read_recipe, recipe_root
 from codecframe.trainer import LabelledImage, Trainer, TrainingRun
 
+_MOST_CLASSES = 1 << 16
+"""Labels of digits are class indices: a date is none."""
+
 
 def run_training(
     path: Path | str,
@@ -50,11 +53,15 @@ def run_training(
         DataError: if the recipe or an image cannot be read.
         SettingsError: for a setting that the trainer does not take.
         UnknownNameError: for a kind that no plugin has.
+        DependencyError: if a package that the trainer needs is not installed.
+        MismatchError: if only some images have labels, or some labels are numbers and some names.
     """
     recipe = read_recipe(path)
     trainer: Trainer[Any] = registry.default().trainer(recipe["kind"])
     general = {key: recipe.pop(key) for key in ("kind", "name", *IMAGE_KEYS) if key in recipe}
     settings = trainer.settings_type.from_dict(recipe).updated(changes)
+    for package, install in trainer.requires.items():
+        registry.require(package, install)
     root = recipe_root(data_root)
     images = open_recipe_images(general, root)
     classes = _class_names(images, general["images"], root)
@@ -77,7 +84,8 @@ def _class_names(images: ImageSet, sources: Sequence[str], root: Path) -> tuple[
     """Names of the classes, in the order of their indices; none where images have no labels.
 
     Raises:
-        MismatchError: if only some of the images have labels.
+        MismatchError: if only some of the images have labels, or some labels are numbers, which are
+            class indices, and some are names.
     """
     targets = {image.target for image in images}
     if targets == {None}:
@@ -85,13 +93,19 @@ def _class_names(images: ImageSet, sources: Sequence[str], root: Path) -> tuple[
     if None in targets:
         raise MismatchError("some of the training images have no label")
     texts = sorted(target for target in targets if isinstance(target, str))
+    numbers = [target for target in targets if isinstance(target, int)]
+    if texts and numbers:
+        raise MismatchError(
+            f"some labels are class indices, e.g. {numbers[0]}, and some are names, e.g. {texts[0]}"
+        )
     if texts:
-        return tuple(sorted({str(target) for target in targets}))
-    count = 1 + max(target for target in targets if isinstance(target, int))
+        return tuple(texts)
+    count = 1 + max(numbers)
+    if count > _MOST_CLASSES:
+        raise MismatchError(f"label {count - 1} is a class index over {_MOST_CLASSES - 1}")
     name = sources[0].partition(":")[0]
-    if name in CIFAR_SETS:
-        return tuple(class_names(name, root))
-    return tuple(map(str, range(count)))
+    names = class_names(name, root) if name in CIFAR_SETS else []
+    return tuple(names if count <= len(names) else map(str, range(count)))
 
 
 @dataclass(frozen=True)
