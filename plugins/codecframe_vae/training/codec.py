@@ -84,6 +84,8 @@ def measure(path: Path, validation: Labelled) -> dict[str, object]:
     """Rate, top-1 and fidelity of a model file at every level, real bytes, by the file alone."""
     from codecframe_vae.training.quality import ms_ssim, psnr
 
+    if not len(validation):
+        return {"images": 0, "levels": []}
     model = Model(path)
     real = model.analyse(list(validation.images))
     rows = []

@@ -93,7 +93,9 @@ class JointTask(Task):
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Top-1 in per cent and bits per pixel at every level."""
+        """Top-1 in per cent and bits per pixel at every level; nothing without images."""
+        if not len(self._validation):
+            return {}
         self.model.eval()
         figures = {}
         for number, rate in enumerate(self._settings.rates):
@@ -106,7 +108,7 @@ class JointTask(Task):
                     logits, cost = self.model(images.to(self._settings.device), level)
                 hits += int((logits.argmax(1).cpu().numpy() == targets).sum())
                 bits += float(cost.sum())
-            count = max(1, len(self._validation))
+            count = len(self._validation)
             figures[f"val top1 @{rate:g}"] = 100 * hits / count
             figures[f"val bpp @{rate:g}"] = bits / count / self._pixels
         return figures

@@ -118,19 +118,32 @@ def _resume(task: Task, optimizers: Optimizers, path: Path, settings: TrainingRe
     """Take up the checkpoint of an earlier run; returns how many epochs are done.
 
     Raises:
-        MismatchError: if it is of other settings.
+        MismatchError: if it is of other settings or classes.
     """
     if not path.exists():
         return None
     tensors, facts = checkpoint.read(path)
-    if type(settings).from_dict(facts["settings"]) != settings:
+    if not _are_of(facts["settings"], settings):
         raise codecframe.MismatchError(
             f"{path.parent} holds a training with other settings; remove it to begin anew"
         )
-    task.model.load_state_dict(checkpoint.part(tensors, "model"))
+    try:
+        task.model.load_state_dict(checkpoint.part(tensors, "model"))
+    except RuntimeError:
+        raise codecframe.MismatchError(
+            f"{path.parent} holds a training with other classes; remove it to begin anew"
+        ) from None
     task.restore(checkpoint.part(tensors, "task"))
     optimizers.restore(checkpoint.part(tensors, "optimizers"))
     return int(facts["epochs"])
+
+
+def _are_of(stored: dict[str, Any], settings: TrainingRecipe) -> bool:
+    """Whether a checkpoint's settings are these; those it does not know have their defaults."""
+    try:
+        return type(settings).from_dict(stored) == settings
+    except codecframe.SettingsError:  # of another kind of recipe
+        return False
 
 
 def _start_from(task: Task, settings: TrainingRecipe, run: codecframe.TrainingRun) -> None:

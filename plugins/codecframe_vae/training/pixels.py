@@ -40,7 +40,9 @@ class PixelTask(Task):
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Top-1 in per cent."""
+        """Top-1 in per cent; nothing without images."""
+        if not len(self._validation):
+            return {}
         self.model.eval()
         hits = 0
         for at in range(0, len(self._validation), 500):
@@ -49,4 +51,4 @@ class PixelTask(Task):
                 logits = self.model(images.to(self._settings.device))
             found = logits.argmax(1).cpu().numpy()
             hits += int((found == self._validation.targets[at : at + 500]).sum())
-        return {"val top1": 100 * hits / max(1, len(self._validation))}
+        return {"val top1": 100 * hits / len(self._validation)}

@@ -13,7 +13,10 @@ _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def psnr(images: U8, rebuilt: U8) -> float:
-    """Mean peak signal-to-noise ratio of images, (n, height, width, 3), in dB."""
+    """Mean peak signal-to-noise ratio of images, (n, height, width, 3), in dB.
+
+    Of equal images it is 108, so that the mean stays finite.
+    """
     error = (images.astype(np.float64) - rebuilt) ** 2
     each = 10 * np.log10(255**2 / np.maximum(error.mean(axis=(1, 2, 3)), 1e-6))
     return float(each.mean())
@@ -23,7 +26,8 @@ def ms_ssim(images: U8, rebuilt: U8) -> float:
     """Mean multi-scale structural similarity (Wang, Simoncelli, Bovik, 2003).
 
     The window is 7 pixels wide and the scales are as many of the usual five as fit, so that images
-    of 32x32 can be judged (three scales); the scales' weights are brought to sum to 1.
+    of 32x32 can be judged (three scales); the scales' weights are brought to sum to 1. Images of
+    less than 7 pixels are one window.
     """
     a, b = to_tensor(images).float(), to_tensor(rebuilt).float()
     scales = max(1, min(len(_WEIGHTS), int(np.log2(min(a.shape[2:]) / 7)) + 1))
@@ -39,9 +43,8 @@ def ms_ssim(images: U8, rebuilt: U8) -> float:
 
 def _ssim(a: Tensor, b: Tensor, side: int = 7, sigma: float = 1.5) -> tuple[Tensor, Tensor]:
     """(contrast and structure, luminance) of SSIM, pixel by pixel."""
-    x = torch.arange(side) - (side - 1) / 2
-    line = torch.exp(-(x**2) / (2 * sigma**2))
-    window = (line[:, None] * line / line.sum() ** 2).expand(3, 1, side, side)
+    height, width = (_line(min(side, most), sigma) for most in a.shape[2:])
+    window = (height[:, None] * width).expand(3, 1, -1, -1)
 
     def mean(image: Tensor) -> Tensor:
         return functional.conv2d(image, window, groups=3)
@@ -52,3 +55,10 @@ def _ssim(a: Tensor, b: Tensor, side: int = 7, sigma: float = 1.5) -> tuple[Tens
     contrast = (2 * together + 58.5225) / (spread + 58.5225)
     luminance = (2 * mean_a * mean_b + 6.5025) / (mean_a**2 + mean_b**2 + 6.5025)
     return contrast, luminance
+
+
+def _line(side: int, sigma: float) -> Tensor:
+    """A row of a Gaussian window."""
+    x = torch.arange(side) - (side - 1) / 2
+    line = torch.exp(-(x**2) / (2 * sigma**2))
+    return line / line.sum()

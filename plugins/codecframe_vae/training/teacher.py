@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -22,7 +24,7 @@ class Teacher:
 
     Raises:
         DataError: if the teacher is not trained yet.
-        MismatchError: if it has other classes.
+        MismatchError: if it is no classifier, or has other classes.
     """
 
     def __init__(self, recipe: TrainingRecipe, run: codecframe.TrainingRun) -> None:
@@ -30,7 +32,7 @@ class Teacher:
         self._model: PixelModel | None = None
         if recipe.teacher:
             tensors, facts = checkpoint.of_recipe(recipe.teacher, run)
-            chosen = ClassifierRecipe.from_dict(facts["settings"])
+            chosen = _classifier(recipe.teacher, facts["settings"])
             model = PixelModel(chosen.widths(len(run.classes), levels=1))
             try:
                 model.load_state_dict(checkpoint.part(tensors, "model"))
@@ -51,3 +53,11 @@ class Teacher:
             soft = self._model(images).softmax(1)
         share = self._recipe.teaching
         return (1 - share) * hard + share * functional.cross_entropy(logits, soft, reduction="none")
+
+
+def _classifier(name: str, settings: dict[str, Any]) -> ClassifierRecipe:
+    """The settings of a teacher."""
+    try:
+        return ClassifierRecipe.from_dict(settings)
+    except codecframe.SettingsError:
+        raise codecframe.MismatchError(f"teacher {name!r} is no classifier") from None
