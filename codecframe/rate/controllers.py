@@ -178,6 +178,17 @@ class StreamController:
         self._saved = available - found.size
         return found
 
+    def follow(self, budget: Budget) -> None:
+        """Go on under another budget of the same mode, as when a link's bit rate changes.
+
+        The send buffer changes with the bit rate; what is saved up shrinks with it, but never grows.
+        """
+        factor = budget.amount / self._budget.amount
+        self._budget = budget
+        if math.isfinite(self._depth):
+            self._depth *= factor
+            self._saved = None if self._saved is None else self._saved * min(factor, 1.0)
+
     def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
         """Encode images in order, one after the other: each depends on the one before."""
         return map(self._try_encode, images)

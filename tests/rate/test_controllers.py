@@ -101,3 +101,16 @@ def test_fit_mean_finds_the_largest_level_that_meets_the_mean() -> None:
     assert mean(found) <= budget.allowance((48, 40)) < mean(found.at_level(found.level + 1))
     with pytest.raises(BudgetError, match="smallest encodings average"):
         fit_mean(CODEC, ToySettings(), IMAGES, Budget(5, "bytes", "mean"))
+
+
+def test_a_link_whose_rate_changes_is_followed() -> None:
+    fast, slow = Budget.parse("120kbit/s@10fps"), Budget.parse("60kbit/s@10fps")
+    rate = controller(CODEC, ToySettings(), fast)
+    assert isinstance(rate, StreamController)
+    before = sum(rate.encode(image).size for image in IMAGES[:30])
+    rate.follow(slow)
+    saved = rate.saved
+    assert saved <= 60e3 / 8, "not more than the new send buffer holds"
+    after = sum(rate.encode(image).size for image in IMAGES[30:60])
+    assert after <= 30 * slow.allowance((48, 40)) + saved
+    assert 0.3 * before < after < 0.8 * before

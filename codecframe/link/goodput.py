@@ -1,0 +1,123 @@
+"""What a link carries, told by answers: falls at once, rises carefully. No input or output."""
+
+from __future__ import annotations
+
+from collections import deque
+
+_SAMPLES = 4
+"""Frames over which the link's capacity is measured."""
+_UNDER = 0.93
+"""Share of a measured capacity that is used at first, so that what has queued up drains."""
+_FAST, _SLOW = 1.3, 1.03
+"""Growth in a second, far from the last known capacity and near it."""
+_NEAR = 0.7, 1.25
+"""Shares of that capacity that are near it; a rate that got past them has found a better link."""
+_BASE_SECONDS = 30.0
+"""How long the shortest way through the link is remembered."""
+_LEAST = 500.0
+"""Bits a second that are always tried."""
+_USED = 0.6
+_RECENT = 2.0
+"""Share of the rate that must have come through in so many seconds for it to rise: a link that is
+not used proves nothing."""
+
+
+class Goodput:
+    """An estimate of the bits a second that a link delivers.
+
+    Frames that follow each other closely on a busy link arrive at its capacity. Where frames take
+    longer than the shortest way by more than `tolerance`, they queue: the estimate falls under what
+    was measured, at once. Where they do not, it rises by a few per cent a second, up to `most`.
+
+    Args:
+        most: bits a second that may be used.
+        tolerance: seconds that frames may queue.
+    """
+
+    def __init__(self, most: float, tolerance: float) -> None:
+        self.most = most
+        self.rate = most
+        self._tolerance = tolerance
+        self._capacity = most
+        self._samples: deque[tuple[float, float]] = deque(maxlen=_SAMPLES)
+        self._ways: deque[tuple[float, float]] = deque()
+        self._answered: deque[tuple[float, float]] = deque()
+        self._arrival: float | None = None
+        self._changed: float | None = None
+        self._heard: float | None = None
+        self.delay = 0.0
+        """Seconds that the last frame queued."""
+
+    def window(self, seconds: float) -> float:
+        """Bits that may be under way for `seconds` of queue; none beside the first frame, before
+        its answer says what the link is like.
+        """
+        return 0.0 if self._heard is None else self.rate * seconds
+
+    def answered(self, bits: float, sent: float, now: float, served: float) -> None:
+        """A frame was answered.
+
+        Args:
+            bits: its size.
+            sent: when it was sent.
+            now: when the answer came.
+            served: seconds that it was at the server.
+        """
+        arrival = max(now - max(served, 0.0), sent)
+        self.delay = arrival - sent - self._shortest(arrival - sent, now)
+        busy = self._arrival is not None and sent < self._arrival
+        if busy and self._arrival is not None and arrival > self._arrival:
+            self._samples.append((bits, arrival - self._arrival))
+        self._arrival = arrival if self._arrival is None else max(arrival, self._arrival)
+        self._heard = now
+        self._answered.append((now, bits))
+        if self.delay > self._tolerance:
+            self._fall(now)
+        else:
+            self._rise(now)
+
+    def stalled(self, oldest: float, now: float, patience: float) -> bool:
+        """Halve the rate where nothing was heard for too long; returns whether that was so.
+
+        Args:
+            oldest: when the oldest frame without an answer was sent.
+            now: the time.
+            patience: seconds that are too long.
+        """
+        since = max(oldest, self._heard or oldest, self._changed or oldest)
+        if now - since < patience:
+            return False
+        self.rate = max(self.rate / 2, _LEAST)
+        self._changed = now
+        return True
+
+    def _shortest(self, way: float, now: float) -> float:
+        """The shortest way of late, this one among them."""
+        while self._ways and self._ways[-1][1] >= way:
+            self._ways.pop()
+        self._ways.append((now, way))
+        while now - self._ways[0][0] > _BASE_SECONDS:
+            self._ways.popleft()
+        return self._ways[0][1]
+
+    def _fall(self, now: float) -> None:
+        if not self._samples:
+            return
+        bits, seconds = (sum(column) for column in zip(*self._samples, strict=True))
+        self._capacity = bits / seconds
+        self.rate = max(min(self.rate, _UNDER * self._capacity), _LEAST)
+        self._changed = now
+
+    def _rise(self, now: float) -> None:
+        seconds = 0.0 if self._changed is None else min(now - self._changed, 1.0)
+        self._changed = now
+        if self._used(now) < _USED * self.rate:
+            return
+        near = _NEAR[0] * self._capacity < self.rate < _NEAR[1] * self._capacity
+        self.rate = min(self.rate * (_SLOW if near else _FAST) ** seconds, self.most)
+
+    def _used(self, now: float) -> float:
+        """Bits a second that were answered of late."""
+        while self._answered and now - self._answered[0][0] > _RECENT:
+            self._answered.popleft()
+        return sum(bits for _, bits in self._answered) / _RECENT
