@@ -181,7 +181,7 @@ class StreamController:
     def follow(self, budget: Budget) -> None:
         """Go on under another budget of the same mode, as when a link's bit rate changes.
 
-        The send buffer changes with the bit rate; what is saved up shrinks with it, but never grows.
+        The send buffer changes with the bit rate; what is saved up shrinks with it, never grows.
         """
         factor = budget.amount / self._budget.amount
         self._budget = budget
