@@ -38,6 +38,8 @@ I8 = npt.NDArray[np.int8]
 
 REACH = 256
 """Length of the class look-up tables; predictions are shifted and clipped to this range."""
+LARGEST = 127
+"""Magnitude of a latent, at most."""
 _SIDES = [1, 3, 5, 7]
 """The four side neighbours among the nine taps of a 3x3 neighbourhood."""
 
@@ -320,7 +322,7 @@ def _check(arrays: ContextArrays, groups: int) -> None:
         raise ValueError(f"{channels} channels do not make {groups} groups")
     limit = arrays.limit.astype(np.int64)
     sums = np.abs(arrays.weight.astype(np.int64)).sum(axis=3) @ limit
-    if limit.max() > 127 or sums.max() >= 1 << 24 or arrays.shift[0] > 24:
+    if limit.max() > LARGEST or sums.max() >= 1 << 24 or arrays.shift[0] > 24:
         raise ValueError("the predictions of the context model are not exact")
     if arrays.lut.max() >= classes[0] or arrays.row.max() >= len(arrays.frequency):
         raise ValueError("a class or table of the context model does not exist")

@@ -176,8 +176,8 @@ def folded(layers: nn.Sequential) -> list[nn.Module]:
     kept: list[nn.Module] = []
     for layer in layers:
         if isinstance(layer, nn.BatchNorm2d):
-            conv = cast("nn.Conv2d", kept.pop())
-            kept.append(fuse_conv_bn_eval(conv, layer.eval()))
+            at = -2 if isinstance(kept[-1], nn.MaxPool2d) else -1
+            kept[at] = fuse_conv_bn_eval(cast("nn.Conv2d", kept[at]), layer.eval())
         else:
             kept.append(layer)
     return kept

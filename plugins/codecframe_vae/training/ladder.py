@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import codecframe
-from codecframe_vae.context import ContextModel
+from codecframe_vae.context import LARGEST, ContextModel
 from codecframe_vae.model import by_shape, open_session
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.contexts import F64, fit_context
@@ -30,6 +30,10 @@ _CLOSE = 0.008
 """A level whose rate is this close, relative, is not placed again."""
 _TRIES = 5
 """Places that are tried for a level, at most."""
+_FARTHEST = 8.0
+"""Levels are placed at most so far beyond the trained ones, in steps between them."""
+_RARE = 1e-3
+"""Beyond the trained levels, shares of latents under this do not count."""
 _BODY_END = 0.33
 """What a body takes besides what the tables say, in bytes."""
 
@@ -105,10 +109,16 @@ def fit_ladder(
 def _place(
     fitting: _Fitting, seen: dict[float, float], wanted: float
 ) -> tuple[float, float, ContextModel]:
-    """(place, rate, entropy coder) of the level with that rate; adds what it sees to `seen`."""
-    tried = []
+    """(place, rate, entropy coder) of the level with that rate, or the closest within reach.
+
+    Adds what it sees to `seen`.
+    """
+    tried: list[tuple[float, float, float, ContextModel]] = []
+    low, high = fitting.reach
     for _ in range(_TRIES):
-        place = _guess(seen, float(np.log(wanted)))
+        place = min(max(_guess(seen, float(np.log(wanted))), low), high)
+        if tried and place == tried[-1][1]:  # no place has that rate
+            break
         context = fitting.context(place)
         rate = fitting.rate(context, place)
         seen[place] = float(np.log(rate))
@@ -154,6 +164,25 @@ class _Fitting:
         checked = validation if len(validation) else training
         self._checked = real_latents(encoder, checked.images[:_IMAGES])
         self._pixels = training.pixels
+        self.reach = self._reach()
+
+    def _reach(self) -> tuple[float, float]:
+        """(lowest, highest) place for a level.
+
+        Below, nothing would be sent; above, latents would be cut off, and fewer bits sent again.
+        """
+        some = self._training[:1000]
+        low, high = 0.0, len(self._recipe.rates) - 1.0
+        last = high
+
+        def share(place: float, least: int) -> float:
+            return float((np.abs(self.rounded(some, place)) >= least).mean())
+
+        while low > -_FARTHEST and share(low - 0.25, 1) > _RARE:
+            low -= 0.25
+        while high < last + _FARTHEST and share(high + 0.25, LARGEST) < _RARE:
+            high += 0.25
+        return low, high
 
     def rounded(self, real: F32, place: float) -> npt.NDArray[np.int16]:
         """Integer latents."""
