@@ -116,6 +116,19 @@ class ClassifierHead(TaskHead):
         """
         return None
 
+    def log_probabilities(self, scores: Any) -> Any:
+        """Logarithms of the classes' probabilities, for scores of `torch_model`; both are tensors,
+        (images, classes).
+        """
+        logits = scores.flatten(1)
+        if self._outputs == "probabilities":
+            logits = logits.clamp_min(1e-12).log()
+        return logits.log_softmax(1)
+
+    def options(self) -> HeadOptions:
+        """What a head description file would say of it."""
+        return HeadOptions(self.name, self.labels, self.preprocess.changed(), self._outputs)
+
     def model_input(self, images: list[Image]) -> Any:
         """What `run` is given for images of one size."""
         return self.preprocess.batch(images)
@@ -155,9 +168,22 @@ class ClassifierHead(TaskHead):
         found: list[FloatArray] = []
         for part in _of_one_size(list(images), self._batch_size):
             wanted = targets[len(found) : len(found) + len(part)]
-            gradients = _gradients(model, self.model_input(part), wanted, self._outputs)
+            gradients = self._input_gradients(model, self.model_input(part), wanted)
             found += list(self.preprocess.pixel_gradients(gradients))
         return found
+
+    def _input_gradients(
+        self, model: Callable[[Any], Any], values: Any, targets: FloatArray
+    ) -> FloatArray:
+        """Derivatives of the cross-entropy of each image with respect to the model's input."""
+        import torch  # the model is torch's
+
+        tensor = torch.from_numpy(values).requires_grad_()
+        with torch.enable_grad():
+            logs = self.log_probabilities(model(tensor))
+            loss = -(torch.from_numpy(targets).to(logs) * logs).sum()
+            (gradients,) = torch.autograd.grad(loss, tensor)
+        return np.asarray(gradients.cpu().numpy(), np.float32)
 
     def _scores(self, images: list[Image]) -> FloatArray:
         filled = images
@@ -188,21 +214,6 @@ class ClassifierHead(TaskHead):
         if self._outputs == "probabilities":
             return np.log(np.maximum(scores, np.float32(1e-12)))
         return scores
-
-
-def _gradients(
-    model: Callable[[Any], Any], values: Any, targets: FloatArray, outputs: str
-) -> FloatArray:
-    """Derivatives of the cross-entropy of each image with respect to the model's input."""
-    import torch  # the model is torch's
-
-    tensor = torch.from_numpy(values).requires_grad_()
-    with torch.enable_grad():
-        scores = model(tensor).flatten(1)
-        logs = scores.clamp_min(1e-12).log() if outputs == "probabilities" else scores
-        loss = -(torch.from_numpy(targets).to(logs) * logs.log_softmax(1)).sum()
-        (gradients,) = torch.autograd.grad(loss, tensor)
-    return np.asarray(gradients.cpu().numpy(), np.float32)
 
 
 def _of_one_size(images: list[Image], most: int) -> Iterator[list[Image]]:

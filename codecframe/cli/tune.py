@@ -38,6 +38,12 @@ from codecframe.cli import options, output
     show_default=True,
     help="Settings may take this many times as long to encode as those started from.",
 )
+@click.option(
+    "--retrain-head",
+    metavar="FILE",
+    help="Also retrain the head on what the tuned codec leaves; its description goes to FILE "
+    "(.yaml), the model beside it. For heads that are torch modules.",
+)
 @click.option("--output", "-o", "target", metavar="FILE", help="Preset file; default: CODEC.yaml.")
 @options.json_option
 def command(
@@ -54,6 +60,7 @@ def command(
     trials: int,
     seed: int,
     most_time: float,
+    retrain_head: str | None,
     target: str | None,
     as_json: bool,
 ) -> None:
@@ -68,6 +75,7 @@ def command(
       codecframe tune jpeg --images photos/ --head efficientnet-lite0 --budget 0.8bpp
       codecframe tune webp --images signs/ --labels folders --head signs.onnx --budget 300B
       codecframe encode photo.png --codec jpeg --preset jpeg.yaml
+      codecframe tune jpeg --images photos/ --head net.pt2 --budget 0.8bpp --retrain-head new.yaml
     """
     from codecframe import registry
     from codecframe.images import open_images
@@ -92,13 +100,17 @@ def command(
         most_time=most_time,
         work=path.with_suffix(".trials"),
         made={"command": shlex.join(["codecframe", *sys.argv[1:]]), "seed": seed},
+        retrain_to=Path(retrain_head) if retrain_head else None,
         progress=lambda total: output.ProgressBar(total, f"tune {chosen.name}"),
     )
     found.preset.write(path)
     if as_json:
-        output.print_json({"path": str(path), "improved": found.improved, **vars(found.preset)})
+        facts = {"path": str(path), "improved": found.improved, **vars(found.preset)}
+        output.print_json(facts | ({"head": retrain_head} if retrain_head else {}))
     else:
         _render(found.preset.scored, str(path), found.improved)
+        if retrain_head:
+            _render_head(found.preset.scored["retrained"], retrain_head)
 
 
 def _render(scored: Any, path: str, improved: bool) -> None:
@@ -112,9 +124,19 @@ def _render(scored: Any, path: str, improved: bool) -> None:
             )
     title = f"{scored['budget']}, {scored['accounting']} bytes"
     output.print_table(["images", "settings", ">score %", ">95 %", ">loss"], rows, title=title)
-    mean, low, high = (100 * value for value in scored["held-out"]["difference"])
-    verdict = f"{mean:+.1f} points on held-out images (95 %: {low:+.1f} to {high:+.1f})"
+    verdict = f"{_points(scored['held-out']['difference'])} on held-out images"
     if not improved:
         verdict = "nothing beats the defaults on held-out images: the preset has the defaults"
     click.echo(f"\n{verdict}; encoding takes {scored['encode_time']} times as long")
     click.echo(f"preset: {path}")
+
+
+def _render_head(scored: Any, path: str) -> None:
+    """The retrained head beside the one before, on held-out images at the preset."""
+    before, after = (output.percent(scored[key]["score"]) for key in ("before", "retrained"))
+    click.echo(f"retrained head: {path}: {before} % -> {after} %, {_points(scored['difference'])}")
+
+
+def _points(difference: tuple[float, float, float]) -> str:
+    mean, low, high = (100 * value for value in difference)
+    return f"{mean:+.1f} points (95 %: {low:+.1f} to {high:+.1f})"

@@ -16,7 +16,8 @@ from codecframe.progress import ProgressMaker, Silent
 from codecframe.rate import Accounting, Budget
 from codecframe.settings import Settings
 from codecframe.stats import paired_difference, wilson
-from codecframe.tune.objective import Objective, Score
+from codecframe.tune.objective import F64, Objective, Score
+from codecframe.tune.retrain import check_retrainable, retrain, seen
 from codecframe.tune.search import search
 
 _FINALISTS = 5
@@ -49,10 +50,12 @@ class Tuning:
         preset: the settings, how they were found and what they scored.
         improved: whether they are better than the defaults on the held-out images; if not, the
             preset is the defaults.
+        retrained: the description file of the head that was retrained for it, if one was.
     """
 
     preset: Preset
     improved: bool
+    retrained: Path | None = None
 
 
 def tune(
@@ -68,6 +71,7 @@ def tune(
     most_time: float = 4.0,
     work: Path,
     made: dict[str, Any] | None = None,
+    retrain_to: Path | None = None,
     progress: ProgressMaker = Silent,
 ) -> Tuning:
     """Find settings of a codec for a head at a budget.
@@ -87,12 +91,15 @@ def tune(
         most_time: settings may take this many times as long to encode as the base.
         work: folder for the trials, from which a stopped run goes on.
         made: what the preset shall say of how it was made.
+        retrain_to: where to write a description of the head as it is after retraining it on what
+            the tuned codec leaves of the images; None retrains none.
         progress: shows how far it is.
 
     Raises:
         DataError: if there are too few images.
-        MismatchError: if some images have labels and some do not.
+        MismatchError: if some images have labels and some do not, or the head cannot be retrained.
     """
+    trained = None if retrain_to is None else check_retrainable(head)
     tuning, held = (_objective(head, part, budget, accounting) for part in _halves(items))
     start = base if base is not None else codec.settings_type()
     work.mkdir(parents=True, exist_ok=True)
@@ -119,8 +126,14 @@ def tune(
         "tuning": _said(tuned, default),
         "encode_time": round(winner.encode_us / usual.encode_us, 2),
     }
-    settings = tuned.settings.changed()
-    return Tuning(Preset(codec.name, settings, made or {}, scored), improved)
+    if trained and retrain_to:
+        settings = winner.settings
+        new = retrain(
+            trained, codec, settings, tuning, held, retrain_to, seed=seed, progress=progress
+        )
+        scored["retrained"] = _retrained(new, held.judge(seen(codec, settings, held)))
+    preset = Preset(codec.name, tuned.settings.changed(), made or {}, scored)
+    return Tuning(preset, improved, retrain_to)
 
 
 def _steps(
@@ -201,17 +214,28 @@ def _said(tuned: Score, usual: Score) -> dict[str, Any]:
     difference = paired_difference(tuned.scores, usual.scores)
     return {
         "images": len(tuned.scores),
-        "tuned": _figures(tuned),
-        "default": _figures(usual),
+        "tuned": _figures(tuned.losses, tuned.scores),
+        "default": _figures(usual.losses, usual.scores),
         "difference": [round(value, 4) for value in difference],
     }
 
 
-def _figures(score: Score) -> dict[str, Any]:
-    low, high = wilson(score.score, len(score.scores))
+def _retrained(new: tuple[F64, F64], old: tuple[F64, F64]) -> dict[str, Any]:
+    """(losses, scores) of the head after and before, on the same held-out encodings."""
     return {
-        "score": round(score.score, 4),
+        "images": len(new[0]),
+        "retrained": _figures(*new),
+        "before": _figures(*old),
+        "difference": [round(value, 4) for value in paired_difference(new[1], old[1])],
+    }
+
+
+def _figures(losses: F64, scores: F64) -> dict[str, Any]:
+    mean = float(scores.mean())
+    low, high = wilson(mean, len(scores))
+    return {
+        "score": round(mean, 4),
         "low": round(low, 4),
         "high": round(high, 4),
-        "loss": round(score.loss, 5),
+        "loss": round(float(losses.mean()), 5),
     }

@@ -59,7 +59,9 @@ class TorchHead(codecframe.ClassifierHead):
         self._device = device
 
     def torch_model(self) -> Callable[[Any], Any]:
-        """The module, wherever it is."""
+        """The module; one on another device gets its input brought there."""
+        if self._device == "cpu":
+            return self._module
         return lambda values: self._module(values.to(self._device))
 
     def run(self, values: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from models import torch_module
 from PIL import Image as PilImage
 from toys import picture
 
@@ -55,6 +56,18 @@ def test_reports_as_json(run: Callable[..., Any], many: Path, head_module: str) 
     done = run(*arguments(many, head_module, "--trials", "2", "--json"))
     assert done.code == 0, done.err
     assert {"path", "improved", "codec", "settings", "scored"} <= set(json.loads(done.out))
+
+
+def test_retrains_a_torch_head(run: Callable[..., Any], many: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    axes = ({0: torch.export.Dim("n", min=1)},)
+    program = torch.export.export(torch_module(), (torch.rand(2, 3, 32, 32),), dynamic_shapes=axes)
+    torch.export.save(program, tmp_path / "trees.pt2")
+    done = run(*arguments(many, "trees.pt2", "--trials", "2", "--retrain-head", "new.yaml"))
+    assert done.code == 0, done.err
+    assert "retrained head: new.yaml" in done.out
+    predicted = run("classify", many / "00.png", "--head", "new.yaml")
+    assert predicted.code == 0, predicted.err
 
 
 def test_what_cannot_be_tuned_is_refused(
