@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from codecframe.representation import PIXELS, Latents, LatentSpace, Representation
     from codecframe.scaling import ScalableSettings, scalable
     from codecframe.settings import Settings, knob, option
-    from codecframe.trainer import Trainer, TrainingRun
+    from codecframe.trainer import LabelledImage, Trainer, TrainingRun
 
 __version__ = "0.1.0"
 
@@ -55,7 +55,7 @@ _MODULES = {
     "representation": ("PIXELS", "LatentSpace", "Latents", "Representation"),
     "scaling": ("ScalableSettings", "scalable"),
     "settings": ("Settings", "knob", "option"),
-    "trainer": ("Trainer", "TrainingRun"),
+    "trainer": ("LabelledImage", "Trainer", "TrainingRun"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -72,6 +72,7 @@ __all__ = [
     "Fit",
     "HeadOptions",
     "Image",
+    "LabelledImage",
     "LatentSpace",
     "Latents",
     "LimitError",

@@ -150,7 +150,7 @@ class Preprocess(Settings):
             ordered = image[:, :, ::-1] if self.channels == "bgr" else image
             row[...] = ordered.transpose(2, 0, 1) if planar else ordered
         if self.dtype == "float32":
-            factor, offset = self._normalisation()
+            factor, offset = self.normalisation
             values *= factor[:, None, None] if planar else factor
             values -= offset[:, None, None] if planar else offset
         return values
@@ -163,11 +163,12 @@ class Preprocess(Settings):
         if self.layout == "nchw":
             values = values.transpose(0, 2, 3, 1)
         if self.dtype == "float32":
-            values = values * self._normalisation()[0]
+            values = values * self.normalisation[0]
         return np.ascontiguousarray(values[..., ::-1] if self.channels == "bgr" else values)
 
-    def _normalisation(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """(factor, offset) of each channel: a value is pixel * factor - offset."""
+    @property
+    def normalisation(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """(factor, offset), `float32`, (3,): the model's value is pixel * factor - offset."""
         std = np.broadcast_to(self.std, 3)
         return (self.scale / std).astype(np.float32), (self.mean / std).astype(np.float32)
 

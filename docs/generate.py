@@ -72,27 +72,33 @@ def preprocess(_: str) -> str:
     """The fields of `Preprocess`."""
     from codecframe.preprocess import Preprocess
 
-    return _fields(Preprocess, Preprocess.fields())
+    return _fields(Preprocess.fields())
 
 
 def training(kind: str) -> str:
-    """The fields of a training recipe; of a classifier's, those that a codec's has not."""
+    """The fields of a training recipe; of others than a codec's, those that it has not, or has with
+    another default.
+    """
     from codecframe import registry
 
-    settings = registry.default().trainer(kind).settings_type
-    if kind == "vae":
-        return _fields(settings, settings.fields())
-    shared = {info.name for info in registry.default().trainer("vae").settings_type.fields()}
-    return _fields(settings, [info for info in settings.fields() if info.name not in shared])
+    def infos(kind: str) -> dict[str, Any]:
+        settings = registry.default().trainer(kind).settings_type
+        return {info.name: info for info in settings.fields()}
+
+    found, known = infos(kind), {} if kind == "vae" else infos("vae")
+    new = [
+        info
+        for name, info in found.items()
+        if name not in known or known[name].default != info.default
+    ]
+    return _fields(new)
 
 
-def _fields(settings: Any, infos: Iterable[Any]) -> str:
+def _fields(infos: Iterable[Any]) -> str:
     """A table of fields of settings."""
-    defaults = settings().to_dict()
     lines = ["| field | default | takes | |", "| --- | --- | --- | --- |"]
     for info in infos:
-        default = json.dumps(defaults[info.name])
-        cells = [f"`{info.name}`", f"`{default}`", info.expected, info.option.help]
+        cells = [f"`{info.name}`", f"`{json.dumps(info.default)}`", info.expected, info.option.help]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

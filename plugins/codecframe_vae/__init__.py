@@ -47,10 +47,10 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
 
 @codecframe.hookimpl
 def codecframe_trainers() -> Iterable[codecframe.Trainer[Any]]:
-    """The trainers `vae` and `classifier`."""
-    from codecframe_vae.trainers import ClassifierTrainer, VaeTrainer
+    """The trainers `vae`, `classifier` and `bottleneck`."""
+    from codecframe_vae.trainers import BottleneckTrainer, ClassifierTrainer, VaeTrainer
 
-    return [VaeTrainer(), ClassifierTrainer()]
+    return [VaeTrainer(), ClassifierTrainer(), BottleneckTrainer()]
 
 
 @codecframe.hookimpl

@@ -41,13 +41,13 @@ class LatentHead(codecframe.TaskHead):
         return self._model.manifest.classes
 
     @property
-    def input_shape(self) -> tuple[int, int]:  # type: ignore[override]
+    def input_shape(self) -> codecframe.Shape | None:  # type: ignore[override]
         """Size of the images that the model was trained on."""
-        return self._model.manifest.size
+        return self._geometry.final_shape
 
     @cached_property
     def _geometry(self) -> Preprocess:
-        return Preprocess(resize=min(self.input_shape), crop=self.input_shape)
+        return Preprocess.of(self._model.manifest.geometry)
 
     def prepare(self, image: Image) -> Image:
         """The image at the size that the model was trained on."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import codecframe
-from codecframe.image import Image
+from codecframe.image import Image, Shape
 from codecframe.parallel import chunks, map_threads
 from codecframe.registry import require
 from codecframe_vae.context import I8, ContextModel
@@ -24,11 +24,14 @@ from codecframe_vae.modelfile import (
     read_arrays,
     read_manifest,
 )
+from codecframe_vae.tiles import Tile, tiles_of
 
 F32 = npt.NDArray[np.float32]
 
 BATCH = 32
-"""Images that a network takes at a time, in each thread."""
+"""Images that a network takes at a time, in each thread, at most."""
+_BATCH_PIXELS = 1 << 21
+"""Pixels of them, at most, or one image."""
 
 
 class Model:
@@ -102,15 +105,36 @@ class Model:
     def analyse(self, images: Sequence[Image]) -> list[F32]:
         """Real latents of each image, `float32`, (C, height, width): one network pass.
 
-        Sides are filled up to multiples of the stride by repeating the last row and column.
+        Sides are filled up to multiples of the stride by repeating the last row and column. Large
+        images pass in tiles, so that memory stays bounded.
         """
-        padded = [_padded(image, self.manifest.stride) for image in images]
-        found = by_shape(padded, lambda batch: self._run("encoder", {"images": batch}))
-        for image, real in zip(padded, found, strict=True):
-            height, width = (side // self.manifest.stride for side in image.shape[:2])
-            if real.shape != (self.manifest.channels, height, width):
-                raise self._broken(f"its encoder makes latents of shape {real.shape}")
-        return found
+        stride = self.manifest.stride
+        padded = [_padded(image, stride) for image in images]
+        tiled = [tiles_of(image.shape[:2]) for image in padded]
+        parts = [
+            image[tile.rows, tile.columns]
+            for image, tiles in zip(padded, tiled, strict=True)
+            for tile in tiles
+        ]
+        found = iter(by_shape(parts, lambda batch: self._run("encoder", {"images": batch})))
+        return [
+            self._joined([next(found) for _ in tiles], tiles, image.shape[:2])
+            for image, tiles in zip(padded, tiled, strict=True)
+        ]
+
+    def _joined(self, parts: list[F32], tiles: list[Tile], shape: Shape) -> F32:
+        """The latents of an image, of those of its tiles."""
+        channels, stride = self.manifest.channels, self.manifest.stride
+        for part, tile in zip(parts, tiles, strict=True):
+            if part.shape != (channels, *(side // stride for side in tile.shape)):
+                raise self._broken(f"its encoder makes latents of shape {part.shape}")
+        if len(parts) == 1:
+            return parts[0]
+        whole = np.empty((channels, shape[0] // stride, shape[1] // stride), np.float32)
+        for part, tile in zip(parts, tiles, strict=True):
+            target, source = tile.kept(stride)
+            whole[:, *target] = part[:, *source]
+        return whole
 
     def quantise(self, real: F32, level: int) -> I8:
         """Integer latents at a level of real ones, (C, height, width)."""
@@ -173,7 +197,11 @@ def by_shape(images: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], run: Any) ->
     groups: dict[tuple[int, ...], list[int]] = {}
     for number, image in enumerate(images):
         groups.setdefault(image.shape, []).append(number)
-    work = [chunk for numbers in groups.values() for chunk in chunks(numbers, BATCH)]
+    work = [
+        chunk
+        for shape, numbers in groups.items()
+        for chunk in chunks(numbers, max(1, min(BATCH, _BATCH_PIXELS // (shape[0] * shape[1]))))
+    ]
     results: dict[int, F32] = {}
     done = map_threads(lambda chunk: run(np.stack([images[n] for n in chunk])), work)
     for chunk, outputs in zip(work, done, strict=True):

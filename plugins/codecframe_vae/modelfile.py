@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 import codecframe
 from codecframe.paths import write_whole
+from codecframe.preprocess import Preprocess
 from codecframe.registry import require
 from codecframe_vae.context import ContextArrays
 from codecframe_vae.settings import LEVELS
@@ -50,7 +51,7 @@ class Manifest:
         stride: pixels between latents.
         levels: rate levels.
         classes: names of the head's classes.
-        size: (height, width) of the images it was trained on.
+        geometry: fields of `Preprocess` that bring images to the size of the head's.
         rates: mean bpp of each level on validation images, ideal.
         recipe: how it was made.
         measured: figures on the validation images.
@@ -64,7 +65,7 @@ class Manifest:
     stride: int
     levels: int
     classes: tuple[str, ...]
-    size: tuple[int, int]
+    geometry: dict[str, Any]
     rates: tuple[float, ...]
     recipe: dict[str, Any]
     measured: dict[str, Any]
@@ -84,6 +85,14 @@ def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
+def _is_geometry(value: Any) -> bool:
+    try:
+        shape = Preprocess.from_dict(value).final_shape
+    except (codecframe.SettingsError, AttributeError, TypeError):
+        return False
+    return shape is not None and all(map(_is_count, shape))
+
+
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": lambda value: isinstance(value, str),
     "channels": _is_count,
@@ -91,7 +100,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "stride": lambda value: _is_count(value, 64),
     "levels": lambda value: value == LEVELS,
     "classes": lambda value: _is_list(value, str),
-    "size": lambda value: _is_list(value, int) and len(value) == 2 and all(map(_is_count, value)),
+    "geometry": _is_geometry,
     "rates": lambda value: _is_list(value, int, float),
     "recipe": lambda value: isinstance(value, dict),
     "measured": lambda value: isinstance(value, dict),
@@ -140,7 +149,7 @@ def read_manifest(path: Path) -> Manifest:
     for name, is_valid in _FIELDS.items():
         if not is_valid(said[name]):
             raise codecframe.DataError(str(path), f"its manifest has a wrong {name!r}")
-    lists = {name: tuple(said[name]) for name in ("classes", "size", "rates")}
+    lists = {name: tuple(said[name]) for name in ("classes", "rates")}
     return Manifest(**said | lists)
 
 

@@ -1,8 +1,9 @@
-"""The trainers `vae` and `classifier`."""
+"""The trainers `vae`, `classifier` and `bottleneck`."""
 
 from __future__ import annotations
 
 import codecframe
+from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe
 
 _NEEDS = dict.fromkeys(("torch", "onnx", "safetensors"), "codecframe[train]")
@@ -38,3 +39,19 @@ class ClassifierTrainer(codecframe.Trainer[ClassifierRecipe]):
         from codecframe_vae.training.classifier import train_classifier
 
         train_classifier(settings, run)
+
+
+class BottleneckTrainer(codecframe.Trainer[BottleneckRecipe]):
+    """A learned codec in front of a classifier that is trained already."""
+
+    kind = "bottleneck"
+    summary = "a learned codec in front of a classifier that you already have"
+    suffix = ".safetensors"
+    settings_type = BottleneckRecipe
+    requires = _NEEDS | {"onnxscript": "codecframe[train]"}
+
+    def train(self, settings: BottleneckRecipe, run: codecframe.TrainingRun) -> None:
+        """Train encoder and adapter, then tables and simple decoder."""
+        from codecframe_vae.bottleneck.train import train_bottleneck
+
+        train_bottleneck(settings, run)

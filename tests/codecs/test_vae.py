@@ -303,7 +303,7 @@ WRONG: dict[str, Any] = {
     "stride": "4",
     "levels": 17,
     "classes": 7,
-    "size": [32],
+    "geometry": {"resize": 32},
     "rates": None,
     "recipe": [],
     "measured": "good",

@@ -37,7 +37,7 @@ from codecframe_vae.training.export import (
 )
 from codecframe_vae.training.loop import Task, train
 from codecframe_vae.training.nets import Encoder, Head, PixelModel, SimpleDecoder
-from codecframe_vae.training.optim import Muon, Optimizers, orthogonalise
+from codecframe_vae.training.optim import Muon, Optimizers, Part, network_parts, orthogonalise
 from codecframe_vae.training.quality import ms_ssim, psnr
 from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe, Widths
 from codecframe_vae.training.teacher import Teacher
@@ -192,7 +192,8 @@ def test_kernels_without_gradient_stay() -> None:
 def test_rates_rise_and_fall() -> None:
     model = nn.Linear(1, 1)
     settings = ClassifierRecipe(adam_rate=0.1, warmup=1.0, cooldown=0.5)
-    optimizers = Optimizers(model, settings, steps=20, epoch_steps=4)
+    parts = network_parts(model, settings, 0.0)
+    optimizers = Optimizers(parts, settings, steps=20, epoch_steps=4)
     (adam,) = [optimizer for optimizer, _ in optimizers._all.values()]
     rates = []
     for step in range(20):
@@ -413,9 +414,13 @@ class Plain(Task):
     """Cross-entropy of a network in `float32`, without anything else."""
 
     model: PixelModel
+    recipe: ClassifierRecipe
     stop: int = -1
     steps: int = 0
     notes: list[int] = field(default_factory=list)
+
+    def parts(self) -> list[Part]:
+        return network_parts(self.model, self.recipe, 0.0)
 
     def loss(self, images: Any, targets: Any, progress: float) -> tuple[Any, dict[str, float]]:
         if self.steps == self.stop:
@@ -441,7 +446,7 @@ def trained(
     stop: int = -1,
 ) -> Plain:
     torch.manual_seed(0)
-    task = Plain(PixelModel(recipe.widths(classes, levels=1)), stop)
+    task = Plain(PixelModel(recipe.widths(classes, levels=1)), recipe, stop)
     train(task, Batches(labelled(30, classes=classes), classes, recipe), recipe, run)
     return task
 

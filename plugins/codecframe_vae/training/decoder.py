@@ -13,29 +13,32 @@ from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.ladder import Ladder, real_latents
 from codecframe_vae.training.loop import autocast
 from codecframe_vae.training.nets import SimpleDecoder
-from codecframe_vae.training.recipes import VaeRecipe
+from codecframe_vae.training.recipes import CodedRecipe
 
 _RATE = 2e-3
-_BATCH = 250
+_PIXELS = 256_000
+"""Of the images of a step, at most."""
 
 
 def train_decoder(
     ladder: Ladder,
     encoder: bytes,
-    recipe: VaeRecipe,
+    recipe: CodedRecipe,
     training: Labelled,
     run: codecframe.TrainingRun,
 ) -> SimpleDecoder:
     """A decoder to pixels for every level: least squares, from latents as they are decoded."""
     torch.manual_seed(recipe.seed)
-    decoder = SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width)
+    latents = real_latents(encoder, training.images)
+    stride = training.images.shape[1] // latents.shape[2]
+    decoder = SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width, stride)
     decoder.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    real = torch.from_numpy(real_latents(encoder, training.images))
+    real = torch.from_numpy(latents)
     up, down = torch.from_numpy(ladder.up), torch.from_numpy(ladder.down)
     limits = [context.arrays.limit.astype(np.float32) for context in ladder.contexts]
     limit = torch.from_numpy(np.stack(limits))
     optimizer = torch.optim.Adam(decoder.parameters(), _RATE, betas=(0.9, 0.98))
-    size = min(_BATCH, len(training))
+    size = min(max(_PIXELS // training.pixels, 1), len(training))
     steps = recipe.decoder_epochs * (len(training) // size)
     with run.progress(steps) as display:
         for step in range(steps):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.loop import Task, autocast
 from codecframe_vae.training.nets import Encoder, Gains, Head
+from codecframe_vae.training.optim import Part, network_parts
+from codecframe_vae.training.prices import Prices
 from codecframe_vae.training.prior import Prior
 from codecframe_vae.training.recipes import VaeRecipe, Widths
 from codecframe_vae.training.teacher import Teacher
@@ -21,7 +21,7 @@ class JointModel(nn.Module):
     def __init__(self, widths: Widths, groups: int) -> None:
         super().__init__()
         self.encoder = Encoder(widths)
-        self.gains = Gains(widths)
+        self.gains = Gains(widths.latents, widths.levels)
         self.prior = Prior(widths.latents, widths.levels, groups)
         self.head = Head(widths)
 
@@ -41,11 +41,7 @@ class JointModel(nn.Module):
 
 
 class JointTask(Task):
-    """Every image of a batch is trained at a level of its own.
-
-    A level's price of a bit follows the error of its rate, so that rates meet those that the recipe
-    asks for, whatever the images.
-    """
+    """Every image of a batch is trained at a level of its own."""
 
     def __init__(
         self, model: JointModel, settings: VaeRecipe, validation: Labelled, teacher: Teacher
@@ -55,41 +51,25 @@ class JointTask(Task):
         self._validation = validation
         self._teacher = teacher
         self._pixels = validation.pixels
-        self._prices = torch.tensor(settings.prices)
-        self._wanted = torch.tensor(settings.rates) * validation.pixels
-        self._shares = torch.tensor(settings.shares)
+        self._prices = Prices(settings, self._pixels)
+
+    def parts(self) -> list[Part]:
+        """Kernels, gains, and all else."""
+        return network_parts(self.model, self._settings, self._settings.gain_rate)
 
     def loss(
         self, images: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, float]]:
-        """Mean over the batch; a high price weighs a level down, so that none drowns the rest."""
-        settings = self._settings
-        level = torch.multinomial(self._shares, len(images), replacement=True).to(images.device)
-        with autocast(settings.device):
+        """Mean over the batch of cross-entropy + price * bits."""
+        level = self._prices.levels(len(images)).to(images.device)
+        with autocast(self._settings.device):
             logits, bits = self.model(images, level)
-        entropy = self._teacher.loss(logits, images, targets)
-        price = self._prices.to(images.device)[level]
-        weight = 1 / (1 + price / settings.balance)
-        loss = (weight * (entropy + price * bits)).mean()
+        loss = self._prices.loss(level, self._teacher.loss(logits, images, targets), bits)
         hits = (logits.argmax(1) == targets.argmax(1)).float()
         figures = {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
         figures["bpp"] = float(bits.detach().mean()) / self._pixels
-        self._follow(bits.detach(), level, progress)
+        self._prices.follow(level, bits.detach(), progress)
         return loss, figures
-
-    def _follow(self, bits: Tensor, level: Tensor, progress: float) -> None:
-        """Move each level's price by the error of its rate."""
-        settings = self._settings
-        still = 1 - min(1.0, progress / settings.anneal) if settings.anneal else 0.0
-        wanted = self._wanted * settings.anneal_from**still
-        calm = min(1.0, 4 * (1 - progress))
-        for number in range(len(wanted)):
-            mine = level == number
-            if mine.any():
-                error = math.log(max(1.0, float(bits[mine].mean())) / float(wanted[number]))
-                push = settings.control * calm * max(-1.0, min(1.0, error))
-                price = float(self._prices[number]) * math.exp(push)
-                self._prices[number] = min(max(price, 1e-6), 2e-2)
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
@@ -115,8 +95,8 @@ class JointTask(Task):
 
     def state(self) -> dict[str, Tensor]:
         """The prices."""
-        return {"prices": self._prices.clone()}
+        return self._prices.state()
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from the prices of a checkpoint."""
-        self._prices = state["prices"].clone()
+        self._prices.restore(state)

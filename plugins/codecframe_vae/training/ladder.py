@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,9 @@ from codecframe_vae.model import by_shape, open_session
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.contexts import F64, fit_context
 from codecframe_vae.training.data import U8, Labelled
-from codecframe_vae.training.joint import JointModel
+from codecframe_vae.training.nets import Gains
 from codecframe_vae.training.prior import Prior
-from codecframe_vae.training.recipes import VaeRecipe
+from codecframe_vae.training.recipes import CodedRecipe
 
 F32 = npt.NDArray[np.float32]
 
@@ -34,8 +34,20 @@ _FARTHEST = 8.0
 """Levels are placed at most so far beyond the trained ones, in steps between them."""
 _RARE = 1e-3
 """Beyond the trained levels, shares of latents under this do not count."""
+_STEP = 512_000
+"""Latents that prediction weights are fitted to in a step, at most."""
+_MANY, _FEW = 150, 40
+"""Steps of such a fit: from weights that training left, or from those of a place nearby."""
+_NEARBY = 0.5
 _BODY_END = 0.33
 """What a body takes besides what the tables say, in bytes."""
+
+
+class Coded(Protocol):
+    """A network whose latents are coded."""
+
+    gains: Gains
+    prior: Prior
 
 
 @dataclass(frozen=True)
@@ -75,8 +87,8 @@ def real_latents(encoder: bytes, images: U8) -> F32:
 
 def fit_ladder(
     encoder: bytes,
-    model: JointModel,
-    recipe: VaeRecipe,
+    model: Coded,
+    recipe: CodedRecipe,
     training: Labelled,
     validation: Labelled,
     run: codecframe.TrainingRun,
@@ -153,8 +165,8 @@ class _Fitting:
     def __init__(
         self,
         encoder: bytes,
-        model: JointModel,
-        recipe: VaeRecipe,
+        model: Coded,
+        recipe: CodedRecipe,
         training: Labelled,
         validation: Labelled,
     ) -> None:
@@ -164,6 +176,7 @@ class _Fitting:
         checked = validation if len(validation) else training
         self._checked = real_latents(encoder, checked.images[:_IMAGES])
         self._pixels = training.pixels
+        self._weights: dict[float, Tensor] = {}
         self.reach = self._reach()
 
     def _reach(self) -> tuple[float, float]:
@@ -192,10 +205,20 @@ class _Fitting:
     def context(self, place: float) -> ContextModel:
         """The entropy coder there."""
         latents = self.rounded(self._training, place)
-        level = min(max(round(place), 0), len(self._recipe.rates) - 1)
-        weights = self._model.prior.weights(level)
-        weights = refined(latents, weights, self._recipe.groups, self._recipe.seed)
+        weights, steps = self._start(place)
+        weights = refined(latents, weights, self._recipe.groups, self._recipe.seed, steps)
+        self._weights[place] = weights
         return fit_context(latents, weights.double().numpy(), self._recipe.groups)
+
+    def _start(self, place: float) -> tuple[Tensor, int]:
+        """(prediction weights to begin with, steps to refine them): those of a place nearby, or of
+        the closest trained level.
+        """
+        near = min(self._weights, key=lambda other: abs(other - place), default=None)
+        if near is not None and abs(near - place) <= _NEARBY:
+            return self._weights[near], _FEW
+        level = min(max(round(place), 0), len(self._recipe.rates) - 1)
+        return self._model.prior.weights(level), _MANY
 
     def rate(self, context: ContextModel, place: float) -> float:
         """Mean bpp there."""
@@ -207,7 +230,7 @@ class _Fitting:
 
 
 def refined(
-    latents: npt.NDArray[Any], weights: Tensor, groups: int, seed: int, steps: int = 150
+    latents: npt.NDArray[Any], weights: Tensor, groups: int, seed: int, steps: int = _MANY
 ) -> Tensor:
     """Prediction weights, (2, C, C, 9), fitted to the latents of one level."""
     generator = torch.Generator().manual_seed(seed)
@@ -217,10 +240,11 @@ def refined(
         prior.weight_even.copy_(weights[0].view(channels, channels, 3, 3))
         prior.weight_odd.copy_(weights[1].view(channels, channels, 3, 3))
     optimizer = torch.optim.Adam(prior.parameters(), 1e-2, betas=(0.9, 0.98))
-    level = torch.zeros(500, dtype=torch.long)
+    size = max(1, min(500, _STEP // latents[0].size))
+    level = torch.zeros(size, dtype=torch.long)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / steps)
-        chosen = torch.randint(0, len(latents), (500,), generator=generator).numpy()
+        chosen = torch.randint(0, len(latents), (size,), generator=generator).numpy()
         bits = prior.bits(torch.from_numpy(latents[chosen]).float(), level).mean()
         optimizer.zero_grad()
         (bits / 100).backward()  # type: ignore[no-untyped-call]

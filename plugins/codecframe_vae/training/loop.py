@@ -6,17 +6,17 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 import codecframe
 from codecframe_vae.training import checkpoint
-from codecframe_vae.training.data import Batches
-from codecframe_vae.training.optim import Optimizers
-from codecframe_vae.training.recipes import TrainingRecipe
+from codecframe_vae.training.optim import Optimizers, Part
+from codecframe_vae.training.recipes import ScheduleRecipe
 
 
 class Task(ABC):
@@ -29,6 +29,10 @@ class Task(ABC):
     model: nn.Module
 
     @abstractmethod
+    def parts(self) -> list[Part]:
+        """The model's parameters, by how they are trained."""
+
+    @abstractmethod
     def loss(
         self, images: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, float]]:
@@ -36,7 +40,7 @@ class Task(ABC):
 
         Args:
             images: `uint8`, (n, 3, height, width).
-            targets: shares of the classes, (n, classes).
+            targets: shares of the classes, (n, classes); of none where images have no labels.
             progress: from 0 to 1.
         """
 
@@ -53,12 +57,25 @@ class Task(ABC):
         del state
 
 
+class Batches(Protocol):
+    """Training images, batch by batch."""
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        ...
+
+    def epoch(self, number: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """(images, targets), as `Task.loss` takes them; the same for the same epoch."""
+        ...
+
+
 def train(
-    task: Task, batches: Batches, settings: TrainingRecipe, run: codecframe.TrainingRun
+    task: Task, batches: Batches, settings: ScheduleRecipe, run: codecframe.TrainingRun
 ) -> None:
     """Train to the last epoch, from the last checkpoint where there is one."""
     total = settings.epochs * batches.steps
-    optimizers = Optimizers(task.model, settings, total, batches.steps)
+    optimizers = Optimizers(task.parts(), settings, total, batches.steps)
     last = run.folder / checkpoint.NAME
     first = _resume(task, optimizers, last, settings)
     if first is None:
@@ -86,7 +103,7 @@ def _epoch(
     optimizers: Optimizers,
     epoch: int,
     total: int,
-    settings: TrainingRecipe,
+    settings: ScheduleRecipe,
     display: Any,
 ) -> dict[str, float]:
     """Train one epoch; the means of its figures."""
@@ -106,7 +123,7 @@ def _epoch(
 
 
 def _save(
-    path: Path, task: Task, optimizers: Optimizers, epochs: int, settings: TrainingRecipe
+    path: Path, task: Task, optimizers: Optimizers, epochs: int, settings: ScheduleRecipe
 ) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in task.model.state_dict().items()}
     tensors |= {f"task.{name}": tensor for name, tensor in task.state().items()}
@@ -114,7 +131,7 @@ def _save(
     checkpoint.write(path, tensors, {"epochs": epochs, "settings": settings.to_dict()})
 
 
-def _resume(task: Task, optimizers: Optimizers, path: Path, settings: TrainingRecipe) -> int | None:
+def _resume(task: Task, optimizers: Optimizers, path: Path, settings: ScheduleRecipe) -> int | None:
     """Take up the checkpoint of an earlier run; returns how many epochs are done.
 
     Raises:
@@ -138,7 +155,7 @@ def _resume(task: Task, optimizers: Optimizers, path: Path, settings: TrainingRe
     return int(facts["epochs"])
 
 
-def _are_of(stored: dict[str, Any], settings: TrainingRecipe) -> bool:
+def _are_of(stored: dict[str, Any], settings: ScheduleRecipe) -> bool:
     """Whether a checkpoint's settings are these; those it does not know have their defaults."""
     try:
         return type(settings).from_dict(stored) == settings
@@ -146,7 +163,7 @@ def _are_of(stored: dict[str, Any], settings: TrainingRecipe) -> bool:
         return False
 
 
-def _start_from(task: Task, settings: TrainingRecipe, run: codecframe.TrainingRun) -> None:
+def _start_from(task: Task, settings: ScheduleRecipe, run: codecframe.TrainingRun) -> None:
     """Take what fits from the last checkpoint of another recipe."""
     if not settings.start:
         return

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codecframe_vae.training.recipes import Widths
+from codecframe_vae.training.recipes import STRIDE, Widths
 
 
 class Pointwise(nn.Conv2d):
@@ -40,7 +40,7 @@ def halving(inputs: int, outputs: int) -> nn.Sequential:
     taken into the convolution.
     """
     conv, norm = convolution(inputs, outputs, 3)
-    norm.weight.requires_grad_(False)  # noqa: FBT003
+    norm.weight.requires_grad_(False)
     return nn.Sequential(conv, nn.MaxPool2d(2), norm)
 
 
@@ -127,10 +127,10 @@ class Encoder(nn.Module):
 class Gains(nn.Module):
     """A level's multipliers, one a channel: `up` before rounding, `down` after decoding."""
 
-    def __init__(self, widths: Widths) -> None:
+    def __init__(self, latents: int, levels: int) -> None:
         super().__init__()
         # from steps of 1.4 to steps of a third, in units of the latents' standard deviation
-        start = torch.linspace(-0.35, 1.1, widths.levels)[:, None].repeat(1, widths.latents)
+        start = torch.linspace(-0.35, 1.1, levels)[:, None].repeat(1, latents)
         self.log_up = nn.Parameter(start.clone())
         self.log_down = nn.Parameter(-start)
 
@@ -184,10 +184,18 @@ class PixelModel(nn.Module):
 
 
 class SimpleDecoder(nn.Module):
-    """Dequantised latents to images, RGB 0..255; a level shifts the first layer's outputs."""
+    """Dequantised latents to images, RGB 0..255; a level shifts the first layer's outputs.
 
-    def __init__(self, latents: int, levels: int, width: int) -> None:
+    Args:
+        latents: channels of the latents.
+        levels: rate levels.
+        width: channels at the latents' resolution, halved with every doubling of it.
+        stride: pixels between latents, a power of 2.
+    """
+
+    def __init__(self, latents: int, levels: int, width: int, stride: int = STRIDE) -> None:
         super().__init__()
+        self.stride = stride
         self.first = nn.Conv2d(latents, width, 3, padding=1)
         self.shifts = nn.Parameter(torch.zeros(levels, width))
         self.body = nn.ModuleList(
@@ -198,13 +206,16 @@ class SimpleDecoder(nn.Module):
             )
             for _ in range(3)
         )
-        self.last = nn.Sequential(
-            nn.Conv2d(width, 2 * width, 3, padding=1),
-            nn.PixelShuffle(2),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width // 2, 12, 3, padding=1),
-            nn.PixelShuffle(2),
-        )
+        doublings = stride.bit_length() - 1
+        last: list[nn.Module] = []
+        for _ in range(doublings - 1):
+            last += [
+                nn.Conv2d(width, 4 * (width // 2), 3, padding=1),
+                nn.PixelShuffle(2),
+                nn.ReLU(inplace=True),
+            ]
+            width //= 2
+        self.last = nn.Sequential(*last, nn.Conv2d(width, 12, 3, padding=1), nn.PixelShuffle(2))
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
         """Images, (n, 3, height, width); `shift` is (n, width)."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from codecframe_vae.training.recipes import TrainingRecipe
+from codecframe_vae.training.recipes import ScheduleRecipe, TrainingRecipe
 
 
 @torch.no_grad()
@@ -60,43 +61,59 @@ class Muon(torch.optim.Optimizer):
         kernel.add_(step.view_as(kernel), alpha=-rate)
 
 
-def _optimizer(part: str, parameters: list[Tensor], rate: float) -> torch.optim.Optimizer:
-    if part == "muon":
-        return Muon(parameters, rate)
-    return torch.optim.Adam(parameters, rate, betas=(0.9, 0.98))
+@dataclass(frozen=True)
+class Part:
+    """Parameters that are trained alike.
+
+    Attributes:
+        name: of their state in checkpoints.
+        parameters: some or none.
+        rate: learning rate.
+        is_muon: by Muon, not Adam.
+    """
+
+    name: str
+    parameters: list[Tensor]
+    rate: float
+    is_muon: bool = False
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Of these parameters."""
+        if self.is_muon:
+            return Muon(self.parameters, self.rate)
+        return torch.optim.Adam(self.parameters, self.rate, betas=(0.9, 0.98))
+
+
+def network_parts(model: nn.Module, settings: TrainingRecipe, gain_rate: float) -> list[Part]:
+    """Kernels of convolutions go to Muon, but for those of the `prior`; the `gains` are few and
+    must follow prices quickly: they have a learning rate of their own.
+    """
+    parts: dict[str, list[Tensor]] = {"muon": [], "adam": [], "gains": []}
+    for name, parameter in model.named_parameters():
+        owner = name.partition(".")[0]
+        is_kernel = parameter.ndim == 4 and owner != "prior"
+        parts["gains" if owner == "gains" else "muon" if is_kernel else "adam"].append(parameter)
+    return [
+        Part("muon", parts["muon"], settings.muon_rate, is_muon=True),
+        Part("adam", parts["adam"], settings.adam_rate),
+        Part("gains", parts["gains"], gain_rate),
+    ]
 
 
 class Optimizers:
     """The optimizers of a model, with learning rates that rise, stay and fall.
 
     Args:
-        model: kernels of its convolutions go to Muon, but for those of its `prior`; its `gains` are
-            few and must follow prices quickly: they have a learning rate of their own.
-        settings: learning rates and schedule.
+        parts: of the model's parameters.
+        settings: schedule.
         steps: steps of the whole training.
         epoch_steps: steps of an epoch.
     """
 
     def __init__(
-        self, model: nn.Module, settings: TrainingRecipe, steps: int, epoch_steps: int
+        self, parts: Iterable[Part], settings: ScheduleRecipe, steps: int, epoch_steps: int
     ) -> None:
-        parts: dict[str, list[Tensor]] = {"muon": [], "adam": [], "gains": []}
-        for name, parameter in model.named_parameters():
-            owner = name.partition(".")[0]
-            is_kernel = parameter.ndim == 4 and owner != "prior"
-            parts["gains" if owner == "gains" else "muon" if is_kernel else "adam"].append(
-                parameter
-            )
-        rates = {
-            "muon": settings.muon_rate,
-            "adam": settings.adam_rate,
-            "gains": settings.gain_rate,
-        }
-        self._all = {
-            part: (_optimizer(part, parameters, rates[part]), rates[part])
-            for part, parameters in parts.items()
-            if parameters
-        }
+        self._all = {part.name: (part.optimizer(), part.rate) for part in parts if part.parameters}
         self._steps = steps
         self._rise = max(1.0, settings.warmup * epoch_steps)
         self._fall = max(1.0, settings.cooldown * steps)

@@ -8,6 +8,7 @@ from torch import Tensor
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.loop import Task, autocast
 from codecframe_vae.training.nets import PixelModel
+from codecframe_vae.training.optim import Part, network_parts
 from codecframe_vae.training.recipes import ClassifierRecipe
 from codecframe_vae.training.teacher import Teacher
 
@@ -26,6 +27,10 @@ class PixelTask(Task):
         self._settings = settings
         self._validation = validation
         self._teacher = teacher
+
+    def parts(self) -> list[Part]:
+        """Kernels, and all else."""
+        return network_parts(self.model, self._settings, 0.0)
 
     def loss(
         self, images: Tensor, targets: Tensor, progress: float

@@ -37,8 +37,8 @@ class Widths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRecipe(codecframe.Settings):
-    """What recipes of kind `vae` and `classifier` have in common."""
+class ScheduleRecipe(codecframe.Settings):
+    """What all trainings have in common."""
 
     seed: int = codecframe.option(0, low=0, help="of weights, order and augmentation")
     epochs: int = codecframe.option(60, low=1, help="passes over the training images")
@@ -47,16 +47,77 @@ class TrainingRecipe(codecframe.Settings):
         5000, low=0, help="images, evenly spread, that are kept for validation and never trained on"
     )
     start: str = codecframe.option("", help="recipe whose last checkpoint to start from")
+    device: str = codecframe.option("cpu", help="torch device, e.g. cuda")
+    flip: bool = codecframe.option(True, help="augmentation: mirror images left to right")
+    adam_rate: float = codecframe.option(
+        0.001, low=0.0, help="learning rate of all that has none of its own"
+    )
+    warmup: float = codecframe.option(0.5, low=0.0, help="epochs over which the rates rise")
+    cooldown: float = codecframe.option(
+        1.0, low=0.0, high=1.0, help="share of the epochs, at the end, over which the rates fall"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodedRecipe(ScheduleRecipe):
+    """What trainings of learned codecs have in common."""
+
+    latents: int = codecframe.option(16, low=1, high=256, help="channels of the latents")
+    groups: int = codecframe.option(4, low=1, help="channel groups of the context model")
+    rates: tuple[float, ...] = codecframe.option(
+        (0.2, 0.4, 0.57, 0.8, 1.2, 2.0), low=0.01, help="rates to train for, ascending, in bpp"
+    )
+    shares: tuple[float, ...] = codecframe.option(
+        (0.08, 0.26, 0.14, 0.34, 0.09, 0.09), low=0.0, help="how often each of them is trained"
+    )
+    prices: tuple[float, ...] = codecframe.option(
+        (2e-3, 8e-4, 4e-4, 2e-4, 7e-5, 2e-5),
+        low=0.0,
+        help="what a bit costs at each of them, in nats, to begin with",
+    )
+    control: float = codecframe.option(
+        0.03, low=0.0, help="how fast prices follow the error of their rate"
+    )
+    balance: float = codecframe.option(
+        0.003, low=1e-9, help="the price at which a rate weighs half as much in the loss"
+    )
+    anneal: float = codecframe.option(
+        0.35, low=0.0, high=1.0, help="share of the epochs over which rates fall to those wanted"
+    )
+    anneal_from: float = codecframe.option(2.0, low=1.0, help="factor that rates begin at")
+    gain_rate: float = codecframe.option(0.01, low=0.0, help="learning rate of levels' gains")
+    lowest: float = codecframe.option(
+        0.2, low=0.01, help="rate of the codec's lowest level, in bpp; higher ones are interpolated"
+    )
+    octave: int = codecframe.option(5, low=1, help="levels from one rate to its double")
+    decoder_width: int = codecframe.option(64, low=2, help="channels of the simple decoder")
+    decoder_epochs: int = codecframe.option(
+        6, low=1, help="epochs of the simple decoder's training"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)):
+            raise codecframe.SettingsError("rates", self.rates, "two or more, ascending")
+        for name in ("shares", "prices"):
+            if len(getattr(self, name)) != len(self.rates):
+                raise codecframe.SettingsError(name, getattr(self, name), "one for each of rates")
+        if self.latents % self.groups:
+            raise codecframe.SettingsError("groups", self.groups, "a divisor of latents")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecipe(ScheduleRecipe):
+    """What recipes of kind `vae` and `classifier` have in common."""
+
     teacher: str = codecframe.option(
         "", help="recipe of a classifier of clean images that teaches; none: labels alone"
     )
     teaching: float = codecframe.option(
         0.5, low=0.0, high=1.0, help="share of the loss that is against the teacher"
     )
-    device: str = codecframe.option("cpu", help="torch device, e.g. cuda")
 
     shift: int = codecframe.option(2, low=0, help="augmentation: pixels an image moves, at most")
-    flip: bool = codecframe.option(True, help="augmentation: mirror images left to right")
     cutout: int = codecframe.option(0, low=0, help="augmentation: side of a square that is blanked")
     mix: float = codecframe.option(
         0.0, low=0.0, high=1.0, help="augmentation: share of images that get a box of another"
@@ -65,12 +126,6 @@ class TrainingRecipe(codecframe.Settings):
 
     muon_rate: float = codecframe.option(
         0.03, low=0.0, help="learning rate of kernels: relative change a step"
-    )
-    adam_rate: float = codecframe.option(0.001, low=0.0, help="learning rate of all else")
-    gain_rate: float = codecframe.option(0.01, low=0.0, help="learning rate of levels' gains")
-    warmup: float = codecframe.option(0.5, low=0.0, help="epochs over which the rates rise")
-    cooldown: float = codecframe.option(
-        1.0, low=0.0, high=1.0, help="share of the epochs, at the end, over which the rates fall"
     )
 
     full: tuple[int, ...] = codecframe.option(
@@ -117,46 +172,5 @@ class ClassifierRecipe(TrainingRecipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VaeRecipe(TrainingRecipe):
+class VaeRecipe(TrainingRecipe, CodedRecipe):
     """A learned codec and the head behind it, trained together."""
-
-    groups: int = codecframe.option(4, low=1, help="channel groups of the context model")
-    rates: tuple[float, ...] = codecframe.option(
-        (0.2, 0.4, 0.57, 0.8, 1.2, 2.0), low=0.01, help="rates to train for, ascending, in bpp"
-    )
-    shares: tuple[float, ...] = codecframe.option(
-        (0.08, 0.26, 0.14, 0.34, 0.09, 0.09), low=0.0, help="how often each of them is trained"
-    )
-    prices: tuple[float, ...] = codecframe.option(
-        (2e-3, 8e-4, 4e-4, 2e-4, 7e-5, 2e-5),
-        low=0.0,
-        help="what a bit costs at each of them, in nats, to begin with",
-    )
-    control: float = codecframe.option(
-        0.03, low=0.0, help="how fast prices follow the error of their rate"
-    )
-    balance: float = codecframe.option(
-        0.003, low=1e-9, help="the price at which a rate weighs half as much in the loss"
-    )
-    anneal: float = codecframe.option(
-        0.35, low=0.0, high=1.0, help="share of the epochs over which rates fall to those wanted"
-    )
-    anneal_from: float = codecframe.option(2.0, low=1.0, help="factor that rates begin at")
-    lowest: float = codecframe.option(
-        0.2, low=0.01, help="rate of the codec's lowest level, in bpp; higher ones are interpolated"
-    )
-    octave: int = codecframe.option(5, low=1, help="levels from one rate to its double")
-    decoder_width: int = codecframe.option(64, low=2, help="channels of the simple decoder")
-    decoder_epochs: int = codecframe.option(
-        6, low=1, help="epochs of the simple decoder's training"
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)):
-            raise codecframe.SettingsError("rates", self.rates, "two or more, ascending")
-        for name in ("shares", "prices"):
-            if len(getattr(self, name)) != len(self.rates):
-                raise codecframe.SettingsError(name, getattr(self, name), "one for each of rates")
-        if self.latents % self.groups:
-            raise codecframe.SettingsError("groups", self.groups, "a divisor of latents")

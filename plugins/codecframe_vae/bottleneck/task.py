@@ -1,0 +1,123 @@
+"""Training around a cut: the classifier shall say what it said, at all rates at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from codecframe_vae.bottleneck.model import Bottleneck
+from codecframe_vae.bottleneck.recipe import BottleneckRecipe
+from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.loop import Task, autocast
+from codecframe_vae.training.optim import Part
+from codecframe_vae.training.prices import Prices
+
+LogProbabilities = Callable[[Tensor], Tensor]
+"""From a classifier's scores to logarithms of its classes' probabilities."""
+
+
+class BottleneckTask(Task):
+    """Cross-entropy against the whole classifier's prediction (and labels, where there are any),
+    squared error of features, and price * bits.
+
+    Args:
+        model: to train.
+        whole: the classifier as it was: images 0..255 to (features at the cut, (scores, watched)).
+        log_probabilities: of its scores.
+        recipe: settings.
+        validation: images of the final size with their classes.
+    """
+
+    def __init__(
+        self,
+        model: Bottleneck,
+        whole: nn.Module,
+        log_probabilities: LogProbabilities,
+        recipe: BottleneckRecipe,
+        validation: Labelled,
+    ) -> None:
+        self.model: Bottleneck = model
+        self._whole = whole
+        self._logs = log_probabilities
+        self._recipe = recipe
+        self._validation = validation
+        self._pixels = validation.pixels
+        self._prices = Prices(recipe, self._pixels)
+
+    def parts(self) -> list[Part]:
+        """New layers, the classifier's own, and gains."""
+        parts: dict[str, list[nn.Parameter]] = {"adam": [], "tuned": [], "gains": []}
+        for name, parameter in self.model.named_parameters():
+            own = name.startswith(("encoder.front.", "tail."))
+            part = "gains" if name.startswith("gains.") else "tuned" if own else "adam"
+            parts[part].append(parameter)
+        recipe = self._recipe
+        rates = {"adam": recipe.adam_rate, "tuned": recipe.tuned_rate, "gains": recipe.gain_rate}
+        if not recipe.tuned_rate:
+            for parameter in parts.pop("tuned"):
+                parameter.requires_grad = False
+        return [Part(name, [*parameters], rates[name]) for name, parameters in parts.items()]
+
+    def loss(
+        self, images: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Mean over the batch."""
+        recipe = self._recipe
+        level = self._prices.levels(len(images)).to(images.device)
+        with torch.no_grad(), autocast(recipe.device):
+            wanted, *wanted_features = self._whole(images)
+        with autocast(recipe.device):
+            scores, bits, features = self.model(images, level)
+        aim = self._logs(wanted.float()).exp()
+        if targets.shape[1]:
+            aim = recipe.labels * targets + (1 - recipe.labels) * aim
+        surprise = -(aim * self._logs(scores)).sum(1)
+        error = _errors(features, wanted_features)
+        loss = self._prices.loss(level, surprise + recipe.features * error, bits)
+        self._prices.follow(level, bits.detach(), progress)
+        agrees = (scores.argmax(1) == wanted.argmax(1)).float()
+        return loss, {
+            "loss": float(loss.detach()),
+            "features": float(error.detach().mean()),
+            "agreement": 100 * float(agrees.mean()),
+            "bpp": float(bits.detach().mean()) / self._pixels,
+        }
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Top-1 in per cent and bits per pixel at every level; nothing without images."""
+        figures: dict[str, float] = {}
+        count = len(self._validation)
+        for number, rate in enumerate(self._recipe.rates if count else ()):
+            hits, bits = 0, 0.0
+            for at in range(0, count, self._recipe.batch):
+                part = slice(at, at + self._recipe.batch)
+                images = to_tensor(self._validation.images[part]).to(self._recipe.device)
+                level = torch.full((len(images),), number, device=self._recipe.device)
+                with autocast(self._recipe.device):
+                    scores, cost, _ = self.model(images, level)
+                targets = self._validation.targets[part]
+                hits += int((scores.argmax(1).cpu().numpy() == targets).sum())
+                bits += float(cost.sum())
+            figures[f"val top1 @{rate:g}"] = 100 * hits / count
+            figures[f"val bpp @{rate:g}"] = bits / count / self._pixels
+        return figures
+
+    def state(self) -> dict[str, Tensor]:
+        """The prices."""
+        return self._prices.state()
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from the prices of a checkpoint."""
+        self._prices.restore(state)
+
+
+def _errors(found: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    """Squared errors of each image's features, relative to their mean squares, summed, (n,)."""
+    total = torch.zeros(len(found[0]), device=found[0].device)
+    for made, aim in zip(found, wanted, strict=True):
+        squares = (made.float() - aim.float()).square().flatten(1).mean(1)
+        total = total + squares / aim.float().square().mean().clamp_min(1e-12)
+    return total

@@ -1,0 +1,146 @@
+"""Training of a learned codec in front of a classifier that is trained already."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+import codecframe
+from codecframe.image import Shape
+from codecframe_vae.bottleneck.graphs import encoder_graph, head_graph
+from codecframe_vae.bottleneck.model import Bottleneck, Normalise
+from codecframe_vae.bottleneck.photos import Photos, prepared
+from codecframe_vae.bottleneck.recipe import BottleneckRecipe
+from codecframe_vae.bottleneck.split import front_of, tail_of
+from codecframe_vae.bottleneck.task import BottleneckTask
+from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.export import eval_mode
+from codecframe_vae.training.finish import Networks, finish
+from codecframe_vae.training.loop import train
+
+_SAMPLE = 32
+"""Images whose features say how the latents begin."""
+
+
+def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> None:
+    """Train a codec as `recipe` says, and write its model file."""
+    head, shape = _classifier(recipe)
+    classes = [head.target_of(name) for name in run.classes]
+    images, held = _split(run.images, recipe.held_out)
+    validation = _seen(held, classes, head, shape)
+    measured = _seen(_spread(images, recipe.measured), classes, head, shape)
+    example = to_tensor(measured.images[:_SAMPLE])
+    model, whole = _networks(recipe, head, example)
+    task = BottleneckTask(model, whole, head.log_probabilities, recipe, validation)
+    train(task, Photos(images, _shares(images, classes, head), shape, recipe), recipe, run)
+    eval_mode(model)
+    networks = Networks(
+        model,
+        encoder_graph(model.encoder, example),
+        head_graph(model, head.log_probabilities, example),
+        model.adapter.shifts,
+    )
+    geometry = {
+        name: value
+        for name, value in head.preprocess.changed().items()
+        if name in ("resize", "crop", "interpolation")
+    }
+    finish(networks, recipe, run, measured, validation, head.labels, geometry)
+
+
+def _classifier(recipe: BottleneckRecipe) -> tuple[codecframe.ClassifierHead, Shape]:
+    """(the head that the recipe names, the size of its images).
+
+    Raises:
+        MismatchError: if it is no torch module, or takes images of any size.
+    """
+    head = codecframe.get_head(recipe.head)
+    if not isinstance(head, codecframe.ClassifierHead) or not isinstance(
+        head.torch_model(), nn.Module
+    ):
+        raise codecframe.MismatchError(f"head {recipe.head!r} is no torch module")
+    if head.input_shape is None:
+        raise codecframe.MismatchError(f"the preprocess of head {recipe.head!r} needs a crop")
+    return head, head.input_shape
+
+
+def _networks(
+    recipe: BottleneckRecipe, head: codecframe.ClassifierHead, example: Tensor
+) -> tuple[Bottleneck, nn.Module]:
+    """(what is trained, the classifier as it was)."""
+    torch.manual_seed(recipe.seed)
+    module = head.torch_model()
+    assert isinstance(module, nn.Module)  # noqa: S101 - `_classifier`
+    normalise = Normalise(head.preprocess)
+    values = normalise(example[:2])
+    front = front_of(module, recipe.layer, values)
+    tail = tail_of(module, recipe.layer, recipe.watched, values)
+    whole = Whole(normalise, copy.deepcopy(front), copy.deepcopy(tail))
+    for part in (front, tail):
+        part.requires_grad_(requires_grad=True)
+    model = Bottleneck(normalise, front, tail, example, recipe)
+    for network in (model, whole):
+        network.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model, whole.requires_grad_(requires_grad=False)
+
+
+class Whole(nn.Module):
+    """A classifier, cut: images 0..255 to [scores, features at the cut, of watched layers...]."""
+
+    def __init__(self, normalise: Normalise, front: nn.Module, tail: nn.Module) -> None:
+        super().__init__()
+        self.normalise, self.front, self.tail = normalise, front, tail
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Of (n, 3, height, width)."""
+        features = self.front(self.normalise(images))
+        scores, *watched = self.tail(features)
+        return [scores, features, *watched]
+
+
+# -- images --------------------------------------------------------------------------------
+
+Images = Sequence[codecframe.LabelledImage]
+
+
+def _split(images: Images, held_out: int) -> tuple[Images, Images]:
+    """(training, validation): evenly spread ones validate."""
+    if held_out >= len(images):
+        raise codecframe.SettingsError("held_out", held_out, f"fewer than the {len(images)} images")
+    held = set((np.arange(held_out) * len(images) // max(held_out, 1)).tolist())
+    parts: tuple[list[Any], list[Any]] = [], []
+    for number, image in enumerate(images):
+        parts[number in held].append(image)
+    return parts
+
+
+def _spread(images: Images, count: int) -> Images:
+    """So many of them, evenly spread."""
+    at = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
+    return [images[i] for i in at]
+
+
+def _seen(images: Images, classes: list[Any], head: codecframe.TaskHead, shape: Shape) -> Labelled:
+    """Images as the head looks at them; targets are labels, or without labels what it sees."""
+    ready = prepared(images, head, shape)
+    if classes:
+        targets = [classes[cast("int", image.target)] for image in images]
+    else:
+        targets = head.pseudo_targets(head.predict(list(ready)))
+    return Labelled(ready, np.array(targets, np.int64))
+
+
+def _shares(
+    images: Images, classes: list[Any], head: codecframe.ClassifierHead
+) -> npt.NDArray[np.float32]:
+    """Labels as shares of the classes, (images, classes); of no classes without labels."""
+    if not classes:
+        return np.zeros((len(images), 0), np.float32)
+    targets = [classes[cast("int", image.target)] for image in images]
+    return np.eye(head.classes, dtype=np.float32)[targets]

@@ -1,0 +1,173 @@
+"""A codec in front of a classifier that is trained already, by somebody else's module."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+import codecframe
+from codecframe.testing import natural_image
+from codecframe.training import run_training
+from codecframe_vae.bottleneck.photos import random_crop
+from codecframe_vae.bottleneck.recipe import BottleneckRecipe
+
+MODULE = """
+    import torch
+    from torch import nn
+    from codecframe.testing import natural_image
+    from codecframe_torch import TorchHead
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.early = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU())
+            self.middle = nn.Sequential(nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU())
+            self.late = nn.Conv2d(8, 8, 3, 2, 1)
+            self.last = nn.Linear(8, 3)
+
+        def forward(self, x):
+            x = self.late(self.middle(self.early(x)))
+            return 20 * self.last(x.mean((2, 3)))
+
+    torch.manual_seed(3)
+    net = Net().eval()
+    head = TorchHead(
+        net, name="theirs", labels=["red", "green", "blue"],
+        preprocess={"resize": 36, "crop": 32, "mean": [0.5], "std": [0.2]},
+    )
+    with torch.no_grad():  # each class is seen about as often
+        some = head.predict([natural_image(40, 44, seed=200 + i) for i in range(50)]).scores
+        net.last.bias -= torch.from_numpy(some.mean(axis=0)) / 20
+"""
+RECIPE = """
+    kind: bottleneck
+    name: mine
+    images: [photos]
+    head: NAME:head
+    layer: middle
+    watched: [late]
+    latents: 4
+    groups: 2
+    rates: [0.3, 2.0]
+    shares: [0.5, 0.5]
+    prices: [1.0e-4, 1.0e-6]
+    lowest: 0.3
+    octave: 6
+    batch: 8
+    epochs: 2
+    held_out: 8
+    measured: 50
+    decoder_epochs: 1
+    decoder_width: 8
+    adapter: [8, 1]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file, trained for a moment."""
+    folder = tmp_path_factory.mktemp("bottleneck")
+    (folder / "theirs_net.py").write_text(textwrap.dedent(MODULE))
+    (folder / "photos").mkdir()
+    for i in range(58):
+        sides = 34 + i % 9, 60 - i % 7
+        PilImage.fromarray(natural_image(*sides, seed=i)).save(folder / f"photos/{i:02}.png")
+    text = textwrap.dedent(RECIPE).replace("NAME", "theirs_net")
+    (folder / "mine.yaml").write_text(text)
+    sys.path.append(str(folder))
+    return run_training(folder / "mine.yaml", folder / "models", folder)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[codecframe.Image]:
+    return [natural_image(40, 44, seed=100 + i) for i in range(30)]
+
+
+def test_the_classifier_says_behind_it_what_it_said(
+    made: Path, pictures: list[codecframe.Image]
+) -> None:
+    codec, head = codecframe.get_codec(str(made)), codecframe.get_head(str(made))
+    theirs = codecframe.get_head("theirs_net:head")
+    ready = [theirs.prepare(image) for image in pictures]
+    assert all(np.array_equal(head.prepare(i), r) for i, r in zip(pictures, ready, strict=True))
+    wanted = theirs.predict(ready).scores.argmax(axis=1)
+    assert len(set(wanted.tolist())) > 1
+    assert head.labels == theirs.labels == ("red", "green", "blue")
+    sizes = []
+    for level, least in ((0, 0.4), (17, 0.85)):
+        datas = codec.encode_many(ready, codec.settings_type().at_level(level))
+        seen = head.predict(codec.decode_latents_many(datas)).scores.argmax(axis=1)
+        assert (seen == wanted).mean() >= least
+        sizes.append(np.mean([len(codec.strip(data)) for data in datas]))
+    assert sizes[0] < sizes[1]
+
+
+def test_images_of_any_size_are_encoded_and_rebuilt(made: Path) -> None:
+    codec = codecframe.get_codec(str(made))
+    for sides in ((1, 1), (45, 30), (8, 300)):
+        image = natural_image(*sides, seed=4)
+        data = codec.encode(image, codec.settings_type())
+        assert codec.decode(data).shape == image.shape
+
+
+def test_large_images_pass_in_tiles_with_the_same_latents(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = codecframe.get_codec(str(made))
+    settings = codec.settings_type().at_level(12)
+    image = natural_image(150, 230, seed=5)
+    whole = codec.decode_latents(codec.encode(image, settings)).values
+    monkeypatch.setattr("codecframe_vae.tiles.SIDE", 64)
+    monkeypatch.setattr("codecframe_vae.tiles.HALO", 16)
+    tiled = codec.decode_latents(codec.encode(image, settings)).values
+    assert tiled.shape == whole.shape
+    assert (tiled != whole).mean() < 0.001  # ties of rounding
+
+
+def test_a_stopped_training_is_gone_on_from(made: Path) -> None:
+    assert len((made.parent / "mine.log" / "log.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("layer=nowhere", codecframe.UnknownNameError),
+        ("watched=[early]", codecframe.MismatchError),
+        ("head=png", codecframe.CodecframeError),
+        ("held_out=58", codecframe.SettingsError),
+        ("adapter=8", codecframe.SettingsError),
+        ("layer=", codecframe.SettingsError),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(
+    made: Path, tmp_path: Path, change: str, error: type[Exception]
+) -> None:
+    folder = made.parent.parent
+    with pytest.raises(error):
+        run_training(folder / "mine.yaml", tmp_path, folder, changes=[change])
+    assert not (tmp_path / "mine.safetensors").exists()
+
+
+@pytest.mark.parametrize("sides", [(3, 500), (300, 20), (64, 64), (1, 1)])
+def test_crops_have_the_size_and_lie_within(sides: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    image: Any = np.full((*sides, 3), 200, np.uint8)
+    for _ in range(20):
+        crop = random_crop(image, (32, 48), 0.35, rng)
+        assert crop.shape == (32, 48, 3)
+        assert crop.min() == crop.max() == 200  # nothing from outside
+
+
+def test_a_recipe_names_classifier_and_layer() -> None:
+    with pytest.raises(codecframe.SettingsError, match="layer"):
+        BottleneckRecipe(head="mine")
