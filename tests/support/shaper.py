@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 _TICK = 0.01
 _BUFFER = 4096
@@ -52,9 +52,14 @@ class Shaper:
             return
         pair = {writer, to_writer}
         self._writers |= pair
-        both = [self._slowly(reader, to_writer), self._at_once(to_reader, writer)]
-        with suppress(OSError):
-            await asyncio.gather(*both)
+        ways = [
+            asyncio.create_task(self._slowly(reader, to_writer)),
+            asyncio.create_task(self._at_once(to_reader, writer)),
+        ]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)  # one end has gone
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
         for one in pair:
             one.transport.abort()
         self._writers -= pair
