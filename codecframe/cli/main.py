@@ -28,6 +28,7 @@ COMMANDS = {
     "recipe": "Reproduce a published table and its plot.",
     "report": "Make a self-contained HTML page of a profile.",
     "select": "Choose codec and settings for a budget.",
+    "send": "Send images over a link to a server, and say what it sees.",
     "serve": "Classify for cameras and others, over HTTP and WebSocket.",
     "train": "Train a learned codec or a classifier as a recipe says.",
     "tune": "Find settings of a codec that suit a head.",
