@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import codecframe
+
+if TYPE_CHECKING:
+    from codecframe_jpeg.differentiable import DifferentiableJpeg
+
+__all__ = ["DifferentiableJpeg", "codecframe_codecs"]
 
 
 @codecframe.hookimpl
@@ -13,3 +18,11 @@ def codecframe_codecs() -> list[codecframe.Codec[Any]]:
     from codecframe_jpeg.codec import JpegCodec
 
     return [JpegCodec()]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DifferentiableJpeg":  # needs torch
+        from codecframe_jpeg.differentiable import DifferentiableJpeg
+
+        return DifferentiableJpeg
+    raise AttributeError(f"module 'codecframe_jpeg' has no attribute {name!r}")

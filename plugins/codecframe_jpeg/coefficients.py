@@ -18,7 +18,7 @@ from codecframe_jpeg.tables import ZIGZAG
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
-_TO_YCC = np.array(
+TO_YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
 )
 """JFIF's, from BT.601."""
@@ -77,7 +77,7 @@ def gradients(pixels: F32, sampling: int) -> list[F32]:
     """
     across, down = sampling >> 4, sampling & 15
     below, right = -pixels.shape[1] % (8 * down), -pixels.shape[2] % (8 * across)
-    ycc = np.pad(pixels @ np.linalg.inv(_TO_YCC), ((0, 0), (0, below), (0, right), (0, 0)))
+    ycc = np.pad(pixels @ np.linalg.inv(TO_YCC), ((0, 0), (0, below), (0, right), (0, 0)))
     chroma = _squares(ycc[..., 1:], across, down).sum(axis=(2, 4))
     return [_transformed(p) for p in (ycc[..., 0], chroma[..., 0], chroma[..., 1])]
 
@@ -97,17 +97,17 @@ def pattern(shape: tuple[int, int], sampling: int, table: int, place: int) -> tu
     across, down = (sampling >> 4, sampling & 15) if table else (1, 1)
     rows, columns = -(-shape[0] // (8 * down)), -(-shape[1] // (8 * across))
     signs = 1 - 2 * (np.add.outer(np.arange(rows), np.arange(columns)) % 2)
-    square = _transform()[:, place].reshape(8, 8)
+    square = transform()[:, place].reshape(8, 8)
     plane = np.kron(np.kron(signs, square), np.ones((down, across)))[: shape[0], : shape[1]]
     ycc = np.zeros((*shape, 3), np.float32)
     for component in (1, 2) if table else (0,):
         ycc[..., component] = plane
-    return ycc @ np.linalg.inv(_TO_YCC).T, rows * columns * (1 + table)
+    return ycc @ np.linalg.inv(TO_YCC).T, rows * columns * (1 + table)
 
 
 def _planes(images: npt.NDArray[np.uint8], across: int, down: int) -> list[F32]:
     """Luma and chroma around 0; sides filled up to whole MCUs, chroma averaged."""
-    ycc = images.astype(np.float32) @ _TO_YCC.T
+    ycc = images.astype(np.float32) @ TO_YCC.T
     ycc[..., 0] -= 128
     below, right = -images.shape[1] % (8 * down), -images.shape[2] % (8 * across)
     ycc = np.pad(ycc, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")
@@ -126,11 +126,11 @@ def _transformed(plane: F32) -> F32:
     n, height, width = plane.shape
     blocks = plane.reshape(n, height // 8, 8, width // 8, 8).transpose(0, 1, 3, 2, 4)
     flat = blocks.reshape(n, height // 8, width // 8, 64)
-    return np.asarray(flat @ _transform(), np.float32)
+    return np.asarray(flat @ transform(), np.float32)
 
 
 @cache
-def _transform() -> F32:
+def transform() -> F32:
     """The two-dimensional DCT as one matrix, from pixels row by row to zigzag order."""
     k, x = np.arange(8)[:, None], np.arange(8)
     basis = np.cos((2 * x + 1) * k * np.pi / 16) * np.where(k == 0, np.sqrt(1 / 8), 0.5)

@@ -26,8 +26,11 @@ def load(name: str) -> ModuleType:
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
+        ("augment_with_codecs", ["plain: clean", "augmented: clean"]),
         ("bring_your_classifier", ["horizontal stripes", "vertical stripes", "right 100%"]),
+        ("compress_a_dataset", ["600x400: ", " bpp"]),
         ("embed_pipeline", ["espresso", "missile"]),
+        ("learn_jpeg_tables", ["learned tables: ", "standard tables: "]),
         ("register_codec", ["step=", "encodes"]),
     ],
 )
@@ -45,8 +48,11 @@ def test_runs(name: str, shown: list[str], tmp_path: Path) -> None:
 
 def test_every_program_is_run() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "augment_with_codecs",
         "bring_your_classifier",
+        "compress_a_dataset",
         "embed_pipeline",
+        "learn_jpeg_tables",
         "register_codec",
     }
 
