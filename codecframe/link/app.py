@@ -4,25 +4,30 @@ POST /v1/predict    an image file, or data or a body of a codec; answered with J
 WS   /v1/stream     a stream of frames, as `protocol` says
 GET  /healthz       whether clients are let in; asks for no token
 GET  /metrics       for Prometheus
+GET  /              a page to watch the server; asks for no token, but what it shows does:
+GET  /v1/watch      figures and pictures, as server-sent events
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from importlib.resources import files
 from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from codecframe.errors import CodecframeError, LimitError
+from codecframe.head import Prediction
 from codecframe.link import logs
 from codecframe.link.guard import TurnedAwayError, address
 from codecframe.link.metrics import CONTENT_TYPE
@@ -30,9 +35,21 @@ from codecframe.link.protocol import Status
 from codecframe.link.query import read_query
 from codecframe.link.service import Service, status_of
 from codecframe.link.stream import Stream
+from codecframe.link.watch import Answered
+from codecframe.link.worker import Job
 
 _HTTP_STATUS = {Status.BUSY: 503, Status.BAD: 400, Status.FAILED: 500}
 _LATER = {"Retry-After": "1"}
+_PAGE = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}
+"""Files of the page, by the end of their path."""
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 
 
 def make_app(service: Service) -> Starlette:
@@ -50,6 +67,8 @@ def make_app(service: Service) -> Starlette:
             WebSocketRoute("/v1/stream", api.stream),
             Route("/healthz", api.health),
             Route("/metrics", api.metrics),
+            Route("/v1/watch", api.watch),
+            *(Route(f"/{path}", _page_file(name)) for path, name in _PAGE.items()),
         ],
         exception_handlers={TurnedAwayError: cast(Any, api.turn_away)},
         lifespan=lifespan,
@@ -86,19 +105,34 @@ class _Api:
         except CodecframeError as error:
             return Status.BAD, _complaint(400, str(error))
         data = await self._body(request)
+        job = asked.job(data)
         try:
-            prediction = await self._service.predict(asked.job(data))
+            prediction = await self._service.predict(job)
             seen = prediction.top(asked.top)[0]
         except Exception as error:  # of a stranger's head or codec
             status = status_of(error)
+            self._note(request, job, status, arrived)
             code = 413 if isinstance(error, LimitError) else _HTTP_STATUS[status]
             return status, _complaint(code, str(error))
+        self._note(request, job, Status.OK, arrived, prediction)
         found = {
             "head": self._service.worker.head.name,
             "top": [asdict(entry) for entry in seen],
             "seconds": round(time.monotonic() - arrived, 6),
         }
         return Status.OK, JSONResponse(found)
+
+    def _note(
+        self,
+        request: Request,
+        job: Job,
+        status: Status,
+        arrived: float,
+        prediction: Prediction | None = None,
+    ) -> None:
+        """Tell those who watch."""
+        spent = time.monotonic() - arrived
+        self._service.watch.add(Answered("http", address(request), job, status, spent, prediction))
 
     async def _body(self, request: Request) -> bytes:
         """What was posted.
@@ -144,6 +178,26 @@ class _Api:
         self._guard.check(request)
         return Response(self._service.metrics.text(), media_type=CONTENT_TYPE)
 
+    async def watch(self, request: Request) -> Response:
+        """What the page shows, as it happens."""
+        self._guard.check(request)
+        if self._guard.closing:
+            raise TurnedAwayError(503, "closing", "the server is shutting down")
+        if self._service.watch.full:
+            raise TurnedAwayError(503, "watchers", "enough watch already")
+        return StreamingResponse(
+            self._views(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def _views(self) -> AsyncIterator[str]:
+        ended = asyncio.Event()
+        self._service.on_drain.add(ended.set)
+        try:
+            async for view in self._service.watch.views(ended):
+                yield f"data: {json.dumps(view, separators=(',', ':'))}\n\n"
+        finally:
+            self._service.on_drain.discard(ended.set)
+
     async def turn_away(self, client: HTTPConnection, error: TurnedAwayError) -> Response | None:
         """The answer to a client that is not served; a stream gets it in place of its socket."""
         self._service.metrics.refused(error.reason)
@@ -153,6 +207,15 @@ class _Api:
             await client.send_denial_response(response)
             return None
         return response
+
+
+def _page_file(name: str) -> Any:
+    """Serves a file of the page."""
+    kind = {"html": "text/html", "css": "text/css", "js": "text/javascript"}[
+        name.rpartition(".")[2]
+    ]
+    content = (files("codecframe.link") / "page" / name).read_bytes()
+    return lambda request: Response(content, media_type=kind, headers=_PAGE_HEADERS)
 
 
 def _complaint(status: int, message: str) -> Response:

@@ -19,6 +19,7 @@ from codecframe.link.guard import Guard
 from codecframe.link.limits import Limits
 from codecframe.link.metrics import Metrics
 from codecframe.link.protocol import Status
+from codecframe.link.watch import Watch
 from codecframe.link.worker import Job, Worker
 from codecframe.representation import PIXELS
 
@@ -65,6 +66,7 @@ class Service:
         self.on_drain: set[Callable[[], None]] = set()
         """Called when the service drains: what ends clients that would stay."""
         self.metrics = Metrics(lambda: self._batcher.waiting, lambda: self.guard.clients)
+        self.watch = Watch(worker.picture, self._state)
 
     async def __aenter__(self) -> Service:
         await self._batcher.__aenter__()
@@ -82,6 +84,13 @@ class Service:
         """
         self.metrics.came(job.codec.name if job.codec else None, len(job.data))
         return await self._batcher.submit(job)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "head": self.worker.head.name,
+            "clients": self.guard.clients,
+            "waiting": self._batcher.waiting,
+        }
 
     async def drain(self) -> None:
         """Let nobody in any more, and return when all who are in were served."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections import Counter
@@ -18,7 +19,10 @@ from codecframe.link.limits import Pace
 from codecframe.link.protocol import SUBPROTOCOL, Answer, Frame, Status, Text
 from codecframe.link.service import Service, status_of
 from codecframe.link.session import Session, welcome
+from codecframe.link.watch import Answered
 from codecframe.link.worker import Job
+
+_numbers = itertools.count(1)
 
 _GONE, _GOING_AWAY, _INVALID, _TOO_FAST = 1000, 1001, 1007, 1008
 """Codes with which a stream is closed."""
@@ -30,6 +34,8 @@ class Stream:
     def __init__(self, socket: WebSocket, service: Service) -> None:
         self._socket = socket
         self._service = service
+        self._name = f"stream {next(_numbers)}"
+        self._client = address(socket)
         self._session = Session(service.worker)
         self._pace = Pace(service.limits.fps)
         self._places = asyncio.Semaphore(service.limits.pending)
@@ -40,8 +46,7 @@ class Stream:
     async def run(self) -> None:
         """Serve until the client goes or `stop` is called; what was read is answered first."""
         offered = self._socket.scope.get("subprotocols", ())
-        client = address(self._socket)
-        logs.event(logging.INFO, "stream opened", client=client)
+        logs.event(logging.INFO, "stream opened", client=self._client)
         try:
             await self._tell(lambda: self._socket.accept(_chosen(offered)))
             await self._say(welcome(self._service.worker, self._service.limits))
@@ -50,7 +55,7 @@ class Stream:
             await self._tell(lambda: self._socket.close(code))
         finally:
             counts = {status.name.lower(): count for status, count in self._answered.items()}
-            logs.event(logging.INFO, "stream closed", client=client, **counts)
+            logs.event(logging.INFO, "stream closed", client=self._client, **counts)
 
     def stop(self) -> None:
         """Read nothing more."""
@@ -110,12 +115,16 @@ class Stream:
             return None
 
     async def _predict(self, sequence: int, job: Job, arrived: float) -> None:
+        prediction = None
         try:
             prediction = await self._service.predict(job)
             answer = self._session.answer(sequence, prediction, time.monotonic() - arrived)
         except Exception as error:  # of a stranger's head or codec
             status, spent = status_of(error), time.monotonic() - arrived
             answer = Answer(sequence, status, spent, reason=str(error))
+        self._service.watch.add(
+            Answered(self._name, self._client, job, answer.status, answer.seconds, prediction)
+        )
         try:
             await self._send(answer, arrived)
         finally:

@@ -11,7 +11,7 @@ from codecframe import registry
 from codecframe.codec import Codec
 from codecframe.errors import CodecframeError, MismatchError, PluginError
 from codecframe.head import Prediction, TaskHead
-from codecframe.image import Shape, check_size, limit_pixels
+from codecframe.image import Image, Shape, check_size, limit_pixels
 from codecframe.images import read_image
 from codecframe.pipeline import decode_for, join
 from codecframe.representation import PIXELS
@@ -130,6 +130,15 @@ class Worker:
         for index, prediction in zip(good, predicted, strict=True):
             results[index] = prediction
         return results
+
+    def picture(self, job: Job) -> Image:
+        """The image of a job, as its codec rebuilds it.
+
+        Raises:
+            CodecframeError: if it cannot.
+        """
+        with limit_pixels(self.max_pixels):
+            return job.codec.decode(job.restored()) if job.codec else read_image(job.data)
 
     def _decode(self, jobs: Sequence[Job]) -> list[Any]:
         """What the head takes, or an exception, for each job; jobs of one codec side by side."""
