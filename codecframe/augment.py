@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from codecframe.codec import Codec
 from codecframe.errors import SettingsError
@@ -19,6 +22,12 @@ class Draw(NamedTuple):
     whether: float
     codec: float
     rate: float
+
+    @classmethod
+    def of(cls, image: Image, seed: int) -> Draw:
+        """Numbers of a seed and the image itself: the same in every process and every batch."""
+        known = hashlib.blake2b(image.tobytes(), key=str(seed).encode(), digest_size=8)
+        return cls(*np.random.default_rng(int.from_bytes(known.digest())).random(3).tolist())
 
 
 class Augmentation:

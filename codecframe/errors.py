@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class CodecframeError(Exception):
-    """Base of all errors raised by codecframe and its plugins."""
+    """Base of all errors raised by codecframe and its plugins. They pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[CodecframeError], args: tuple[Any, ...], values: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(values)
+    return error
 
 
 class SettingsError(CodecframeError):

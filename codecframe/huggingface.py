@@ -5,7 +5,6 @@ small = dataset.map(Compress("webp", budget="0.5bpp"), batched=True)
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,7 +59,7 @@ class Compress:
 
         def made(entry: Any) -> tuple[PIL.Image.Image, int | None]:
             image = _pixels(entry)
-            result, size = augmentation(image, self._draw(image))
+            result, size = augmentation(image, Draw.of(image, self.seed))
             return PIL.Image.fromarray(result), size
 
         done = map_threads(made, list(batch[self.column]))
@@ -68,12 +67,6 @@ class Compress:
         if self.sizes:
             columns[self.sizes] = [size for _, size in done]
         return columns
-
-    def _draw(self, image: Image) -> Draw:
-        """Of the seed and the image itself."""
-        known = hashlib.blake2b(image.tobytes(), key=str(self.seed).encode(), digest_size=8)
-        numbers = np.random.default_rng(int.from_bytes(known.digest())).random(3)
-        return Draw(*numbers.tolist())
 
 
 def _pixels(entry: Any) -> Image:

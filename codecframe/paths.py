@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from codecframe.errors import OutputError
 
@@ -27,12 +28,26 @@ def write_whole(path: Path | str, data: bytes | str) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(content)
             return
-        target = Path(os.path.realpath(path))
+    with open_whole(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_whole(path: Path | str) -> Iterator[BinaryIO]:
+    """A file to write in the `with` block, which is there under its name once the block is done.
+
+    As `write_whole`, for what does not fit into memory.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    with reported(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             with temporary.open("xb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)

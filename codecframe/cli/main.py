@@ -31,6 +31,7 @@ COMMANDS = {
     "send": "Send images over a link to a server, and say what it sees.",
     "serve": "Classify for cameras and others, over HTTP and WebSocket.",
     "train": "Train a learned codec or a classifier as a recipe says.",
+    "transcode": "Take a whole data set through a codec, here or on a cluster.",
     "tune": "Find settings of a codec that suit a head.",
 }
 """Name and one line of help of every built-in command: `--help` imports none of them."""

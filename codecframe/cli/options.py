@@ -131,6 +131,21 @@ prepare_option = click.option(
     help="Bring images to the size the head looks at before encoding them.",
 )
 
+engine_options = combined(
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where the work runs: on this machine, or on a Ray cluster.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="The Ray cluster. Default: the one that RAY_ADDRESS names, else one is started here.",
+    ),
+)
+
 image_set_options = combined(
     click.option(
         "--labels",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     options.mean_option,
     options.accounting_option,
     options.prepare_option,
+    options.engine_options,
     options.json_option,
 )
 def command(
@@ -56,6 +57,8 @@ def command(
     mean: bool,
     accounting: str,
     prepare: bool,
+    engine: str,
+    ray_address: str | None,
     as_json: bool,
 ) -> None:
     """Measure rate and accuracy of codecs for a head over images.
@@ -71,6 +74,7 @@ def command(
       codecframe profile cifar10:test --head head.yaml -c jpeg --levels 5,10,20,40 -o c.profile
     """
     from codecframe import registry
+    from codecframe.engine import open_engine
     from codecframe.images import open_images
     from codecframe.profile import Plan, profile_images
     from codecframe.rate import Accounting
@@ -93,6 +97,8 @@ def command(
         plan,
         prepare=prepare,
         progress=lambda n: output.ProgressBar(n, "profile"),
+        engine=open_engine(engine, ray_address),
+        head_name=head,
     )
     with table:
         render_profile(table, as_json=as_json)

@@ -3,6 +3,9 @@
 The loop goes over chunks of images outside and over points inside, so that an image is read and
 its uncompressed prediction made once, and memory does not grow with the set. What the table holds
 already is not measured again.
+
+Chunks never cross the ends of spans, and a cap's rate controller begins anew with each: what is
+measured of a span does not depend on where, or after what, it is measured.
 """
 
 from __future__ import annotations
@@ -28,9 +31,10 @@ from codecframe.rate import Accounting, Budget, RateController, controller
 from codecframe.representation import PIXELS
 from codecframe.settings import Settings
 
+SPAN = 512
+"""Images of a span."""
 _CHUNK_PIXELS = 8_000_000
-_CHUNK_IMAGES = 512
-"""A chunk ends when either is reached."""
+"""A chunk ends when it is reached, or the span's end."""
 SHOWN_IMAGES = 6
 _SHOWN_PIXELS = 512 * 512
 """So many images, if no larger, are kept in the profile to be shown in reports."""
@@ -48,6 +52,11 @@ class _Chunk:
     reference: Prediction | None
 
 
+def spans(count: int) -> list[range]:
+    """The spans of a set of `count` images."""
+    return [range(first, min(first + SPAN, count)) for first in range(0, count, SPAN)]
+
+
 def measure(
     table: ProfileTable,
     images: Sequence[ImageItem],
@@ -56,6 +65,7 @@ def measure(
     *,
     prepare: bool,
     progress: Progress,
+    span: range | None = None,
 ) -> None:
     """Measure every point over every image and write it to the table.
 
@@ -66,25 +76,26 @@ def measure(
         points: what to measure.
         prepare: bring images to the geometry the head looks at before encoding them.
         progress: told of every batch.
+        span: only these images, one of `spans`.
 
     Raises:
         MismatchError: if a codec does not fit the head, or labels are not the head's.
     """
     runs = [_Run(table, point, head) for point in points]
     skipped = table.skipped_ids()
-    first = 0
-    while first < len(images):
-        last = min(first + _CHUNK_IMAGES, len(images))
-        pending = [run for run in runs if not run.complete(first, last, skipped)]
-        if not pending:
-            progress.advance((last - first) * len(runs), "already measured")
-            first = last
-            continue
-        chunk = _read(table, images, first, last, head, prepare)
+    for part in spans(len(images)) if span is None else [span]:
         for run in runs:
-            note = run.measure(chunk)
-            progress.advance(chunk.last - chunk.first, note)
-        first = chunk.last
+            run.begin()
+        first = part.start
+        while first < part.stop:
+            if all(run.complete(first, part.stop, skipped) for run in runs):
+                progress.advance((part.stop - first) * len(runs), "already measured")
+                break
+            chunk = _read(table, images, first, part.stop, head, prepare)
+            for run in runs:
+                note = run.measure(chunk)
+                progress.advance(chunk.last - chunk.first, note)
+            first = chunk.last
 
 
 def _read(
@@ -181,6 +192,11 @@ class _Run:
         self._settings: Settings = self._codec.settings_type.from_dict(point.settings)
         self._id = table.add_point(point)
         self._controller = self._make_controller()
+
+    def begin(self) -> None:
+        """A span begins. A link's buffer goes on through all of them."""
+        if self._point.mode == "cap":
+            self._controller = self._make_controller()
 
     def _make_controller(self) -> RateController | None:
         if self._point.mode not in ("cap", "link"):

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import codecframe
+from codecframe.engine import Engine, Local
 from codecframe.errors import DataError
 from codecframe.head import TaskHead
 from codecframe.images import ImageItem
 from codecframe.profile.measure import measure
 from codecframe.profile.plan import Plan
+from codecframe.profile.spread import spread
 from codecframe.profile.table import ProfileTable
 from codecframe.progress import ProgressMaker, Silent
 
@@ -24,6 +26,8 @@ def profile_images(
     *,
     prepare: bool = True,
     progress: ProgressMaker | None = None,
+    engine: Engine | None = None,
+    head_name: str | None = None,
 ) -> ProfileTable:
     """Measure a plan over images into the profile at `path`, going on where an earlier run stopped.
 
@@ -34,19 +38,26 @@ def profile_images(
         plan: what to measure.
         prepare: bring images to the geometry the head looks at before encoding them.
         progress: shows how far it is.
+        engine: where to measure; by default here.
+        head_name: by what the head is opened elsewhere, where that is not its name: its file...
 
     Returns:
         The profile, open; close it, or use it as a context manager.
 
     Raises:
-        MismatchError: if the file there is a profile of something else, or a codec does not fit.
+        MismatchError: if the file there is a profile of something else, a codec does not fit, or a
+            link's budget, whose images follow each other, is to be met elsewhere.
         DataError: if no image could be read.
     """
     table = ProfileTable.create(path, _meta(items, head, prepare))
     try:
         points = plan.points(items, head, prepare=prepare)
         with (progress or Silent)(len(points) * len(items)) as display:
-            measure(table, items, head, points, prepare=prepare, progress=display)
+            if engine is None or isinstance(engine, Local):
+                measure(table, items, head, points, prepare=prepare, progress=display)
+            else:
+                name = head_name or head.name
+                spread(table, items, name, points, engine, prepare=prepare, progress=display)
         if len(table.skipped()) == len(items):
             raise DataError("images", f"none of the {len(items)} can be read")
     except BaseException:

@@ -46,6 +46,11 @@ CREATE TABLE measurements (
 """
 
 
+_ADD_IMAGE = "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?)"
+_ADD_SKIPPED = "INSERT OR REPLACE INTO skipped VALUES (?,?,?)"
+_ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
+
 @dataclass(frozen=True)
 class Point:
     """One thing to measure.
@@ -251,24 +256,32 @@ class ProfileTable:
     ) -> None:
         """Note an image: its set position, name, size as encoded, target, and the head's view."""
         with self._writing():
-            self._db.execute(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (image, name, *shape, json.dumps(target), json.dumps(reference), original),
-            )
+            values = (image, name, *shape, json.dumps(target), json.dumps(reference), original)
+            self._db.execute(_ADD_IMAGE, values)
 
     def add_skipped(self, image: int, name: str, reason: str) -> None:
         """Note an image that could not be read."""
         with self._writing():
-            values = (image, name, reason)
-            self._db.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", values)
+            self._db.execute(_ADD_SKIPPED, (image, name, reason))
 
     def add(self, point: int, measurements: Iterable[Measurement]) -> None:
         """Add a batch of measurements, all or none."""
         rows = [(point, *{**vars(m), "view": json.dumps(m.view)}.values()) for m in measurements]
         with self._writing():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows
-            )
+            self._db.executemany(_ADD, rows)
+
+    def merge(self, other: ProfileTable) -> None:
+        """Add what another profile of the same set has, all or nothing."""
+        points = {theirs: self.add_point(point) for theirs, point in other.points().items()}
+        rows = [
+            (points[row[0]], *row[1:])
+            for row in other._all("SELECT * FROM measurements ORDER BY point, image")
+        ]
+        with self._writing():
+            for add, name in ((_ADD_IMAGE, "images"), (_ADD_SKIPPED, "skipped")):
+                query = f"SELECT * FROM {name}"  # noqa: S608 - a name from above
+                self._db.executemany(add, other._all(query))
+            self._db.executemany(_ADD, rows)
 
     def clear(self, point: int) -> None:
         """Forget a point's measurements."""

@@ -1,0 +1,84 @@
+"""`codecframe transcode`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from codecframe.cli import options, output
+
+
+@click.command("transcode")
+@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@click.argument("target", metavar="DST")
+@options.combined(
+    options.one_codec_option,
+    options.settings_option,
+    options.budget_option,
+    options.accounting_option,
+)
+@click.option("--body", is_flag=True, help="Write bare bodies instead of standard files.")
+@options.combined(options.engine_options, options.json_option)
+def command(
+    sources: tuple[str, ...],
+    target: str,
+    codec: str,
+    assignments: tuple[str, ...],
+    budget: str | None,
+    accounting: str,
+    body: bool,
+    engine: str,
+    ray_address: str | None,
+    as_json: bool,
+) -> int:
+    """Take a whole data set through a codec: folders of images, WebDataset shards.
+
+    SRC is a folder, an image, a glob or a tar file; what is made lies in the folder DST under the
+    same names. With a budget, no image costs more. A run that was stopped goes on when it is
+    started again. Every engine makes the same bytes.
+
+    \b
+    Examples:
+      codecframe transcode photos/ small/ --codec webp --budget 0.5bpp
+      codecframe transcode shards/ small/ --codec jpeg --set quality=40 --engine ray
+    """
+    from codecframe import registry
+    from codecframe.engine import open_engine
+    from codecframe.preset import parse_settings
+    from codecframe.transcode import Work, transcode
+
+    chosen = registry.default().codec(codec)
+    settings = parse_settings(chosen, assignments)
+    work = Work(codec, settings.changed(), budget, accounting, body)
+    summary = transcode(
+        sources,
+        target,
+        work,
+        engine=open_engine(engine, ray_address),
+        progress=lambda n: output.ProgressBar(n, f"transcode {codec}"),
+    )
+    report = summary.report
+    for _, reason in [*report.told, *summary.lost]:
+        output.say(f"codecframe: {reason}")
+    if more := report.failures - len(report.told):
+        output.say(f"codecframe: and {more:,} more images")
+    if as_json:
+        found: dict[str, Any] = asdict(report) | {"bpp": report.bpp, "accounting": accounting}
+        found |= {"already": summary.already, "lost": summary.lost}
+        output.print_json(found)
+    else:
+        _say(summary, accounting)
+    return 1 if report.failures or summary.lost else 0
+
+
+def _say(summary: Any, accounting: str) -> None:
+    report = summary.report
+    already = (
+        f" ({summary.already:,} images or shards were made already)" if summary.already else ""
+    )
+    click.echo(
+        f"{report.images:,} images{already}, {report.read:,} bytes to {report.bytes:,} "
+        f"({accounting}), {report.bpp:.3f} bpp"
+    )
