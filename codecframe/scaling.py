@@ -171,9 +171,8 @@ def _parted(data: bytes, source: str) -> tuple[bytes, Shape | None]:
         check_size(height, width, source)
         return data[:-TRAILER], (height, width)
     tail = data[-TRAILER:]
-    if _MARK[:4] in tail and (
-        any(tail.endswith(_MARK[:kept]) for kept in range(4, len(_MARK))) or _MARK in tail
-    ):
+    # a codec's own bytes may well end in the zeros and the length that a mark begins with
+    if any(tail.endswith(_MARK[:kept]) for kept in range(5, len(_MARK))) or _MARK in tail:
         raise DataError(source, "cut short: its size is incomplete")
     return data, None
 

@@ -100,3 +100,10 @@ def test_codecs_that_are_not_named_are_tried_at_half_resolution() -> None:
     assert len(tried) == len(set(tried))
     named = Plan(["jpeg"], scales=(1.0, 0.5)).variants(codecframe.get_head("efficientnet-lite0"))
     assert [v.settings.scale for v in named] == [1.0]
+
+
+def test_a_file_may_end_like_the_beginning_of_a_mark() -> None:
+    """As JPEG XL made one of every few hundred images of CIFAR."""
+    jpeg = codecframe.get_codec("jpeg")
+    data = jpeg.encode(IMAGE, jpeg.settings_type())
+    assert np.array_equal(jpeg.decode(data + b"\0\0\0\x10"), jpeg.decode(data))
