@@ -61,12 +61,12 @@ class Ray:
         self._address = address
         self._workers = workers
 
+        self._connected = False
+
     def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """`function(task)` for each task, as they are done."""
         ray = self._ray
-        started = not ray.is_initialized()
-        if started:
-            self._connect()
+        self.connect()
         try:
             yield from self._results(function, iter(tasks))
         except ray.exceptions.RayTaskError as error:
@@ -74,10 +74,17 @@ class Ray:
         except ray.exceptions.RayError as error:
             raise MismatchError(f"Ray: {error}") from None
         finally:
-            if started:
-                ray.shutdown()
+            self.disconnect()
 
-    def _connect(self) -> None:
+    def connect(self) -> None:
+        """Join the cluster, or start one, unless this process is at one already.
+
+        Raises:
+            MismatchError: if that does not work.
+        """
+        if self._ray.is_initialized():
+            return
+        self._connected = True
         try:
             self._ray.init(
                 address=self._address,
@@ -88,6 +95,12 @@ class Ray:
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise MismatchError(f"Ray: {error}") from None
+
+    def disconnect(self) -> None:
+        """Leave the cluster that was joined; one that was started ends."""
+        if self._connected:
+            self._ray.shutdown()
+            self._connected = False
 
     def _results(self, function: Callable[[T], R], tasks: Iterator[T]) -> Iterator[R]:
         """Keeps a few tasks waiting at the cluster beside those that run, and no more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -53,6 +54,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
               help="Frames a second of a stream, or requests of an address, at most.")  # fmt: skip
 @click.option("--grace", type=click.FloatRange(0), default=30, show_default=True,
               help="Seconds to answer what is under way when the server is ended.")  # fmt: skip
+@options.engine_options
+@click.option("--replicas", type=click.IntRange(1), default=2, show_default=True,
+              help="Workers on a Ray cluster.")  # fmt: skip
 @click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="Lines for people, or JSON lines, on stderr.")  # fmt: skip
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
@@ -74,6 +78,9 @@ def command(
     max_clients: int,
     max_fps: float,
     grace: float,
+    engine: str,
+    ray_address: str | None,
+    replicas: int,
     log: str,
     log_level: str,
 ) -> int:
@@ -97,9 +104,9 @@ def command(
         registry.require(package, _EXTRA)
     from codecframe.link.limits import Limits
     from codecframe.link.logs import start_logging
+    from codecframe.link.replicas import Recipe, Replicas
     from codecframe.link.server import Address, serve
     from codecframe.link.service import Batching, Service
-    from codecframe.link.worker import Worker
 
     address = Address(host, port, tls_cert, tls_key)
     token = None if no_token else _token(token_file)
@@ -108,15 +115,15 @@ def command(
             f"--host {host} is reached by others: set a token (--token-file, CODECFRAME_TOKEN), "
             "or say --no-token"
         )
-    default = registry.default()
     limits = Limits(max_message, max_pixels, max_clients, max_fps)
-    worker = Worker(
-        default.head(head),
-        [default.codec(name) for name in codecs] or None,
-        max_pixels=limits.pixels,
-    )
+    recipe = Recipe(head, codecs, limits.pixels)
+    worker = recipe.worker()
     start_logging(log_level, as_json=log == "json")
-    service = Service(worker, limits, Batching(batch, delay / 1000, queue), token)
+    batching = Batching(batch, delay / 1000, queue)
+    spread = None
+    if engine == "ray":
+        spread = Replicas(recipe, replicas, **asdict(batching), address=ray_address)
+    service = Service(worker, limits, batching, token, spread)
     serve(service, address, grace=grace, ready=lambda url: click.echo(f"serving {head} at {url}"))
     return 0
 

@@ -6,7 +6,7 @@ from collections import deque
 
 _SAMPLES = 4
 """Frames over which the link's capacity is measured."""
-_UNDER = 0.97
+_UNDER = 0.96
 """Share of a measured capacity that is used at first, so that what has queued up drains."""
 _FAST, _SLOW = 1.3, 1.03
 """Growth in a second, far from the last known capacity and near it."""

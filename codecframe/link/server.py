@@ -85,7 +85,6 @@ def serve(
         service.warm_up()
         url = address.url(listener.getsockname()[1])
         server = _Server(config, service, lambda: ready(url))
-        _end_quietly(server)
         logs.event(logging.INFO, "serving", url=url, head=service.worker.head.name)
         asyncio.run(server.serve([listener]))
         logs.event(logging.INFO, "ended")
@@ -101,6 +100,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        _end_quietly(self)  # now, since a Ray cluster that was joined has set handlers of its own
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

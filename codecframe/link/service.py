@@ -19,6 +19,7 @@ from codecframe.link.guard import Guard
 from codecframe.link.limits import Limits
 from codecframe.link.metrics import Metrics
 from codecframe.link.protocol import Status
+from codecframe.link.replicas import Replicas
 from codecframe.link.watch import Watch
 from codecframe.link.worker import Job, Worker
 from codecframe.representation import PIXELS
@@ -47,6 +48,7 @@ class Service:
         limits: of clients.
         batching: of their images.
         token: what clients must bring, or None.
+        replicas: what predicts in place of the worker, which then serves for all else.
     """
 
     def __init__(
@@ -55,25 +57,26 @@ class Service:
         limits: Limits | None = None,
         batching: Batching | None = None,
         token: str | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         self.worker = worker
         self.limits = limits or Limits()
         self.guard = Guard(self.limits, token)
         how = batching or Batching()
-        self._batcher: Batcher[Job, Prediction] = Batcher(
+        self._queue: Batcher[Job, Prediction] | Replicas = replicas or Batcher(
             self._run, size=how.size, delay=how.delay, depth=how.depth
         )
         self.on_drain: set[Callable[[], None]] = set()
         """Called when the service drains: what ends clients that would stay."""
-        self.metrics = Metrics(lambda: self._batcher.waiting, lambda: self.guard.clients)
+        self.metrics = Metrics(lambda: self._queue.waiting, lambda: self.guard.clients)
         self.watch = Watch(worker.picture, self._state)
 
     async def __aenter__(self) -> Service:
-        await self._batcher.__aenter__()
+        await self._queue.__aenter__()
         return self
 
     async def __aexit__(self, *error: Any) -> None:
-        await self._batcher.__aexit__(*error)
+        await self._queue.__aexit__(*error)
 
     async def predict(self, job: Job) -> Prediction:
         """The prediction for one image.
@@ -83,13 +86,13 @@ class Service:
             CodecframeError: what is wrong with the image, or with the head.
         """
         self.metrics.came(job.codec.name if job.codec else None, len(job.data))
-        return await self._batcher.submit(job)
+        return await self._queue.submit(job)
 
     def _state(self) -> dict[str, Any]:
         return {
             "head": self.worker.head.name,
             "clients": self.guard.clients,
-            "waiting": self._batcher.waiting,
+            "waiting": self._queue.waiting,
         }
 
     async def drain(self) -> None:
