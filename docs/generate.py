@@ -31,8 +31,14 @@ PART = re.compile(
     re.DOTALL,
 )
 LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown", ".yaml": "yaml"}
-RATES = (0.1, 0.2, 0.4, 0.8, 1.2)
-"""Columns of a results table, in bits per pixel."""
+RATES = (0.1, 0.2, 0.4, 0.8, 1.2, 2.0)
+"""Columns of a results table, in bits per pixel, as far as there is anything near them."""
+
+TRAININGS = {
+    "clean": "classifier of clean images",
+    "retrained": "classifier retrained on it",
+    "joint": "trained with its classifier",
+}
 
 
 def commands(_: str) -> str:
@@ -107,14 +113,15 @@ def results(name: str) -> str:
     """A result's accuracies: for each codec the measured points nearest to round rates."""
     by_codec = _by_codec(name)
     rows = [row for measured in by_codec.values() for row in measured]
-    head = ["codec", *(f"{rate:g} bpp" for rate in RATES)]
-    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * len(RATES)]
+    rates = [r for r in RATES if any(_near(found, r) != "-" for found in by_codec.values())]
+    head = ["codec", *(f"{rate:g} bpp" for rate in rates)]
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * len(rates)]
     lossless = []
     for codec, measured in by_codec.items():
         if len(measured) == 1:
             lossless += measured
             continue
-        cells = [_near(measured, rate) for rate in RATES]
+        cells = [_near(measured, rate) for rate in rates]
         lines.append(f"| {codec} | " + " | ".join(cells) + " |")
     widest = max(row["high"] - row["low"] for row in rows)
     note = f"{rows[0]['n']} images; 95 % intervals reach at most ±{50 * widest:.1f} points."
@@ -145,9 +152,11 @@ def times(name: str) -> str:
 def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
     """The rows of recipes/results/NAME.json by codec variant."""
     rows = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())["rows"]
+    several = len({row["training"] for row in rows}) > 1
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["label"], []).append(row)
+        name = f"{row['label']}, {TRAININGS[row['training']]}" if several else row["label"]
+        found.setdefault(name, []).append(row)
     return found
 
 

@@ -1,0 +1,348 @@
+"""How fast codecframe is beside what one would otherwise use: medians and ratios, in one run.
+
+    python benchmarks/speed.py [--compressai FOLDER] [--output recipes/results]
+
+Both sides of a comparison take turns, so that what else the machine does meets both. The last rows
+need CompressAI's coder: `pip install --no-deps --target FOLDER compressai`. Writes `speed.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import io
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from PIL import Image as PilImage
+
+import codecframe
+from codecframe.image import Image
+from codecframe.images import ImageItem
+from codecframe.profile import Plan, profile_images
+from codecframe.rate import Accounting, fit
+from codecframe.results import write_results
+from codecframe.testing import natural_image
+
+Work = Callable[[], object]
+_SECONDS = 0.2
+"""How long a side's turn lasts, at least."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two ways to do the same.
+
+    Attributes:
+        what: is done.
+        against: the other way.
+        must: the ratio to reach.
+        ours: our way.
+        theirs: the other one.
+        faster: whether the ratio says how many times as fast ours is; else its share of the time.
+        turns: of each side.
+        note: what else was seen.
+    """
+
+    what: str
+    against: str
+    must: float
+    ours: Work
+    theirs: Work
+    faster: bool = False
+    turns: int = 7
+    note: Callable[[], str] = lambda: ""
+
+    def run(self) -> dict[str, Any]:
+        """Measure; a row of the table."""
+        self.ours(), self.theirs()
+        calls = [_calls(work) for work in (self.ours, self.theirs)]
+        times: list[list[float]] = [[], []]
+        for _ in range(self.turns):
+            for side, work in enumerate((self.ours, self.theirs)):
+                times[side].append(_time(work, calls[side]))
+        ours, theirs = (statistics.median(side) for side in times)
+        ratio = theirs / ours if self.faster else ours / theirs
+        return {
+            "what": self.what,
+            "against": self.against,
+            "ours_ms": round(1e3 * ours, 4),
+            "theirs_ms": round(1e3 * theirs, 4),
+            "ratio": round(ratio, 3),
+            "must": f"{'>=' if self.faster else '<='} {self.must:g}",
+            "met": ratio >= self.must if self.faster else ratio <= self.must,
+            "note": self.note(),
+        }
+
+
+def _calls(work: Work) -> int:
+    """Calls that last for a turn."""
+    return max(1, round(_SECONDS / max(_time(work, 1), 1e-6)))
+
+
+def _time(work: Work, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - start) / calls
+
+
+# -- what is compared -------------------------------------------------------------------------
+
+
+def one_image() -> Iterator[Comparison]:
+    """A codec's call and the library's."""
+    codec = codecframe.get_codec("jpeg")
+    settings = codec.settings_type()
+    for name, shape, must in (("32x32", (32, 32), 1.5), ("224x224", (224, 224), 1.05),
+                              ("1080p", (1080, 1920), 1.02)):  # fmt: skip
+        image = natural_image(*shape, seed=1)
+        yield Comparison(
+            f"JPEG encode and decode, {name}", "imagecodecs", must,
+            lambda image=image: codec.decode(codec.encode(image, settings)),
+            lambda image=image: imagecodecs.jpeg8_decode(
+                imagecodecs.jpeg8_encode(image, **settings.fast)
+            ),
+            turns=15,
+        )  # fmt: skip
+
+
+def many_images(images: list[Image]) -> Iterator[Comparison]:
+    """A batch and a loop."""
+    codec = codecframe.get_codec("jpeg")
+    settings = codec.settings_type()
+
+    def loop() -> list[bytes]:
+        return [_pillow(image, "JPEG", quality=75) for image in images]
+
+    yield Comparison(
+        f"encode_many of {len(images):,} images of 32x32, JPEG", "a loop over Pillow", 6,
+        lambda: codec.encode_many(images, settings), loop, faster=True,
+    )  # fmt: skip
+
+
+def budgets() -> Iterator[Comparison]:
+    """A byte budget met, and what one would do without a controller."""
+    image = natural_image(1080, 1920, seed=2)
+    for name, plain in (("jpeg", 60), ("webp", 60.0)):
+        codec = codecframe.get_codec(name)
+        settings = codec.settings_type(quality=plain)
+        limit = len(codec.strip(codec.encode(image, settings))) + 1
+        found = fit(codec, image, codec.settings_type(), limit, Accounting.BARE)[0]
+        assert found.size <= limit
+        note = f"{100 * found.size / limit:.1f} % of the budget used"
+
+        def ours(codec: Any = codec, limit: int = limit) -> object:
+            return fit(codec, image, codec.settings_type(), limit, Accounting.BARE)
+
+        yield Comparison(
+            f"encode to a byte budget, {name}, 1080p", "one plain encode", 3, ours,
+            lambda codec=codec, settings=settings: codec.encode(image, settings),
+            turns=5, note=lambda note=note: note,
+        )  # fmt: skip
+        yield Comparison(
+            f"encode to a byte budget, {name}, 1080p", "a binary search over quality", 0.45, ours,
+            lambda codec=codec, limit=limit: _searched(codec, image, limit),
+            turns=5, note=lambda note=note: note,
+        )  # fmt: skip
+
+
+def _searched(codec: Any, image: Image, limit: int) -> bytes:
+    """The highest whole quality under a limit, as CompressAI's `find_close` looks for it."""
+    low, high, best = 1, 100, b""
+    while low <= high:
+        middle = (low + high) // 2
+        data = codec.encode(image, codec.settings_type(quality=middle))
+        if len(codec.strip(data)) <= limit:
+            low, best = middle + 1, data
+        else:
+            high = middle - 1
+    return best
+
+
+def learned(images: list[Image]) -> Iterator[Comparison]:
+    """The learned codec to a budget and without one."""
+    codec = codecframe.get_codec("vae")
+    some = images[:50]
+
+    def budgeted() -> None:
+        for image in some:
+            fit(codec, image, codec.settings_type(), 100, Accounting.BARE)
+
+    def plain() -> None:
+        for image in some:
+            codec.encode(image, codec.settings_type())
+
+    yield Comparison(
+        "50 images to a byte budget, learned", "50 plain encodes", 1.3, budgeted, plain
+    )
+
+
+def latents(images: list[Image], folder: str) -> Iterator[Comparison]:
+    """Entropy coding, and CompressAI's coder with a table a channel."""
+    spec = importlib.util.spec_from_file_location(
+        "compressai.ans", next(Path(folder).glob("compressai/ans*.so"))
+    )
+    assert spec is not None and spec.loader is not None
+    ans = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ans)
+    from codecframe_vae.bundled import CIFAR10
+
+    level = 10
+    context = CIFAR10.context(level)
+    values = np.stack([CIFAR10.quantise(real, level) for real in CIFAR10.analyse(images)])
+    cdfs, sizes, offsets = _tables(values)
+    indexes = np.repeat(np.arange(values.shape[1]), values[0, 0].size).tolist()
+    symbols = [one.reshape(-1).astype(int).tolist() for one in values]
+
+    def encode(some: list[list[int]]) -> list[bytes]:
+        coder = ans.RansEncoder()
+        return [coder.encode_with_indexes(s, indexes, cdfs, sizes, offsets) for s in some]
+
+    def decode(some: list[bytes]) -> object:
+        coder = ans.RansDecoder()
+        return [coder.decode_with_indexes(b, indexes, cdfs, sizes, offsets) for b in some]
+
+    ours, theirs = context.encode(values), encode(symbols)
+    height, width = values.shape[2:]
+    note = (
+        f"{np.mean([len(b) for b in ours]):.1f} bytes an image, "
+        f"CompressAI {np.mean([len(b) for b in theirs]):.1f}"
+    )
+    for count, name in ((len(images), f"of {len(images):,} images"), (1, "of one image")):
+        yield Comparison(
+            f"entropy coding {name}", "CompressAI's rANS", 1,
+            lambda n=count: context.encode(values[:n]), lambda n=count: encode(symbols[:n]),
+            faster=True, turns=5, note=lambda: note,
+        )  # fmt: skip
+        yield Comparison(
+            f"entropy decoding {name}", "CompressAI's rANS", 1,
+            lambda n=count: context.decode(ours[:n], height, width),
+            lambda n=count: decode(theirs[:n]), faster=True, turns=5,
+        )  # fmt: skip
+
+
+def _tables(values: Any) -> tuple[list[list[int]], list[int], list[int]]:
+    """Cumulative 16-bit frequencies of each channel, as CompressAI takes them."""
+    cdfs, offsets = [], []
+    for channel in np.moveaxis(values, 1, 0):
+        low, high = int(channel.min()), int(channel.max())
+        counts = np.bincount((channel.reshape(-1).astype(int) - low), minlength=high - low + 1)
+        share = np.append(counts + 1.0, 1.0)  # the last is for what is out of range
+        whole = np.floor(share / share.sum() * (65536 - len(share))).astype(int) + 1
+        whole[np.argmax(whole)] += 65536 - whole.sum()
+        cdfs.append([0, *np.cumsum(whole).tolist()])
+        offsets.append(low)
+    longest = max(map(len, cdfs))
+    sizes = [len(cdf) for cdf in cdfs]
+    return [cdf + [0] * (longest - len(cdf)) for cdf in cdfs], sizes, offsets
+
+
+def profiles(images: list[Image]) -> Iterator[Comparison]:
+    """A profile, and the script that one would write."""
+    some = images[:400]
+    head = codecframe.get_head("cifar10")
+    targets = [number % 10 for number in range(len(some))]
+    items = [
+        ImageItem(str(number), targets[number], lambda image=image: image)
+        for number, image in enumerate(some)
+    ]
+    qualities = (10, 20, 30, 40, 50, 60, 70, 80)
+    codecs = {"jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF", "jpeg2000": "JPEG2000"}
+
+    def ours() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for codec in codecs:
+                levels = [20 + q / 5 for q in qualities] if codec == "jpeg2000" else qualities
+                plan = Plan([codec], levels=levels)
+                profile_images(Path(folder) / codec, items, head, plan, prepare=False).close()
+
+    def script() -> None:
+        for kind in codecs.values():
+            for quality in qualities:
+                how = {"quality": quality}
+                if kind == "JPEG2000":
+                    how = {"quality_mode": "dB", "quality_layers": [20 + quality / 5]}
+                right = 0
+                for image, target in zip(some, targets, strict=True):
+                    decoded = np.array(PilImage.open(io.BytesIO(_pillow(image, kind, **how))))
+                    right += int(head.predict([decoded]).scores.argmax() == target)
+
+    yield Comparison(
+        f"profile of {len(some):,} images x 8 qualities x 4 codecs", "a script with Pillow", 3,
+        ours, script, faster=True, turns=1,
+    )  # fmt: skip
+
+
+def _pillow(image: Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    PilImage.fromarray(image).save(file, kind, **options)
+    return file.getvalue()
+
+
+def starts() -> Iterator[dict[str, Any]]:
+    """Seconds that a start takes beyond Python's own."""
+    program = str(Path(sys.executable).with_name("codecframe"))
+    commands = {
+        "import codecframe": [sys.executable, "-c", "import codecframe"],
+        "codecframe --help": [program, "--help"],
+    }
+    for name, command in commands.items():
+        times: list[list[float]] = [[], []]
+        for _ in range(9):
+            for side, words in enumerate((command, [sys.executable, "-c", "pass"])):
+                start = time.perf_counter()
+                subprocess.run(words, check=True, capture_output=True)
+                times[side].append(time.perf_counter() - start)
+        ours, theirs = (statistics.median(side) for side in times)
+        yield {
+            "what": name,
+            "against": "python -c pass",
+            "ours_ms": round(1e3 * ours, 1),
+            "theirs_ms": round(1e3 * theirs, 1),
+            "ratio": round(ours - theirs, 3),
+            "must": "<= 0.2 s more",
+            "met": ours - theirs <= 0.2,
+            "note": "",
+        }
+
+
+def main() -> None:
+    """Measure everything and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--compressai", help="folder with CompressAI")
+    parser.add_argument("--output", type=Path, default=Path("recipes/results"))
+    parser.add_argument("--images", type=int, default=10_000, help="of 32x32")
+    given = parser.parse_args()
+    large = natural_image(1024, 1024, seed=3)
+    corners = np.random.default_rng(0).integers(0, 1024 - 32, (given.images, 2))
+    images = [np.ascontiguousarray(large[y : y + 32, x : x + 32]) for y, x in corners]
+    parts = [one_image(), many_images(images), budgets(), learned(images), profiles(images)]
+    if given.compressai:
+        parts.append(latents(images[:1000], given.compressai))
+    rows = []
+    for part in parts:
+        for comparison in part:
+            rows.append(comparison.run())
+            print(json.dumps(rows[-1]), flush=True)
+    for row in starts():
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    command = "python benchmarks/speed.py --compressai FOLDER"
+    notes = "Medians; both sides of a comparison took turns in one process, with all cores."
+    given.output.mkdir(parents=True, exist_ok=True)
+    write_results(given.output / "speed.json", "speed", command, rows, notes)
+
+
+if __name__ == "__main__":
+    main()
