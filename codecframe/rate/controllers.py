@@ -213,7 +213,7 @@ class StreamController:
         size = counted_size(self._codec, data, settings, self._accounting, knob_varies=True)
         if size <= available:
             return Fit(data, settings, size, 1), {level: size}
-        below = self._curve.next_guess(level, size, available * 0.98)
+        below = self._curve.next_guess({level: size}, available * 0.98)
         found, sizes = fit(
             self._codec, image, self._settings, available, self._accounting,
             curve=self._curve, start=min(below, max(level - 1, 0)),
@@ -255,7 +255,7 @@ def fit_mean(
             low = level
         else:
             high, smallest = level, totals
-        guess = curve.next_guess(level, totals.size, totals.allowed)
+        guess = curve.next_guess({level: totals.size}, totals.allowed)
     if low < 0 and smallest is not None:
         mean, allowed = smallest.size / smallest.images, smallest.allowed / smallest.images
         raise BudgetError(

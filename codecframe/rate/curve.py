@@ -11,6 +11,10 @@ import numpy.typing as npt
 
 _PRIOR_RANGE = 4.5
 """log(bytes at the top level / bytes at the bottom level) assumed before anything was encoded."""
+_TELLING = 0.1
+"""A difference in log(bytes) between two levels that is more than the chance of rounding."""
+_STEEPNESS = 0.2, 5.0
+"""What an image's own steepness may be, by that of the curve."""
 _LEARN = 0.5
 """Weight of a new image's slopes against what was learned before."""
 
@@ -39,10 +43,20 @@ class RateCurve:
             return len(self._slopes) // 2
         return self._nearest(math.log(max(target, 1.0) / pixels / self._complexity))
 
-    def next_guess(self, level: int, size: int, target: float) -> int:
-        """The level at which an image likely costs `target` bytes, after `size` at `level`."""
-        rise = math.log(max(target, 1.0) / max(size, 1))
-        return self._nearest(float(self._shared()[level]) + rise)
+    def next_guess(self, sizes: Mapping[int, int], target: float) -> int:
+        """The level at which an image likely costs `target` bytes, after `sizes` by level.
+
+        From two sizes on, the image's own steepness counts.
+        """
+        shared = self._shared()
+        known = sorted(sizes, key=lambda level: abs(math.log(max(sizes[level], 1) / target)))
+        level = known[0]
+        rise = math.log(target / max(sizes[level], 1))
+        expected = float(shared[level] - shared[known[1]]) if len(known) > 1 else 0.0
+        if abs(expected) > _TELLING:
+            seen = math.log(max(sizes[level], 1) / max(sizes[known[1]], 1))
+            rise /= min(max(seen / expected, _STEEPNESS[0]), _STEEPNESS[1])
+        return self._nearest(float(shared[level]) + rise)
 
     def between(self, low: tuple[int, int], high: tuple[int, int], target: float) -> int:
         """The level inside a bracket of two (level, size) at which `target` bytes are likely."""
@@ -57,18 +71,22 @@ class RateCurve:
         shared = self._shared()
         return size * math.exp(float(shared[other] - shared[level]))
 
-    def learn(self, sizes: Mapping[int, int], pixels: int) -> None:
-        """Take in one image's bytes by level."""
+    def learn(self, sizes: Mapping[int, int], pixels: int, weight: float = _LEARN) -> None:
+        """Take in one image's bytes by level; at weight 1 what was learned before counts nothing."""
         known = sorted((level, math.log(max(size, 1))) for level, size in sizes.items())
+        if not self.images and len(known) > 1:  # levels that were not seen are alike
+            (low, log_low), (high, log_high) = known[0], known[-1]
+            rise = max(log_high - log_low, 1e-3)
+            self._slopes *= (rise / float(self._slopes[low:high].sum())) ** weight
         for (low, log_low), (high, log_high) in pairwise(known):
             predicted = float(self._slopes[low:high].sum())
             rise = max(log_high - log_low, 1e-3)
-            self._slopes[low:high] *= (rise / predicted) ** _LEARN
+            self._slopes[low:high] *= (rise / predicted) ** weight
         level, log_size = known[-1]
         complexity = math.exp(log_size - float(self._shared()[level])) / pixels
         self.images += 1
-        weight = max(1 / self.images, 1 / self._memory)
-        self._complexity += weight * (complexity - self._complexity)
+        share = max(1 / self.images, 1 / self._memory)
+        self._complexity += share * (complexity - self._complexity)
 
     def _shared(self) -> npt.NDArray[np.float64]:
         return np.concatenate([[0.0], np.cumsum(self._slopes)])

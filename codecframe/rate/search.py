@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from codecframe.codec import Codec, Fit, SelfFitting
 from codecframe.errors import BudgetError
 from codecframe.image import Image
@@ -15,6 +17,11 @@ TIGHTNESS = 0.96
 """A search ends early once this share of the limit is used; on average it then uses over 97 %."""
 _AIM = 0.985
 """The share of the limit that a guess aims at: close under it, with room for the curve's error."""
+_SURELY_OVER = 1.03
+"""The next level is not tried when the curve expects it this far over the limit."""
+_SQUARE = 64
+_LARGE = 8 * _SQUARE
+"""Shorter side from which an image is large."""
 
 
 def fit(
@@ -39,11 +46,12 @@ def fit(
         settings: everything but the knob.
         max_bytes: the limit, in bytes under `accounting`.
         accounting: which bytes count; the knob byte counts for `BARE`.
-        curve: what is known of the codec; read, not changed.
+        curve: what is known of the codec; read, not changed. Where that is nothing and the image is
+            large, some of its squares are searched first, which costs a fraction of an encode.
         start: level to try first; by default the curve's guess.
 
     Returns:
-        The encoding, and the sizes that were seen by level (for `RateCurve.learn`).
+        The encoding, and the sizes of the image that were seen by level (for `RateCurve.learn`).
 
     Raises:
         BudgetError: if even the smallest encoding is larger; says how large it is.
@@ -57,8 +65,10 @@ def fit(
 
     found_knob = settings.knob()
     levels = found_knob.levels if found_knob else 1
-    curve = curve or RateCurve(levels)
     pixels = image.shape[0] * image.shape[1]
+    if start is None and (curve is None or not curve.images) and min(image.shape[:2]) >= _LARGE:
+        curve = _scouted(codec, image, settings, max_bytes / pixels, accounting)
+    curve = curve or RateCurve(levels)
     target = max_bytes * _AIM
     low, high = -1, levels
     best: Fit[Any] | None = None
@@ -82,7 +92,7 @@ def fit(
         if low in sizes and high in sizes:
             guess = curve.between((low, sizes[low]), (high, sizes[high]), target)
         else:
-            guess = curve.next_guess(level, size, target)
+            guess = curve.next_guess(sizes, max(target, 1.0))
     if best is None:
         smallest = min(sizes.values())
         raise BudgetError(
@@ -94,5 +104,31 @@ def fit(
     return Fit(best.data, best.settings, best.size, len(sizes)), sizes
 
 
-_SURELY_OVER = 1.03
-"""The next level is not tried when the curve expects it this far over the limit."""
+def _scouted(
+    codec: Codec[Any],
+    image: Image,
+    settings: Settings,
+    bytes_a_pixel: float,
+    accounting: Accounting,
+) -> RateCurve | None:
+    """What one sixteenth of a large image teaches; None where the limit is out of its reach."""
+    small = _squares(image)
+    pixels = small.shape[0] * small.shape[1]
+    knob = settings.knob()
+    curve = RateCurve(knob.levels if knob else 1)
+    try:
+        _, sizes = fit(codec, small, settings, max(1, int(bytes_a_pixel * pixels)), accounting)
+    except BudgetError:
+        return None
+    curve.learn(sizes, pixels, weight=1.0)
+    return curve
+
+
+def _squares(image: Image) -> Image:
+    """The middle of each cell of a grid over an image, side by side."""
+    cell, side = 4 * _SQUARE, _SQUARE
+    rows, columns = image.shape[0] // cell, image.shape[1] // cell
+    grid = image[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell, 3)
+    start = (cell - side) // 2
+    middles = grid[:, start : start + side, :, start : start + side]
+    return np.ascontiguousarray(middles).reshape(rows * side, columns * side, 3)
