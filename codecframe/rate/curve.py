@@ -48,7 +48,7 @@ class RateCurve:
 
         From two sizes on, the image's own steepness counts.
         """
-        shared = self._shared()
+        shared, target = self._shared(), max(target, 1.0)
         known = sorted(sizes, key=lambda level: abs(math.log(max(sizes[level], 1) / target)))
         level = known[0]
         rise = math.log(target / max(sizes[level], 1))
@@ -72,7 +72,7 @@ class RateCurve:
         return size * math.exp(float(shared[other] - shared[level]))
 
     def learn(self, sizes: Mapping[int, int], pixels: int, weight: float = _LEARN) -> None:
-        """Take in one image's bytes by level; at weight 1 what was learned before counts nothing."""
+        """Take in one image's bytes by level; at weight 1 nothing that was known before counts."""
         known = sorted((level, math.log(max(size, 1))) for level, size in sizes.items())
         if not self.images and len(known) > 1:  # levels that were not seen are alike
             (low, log_low), (high, log_high) = known[0], known[-1]

@@ -92,7 +92,7 @@ def fit(
         if low in sizes and high in sizes:
             guess = curve.between((low, sizes[low]), (high, sizes[high]), target)
         else:
-            guess = curve.next_guess(sizes, max(target, 1.0))
+            guess = curve.next_guess(sizes, target)
     if best is None:
         smallest = min(sizes.values())
         raise BudgetError(

@@ -92,25 +92,27 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
             )
         self._check(image)
         real = self._model.analyse([image])[0]
-        level, body = self._highest(real, settings.level, max_bytes - overhead)
+        level, body = self._highest(real, image.shape[0] * image.shape[1], max_bytes - overhead)
         if body is None:
             body = self._dropped(real, max_bytes - overhead)
         data = self._header(level, image.shape[:2]) + body
         return codecframe.Fit(data, settings.at_level(level), len(body) + overhead, 1)
 
-    def _highest(self, real: F32, guess: int, limit: int) -> tuple[int, bytes | None]:
+    def _highest(self, real: F32, pixels: int, limit: int) -> tuple[int, bytes | None]:
         """(highest level whose body fits, that body), or (0, None)."""
+        rates = np.array(self._model.manifest.rates)
         low, high, found = -1, LEVELS, None
-        level = guess
+        wanted = 8 * limit / max(pixels, 1)
         while high - low > 1:
+            # the highest level that is expected to fit; next to a bound, that level tells most
+            guess = int(np.searchsorted(rates, wanted, "right")) - 1
+            level = min(max(guess, low + 1), high - 1)
             body = self._coded([self._model.quantise(real, level)], level)[0]
             if len(body) <= limit:
                 low, found = level, body
-                level += 1
             else:
                 high = level
-                level -= 1
-            level = min(max(level, low + 1), high - 1)
+            wanted = rates[level] * limit / max(len(body), 1)
         return max(low, 0), found
 
     def _dropped(self, real: F32, limit: int) -> bytes:
