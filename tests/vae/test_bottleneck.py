@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import textwrap
 from pathlib import Path
@@ -132,6 +133,19 @@ def test_large_images_pass_in_tiles_with_the_same_latents(
     tiled = codec.decode_latents(codec.encode(image, settings)).values
     assert tiled.shape == whole.shape
     assert (tiled != whole).mean() < 0.001  # ties of rounding
+
+
+def test_features_are_kept_where_the_front_stays(made: Path) -> None:
+    folder = made.parent.parent
+    again = run_training(
+        folder / "mine.yaml", folder / "kept", folder, changes={"views": 2, "epochs": 3}
+    )
+    rows = [json.loads(row) for row in (folder / "kept/mine.log/log.jsonl").open()]
+    assert len(rows) == 3
+    assert rows[-1]["val top1 @2"] >= 85
+    image = natural_image(40, 44, seed=6)
+    codec = codecframe.get_codec(str(again))
+    assert codec.decode(codec.encode(image, codec.settings_type())).shape == image.shape
 
 
 def test_a_stopped_training_is_gone_on_from(made: Path) -> None:

@@ -6,12 +6,15 @@ import logging
 import warnings
 from typing import Any
 
+import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 import codecframe
 from codecframe_vae.bottleneck.model import Bottleneck, Encoder
 from codecframe_vae.bottleneck.task import LogProbabilities
+from codecframe_vae.training.export import SMALL, quantised
 
 _OPSET = 18
 
@@ -58,7 +61,7 @@ def head_graph(model: Bottleneck, logs: LogProbabilities, images: Tensor) -> byt
         latents = model.encoder(images[:2])
     given = {"latents": latents, "shift": model.adapter.shifts.detach()[[0, 0]]}
     batches = {name: {0: torch.export.Dim.AUTO} for name in given}
-    return _graph(_Recognition(model, logs), given, batches, "logits")
+    return _packed(_graph(_Recognition(model, logs), given, batches, "logits"))
 
 
 def _graph(
@@ -89,3 +92,34 @@ def _graph(
     finally:
         logging.disable(disabled)
     return bytes(program.model_proto.SerializeToString())  # type: ignore[union-attr]
+
+
+def _packed(graph: bytes) -> bytes:
+    """The same with large kernels in `int8`, as in `codecframe_vae.training.export`."""
+    model = onnx.load_from_string(graph)
+    nodes = model.graph.node
+    kernels = {n.input[1] for n in nodes if n.op_type in ("Conv", "Gemm") and _by_output(n)}
+    casts = []
+    for constant in list(model.graph.initializer):
+        weight = numpy_helper.to_array(constant)
+        if constant.name not in kernels or weight.size < SMALL:
+            continue
+        stored, scale = quantised(weight)
+        model.graph.initializer.remove(constant)
+        names = [f"{constant.name}.{part}" for part in ("int8", "scale", "cast")]
+        model.graph.initializer.append(numpy_helper.from_array(stored, names[0]))
+        model.graph.initializer.append(numpy_helper.from_array(scale, names[1]))
+        casts += [
+            helper.make_node("Cast", [names[0]], [names[2]], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [names[2], names[1]], [constant.name]),
+        ]
+    rest = list(nodes)
+    del nodes[:]
+    nodes.extend([*casts, *rest])
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _by_output(node: onnx.NodeProto) -> bool:
+    """Whether a node's kernel has an output a row."""
+    return node.op_type == "Conv" or any(a.name == "transB" and a.i for a in node.attribute)

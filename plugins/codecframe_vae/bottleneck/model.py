@@ -9,6 +9,7 @@ from torch.nn import functional
 import codecframe
 from codecframe.preprocess import Preprocess
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
+from codecframe_vae.bottleneck.start import Start, Transform
 from codecframe_vae.training.nets import Gains
 from codecframe_vae.training.prior import Prior
 
@@ -41,53 +42,45 @@ class Encoder(nn.Module):
     Args:
         normalise: what the classifier does to images first.
         front: its layers up to the cut.
-        features: what they make of some images, (n, channels, height, width).
-        latents: channels of the latents.
+        transform: what the projection begins as.
     """
 
-    def __init__(
-        self, normalise: Normalise, front: nn.Module, features: Tensor, latents: int
-    ) -> None:
+    def __init__(self, normalise: Normalise, front: nn.Module, transform: Transform) -> None:
         super().__init__()
         self.normalise = normalise
         self.front = front
-        self.project = nn.Conv2d(features.shape[1], latents, 1)
-        self._start_from(features)
+        latents, features = transform.forward.shape
+        self.project = nn.Conv2d(features, latents, 1)
+        with torch.no_grad():
+            self.project.weight[:, :, 0, 0] = transform.forward
+            self.project.bias.copy_(-transform.forward @ transform.mean)  # type: ignore[union-attr]
 
     def forward(self, images: Tensor) -> Tensor:
         """`float32` latents."""
-        return self.project(self.front(self.normalise(images))).float()  # type: ignore[no-any-return]
+        return self.latents(self.features(images))
 
-    @torch.no_grad()
-    def _start_from(self, features: Tensor) -> None:
-        """Latents are principal components, the first of unit variance: what varies less costs
-        less, as reverse water-filling wants it.
-        """
-        flat = features.transpose(0, 1).flatten(1)
-        mean = flat.mean(1, keepdim=True)
-        values, vectors = torch.linalg.eigh((flat - mean) @ (flat - mean).T / flat.shape[1])
-        count = min(self.project.out_channels, len(values))
-        basis = vectors.flip(1)[:, :count].T / values[-1].clamp_min(1e-12).sqrt()
-        self.project.weight.zero_()
-        self.project.weight[:count, :, 0, 0] = basis
-        self.project.bias.zero_()  # type: ignore[union-attr]
-        self.project.bias[:count] = -(basis @ mean)[:, 0]  # type: ignore[index]
+    def features(self, images: Tensor) -> Tensor:
+        """Of the cut."""
+        return self.front(self.normalise(images))  # type: ignore[no-any-return]
+
+    def latents(self, features: Tensor) -> Tensor:
+        """`float32`, of features at the cut."""
+        return self.project(features).float()  # type: ignore[no-any-return]
 
 
 class Adapter(nn.Module):
     """Dequantised latents to the features at the cut; a level shifts the first layer's outputs.
 
     Args:
-        encoder: whose projection it undoes, to begin with.
+        transform: which it undoes, to begin with.
         levels: rate levels that are trained.
         width: channels.
         blocks: residual blocks.
     """
 
-    def __init__(self, encoder: Encoder, levels: int, width: int, blocks: int) -> None:
+    def __init__(self, transform: Transform, levels: int, width: int, blocks: int) -> None:
         super().__init__()
-        project = encoder.project
-        latents, features = project.out_channels, project.in_channels
+        latents, features = transform.forward.shape
         self.first = nn.Conv2d(latents, width, 3, padding=1)
         self.shifts = nn.Parameter(torch.zeros(levels, width))
         self.body = nn.ModuleList(
@@ -103,9 +96,8 @@ class Adapter(nn.Module):
         with torch.no_grad():
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
-            inverse = torch.linalg.pinv(project.weight[:, :, 0, 0])
-            self.linear.weight[:, :, 0, 0] = inverse
-            self.linear.bias.copy_(-inverse @ project.bias)  # type: ignore[union-attr]
+            self.linear.weight[:, :, 0, 0] = transform.back
+            self.linear.bias.copy_(transform.mean)  # type: ignore[union-attr]
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
         """Features; `shift` is (n, width)."""
@@ -124,7 +116,7 @@ class Bottleneck(nn.Module):
         normalise: what the classifier does to images first.
         front: its layers up to the cut.
         tail: its other layers: features to (scores, outputs of watched layers...).
-        sample: some images, `uint8`, (n, 3, height, width).
+        start: what transform, gains and prior begin as.
         recipe: sizes of the new parts.
     """
 
@@ -133,31 +125,52 @@ class Bottleneck(nn.Module):
         normalise: Normalise,
         front: nn.Module,
         tail: nn.Module,
-        sample: Tensor,
+        start: Start,
         recipe: BottleneckRecipe,
     ) -> None:
         super().__init__()
-        with torch.no_grad():
-            features = front(normalise(sample))
         levels = len(recipe.rates)
-        width, blocks = recipe.adapter
-        self.encoder = Encoder(normalise, front, features, recipe.latents)
-        self.gains = Gains(recipe.latents, levels)
+        self.encoder = Encoder(normalise, front, start.transform)
+        self.gains = Gains(recipe.latents, levels, start.log_gains)
         self.prior = Prior(recipe.latents, levels, recipe.groups)
-        self.adapter = Adapter(self.encoder, levels, width, blocks)
+        with torch.no_grad():
+            self.prior.log_width.copy_(start.log_widths[:, None])
+        self.adapter = Adapter(start.transform, levels, *recipe.adapter)
         self.tail = tail
 
     def forward(self, images: Tensor, level: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Scores (n, classes), bits (n,), and outputs of the cut and of the watched layers.
+        """Scores (n, classes), bits (n,), and outputs of the cut and of the watched layers."""
+        return self.behind(self.encoder.features(images), level)
+
+    def behind(self, features: Tensor, level: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The same, for features at the cut as the encoder's layers make them.
 
         Latents are really rounded, as in `training.joint`.
         """
-        y = self.encoder(images)
-        with torch.autocast(images.device.type, enabled=False):
+        y = self.encoder.latents(features)
+        with torch.autocast(features.device.type, enabled=False):
             scaled = y * self.gains.up(level)
             q = scaled + (scaled.round() - scaled).detach()
             bits = self.prior.bits(q, level)
             z = q * self.gains.down(level)
-        features = self.adapter(z, self.adapter.shifts[level])
-        scores, *watched = self.tail(features)
-        return scores.float(), bits, [features, *watched]
+        restored = self.adapter(z, self.adapter.shifts[level])
+        scores, *watched = self.tail(restored)
+        return scores.float(), bits, [restored, *watched]
+
+
+class Whole(nn.Module):
+    """A classifier as it was, cut.
+
+    Args:
+        normalise: what it does to images first.
+        front: its layers up to the cut.
+        tail: its other layers: features to (scores, outputs of watched layers...).
+    """
+
+    def __init__(self, normalise: Normalise, front: nn.Module, tail: nn.Module) -> None:
+        super().__init__()
+        self.normalise, self.front, self.tail = normalise, front, tail
+
+    def features(self, images: Tensor) -> Tensor:
+        """At the cut, of images 0..255, (n, 3, height, width)."""
+        return self.front(self.normalise(images))  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,45 @@ class Photos:
         if self._recipe.flip and rng.integers(2):
             crop = crop[:, ::-1]
         return crop
+
+
+class Views:
+    """Batches of features at the cut, of crops that are made once; an epoch has one crop of each
+    photograph. In memory are the features of all.
+
+    Args:
+        photos: makes the crops.
+        recipe: how many of each photograph, and the seed.
+        features: of crops.
+        run: shows how far it is.
+    """
+
+    def __init__(
+        self,
+        photos: Photos,
+        recipe: BottleneckRecipe,
+        features: Callable[[Tensor], Tensor],
+        run: codecframe.TrainingRun,
+    ) -> None:
+        self.steps = photos.steps
+        self._recipe = recipe
+        self._views: list[tuple[Tensor, Tensor]] = []
+        with run.progress(recipe.views * photos.steps) as display, torch.no_grad():
+            for number in range(recipe.views):
+                found = []
+                for images, targets in photos.epoch(number):
+                    made = features(images.to(recipe.device))
+                    found.append((made.to("cpu", torch.float16), targets))
+                    display.advance(1, f"view {number + 1}")
+                view = tuple(map(torch.cat, zip(*found, strict=True)))
+                self._views.append((view[0], view[1]))
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(features `float16`, (n, channels, height, width); shares of the classes)."""
+        features, targets = self._views[number % len(self._views)]
+        generator = torch.Generator().manual_seed(self._recipe.seed + number)
+        for index in torch.randperm(len(features), generator=generator).chunk(self.steps):
+            yield features[index], targets[index]
 
 
 def random_crop(image: Image, shape: Shape, least: float, rng: np.random.Generator) -> Image:

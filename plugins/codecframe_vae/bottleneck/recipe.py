@@ -32,6 +32,12 @@ class BottleneckRecipe(CodedRecipe):
         low=0.0,
         help="learning rate of the classifier's own layers; 0: as they are",
     )
+    views: int = codecframe.option(
+        0,
+        low=0,
+        help="crops of each photograph, made once; their features are kept, and the layers in "
+        "front of the cut stay as they are. 0: new crops in each epoch, and all layers learn",
+    )
     least: float = codecframe.option(
         0.35, low=0.01, high=1.0, help="augmentation: share of an image that a crop has, at least"
     )

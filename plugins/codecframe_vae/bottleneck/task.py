@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from codecframe_vae.bottleneck.model import Bottleneck
+from codecframe_vae.bottleneck.model import Bottleneck, Whole
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.loop import Task, autocast
@@ -24,7 +24,7 @@ class BottleneckTask(Task):
 
     Args:
         model: to train.
-        whole: the classifier as it was: images 0..255 to (features at the cut, (scores, watched)).
+        whole: the classifier as it was.
         log_probabilities: of its scores.
         recipe: settings.
         validation: images of the final size with their classes.
@@ -33,7 +33,7 @@ class BottleneckTask(Task):
     def __init__(
         self,
         model: Bottleneck,
-        whole: nn.Module,
+        whole: Whole,
         log_probabilities: LogProbabilities,
         recipe: BottleneckRecipe,
         validation: Labelled,
@@ -48,12 +48,15 @@ class BottleneckTask(Task):
 
     def parts(self) -> list[Part]:
         """New layers, the classifier's own, and gains."""
+        recipe = self._recipe
         parts: dict[str, list[nn.Parameter]] = {"adam": [], "tuned": [], "gains": []}
         for name, parameter in self.model.named_parameters():
+            if recipe.views and name.startswith("encoder.front."):
+                parameter.requires_grad = False
+                continue
             own = name.startswith(("encoder.front.", "tail."))
             part = "gains" if name.startswith("gains.") else "tuned" if own else "adam"
             parts[part].append(parameter)
-        recipe = self._recipe
         rates = {"adam": recipe.adam_rate, "tuned": recipe.tuned_rate, "gains": recipe.gain_rate}
         if not recipe.tuned_rate:
             for parameter in parts.pop("tuned"):
@@ -63,18 +66,20 @@ class BottleneckTask(Task):
     def loss(
         self, images: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, float]]:
-        """Mean over the batch."""
+        """Mean over the batch; with `views`, `images` are features at the cut."""
         recipe = self._recipe
         level = self._prices.levels(len(images)).to(images.device)
         with torch.no_grad(), autocast(recipe.device):
-            wanted, *wanted_features = self._whole(images)
+            cut = images.float() if recipe.views else self._whole.features(images)
+            wanted, *watched = self._whole.tail(cut)
         with autocast(recipe.device):
-            scores, bits, features = self.model(images, level)
+            given = cut if recipe.views else self.model.encoder.features(images)
+            scores, bits, features = self.model.behind(given, level)
         aim = self._logs(wanted.float()).exp()
         if targets.shape[1]:
             aim = recipe.labels * targets + (1 - recipe.labels) * aim
         surprise = -(aim * self._logs(scores)).sum(1)
-        error = _errors(features, wanted_features)
+        error = _errors(features, [cut, *watched])
         loss = self._prices.loss(level, surprise + recipe.features * error, bits)
         self._prices.follow(level, bits.detach(), progress)
         agrees = (scores.argmax(1) == wanted.argmax(1)).float()

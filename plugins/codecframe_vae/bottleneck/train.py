@@ -14,17 +14,18 @@ from torch import Tensor, nn
 import codecframe
 from codecframe.image import Shape
 from codecframe_vae.bottleneck.graphs import encoder_graph, head_graph
-from codecframe_vae.bottleneck.model import Bottleneck, Normalise
-from codecframe_vae.bottleneck.photos import Photos, prepared
+from codecframe_vae.bottleneck.model import Bottleneck, Normalise, Whole
+from codecframe_vae.bottleneck.photos import Photos, Views, prepared
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.split import front_of, tail_of
+from codecframe_vae.bottleneck.start import sensitivity, start_from
 from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.finish import Networks, finish
 from codecframe_vae.training.loop import train
 
-_SAMPLE = 32
+_SAMPLE = 256
 """Images whose features say how the latents begin."""
 
 
@@ -38,7 +39,9 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     example = to_tensor(measured.images[:_SAMPLE])
     model, whole = _networks(recipe, head, example)
     task = BottleneckTask(model, whole, head.log_probabilities, recipe, validation)
-    train(task, Photos(images, _shares(images, classes, head), shape, recipe), recipe, run)
+    photos = Photos(images, _shares(images, classes, head), shape, recipe)
+    views = Views(photos, recipe, whole.features, run) if recipe.views else None
+    train(task, views or photos, recipe, run)
     eval_mode(model)
     networks = Networks(
         model,
@@ -72,7 +75,7 @@ def _classifier(recipe: BottleneckRecipe) -> tuple[codecframe.ClassifierHead, Sh
 
 def _networks(
     recipe: BottleneckRecipe, head: codecframe.ClassifierHead, example: Tensor
-) -> tuple[Bottleneck, nn.Module]:
+) -> tuple[Bottleneck, Whole]:
     """(what is trained, the classifier as it was)."""
     torch.manual_seed(recipe.seed)
     module = head.torch_model()
@@ -84,24 +87,17 @@ def _networks(
     whole = Whole(normalise, copy.deepcopy(front), copy.deepcopy(tail))
     for part in (front, tail):
         part.requires_grad_(requires_grad=True)
-    model = Bottleneck(normalise, front, tail, example, recipe)
+    with torch.no_grad():
+        parts = torch.split(example, recipe.batch)
+        features = torch.cat([whole.features(part) for part in parts])
+    harm = sensitivity(whole.tail, head.log_probabilities, features)
+    pixels = example[0, 0].numel()
+    start = start_from(features, harm, recipe.latents, recipe.rates, pixels)
+    model = Bottleneck(normalise, front, tail, start, recipe)
     for network in (model, whole):
         network.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model, whole.requires_grad_(requires_grad=False)
-
-
-class Whole(nn.Module):
-    """A classifier, cut: images 0..255 to [scores, features at the cut, of watched layers...]."""
-
-    def __init__(self, normalise: Normalise, front: nn.Module, tail: nn.Module) -> None:
-        super().__init__()
-        self.normalise, self.front, self.tail = normalise, front, tail
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Of (n, 3, height, width)."""
-        features = self.front(self.normalise(images))
-        scores, *watched = self.tail(features)
-        return [scores, features, *watched]
+    whole.requires_grad_(requires_grad=False)
+    return model, whole
 
 
 # -- images --------------------------------------------------------------------------------

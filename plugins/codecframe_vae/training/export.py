@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from codecframe_vae.training.nets import Encoder, Head, Residual, SimpleDecoder
 
 _OPSET, _IR = 17, 9
-_SMALL = 4096
+SMALL = 4096
 """Kernels with fewer weights stay as they are."""
 
 
@@ -140,7 +140,7 @@ class _Graph:
         )
 
     def _kernel(self, weight: npt.NDArray[np.float32]) -> str:
-        if weight.size < _SMALL or not self._small_kernels:
+        if weight.size < SMALL or not self._small_kernels:
             return self.constant(weight)
         stored, scale = quantised(weight)
         cast = self.add("Cast", self.constant(stored), to=TensorProto.FLOAT)

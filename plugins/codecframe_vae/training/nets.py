@@ -125,14 +125,22 @@ class Encoder(nn.Module):
 
 
 class Gains(nn.Module):
-    """A level's multipliers, one a channel: `up` before rounding, `down` after decoding."""
+    """A level's multipliers, one a channel: `up` before rounding, `down` after decoding.
 
-    def __init__(self, latents: int, levels: int) -> None:
+    Args:
+        latents: channels.
+        levels: rate levels.
+        start: logarithms of the levels' multipliers to begin with; by default from steps of 1.4 to
+            steps of a third, in units of the latents' standard deviation.
+    """
+
+    def __init__(self, latents: int, levels: int, start: Tensor | None = None) -> None:
         super().__init__()
-        # from steps of 1.4 to steps of a third, in units of the latents' standard deviation
-        start = torch.linspace(-0.35, 1.1, levels)[:, None].repeat(1, latents)
-        self.log_up = nn.Parameter(start.clone())
-        self.log_down = nn.Parameter(-start)
+        if start is None:
+            start = torch.linspace(-0.35, 1.1, levels)
+        all_alike = start[:, None].repeat(1, latents)
+        self.log_up = nn.Parameter(all_alike.clone())
+        self.log_down = nn.Parameter(-all_alike)
 
     def up(self, level: Tensor) -> Tensor:
         """Multipliers of each image's level, (n, latents, 1, 1)."""
