@@ -107,6 +107,9 @@ class TaskHead(ABC):
     requires: ClassVar[dict[str, str]] = {}
     metric: str = "top-1"
     """What `score` measures, as tables call it."""
+    reference: str = ""
+    """The head of pixels whose prediction of uncompressed images this one should agree with; empty
+    for its own."""
 
     @abstractmethod
     def predict(self, batch: Batch) -> Prediction:
@@ -133,6 +136,16 @@ class TaskHead(ABC):
                 f"head {self.name!r} has classes 0 to {classes - 1}; the labels hold others"
             )
         return np.asarray(prediction.scores.argmax(axis=1) == wanted, dtype=np.float64)
+
+    def ranks(self, prediction: Prediction, targets: Sequence[Any]) -> npt.NDArray[np.int64] | None:
+        """How many classes each prediction prefers to the target, shape (images,): below k is a
+        top-k hit. None where the task is no classification.
+        """
+        wanted = np.asarray(targets)
+        if prediction.scores.ndim != 2 or wanted.dtype.kind not in "iu":
+            return None
+        of_target = np.take_along_axis(prediction.scores, wanted[:, None], axis=1)
+        return np.asarray((prediction.scores > of_target).sum(axis=1))
 
     def loss(self, prediction: Prediction, targets: Sequence[Any]) -> npt.NDArray[np.float64]:
         """What to make small when tuning, 0 or more, shape (images,).

@@ -18,6 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from codecframe import registry, report
 from codecframe.errors import DataError
 from codecframe.paths import write_whole
@@ -26,6 +29,7 @@ from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting
 from codecframe.recipefile import open_recipe_images, read_recipe, recipe_root
 from codecframe.results import write_results
+from codecframe.stats import mcnemar, paired_difference
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class ProfileRecipe:
         tune: keys such as `images` and `limit` of other images, on which the knob levels for the
             rates are chosen; by default they are chosen on the images themselves.
         accounting: bytes that the rates count.
+        compare: a codec that each point of the others is compared with, image by image: with its
+            point of the highest rate that is no higher.
         data: the data in words, for the table.
         notes: what a reader of the table must know.
     """
@@ -71,6 +77,7 @@ class ProfileRecipe:
     limit: int | None = None
     tune: Mapping[str, Any] = field(default_factory=dict)
     accounting: str = "bare"
+    compare: str = ""
     data: str = ""
     notes: str = ""
 
@@ -120,51 +127,94 @@ def run_recipe(
     accounting = Accounting(recipe.accounting)
     folder = Path(results)
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
-    series: list[report.Series] = []
+    found: list[_Measured] = []
     for number, run in enumerate(recipe.runs, 1):
         head = registry.default().head(run.head)
         plan = Plan(run.codecs, rates=recipe.rates, accounting=accounting, tune=tune)
         profile = folder / f"{recipe.name}-{number}.profile"
         with profile_images(profile, items, head, plan, progress=progress) as table:
             note = run.training if len(recipe.runs) > 1 else ""
-            found = [replace(one, note=note) for one in report.series_of(table, accounting)]
-            rows += _rows(recipe, run, found)
-            series += found
+            for one in report.series_of(table, accounting):
+                series = replace(one, note=note)
+                hits = {s.number: table.per_image(s.number, accounting).score for s in one.spots}
+                found.append(_Measured(run, series, hits))
             measure = report.measure_of(table)
-    plot = report.series_plot(series, measure, accounting)
+    plot = report.series_plot([one.series for one in found], measure, accounting)
     write_whole(folder / f"{recipe.name}.svg", plot.svg)
     write_whole(folder / f"{recipe.name}.png", plot.png)
     target = folder / f"{recipe.name}.json"
     command = f"codecframe recipe {Path(path).as_posix()}"
-    write_results(target, recipe.name, command, rows, recipe.notes)
+    write_results(target, recipe.name, command, _rows(recipe, found), recipe.notes)
     return target
 
 
-def _rows(recipe: ProfileRecipe, run: Run, series: Sequence[report.Series]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Measured:
+    """A codec variant in front of a head, and the scores of each of its points by image."""
+
+    run: Run
+    series: report.Series
+    scores: Mapping[int, npt.NDArray[np.float64]]
+
+
+def _rows(recipe: ProfileRecipe, found: Sequence[_Measured]) -> list[dict[str, Any]]:
     return [
-        {
-            "codec": one.codec,
-            "label": one.label,
-            "settings": _settings(spot),
-            "head": run.head,
-            "training": run.training,
-            "data": recipe.data,
-            "n": spot.row.n,
-            "bpp": round(spot.bpp, 4),
-            "accounting": recipe.accounting,
-            "top1": round(spot.score, 4),
-            "low": round(spot.low, 4),
-            "high": round(spot.high, 4),
-            "agreement": _rounded(spot.row.agreement),
-            "divergence": _rounded(spot.row.divergence),
-            "file_bpp": round(spot.row.file_bpp, 4),
-            "encode_us": round(spot.row.encode_us, 1),
-            "decode_us": round(spot.row.decode_us, 1),
-        }
-        for one in series
-        for spot in one.spots
+        _row(recipe, one, spot) | _compared(recipe, found, one, spot)
+        for one in found
+        for spot in one.series.spots
     ]
+
+
+def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, Any]:
+    return {
+        "codec": one.series.codec,
+        "label": one.series.label,
+        "settings": _settings(spot),
+        "head": one.run.head,
+        "training": one.run.training,
+        "data": recipe.data,
+        "n": spot.row.n,
+        "bpp": round(spot.bpp, 4),
+        "accounting": recipe.accounting,
+        "top1": round(spot.score, 4),
+        "low": round(spot.low, 4),
+        "high": round(spot.high, 4),
+        "top5": _rounded(spot.row.top5),
+        "agreement": _rounded(spot.row.agreement),
+        "divergence": _rounded(spot.row.divergence),
+        "file_bpp": round(spot.row.file_bpp, 4),
+        "encode_us": round(spot.row.encode_us, 1),
+        "decode_us": round(spot.row.decode_us, 1),
+    }
+
+
+def _compared(
+    recipe: ProfileRecipe, found: Sequence[_Measured], one: _Measured, spot: report.Spot
+) -> dict[str, Any]:
+    """What the codec to compare with scores more, on the same images at no more bits."""
+    if not recipe.compare or one.series.codec == recipe.compare:
+        return {}
+    rivals = [
+        (other, theirs)
+        for other in found
+        for theirs in other.series.spots
+        if other.series.codec == recipe.compare and theirs.bpp <= spot.bpp
+    ]
+    if not rivals:
+        return {"compared": None}
+    other, theirs = max(rivals, key=lambda pair: pair[1].bpp)
+    scores = other.scores[theirs.number], one.scores[spot.number]
+    more, low, high = paired_difference(*scores)
+    return {
+        "compared": {
+            "codec": recipe.compare,
+            "bpp": round(theirs.bpp, 4),
+            "more": round(more, 4),
+            "low": round(low, 4),
+            "high": round(high, 4),
+            "p": float(f"{mcnemar(*scores):.2g}"),
+        }
+    }
 
 
 def _settings(spot: report.Spot) -> dict[str, Any]:

@@ -35,3 +35,14 @@ def paired_difference(
     mean = float(difference.mean())
     half = _Z * float(difference.std(ddof=1)) / math.sqrt(len(a)) if len(a) > 1 else 1.0
     return mean, max(-1.0, mean - half), min(1.0, mean + half)
+
+
+def mcnemar(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
+    """Chance of hits that differ on as many images or more, were `a` and `b` equally good.
+
+    The exact, two-sided test (McNemar, Psychometrika 1947) of what is better on more images.
+    """
+    better, worse = int((a > b).sum()), int((a < b).sum())
+    n = better + worse
+    tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
+    return min(1.0, 2 * tail / (1 << n))

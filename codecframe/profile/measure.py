@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from codecframe import registry
 from codecframe.codec import Codec, Fit
-from codecframe.errors import BudgetError, DataError
+from codecframe.errors import BudgetError, CodecframeError, DataError
 from codecframe.head import Prediction, TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem
@@ -52,6 +51,16 @@ class _Chunk:
     reference: Prediction | None
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What the head made of an image; the fields are those of `Measurement`."""
+
+    score: float | None
+    rank: int | None
+    agreement: float | None
+    divergence: float | None
+
+
 def spans(count: int) -> list[range]:
     """The spans of a set of `count` images."""
     return [range(first, min(first + SPAN, count)) for first in range(0, count, SPAN)]
@@ -81,6 +90,7 @@ def measure(
     Raises:
         MismatchError: if a codec does not fit the head, or labels are not the head's.
     """
+    reference = _reference_of(head)
     runs = [_Run(table, point, head) for point in points]
     skipped = table.skipped_ids()
     for part in spans(len(images)) if span is None else [span]:
@@ -91,7 +101,7 @@ def measure(
             if all(run.complete(first, part.stop, skipped) for run in runs):
                 progress.advance((part.stop - first) * len(runs), "already measured")
                 break
-            chunk = _read(table, images, first, part.stop, head, prepare)
+            chunk = _read(table, images, first, part.stop, head, reference, prepare)
             for run in runs:
                 note = run.measure(chunk)
                 progress.advance(chunk.last - chunk.first, note)
@@ -104,6 +114,7 @@ def _read(
     first: int,
     last: int,
     head: TaskHead,
+    reference: TaskHead | None,
     prepare: bool,
 ) -> _Chunk:
     """Read images from `first` on, until `last` or until the chunk is large enough."""
@@ -127,9 +138,22 @@ def _read(
         position += 1
     labelled = table.labelled
     known = [_target(head, target) for target in targets] if labelled else None
-    reference = head.predict(read) if read and head.accepts == PIXELS else None
-    _note_images(table, images, ids, read, known, reference)
-    return _Chunk(first, position, ids, read, known, reference)
+    uncompressed = reference.predict(read) if read and reference else None
+    _note_images(table, images, ids, read, known, uncompressed)
+    return _Chunk(first, position, ids, read, known, uncompressed)
+
+
+def _reference_of(head: TaskHead) -> TaskHead | None:
+    """Whose prediction of the uncompressed images `head` should agree with; None if nobody's, or
+    if that head is not installed.
+    """
+    if not head.reference:
+        return head if head.accepts == PIXELS else None
+    try:
+        other = registry.default().head(head.reference)
+    except CodecframeError:
+        return None
+    return other if other.accepts == PIXELS and other.labels == head.labels else None
 
 
 def _target(head: TaskHead, target: Any) -> Any:
@@ -235,7 +259,9 @@ class _Run:
         decode_us = 1e6 * (decoded - encoded) / max(len(datas), 1)
         rows = dict(zip(fitting, judged, strict=True))
         return [
-            self._row(chunk.ids[todo[k]], fit, rows.get(k), views.get(k), encode_us, decode_us)
+            self._row(chunk.ids[todo[k]], fit, rows[k], views.get(k), encode_us, decode_us)
+            if isinstance(fit, Fit)
+            else self._unfit(chunk, chunk.ids[todo[k]], fit, encode_us)
             for k, fit in enumerate(fits)
         ]
 
@@ -246,48 +272,39 @@ class _Run:
             return [Fit(data, self._settings, 0, 1) for data in datas]
         return list(self._controller.encode_many(images))
 
-    def _judge(
-        self, chunk: _Chunk, kept: list[int], prediction: Prediction
-    ) -> list[tuple[float | None, float | None, float | None]]:
-        """(score, agreement, divergence) for the images that were encoded."""
+    def _judge(self, chunk: _Chunk, kept: list[int], prediction: Prediction) -> list[_Judged]:
+        """What the head made of the images that were encoded."""
         n = len(kept)
-        nothing: list[float | None] = [None] * n
-        scores = agreements = divergences = nothing
+        scores = ranks = agreements = divergences = np.full(n, None)
         if chunk.targets is not None and n:
             wanted = [chunk.targets[i] for i in kept]
-            scores = _floats(self._head.score(prediction, wanted))
+            scores = self._head.score(prediction, wanted)
+            found = self._head.ranks(prediction, wanted)
+            ranks = ranks if found is None else found
         if chunk.reference is not None and n:
             reference = Prediction(chunk.reference.scores[kept], chunk.reference.labels)
             pseudo = self._head.pseudo_targets(reference)
-            agreements = _floats(self._head.score(prediction, pseudo))
-            divergences = _floats(self._head.divergence(prediction, reference))
-        return list(zip(scores, agreements, divergences, strict=True))
+            agreements = self._head.score(prediction, pseudo)
+            divergences = self._head.divergence(prediction, reference)
+        columns = (values.tolist() for values in (scores, ranks, agreements, divergences))
+        return [_Judged(*row) for row in zip(*columns, strict=True)]
 
     def _row(
         self,
         image: int,
-        fit: Fit[Any] | BudgetError,
-        judged: tuple[float | None, float | None, float | None] | None,
+        fit: Fit[Any],
+        judged: _Judged,
         view: dict[str, Any] | None,
         encode_us: float,
         decode_us: float,
     ) -> Measurement:
-        if isinstance(fit, BudgetError) or judged is None:
-            labelled = 0.0 if self._table.labelled else None
-            agreement = 0.0 if self._head.accepts == PIXELS else None
-            least = fit.smallest if isinstance(fit, BudgetError) else None
-            return Measurement(
-                image, 0, None, None, labelled, agreement, None, encode_us, None, 0, least
-            )  # fmt: skip
         knob_byte = 1 if self._controller is not None and fit.settings.knob() else 0
         return Measurement(
             image=image,
             level=fit.settings.level,
             file_bytes=len(fit.data),
             bare_bytes=len(self._codec.strip(fit.data)) + knob_byte,
-            score=judged[0],
-            agreement=judged[1],
-            divergence=judged[2],
+            **vars(judged),
             encode_us=encode_us,
             decode_us=decode_us,
             encodes=fit.encodes,
@@ -295,6 +312,20 @@ class _Run:
             view=view,
         )
 
-
-def _floats(values: npt.NDArray[np.float64]) -> list[float | None]:
-    return [float(value) for value in values]
+    def _unfit(
+        self, chunk: _Chunk, image: int, error: BudgetError, encode_us: float
+    ) -> Measurement:
+        return Measurement(
+            image=image,
+            level=0,
+            file_bytes=None,
+            bare_bytes=None,
+            score=None if chunk.targets is None else 0.0,
+            rank=None,
+            agreement=None if chunk.reference is None else 0.0,
+            divergence=None,
+            encode_us=encode_us,
+            decode_us=None,
+            encodes=0,
+            least=error.smallest,
+        )

@@ -22,7 +22,7 @@ from codecframe.errors import DataError, MismatchError, OutputError
 from codecframe.rate import Accounting
 from codecframe.stats import wilson
 
-FORMAT = 1
+FORMAT = 2
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -38,9 +38,9 @@ CREATE TABLE points (
 );
 CREATE TABLE measurements (
     point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
-    file_bytes INTEGER, bare_bytes INTEGER, score REAL, agreement REAL, divergence REAL,
-    encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, least INTEGER, data BLOB,
-    view TEXT,
+    file_bytes INTEGER, bare_bytes INTEGER, score REAL, rank INTEGER, agreement REAL,
+    divergence REAL, encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, least INTEGER,
+    data BLOB, view TEXT,
     PRIMARY KEY (point, image)
 ) WITHOUT ROWID;
 """
@@ -48,7 +48,7 @@ CREATE TABLE measurements (
 
 _ADD_IMAGE = "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?)"
 _ADD_SKIPPED = "INSERT OR REPLACE INTO skipped VALUES (?,?,?)"
-_ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Measurement:
     """What one point did to one image; the fields are the table's columns.
 
     An image that no level could bring under the budget has None for its bytes, scores 0, and has
-    in `least` the fewest counted bytes that were reached. Of the images that reports show, `data`
+    in `least` the fewest counted bytes that were reached. `rank` is of labelled images, see
+    `TaskHead.ranks`. Of the images that reports show, `data`
     is the encoding and `view` what the head says of it.
     """
 
@@ -91,6 +92,7 @@ class Measurement:
     file_bytes: int | None
     bare_bytes: int | None
     score: float | None
+    rank: int | None
     agreement: float | None
     divergence: float | None
     encode_us: float | None
@@ -106,6 +108,7 @@ class Row:
     """A point's means over its images: one row of the rate-accuracy table.
 
     Bytes and rates are over the `n - unfit` images that fit the budget; scores are over all.
+    `top5` is the share of images whose label is among the head's first five classes.
     """
 
     point: Point
@@ -118,6 +121,7 @@ class Row:
     score: float | None
     score_low: float | None
     score_high: float | None
+    top5: float | None
     agreement: float | None
     agreement_low: float | None
     agreement_high: float | None
@@ -180,7 +184,7 @@ class ProfileTable:
                     [(key, json.dumps(value)) for key, value in rows.items()],
                 )
         known = table.meta
-        for key, value in meta.items():
+        for key, value in {"format": FORMAT, **meta}.items():
             if known.get(key) != value:
                 table.close()
                 raise MismatchError(
@@ -325,21 +329,23 @@ class ProfileTable:
                 AVG(m.bare_bytes),
                 SUM(m.file_bytes) * 8.0 / SUM((m.file_bytes IS NOT NULL) * i.height * i.width),
                 SUM(m.bare_bytes) * 8.0 / SUM((m.file_bytes IS NOT NULL) * i.height * i.width),
-                AVG(m.score), AVG(m.agreement), AVG(m.divergence),
+                AVG(m.score),
+                CASE WHEN COUNT(m.rank) THEN SUM(m.rank < 5) * 1.0 / COUNT(*) END,
+                AVG(m.agreement), AVG(m.divergence),
                 AVG(m.encode_us), AVG(m.decode_us), AVG(m.encodes)
             FROM measurements m JOIN images i ON i.id = m.image GROUP BY m.point ORDER BY m.point
         """
         points = self.points()
         found = []
-        for point, n, unfit, fb, bb, fbpp, bbpp, score, agreement, div, enc, dec, encs in self._all(
-            query
-        ):
+        for (
+            point, n, unfit, fb, bb, fbpp, bbpp, score, top5, agreement, div, enc, dec, encs
+        ) in self._all(query):  # fmt: skip
             score_low, score_high = (None, None) if score is None else wilson(score, n)
             low, high = (None, None) if agreement is None else wilson(agreement, n)
             found.append(
                 Row(
                     points[point], n, unfit, fb or 0.0, bb or 0.0, fbpp or 0.0, bbpp or 0.0,
-                    score, score_low, score_high, agreement, low, high, div,
+                    score, score_low, score_high, top5, agreement, low, high, div,
                     enc or 0.0, dec or 0.0, encs,
                 )
             )  # fmt: skip

@@ -41,6 +41,12 @@ class LatentHead(codecframe.TaskHead):
         return self._model.manifest.classes
 
     @property
+    def reference(self) -> str:  # type: ignore[override]
+        """The classifier that the codec was fitted to, where it was there before."""
+        named = self._model.manifest.recipe.get("head", "")
+        return named if isinstance(named, str) else ""
+
+    @property
     def input_shape(self) -> codecframe.Shape | None:  # type: ignore[override]
         """Size of the images that the model was trained on."""
         return self._geometry.final_shape

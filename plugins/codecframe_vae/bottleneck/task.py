@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from codecframe_vae.bottleneck.model import Bottleneck, Whole
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
@@ -47,21 +47,29 @@ class BottleneckTask(Task):
         self._prices = Prices(recipe, self._pixels)
 
     def parts(self) -> list[Part]:
-        """New layers, the classifier's own, and gains."""
-        recipe = self._recipe
-        parts: dict[str, list[nn.Parameter]] = {"adam": [], "tuned": [], "gains": []}
-        for name, parameter in self.model.named_parameters():
-            if recipe.views and name.startswith("encoder.front."):
+        """New layers, the two fitted ones, the classifier's own, and gains.
+
+        A fitted kernel may be of any size: its learning rate is relative to it.
+        """
+        recipe, model = self._recipe, self.model
+        fitted = {
+            "encoder.project.": model.encoder.project,
+            "adapter.linear.": model.adapter.linear,
+        }
+        rates = {"adam": recipe.adam_rate, "tuned": recipe.tuned_rate, "gains.": recipe.gain_rate}
+        for prefix, layer in fitted.items():
+            rates[prefix] = recipe.adam_rate * float(layer.weight.std())
+        still = ("encoder.front.",) if recipe.views else ()
+        parts: dict[str, list[Tensor]] = {name: [] for name in rates}
+        for name, parameter in model.named_parameters():
+            part = next((prefix for prefix in rates if name.startswith(prefix)), "adam")
+            if name.startswith(("encoder.front.", "tail.")):
+                part = "tuned"
+            if name.startswith(still) or not rates[part]:
                 parameter.requires_grad = False
-                continue
-            own = name.startswith(("encoder.front.", "tail."))
-            part = "gains" if name.startswith("gains.") else "tuned" if own else "adam"
-            parts[part].append(parameter)
-        rates = {"adam": recipe.adam_rate, "tuned": recipe.tuned_rate, "gains": recipe.gain_rate}
-        if not recipe.tuned_rate:
-            for parameter in parts.pop("tuned"):
-                parameter.requires_grad = False
-        return [Part(name, [*parameters], rates[name]) for name, parameters in parts.items()]
+            else:
+                parts[part].append(parameter)
+        return [Part(name.rstrip("."), parts[name], rates[name]) for name in parts]
 
     def loss(
         self, images: Tensor, targets: Tensor, progress: float

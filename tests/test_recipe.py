@@ -1,0 +1,95 @@
+"""Recipes of kind `profile`: one file makes one table and its plot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+from toys import items, toy_registry
+
+from codecframe import DataError
+from codecframe.recipe import run_recipe
+
+RECIPE = """
+kind: profile
+name: toys
+images: [pictures]
+labels: labels.csv
+rates: [1.5, 4]
+compare: bland
+data: toy pictures
+runs:
+  - {head: brightness, training: clean, codecs: [bland]}
+  - {head: brightness, training: joint, codecs: [toy]}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A data root with a recipe."""
+    (tmp_path / "pictures").mkdir()
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "label"])
+        for item in items(24, labelled=True):
+            PIL.Image.fromarray(item.image).save(tmp_path / "pictures" / item.name)
+            rows.writerow([f"pictures/{item.name}", item.target])
+    (tmp_path / "toys.yaml").write_text(RECIPE)
+    with toy_registry():
+        yield tmp_path
+
+
+def rows_of(root: Path) -> dict[str, list[dict[str, Any]]]:
+    target = run_recipe(root / "toys.yaml", root / "results", root)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in json.loads(target.read_text())["rows"]:
+        found.setdefault(row["codec"], []).append(row)
+    return found
+
+
+def test_a_recipe_makes_table_and_plot(root: Path) -> None:
+    rows = rows_of(root)
+    assert len(rows["toy"]) == 2 and rows["bland"]
+    for row in [*rows["toy"], *rows["bland"]]:
+        assert row["n"] == 24 and row["data"] == "toy pictures" and row["accounting"] == "bare"
+        assert row["low"] <= row["top1"] <= row["high"] and row["top1"] <= row["top5"] <= 1
+    assert rows["toy"][0]["training"] == "joint" and "strength" in rows["toy"][0]["settings"]
+    assert "<svg" in (root / "results/toys.svg").read_text()
+    assert PIL.Image.open(root / "results/toys.png").width > 300
+
+
+def test_points_are_compared_at_no_more_bits(root: Path) -> None:
+    rows = rows_of(root)
+    assert not any("compared" in row for row in rows["bland"])
+    for row in rows["toy"]:
+        fitting = [mine for mine in rows["bland"] if mine["bpp"] <= row["bpp"]]
+        if not fitting:
+            assert row["compared"] is None
+            continue
+        best = max(fitting, key=lambda mine: mine["bpp"])
+        compared = row["compared"]
+        assert compared["bpp"] == best["bpp"]
+        assert compared["more"] == pytest.approx(best["top1"] - row["top1"], abs=2e-4)
+        assert compared["low"] <= compared["more"] <= compared["high"]
+        assert 0 <= compared["p"] <= 1
+    assert any(row["compared"] for row in rows["toy"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("kind: profile", "kind: tuna", "kind"),
+        ("rates: [1.5, 4]\n", "", "rates"),
+        ("compare: bland", "compares: bland", "compares"),
+        ("images: [pictures]", "images: [nowhere]", "nowhere"),
+    ],
+)
+def test_wrong_recipes_are_refused(root: Path, old: str, new: str, message: str) -> None:
+    (root / "toys.yaml").write_text(RECIPE.replace(old, new))
+    with pytest.raises(DataError, match=message):
+        run_recipe(root / "toys.yaml", root / "results", root)
