@@ -155,7 +155,9 @@ def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
     several = len({row["training"] for row in rows}) > 1
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        name = f"{row['label']}, {TRAININGS[row['training']]}" if several else row["label"]
+        name = row["label"].removesuffix(f" {row['training']}")
+        if several:
+            name += f", {TRAININGS[row['training']]}"
         found.setdefault(name, []).append(row)
     return found
 

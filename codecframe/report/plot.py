@@ -133,16 +133,26 @@ class _Look:
     colour: str
     marker: str
     dashes: str
+    width: float = 1.6
 
 
 def _styled(series: Sequence[Series]) -> Iterator[tuple[Series, _Look]]:
-    """A colour for each codec variant, a kind of line for each note."""
-    variants = list(dict.fromkeys((one.codec, one.words) for one in series))
+    """A colour for each variant, a kind of line for each note; codecs of latents stand out."""
+    variants = list(dict.fromkeys(_variant(one) for one in series if not one.sends_latents))
+    learned = list(dict.fromkeys(_variant(one) for one in series if one.sends_latents))
     notes = list(dict.fromkeys(one.note for one in series))
     for one in series:
-        i = variants.index((one.codec, one.words))
+        if one.sends_latents:
+            i = learned.index(_variant(one))
+            yield one, _Look(_INK, _MARKERS[i % len(_MARKERS)], "-", 2.4)
+            continue
+        i = variants.index(_variant(one))
         dashes = _DASHES[notes.index(one.note) % len(_DASHES)]
         yield one, _Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], dashes)
+
+
+def _variant(one: Series) -> tuple[str, str]:
+    return one.codec, one.words
 
 
 def measure_of(table: ProfileTable) -> str:
@@ -158,7 +168,7 @@ def _draw_series(axes: Axes, one: Series, look: _Look) -> None:
     colour = look.colour
     axes.plot(
         rates, [100 * s.score for s in fixed],
-        color=colour, marker=look.marker, ms=4.5, lw=1.6, ls=look.dashes,
+        color=colour, marker=look.marker, ms=4.5, lw=look.width, ls=look.dashes,
     )  # fmt: skip
     axes.fill_between(
         rates, [100 * s.low for s in fixed], [100 * s.high for s in fixed],

@@ -9,6 +9,7 @@ from math import exp, log
 from codecframe import preset, registry
 from codecframe.profile import Point, ProfileTable, Row
 from codecframe.rate import Accounting, Budget
+from codecframe.representation import PIXELS
 from codecframe.select import Selection
 
 
@@ -63,6 +64,11 @@ class Series:
     def lossless(self) -> bool:
         """Whether the codec has no knob: one rate, and the accuracy of the uncompressed images."""
         return registry.default().codec(self.codec).settings_type.knob() is None
+
+    @property
+    def sends_latents(self) -> bool:
+        """Whether the codec prefers to hand latents to the head, and no image."""
+        return registry.default().codec(self.codec).emits[0] != PIXELS
 
     @property
     def spots(self) -> tuple[Spot, ...]:

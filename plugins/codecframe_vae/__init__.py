@@ -11,7 +11,7 @@ import codecframe
 
 @codecframe.hookimpl
 def codecframe_codecs() -> Iterable[codecframe.Codec[Any]]:
-    """The codec `vae`."""
+    """The codecs `vae` and `efficientnet-vae`."""
     from codecframe_vae.bundled import codecs
 
     return codecs()
@@ -19,7 +19,7 @@ def codecframe_codecs() -> Iterable[codecframe.Codec[Any]]:
 
 @codecframe.hookimpl
 def codecframe_heads() -> Iterable[codecframe.TaskHead]:
-    """The heads `cifar10-vae` of latents, `cifar10` and `cifar10-jpeg` of pixels."""
+    """The heads `cifar10-vae` and `efficientnet-vae` of latents, others of pixels."""
     from codecframe_vae.bundled import heads
 
     return heads()

@@ -13,6 +13,8 @@ from codecframe_vae.model import Model
 MODELS = Path(__file__).parent / "models"
 CIFAR10 = Model(MODELS / "cifar10-vae.safetensors")
 """The model of the codec `vae`."""
+EFFICIENTNET = Model(MODELS / "efficientnet-vae.safetensors")
+"""The model of the codec and head `efficientnet-vae`."""
 _PIXEL_HEADS = {
     "cifar10": "trained on clean images",
     "cifar10-jpeg": "trained on what JPEG leaves of images at 0.8 bpp",
@@ -24,15 +26,22 @@ _CLASSES = (
 
 
 def codecs() -> list[codecframe.Codec[Any]]:
-    """The codec `vae`, trained on CIFAR-10."""
-    return [VaeCodec(CIFAR10)] if CIFAR10.path.exists() else []
+    """The codec `vae`, trained on CIFAR-10, and `efficientnet-vae`, for photographs."""
+    found: list[codecframe.Codec[Any]] = []
+    if CIFAR10.path.exists():
+        found.append(VaeCodec(CIFAR10))
+    if EFFICIENTNET.path.exists():
+        summary = "learned in front of EfficientNet-Lite0, which takes its latents"
+        found.append(VaeCodec(EFFICIENTNET, "efficientnet-vae", summary))
+    return found
 
 
 def heads() -> list[codecframe.TaskHead]:
-    """The heads for CIFAR-10's classes."""
-    found: list[codecframe.TaskHead] = []
-    if CIFAR10.path.exists():
-        found.append(LatentHead("cifar10-vae", CIFAR10))
+    """The heads for CIFAR-10's classes, and one of latents for ImageNet's."""
+    latents = {"cifar10-vae": CIFAR10, "efficientnet-vae": EFFICIENTNET}
+    found: list[codecframe.TaskHead] = [
+        LatentHead(name, model) for name, model in latents.items() if model.path.exists()
+    ]
     for name, summary in _PIXEL_HEADS.items():
         path = MODELS / f"{name}.onnx"
         if path.exists():

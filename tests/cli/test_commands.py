@@ -161,11 +161,17 @@ def test_ctrl_c_in_a_profile_keeps_what_was_measured(
     run: Run, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "slow.py").write_text(
-        "import time, numpy as np\n"
+        "import itertools, pathlib, time, numpy as np\n"
+        "calls = itertools.count()\n"
         "def classify(images):\n"
-        "    time.sleep(0.4)\n"
+        "    if next(calls) == 4:\n"
+        "        pathlib.Path('reached').touch()\n"
+        "        while pathlib.Path('hold').exists():\n"
+        "            time.sleep(0.05)\n"
         "    return np.array([[float(i.mean()), 100.0] for i in images], dtype=np.float32)\n"
     )
+    hold, reached = tmp_path / "hold", tmp_path / "reached"
+    hold.touch()
     command = ["profile", str(photos), "--head", "slow:classify", "-c", "jpeg",
                "--levels", "10,20,30,40,50,60,70,80", "-o", "p.profile"]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -173,8 +179,11 @@ def test_ctrl_c_in_a_profile_keeps_what_was_measured(
         [Path(sys.executable).with_name("codecframe"), *command], cwd=tmp_path, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    time.sleep(3)
+    while not reached.exists() and process.poll() is None:
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    hold.unlink()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert b"Traceback" not in err
