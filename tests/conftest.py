@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 
@@ -12,3 +13,7 @@ for name in [name for name in os.environ if name.startswith("CODECFRAME_")]:
 
 hypothesis.settings.register_profile("codecframe", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("codecframe")
+
+# Commands that tests interrupt inherit what this process does at Ctrl-C; one that was started in the
+# background of a shell ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

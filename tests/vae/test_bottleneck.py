@@ -138,7 +138,7 @@ def test_large_images_pass_in_tiles_with_the_same_latents(
 def test_features_are_kept_where_the_front_stays(made: Path) -> None:
     folder = made.parent.parent
     again = run_training(
-        folder / "mine.yaml", folder / "kept", folder, changes={"views": 2, "epochs": 3}
+        folder / "mine.yaml", folder / "kept", folder, changes=["views=2", "epochs=3"]
     )
     rows = [json.loads(row) for row in (folder / "kept/mine.log/log.jsonl").open()]
     assert len(rows) == 3
