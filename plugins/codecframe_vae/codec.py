@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from codecframe.image import Image, Shape
 from codecframe.parallel import chunks, map_threads
 from codecframe_vae.context import I8
 from codecframe_vae.model import F32, Model
-from codecframe_vae.modelfile import INSTALL
+from codecframe_vae.modelfile import NEEDS
 from codecframe_vae.rangecoder import CorruptBodyError
 from codecframe_vae.settings import LEVELS, VaeSettings
 
@@ -32,22 +33,44 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
     Args:
         name: what users type.
         model: the model file.
+        summary: one line for listings.
+        requires: packages that it needs besides, and what installs them.
     """
 
     name = "vae"
     extension = ".cfv"
     settings_type = VaeSettings
-    requires = {"onnxruntime": INSTALL, "safetensors": INSTALL}  # noqa: RUF012
 
-    def __init__(self, model: Model, name: str = "vae", summary: str = "") -> None:
+    def __init__(
+        self,
+        model: Model,
+        name: str = "vae",
+        summary: str = "",
+        requires: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
+        self._requires = {**NEEDS, **(requires or {})}
         self.summary = summary or "learned with its classifier; latents go straight to it"
         self._model = model
+
+    @property
+    def requires(self) -> dict[str, str]:  # type: ignore[override]
+        """Packages that the model runs with."""
+        return self._requires
 
     @property
     def emits(self) -> tuple[codecframe.Representation, ...]:  # type: ignore[override]
         """The model's latents, and pixels."""
         return (self._model.space, codecframe.PIXELS)
+
+    def save(self, path: Path | str) -> None:
+        """Write the model as a file of its own, with all weights that it borrows from a classifier:
+        it runs where that is not installed, and latents are the same.
+
+        Raises:
+            MismatchError: if the classifier is not what it was.
+        """
+        self._model.save(Path(path))
 
     # -- encoding -------------------------------------------------------------------------
 

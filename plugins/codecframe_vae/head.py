@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,7 @@ from codecframe.head import Batch
 from codecframe.image import Image
 from codecframe.preprocess import Preprocess
 from codecframe_vae.model import BATCH, Model, open_session
-from codecframe_vae.modelfile import INSTALL
+from codecframe_vae.modelfile import INSTALL, NEEDS
 
 
 class LatentHead(codecframe.TaskHead):
@@ -21,14 +21,19 @@ class LatentHead(codecframe.TaskHead):
     Args:
         name: what users type.
         model: the model file, which holds codec and head.
+        requires: packages that it needs besides, and what installs them.
     """
 
-    requires = {"onnxruntime": INSTALL, "safetensors": INSTALL}  # noqa: RUF012
-
-    def __init__(self, name: str, model: Model) -> None:
+    def __init__(self, name: str, model: Model, requires: Mapping[str, str] | None = None) -> None:
         self.name = name
+        self._requires = {**NEEDS, **(requires or {})}
         self.summary = "the classifier of a learned codec: takes its latents"
         self._model = model
+
+    @property
+    def requires(self) -> dict[str, str]:  # type: ignore[override]
+        """Packages that the model runs with."""
+        return self._requires
 
     @property
     def accepts(self) -> codecframe.Representation:  # type: ignore[override]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -15,6 +15,7 @@ import codecframe
 from codecframe.image import Image, Shape
 from codecframe.parallel import chunks, map_threads
 from codecframe.registry import require
+from codecframe_vae.borrowed import PREFIX
 from codecframe_vae.context import I8, ContextModel
 from codecframe_vae.modelfile import (
     INSTALL,
@@ -23,6 +24,7 @@ from codecframe_vae.modelfile import (
     context_arrays,
     read_arrays,
     read_manifest,
+    write_model,
 )
 from codecframe_vae.tiles import Tile, tiles_of
 
@@ -90,12 +92,23 @@ class Model:
         """The output of one of the networks, in one thread."""
         if network not in self._sessions:
             graph = self.arrays[f"{network}.onnx"].tobytes()
-            self._sessions[network] = open_session(graph, str(self.path))
+            loans = self.manifest.borrowed.loans.get(network, {})
+            weights = {name: self._borrowed[loan.key] for name, loan in loans.items()}
+            self._sessions[network] = open_session(graph, str(self.path), weights)
         try:
             output: F32 = self._sessions[network].run(None, inputs)[0]
         except Exception as error:  # onnxruntime raises many kinds
             raise self._broken(f"its {network} does not run: {error}") from None
         return output
+
+    @cached_property
+    def _borrowed(self) -> dict[str, F32]:
+        return self.manifest.borrowed.weights(self.arrays)
+
+    def save(self, path: Path) -> None:
+        """Write the model with all weights that it borrows: it runs where the lender is not."""
+        weights = {PREFIX + key: weight for key, weight in self._borrowed.items()}
+        write_model(path, {**self.arrays, **weights}, self.manifest)
 
     def _broken(self, reason: str) -> codecframe.DataError:
         return codecframe.DataError(str(self.path), reason)
@@ -174,8 +187,13 @@ class Model:
         return np.concatenate(map_threads(run, chunks(joined, BATCH)))
 
 
-def open_session(graph: bytes, source: str) -> Any:
+def open_session(graph: bytes, source: str, weights: Mapping[str, F32] | None = None) -> Any:
     """An onnxruntime session in one thread: callers run several at once.
+
+    Args:
+        graph: ONNX.
+        source: where it is from, for messages.
+        weights: constants whose values the graph does not hold.
 
     Raises:
         DataError: if the graph does not run here.
@@ -186,6 +204,11 @@ def open_session(graph: bytes, source: str) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if weights:
+        values = [
+            runtime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(w)) for w in weights.values()
+        ]
+        options.add_external_initializers(list(weights), values)
     try:
         return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many kinds

@@ -5,6 +5,7 @@ Tensors:
     levels.up, levels.down                   float32, (levels, C): gains before and after coding
     levels.head, levels.decoder              float32, (levels, width): shifts of first layers
     context.LEVEL.NAME                       integers: the entropy coder, see `ContextArrays`
+    borrowed.NAME                            float32: weights that may be left out, see `Borrowed`
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,14 @@ import codecframe
 from codecframe.paths import write_whole
 from codecframe.preprocess import Preprocess
 from codecframe.registry import require
+from codecframe_vae.borrowed import Borrowed
 from codecframe_vae.context import ContextArrays
 from codecframe_vae.settings import LEVELS
 
 FORMAT = "codecframe-vae/1"
 INSTALL = "codecframe[learned]"
+NEEDS = {"onnxruntime": INSTALL, "safetensors": INSTALL}
+"""Packages that models run with, and what installs them."""
 _CODING = ("encoder.", "context.", "levels.up", "levels.down")
 """Names of the tensors that latents depend on."""
 _NAMES = (
@@ -55,6 +59,7 @@ class Manifest:
         rates: mean bpp of each level on validation images, ideal.
         recipe: how it was made.
         measured: figures on the validation images.
+        borrowed: weights that the graphs take from elsewhere.
         space: digest of all that latents depend on.
         digest: digest of all.
     """
@@ -69,6 +74,7 @@ class Manifest:
     rates: tuple[float, ...]
     recipe: dict[str, Any]
     measured: dict[str, Any]
+    borrowed: Borrowed = field(default_factory=Borrowed)
     space: str = ""
     digest: str = ""
 
@@ -93,6 +99,14 @@ def _is_geometry(value: Any) -> bool:
     return shape is not None and all(map(_is_count, shape))
 
 
+def _is_borrowed(value: Any) -> bool:
+    try:
+        Borrowed.from_dict(value)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+    return True
+
+
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": lambda value: isinstance(value, str),
     "channels": _is_count,
@@ -104,6 +118,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "rates": lambda value: _is_list(value, int, float),
     "recipe": lambda value: isinstance(value, dict),
     "measured": lambda value: isinstance(value, dict),
+    "borrowed": _is_borrowed,
     "space": _is_digest,
     "digest": _is_digest,
 }
@@ -144,13 +159,16 @@ def read_manifest(path: Path) -> Manifest:
         raise codecframe.DataError(str(path), f"is no model file: {error}") from None
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
         raise codecframe.DataError(str(path), f"is no model file of format {FORMAT}")
+    said.setdefault("borrowed", Borrowed().to_dict())
     if odd := sorted(set(said) ^ set(_FIELDS)):
         raise codecframe.DataError(str(path), f"its manifest has no or too much {odd[0]!r}")
     for name, is_valid in _FIELDS.items():
         if not is_valid(said[name]):
             raise codecframe.DataError(str(path), f"its manifest has a wrong {name!r}")
-    lists = {name: tuple(said[name]) for name in ("classes", "rates")}
-    return Manifest(**said | lists)
+    for name in ("classes", "rates"):
+        said[name] = tuple(said[name])
+    said["borrowed"] = Borrowed.from_dict(said["borrowed"])
+    return Manifest(**said)
 
 
 def read_arrays(path: Path, manifest: Manifest) -> Arrays:

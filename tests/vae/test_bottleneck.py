@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,15 @@ pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
+import torch
+from safetensors.numpy import load_file
+
 import codecframe
+from codecframe import registry
 from codecframe.testing import natural_image
 from codecframe.training import run_training
+from codecframe_torch import TorchHead
+from codecframe_vae.bottleneck.depthwise import depthwise
 from codecframe_vae.bottleneck.photos import random_crop
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 
@@ -90,6 +98,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def borrowing(made: Path) -> Path:
+    """Another, of kept features, which leaves out what the classifier has."""
+    folder = made.parent.parent
+    changes = ["head=theirs", "borrowed=true", "tuned=biases", "views=2", "epochs=3"]
+    with pytest.MonkeyPatch.context() as patch:
+        _lend(patch, codecframe.get_head("theirs_net:head"))
+        return run_training(folder / "mine.yaml", folder / "borrowing", folder, changes=changes)
+
+
+def _lend(patch: pytest.MonkeyPatch, head: codecframe.TaskHead) -> None:
+    """Make a head one that a plugin brings."""
+    heads: Any = registry.default().heads
+    patch.setitem(heads, "theirs", head)
+
+
+@pytest.fixture(scope="module")
 def pictures() -> list[codecframe.Image]:
     return [natural_image(40, 44, seed=100 + i) for i in range(30)]
 
@@ -135,19 +159,6 @@ def test_large_images_pass_in_tiles_with_the_same_latents(
     assert (tiled != whole).mean() < 0.001  # ties of rounding
 
 
-def test_features_are_kept_where_the_front_stays(made: Path) -> None:
-    folder = made.parent.parent
-    again = run_training(
-        folder / "mine.yaml", folder / "kept", folder, changes=["views=2", "epochs=3"]
-    )
-    rows = [json.loads(row) for row in (folder / "kept/mine.log/log.jsonl").open()]
-    assert len(rows) == 3
-    assert rows[-1]["val top1 @2"] >= 85
-    image = natural_image(40, 44, seed=6)
-    codec = codecframe.get_codec(str(again))
-    assert codec.decode(codec.encode(image, codec.settings_type())).shape == image.shape
-
-
 def test_a_stopped_training_is_gone_on_from(made: Path) -> None:
     assert len((made.parent / "mine.log" / "log.jsonl").read_text().splitlines()) == 2
 
@@ -185,3 +196,68 @@ def test_crops_have_the_size_and_lie_within(sides: tuple[int, int]) -> None:
 def test_a_recipe_names_classifier_and_layer() -> None:
     with pytest.raises(codecframe.SettingsError, match="layer"):
         BottleneckRecipe(head="mine")
+
+
+def test_features_are_kept_where_the_front_stays(borrowing: Path) -> None:
+    rows = [json.loads(row) for row in (borrowing.parent / "mine.log/log.jsonl").open()]
+    assert len(rows) == 3
+    assert rows[-1]["val top1 @2"] >= 85
+
+
+def test_what_the_classifier_has_is_left_out(
+    borrowing: Path, pictures: list[codecframe.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs: Any = codecframe.get_head("theirs_net:head")
+    tensors = load_file(borrowing)
+    graphs = b"".join(tensors[f"{name}.onnx"].tobytes() for name in ("encoder", "head"))
+    for layer in (theirs.torch_model().middle[0], theirs.torch_model().late):
+        assert layer.weight.detach().numpy().tobytes() not in graphs
+
+    def seen(path: Path) -> Any:
+        codec, head = codecframe.get_codec(str(path)), codecframe.get_head(str(path))
+        datas = codec.encode_many(pictures, codec.settings_type())
+        ready = [head.prepare(image) for image in pictures]
+        latents = codec.decode_latents_many(codec.encode_many(ready, codec.settings_type()))
+        return datas, head.predict(latents).scores.tolist()
+
+    with monkeypatch.context() as patch:
+        _lend(patch, theirs)
+        expected = seen(borrowing)
+        alone = borrowing.with_name("alone.safetensors")
+        codec: Any = codecframe.get_codec(str(borrowing))
+        codec.save(alone)
+    assert seen(alone) == expected  # the same latent space, and needs nothing but the file
+
+    def copy(name: str) -> Path:
+        """One that is opened anew."""
+        return Path(shutil.copy(borrowing, borrowing.with_name(name)))
+
+    with pytest.raises(codecframe.MismatchError, match="no plugin brings a head 'theirs'"):
+        seen(copy("copy.safetensors"))
+    changed = deepcopy(theirs.torch_model())
+    changed.middle[0].weight.data *= 1.1
+    _lend(monkeypatch, TorchHead(changed, name="theirs", labels=["red", "green", "blue"]))
+    with pytest.raises(codecframe.MismatchError, match=r"another 'middle\.0\.weight'"):
+        seen(copy("other.safetensors"))
+
+
+def test_only_a_plugins_head_lends(made: Path) -> None:
+    folder = made.parent.parent
+    with pytest.raises(codecframe.MismatchError, match="no plugin brings"):
+        run_training(folder / "mine.yaml", folder / "not", folder, changes=["borrowed=true"])
+
+
+@pytest.mark.parametrize(("side", "stride", "padding"), [(8, 1, 1), (9, 2, 0), (10, 2, 1)])
+def test_gradients_of_depthwise_convolutions(side: int, stride: int, padding: int) -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(2, 5, side, side), torch.randn(5, 1, 3, 3), torch.randn(5)]
+    pairs = (stride, stride), (padding, padding)
+
+    def gradients(function: Any, *more: Any) -> Any:
+        inputs = [value.clone().requires_grad_() for value in given]
+        return torch.autograd.grad(function(*inputs, *pairs, *more).square().sum(), inputs)
+
+    ours = gradients(depthwise)
+    plain = gradients(torch.nn.functional.conv2d, 1, 5)
+    for one, other in zip(ours, plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)

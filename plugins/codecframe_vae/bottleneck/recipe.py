@@ -32,6 +32,16 @@ class BottleneckRecipe(CodedRecipe):
         low=0.0,
         help="learning rate of the classifier's own layers; 0: as they are",
     )
+    tuned: str = codecframe.option(
+        "all",
+        choices=("all", "biases"),
+        help="what of the classifier's own layers learns: all, or what is added alone",
+    )
+    borrowed: bool = codecframe.option(
+        False,
+        help="leave the classifier's weights that are as they were out of the model file: whoever "
+        "opens it needs the head",
+    )
     views: int = codecframe.option(
         0,
         low=0,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 import codecframe
+from codecframe_vae.bottleneck.depthwise import speed_up
 
 
 def front_of(module: nn.Module, layer: str, example: Tensor) -> nn.Module:
@@ -117,7 +118,7 @@ def _finish(graph: fx.GraphModule, output: Any) -> None:
         if node not in needed:
             graph.graph.erase_node(node)
     graph.graph.set_codegen(fx.graph.CodeGen())  # inputs and outputs are plain now
-    graph.recompile()
+    speed_up(graph)
     graph.delete_all_unused_submodules()
     _drop_unused(graph)
     for mode in ("train", "eval"):  # refused for exported programs; this one has only one mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 
 import torch
@@ -58,14 +59,16 @@ class BottleneckTask(Task):
         }
         rates = {"adam": recipe.adam_rate, "tuned": recipe.tuned_rate, "gains.": recipe.gain_rate}
         for prefix, layer in fitted.items():
-            rates[prefix] = recipe.adam_rate * float(layer.weight.std())
+            rates[prefix] = recipe.adam_rate * float(layer.weight.detach().std())
         still = ("encoder.front.",) if recipe.views else ()
         parts: dict[str, list[Tensor]] = {name: [] for name in rates}
         for name, parameter in model.named_parameters():
             part = next((prefix for prefix in rates if name.startswith(prefix)), "adam")
-            if name.startswith(("encoder.front.", "tail.")):
+            own = name.startswith(("encoder.front.", "tail."))
+            if own:
                 part = "tuned"
-            if name.startswith(still) or not rates[part]:
+            is_kernel = own and recipe.tuned == "biases" and parameter.ndim > 1
+            if is_kernel or name.startswith(still) or not rates[part]:
                 parameter.requires_grad = False
             else:
                 parts[part].append(parameter)
@@ -101,22 +104,22 @@ class BottleneckTask(Task):
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
         """Top-1 in per cent and bits per pixel at every level; nothing without images."""
-        figures: dict[str, float] = {}
+        figures: dict[str, float] = defaultdict(float)
         count = len(self._validation)
-        for number, rate in enumerate(self._recipe.rates if count else ()):
-            hits, bits = 0, 0.0
-            for at in range(0, count, self._recipe.batch):
-                part = slice(at, at + self._recipe.batch)
-                images = to_tensor(self._validation.images[part]).to(self._recipe.device)
-                level = torch.full((len(images),), number, device=self._recipe.device)
-                with autocast(self._recipe.device):
-                    scores, cost, _ = self.model(images, level)
-                targets = self._validation.targets[part]
-                hits += int((scores.argmax(1).cpu().numpy() == targets).sum())
-                bits += float(cost.sum())
-            figures[f"val top1 @{rate:g}"] = 100 * hits / count
-            figures[f"val bpp @{rate:g}"] = bits / count / self._pixels
-        return figures
+        names = [f"@{rate:g}" for rate in self._recipe.rates]
+        for at in range(0, count, self._recipe.batch):
+            part = slice(at, at + self._recipe.batch)
+            images = to_tensor(self._validation.images[part]).to(self._recipe.device)
+            targets = self._validation.targets[part]
+            with autocast(self._recipe.device):
+                features = self.model.encoder.features(images)
+                for number, name in enumerate(names):
+                    level = torch.full((len(images),), number, device=self._recipe.device)
+                    scores, bits, _ = self.model.behind(features, level)
+                    hits = (scores.argmax(1).cpu().numpy() == targets).sum()
+                    figures[f"val top1 {name}"] += 100 * float(hits) / count
+                    figures[f"val bpp {name}"] += float(bits.sum()) / count / self._pixels
+        return dict(figures)
 
     def state(self) -> dict[str, Tensor]:
         """The prices."""

@@ -23,6 +23,7 @@ from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.finish import Networks, finish
+from codecframe_vae.training.lending import Lent
 from codecframe_vae.training.loop import train
 
 _SAMPLE = 256
@@ -32,6 +33,7 @@ _SAMPLE = 256
 def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> None:
     """Train a codec as `recipe` says, and write its model file."""
     head, shape = _classifier(recipe)
+    lent = Lent(recipe.head if recipe.borrowed else "")
     classes = [head.target_of(name) for name in run.classes]
     images, held = _split(run.images, recipe.held_out)
     validation = _seen(held, classes, head, shape)
@@ -46,8 +48,9 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     networks = Networks(
         model,
         encoder_graph(model.encoder, example),
-        head_graph(model, head.log_probabilities, example),
+        head_graph(model, head.log_probabilities, example, lent),
         model.adapter.shifts,
+        lent,
     )
     geometry = {
         name: value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from torch import Tensor
 
 import codecframe
 from codecframe_vae import modelfile
+from codecframe_vae.borrowed import Borrowed
 from codecframe_vae.model import Model
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.data import U8, Labelled
 from codecframe_vae.training.decoder import train_decoder
 from codecframe_vae.training.export import decoder_graph
 from codecframe_vae.training.ladder import Coded, fit_ladder
+from codecframe_vae.training.lending import Lent
 from codecframe_vae.training.recipes import CodedRecipe
 
 
@@ -30,12 +32,14 @@ class Networks:
         encoder: ONNX graph, as `export.encoder_graph` describes it.
         head: ONNX graph, as `export.head_graph` describes it.
         shifts: of the head's first layer, (trained levels, width).
+        lent: weights that the model file shall not hold.
     """
 
     coded: Coded
     encoder: bytes
     head: bytes
     shifts: Tensor
+    lent: Lent = field(default_factory=Lent)
 
 
 def finish(
@@ -58,10 +62,11 @@ def finish(
         classes: names of the head's classes.
         geometry: fields of `Preprocess` that bring images to the size of these.
     """
-    arrays: modelfile.Arrays = {
-        "encoder.onnx": _bytes(networks.encoder),
-        "head.onnx": _bytes(networks.head),
-    }
+    arrays: modelfile.Arrays = {}
+    loans = {}
+    for name, graph in (("encoder", networks.encoder), ("head", networks.head)):
+        kept, loans[name] = networks.lent.taken_out(graph)
+        arrays[f"{name}.onnx"] = _bytes(kept)
     ladder = fit_ladder(networks.encoder, networks.coded, recipe, training, validation, run)
     for level, context in enumerate(ladder.contexts):
         arrays |= modelfile.store_context(level, context.arrays)
@@ -81,6 +86,7 @@ def finish(
         rates=tuple(round(rate, 4) for rate in ladder.rates),
         recipe=run.recipe,
         measured={},
+        borrowed=Borrowed(networks.lent.lender, loans),
     )
     draft = run.folder / "draft.safetensors"
     modelfile.write_model(draft, arrays, manifest)

@@ -240,7 +240,7 @@ def refined(
         prior.weight_even.copy_(weights[0].view(channels, channels, 3, 3))
         prior.weight_odd.copy_(weights[1].view(channels, channels, 3, 3))
     optimizer = torch.optim.Adam(prior.parameters(), 1e-2, betas=(0.9, 0.98))
-    size = max(1, min(500, _STEP // latents[0].size))
+    size = max(1, min(500, len(latents), _STEP // latents[0].size))
     level = torch.zeros(size, dtype=torch.long)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / steps)

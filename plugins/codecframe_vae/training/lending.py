@@ -1,0 +1,51 @@
+"""Taking a classifier's weights out of graphs; `codecframe_vae.borrowed` puts them back."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from codecframe_vae.borrowed import F32, Loan, lender_weights
+
+
+class Lent:
+    """Weights that need not be stored.
+
+    Args:
+        lender: the head that has them; none: there are none.
+    """
+
+    def __init__(self, lender: str = "") -> None:
+        self.lender = lender
+        self._weights = lender_weights(lender) if lender else {}
+        self._keys = {_digest(weight): key for key, weight in self._weights.items()}
+
+    def key(self, constant: onnx.TensorProto) -> str | None:
+        """The name of a constant in the classifier, or None if it is the graph's own."""
+        return self._keys.get(_digest(numpy_helper.to_array(constant)))
+
+    def taken_out(self, graph: bytes) -> tuple[bytes, dict[str, Loan]]:
+        """(the graph without their values, loans by the constants' names)."""
+        model = onnx.load_from_string(graph)
+        loans = {}
+        for constant in model.graph.initializer:
+            key = self.key(constant)
+            if key is None:
+                continue
+            loans[constant.name] = Loan.of(key, self._weights[key])
+            constant.ClearField("raw_data")
+            constant.ClearField("float_data")
+            constant.data_location = TensorProto.EXTERNAL
+            place = constant.external_data.add()
+            place.key, place.value = "location", key
+        return bytes(model.SerializeToString()), loans
+
+
+def _digest(weight: F32) -> bytes:
+    """Of type, shape and values."""
+    values = np.ascontiguousarray(weight)
+    said = f"{values.dtype.str}|{values.shape}|".encode()
+    return hashlib.sha256(said + values.tobytes()).digest()
