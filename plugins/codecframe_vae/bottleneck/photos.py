@@ -71,42 +71,43 @@ class Photos:
 
 
 class Views:
-    """Batches of features at the cut, of crops that are made once; an epoch has one crop of each
-    photograph. In memory are the features of all.
+    """Batches of features at the cut, of crops that are made once, when they are first needed; an
+    epoch has one crop of each photograph. In memory are the features of all.
 
     Args:
         photos: makes the crops.
         recipe: how many of each photograph, and the seed.
         features: of crops.
-        run: shows how far it is.
     """
 
     def __init__(
-        self,
-        photos: Photos,
-        recipe: BottleneckRecipe,
-        features: Callable[[Tensor], Tensor],
-        run: codecframe.TrainingRun,
+        self, photos: Photos, recipe: BottleneckRecipe, features: Callable[[Tensor], Tensor]
     ) -> None:
         self.steps = photos.steps
+        self._photos = photos
         self._recipe = recipe
-        self._views: list[tuple[Tensor, Tensor]] = []
-        with run.progress(recipe.views * photos.steps) as display, torch.no_grad():
-            for number in range(recipe.views):
-                found = []
-                for images, targets in photos.epoch(number):
-                    made = features(images.to(recipe.device))
-                    found.append((made.to("cpu", torch.float16), targets))
-                    display.advance(1, f"view {number + 1}")
-                view = tuple(map(torch.cat, zip(*found, strict=True)))
-                self._views.append((view[0], view[1]))
+        self._features = features
+        self._views: dict[int, tuple[Tensor, Tensor]] = {}
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(features `float16`, (n, channels, height, width); shares of the classes)."""
-        features, targets = self._views[number % len(self._views)]
+        view = number % self._recipe.views
+        if view not in self._views:
+            self._views[view] = self._made(view)
+        features, targets = self._views[view]
         generator = torch.Generator().manual_seed(self._recipe.seed + number)
         for index in torch.randperm(len(features), generator=generator).chunk(self.steps):
             yield features[index], targets[index]
+
+    @torch.no_grad()
+    def _made(self, view: int) -> tuple[Tensor, Tensor]:
+        """(features, shares) of all crops of a view."""
+        found = [
+            (self._features(images.to(self._recipe.device)).to("cpu", torch.float16), targets)
+            for images, targets in self._photos.epoch(view)
+        ]
+        features, targets = map(torch.cat, zip(*found, strict=True))
+        return features, targets
 
 
 def random_crop(image: Image, shape: Shape, least: float, rng: np.random.Generator) -> Image:

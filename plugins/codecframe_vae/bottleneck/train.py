@@ -42,7 +42,7 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     model, whole = _networks(recipe, head, example)
     task = BottleneckTask(model, whole, head.log_probabilities, recipe, validation)
     photos = Photos(images, _shares(images, classes, head), shape, recipe)
-    views = Views(photos, recipe, whole.features, run) if recipe.views else None
+    views = Views(photos, recipe, whole.features) if recipe.views else None
     train(task, views or photos, recipe, run)
     eval_mode(model)
     networks = Networks(
