@@ -22,6 +22,7 @@ import numpy as np
 from codecframe.errors import CodecframeError, MismatchError, SettingsError, UnknownNameError
 from codecframe.head import Batch, FloatArray, Prediction, TaskHead, check_scores
 from codecframe.image import Image, check_image
+from codecframe.parallel import map_threads
 from codecframe.preprocess import Preprocess
 
 OUTPUTS = ("logits", "probabilities")
@@ -78,6 +79,7 @@ class ClassifierHead(TaskHead):
         outputs: `logits`, or `probabilities` where the model ends in a softmax.
         batch_size: images that the model takes at a time, at most.
         pad: whether the model takes exactly `batch_size`; the last batch is then filled up.
+        concurrent: whether `run` keeps one core busy and may be called by a thread for each.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class ClassifierHead(TaskHead):
         outputs: str = "logits",
         batch_size: int = 32,
         pad: bool = False,
+        concurrent: bool = False,
     ) -> None:
         self.name = name
         self.preprocess = Preprocess.of(preprocess)
@@ -97,6 +100,7 @@ class ClassifierHead(TaskHead):
         self._outputs = _checked_outputs(outputs)
         self._batch_size = batch_size
         self._pad = pad
+        self._concurrent = concurrent
 
     @abstractmethod
     def run(self, values: Any) -> Any:
@@ -155,8 +159,9 @@ class ClassifierHead(TaskHead):
         images = [self.prepare(check_image(image)) for image in batch]
         if not images:
             return Prediction(np.empty((0, self.classes), np.float32), self.labels)
-        parts = [self._scores(part) for part in _of_one_size(images, self._batch_size)]
-        return Prediction(np.concatenate(parts), self.labels)
+        work = _of_one_size(images, self._batch_size)
+        parts = map_threads(self._scores, work) if self._concurrent else map(self._scores, work)
+        return Prediction(np.concatenate(list(parts)), self.labels)
 
     def pixel_gradients(
         self, images: Sequence[Image], targets: FloatArray

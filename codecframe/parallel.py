@@ -48,7 +48,7 @@ def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """`[function(item) for item in items]` on all cores, in order.
 
     Items travel to the threads in runs, since one small image costs less than one hand-over.
-    `function` must be thread-safe and must not call `map_threads` itself.
+    `function` must be thread-safe; where it calls `map_threads` itself, that runs in its thread.
     """
     work = list(items)
     workers = min(cpu_count(), len(work))
@@ -58,7 +58,8 @@ def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     runs = list(chunks(work, size))
 
     def do(run: list[T]) -> list[R]:
-        return [function(item) for item in run]
+        with limit_threads(1):
+            return [function(item) for item in run]
 
     futures = [_pool(cpu_count()).submit(contextvars.copy_context().run, do, run) for run in runs]
     try:

@@ -28,3 +28,11 @@ def test_the_limit_ends_with_its_block_and_is_the_callers_own() -> None:
         with ThreadPoolExecutor(1) as other:
             assert other.submit(cpu_count).result() == before
     assert cpu_count() == before
+
+
+def test_a_map_within_a_map_runs_where_it_is() -> None:
+    def inner(_: int) -> set[int]:
+        return {threading.get_ident(), *map_threads(lambda _: threading.get_ident(), range(9))}
+
+    with limit_threads(2):
+        assert all(len(threads) == 1 for threads in map_threads(inner, range(8)))

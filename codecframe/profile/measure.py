@@ -24,7 +24,7 @@ from codecframe.head import Prediction, TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem
 from codecframe.pipeline import decode_for, join
-from codecframe.profile.table import Measurement, Point, ProfileTable
+from codecframe.profile.table import MeasuredImage, Measurement, Point, ProfileTable
 from codecframe.progress import Progress
 from codecframe.rate import Accounting, Budget, RateController, controller
 from codecframe.representation import PIXELS
@@ -169,17 +169,21 @@ def _note_images(
     reference: Prediction | None,
 ) -> None:
     views = _views(reference, len(ids))
+    noted = []
     for i, (position, image) in enumerate(zip(ids, read, strict=True)):
         shape = image.shape[:2]
         shown = position < SHOWN_IMAGES and shape[0] * shape[1] <= _SHOWN_PIXELS
-        table.add_image(
-            position,
-            images[position].name,
-            shape,
-            target=targets[i] if targets else None,
-            reference=views[i],
-            original=_lossless(image) if shown else None,
+        noted.append(
+            MeasuredImage(
+                position,
+                images[position].name,
+                shape,
+                target=targets[i] if targets else None,
+                reference=views[i],
+                original=_lossless(image) if shown else None,
+            )
         )
+    table.add_images(noted)
 
 
 def _views(prediction: Prediction | None, n: int) -> list[dict[str, Any] | None]:

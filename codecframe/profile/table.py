@@ -78,6 +78,27 @@ class Point:
 
 
 @dataclass(frozen=True)
+class MeasuredImage:
+    """An image of the set.
+
+    Attributes:
+        image: its position in the set.
+        name: its name there.
+        shape: (height, width) as it is encoded.
+        target: its label, if any.
+        reference: the head's first choice for the uncompressed image, as plain data.
+        original: the image as a lossless file, where reports show it.
+    """
+
+    image: int
+    name: str
+    shape: tuple[int, int]
+    target: Any = None
+    reference: Any = None
+    original: bytes | None = None
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What one point did to one image; the fields are the table's columns.
 
@@ -248,20 +269,14 @@ class ProfileTable:
         )
         return int(self._all(query, *point.key)[0][0])
 
-    def add_image(
-        self,
-        image: int,
-        name: str,
-        shape: tuple[int, int],
-        *,
-        target: Any = None,
-        reference: Any = None,
-        original: bytes | None = None,
-    ) -> None:
-        """Note an image: its set position, name, size as encoded, target, and the head's view."""
+    def add_images(self, images: Iterable[MeasuredImage]) -> None:
+        """Note a batch of images, all or none."""
+        rows = [
+            (i.image, i.name, *i.shape, json.dumps(i.target), json.dumps(i.reference), i.original)
+            for i in images
+        ]
         with self._writing():
-            values = (image, name, *shape, json.dumps(target), json.dumps(reference), original)
-            self._db.execute(_ADD_IMAGE, values)
+            self._db.executemany(_ADD_IMAGE, rows)
 
     def add_skipped(self, image: int, name: str, reason: str) -> None:
         """Note an image that could not be read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
 _MAX_SIDE = 65500  # libjpeg's
 _MAX_SCANS = 100  # encoders write 1 to some 20, and each takes time for the whole image
+_LONG = 4096
+"""Bytes from which on numpy searches faster than `bytes.count`, which goes byte by byte."""
 _COMMENT = b"\xff\xfe\x00\x0eother layout"
 _CMYK = 4
 _AT_ONCE = 1 << 20
-"""Samples that the plugin's own encoder works on at a time, in each thread."""
+"""Samples that are encoded at a time, in each thread, where many images are."""
+_SMALL = 48 * 48
+"""Pixels of an image for which starting libjpeg takes longer than encoding, at most."""
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
 _roomy = threading.Lock()
 
@@ -68,17 +74,21 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         return data
 
     def encode_many(self, images: Iterable[Image], settings: JpegSettings) -> list[bytes]:
-        """On all cores; by the plugin's own encoder many images of a size at once."""
-        if not settings.own:
-            return super().encode_many(images, settings)
+        """On all cores; small images of a size, or with the plugin's own encoder, many at once."""
         everything = list(images)
         for image in everything:
             self._check(image)
-        runs = [list(run) for _, run in groupby(everything, lambda image: image.shape)]
-        work = [chunk for run in runs for chunk in chunks(run, max(1, _AT_ONCE // run[0].size))]
-        return [
-            data for some in map_threads(lambda w: _encode_own(w, settings), work) for data in some
-        ]
+
+        def encode(some: list[Image]) -> list[bytes]:
+            if settings.own:
+                return _encode_own(some, settings)
+            if len(some) > 1:
+                return _encode_stacked(some, settings)
+            return [self.encode(image, settings) for image in some]
+
+        runs = [list(run) for _, run in groupby(everything, lambda image: image.shape[:2])]
+        work = [part for run in runs for part in chunks(run, _at_once(run[0].shape, settings))]
+        return [data for some in map_threads(encode, work) for data in some]
 
     def _check(self, image: Image) -> None:
         codecframe.check_image(image, self.name)
@@ -101,7 +111,7 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         # decoders fill in what is cut off, and say nothing
         if not data.endswith(layout.EOI) and data.find(layout.EOI, header.position) < 0:
             raise codecframe.DataError(self.name, "cut short: it has no end marker")
-        if data.count(layout.SOS) > _MAX_SCANS:
+        if _scans(data) > _MAX_SCANS:
             raise codecframe.DataError(self.name, f"has more than {_MAX_SCANS} scans")
         try:
             if header.components == _CMYK:
@@ -145,6 +155,14 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
             raise codecframe.DataError(self.name, error) from None
 
 
+def _scans(data: bytes) -> int:
+    """How many scans there are, at most."""
+    if len(data) < _LONG:
+        return data.count(layout.SOS)
+    found = np.frombuffer(data, np.uint8)
+    return int(np.count_nonzero((found[:-1] == layout.SOS[0]) & (found[1:] == layout.SOS[1])))
+
+
 def _laid_out_as_promised(data: bytes, settings: JpegSettings, shape: Shape) -> bool:
     """Whether `restore` can rebuild the file from its body."""
     promised = settings.layout
@@ -154,6 +172,31 @@ def _laid_out_as_promised(data: bytes, settings: JpegSettings, shape: Shape) -> 
         return layout.split(data)[:2] == (promised, shape)
     except ValueError:
         return False
+
+
+def _at_once(shape: tuple[int, ...], settings: JpegSettings) -> int:
+    """How many images of a shape are encoded together."""
+    height, width, channels = shape
+    most = max(1, _AT_ONCE // (height * width * channels))
+    if settings.own:
+        return most
+    rows = 8 * (settings.layout.sampling & 15)
+    stackable = settings.plain and height * width <= _SMALL and height % rows == 0
+    return min(most, _MAX_SIDE // height) if stackable else 1
+
+
+def _encode_stacked(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
+    """Encode images of one size as a single tall one that restarts with each.
+
+    A restart forgets all that came before, thus what lies between two is what an image's own file
+    would have, bit by bit.
+    """
+    height, width = shape = images[0].shape[:2]
+    rows, columns = 8 * (settings.layout.sampling & 15), 8 * (settings.layout.sampling >> 4)
+    restart = height // rows * -(-width // columns)
+    tall = _encode_any(np.concatenate(images), settings.replace(restart=restart))
+    before = layout.up_to_data(settings.layout, shape)
+    return [before + body + layout.EOI for body in _RESTART.split(layout.split(tall)[2])]
 
 
 def _encode_own(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:

@@ -87,6 +87,13 @@ class JpegSettings(codecframe.ScalableSettings):
         """Whether libjpeg cannot do it, and this plugin's own encoder does."""
         return self.huffman is not None or self.deadzone > 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether files are one scan of colour with the standard Huffman tables, all of libjpeg's
+        own making."""
+        special = self.own or self.optimize or self.progressive or self.smoothing or self.restart
+        return not special and self.subsampling != "4:0:0"
+
     @cached_property
     def code_tables(self) -> tuple[bytes, ...]:
         """The Huffman tables that the own encoder codes with: DC luma and chroma, then AC."""

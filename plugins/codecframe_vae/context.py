@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache, partial
-from typing import Any, Protocol
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ from codecframe_vae.rangecoder import (
     encode_one,
     ideal_bits,
 )
+
+if TYPE_CHECKING:
+    from codecframe_vae.compiled import CompiledCoder
 
 F32 = npt.NDArray[np.float32]
 I8 = npt.NDArray[np.int8]
@@ -161,10 +164,21 @@ class ContextModel:
         direct = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
         self._direct: I64 = direct.astype(np.int64).ravel()
 
+    @cached_property
+    def _compiled(self) -> CompiledCoder | None:
+        """Does the same, faster, where numba is installed."""
+        try:
+            from codecframe_vae.compiled import CompiledCoder
+        except (ImportError, RuntimeError):  # or it has nowhere to keep what it compiles
+            return None
+        return CompiledCoder(self.arrays, self.groups, self._tables, self._direct)
+
     # -- coding ---------------------------------------------------------------------------
 
     def encode(self, latents: I8) -> list[bytes]:
         """Bodies of clipped latents, (n, C, height, width)."""
+        if self._compiled is not None:
+            return self._compiled.encode(latents)
         rows, symbols = self._rows_and_symbols(latents)
         if len(latents) == 1:
             return [encode_one(self._tables, rows[:, 0], symbols[:, 0])]
@@ -176,6 +190,8 @@ class ContextModel:
         Raises:
             CorruptBodyError: if a body is none that an encoder wrote.
         """
+        if self._compiled is not None:
+            return self._compiled.decode(bodies, height, width)
         n = len(bodies)
         places = height * width * sum(map(len, self._sent))
         latents = np.zeros((height * width, self.channels, n), np.int8)

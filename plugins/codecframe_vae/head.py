@@ -96,6 +96,7 @@ class PixelHead(codecframe.ClassifierHead):
             preprocess=Preprocess(resize=size, crop=size, layout="nhwc", dtype="uint8"),
             labels=labels,
             batch_size=BATCH,
+            concurrent=True,
         )
         self.summary = summary
         self._path = path

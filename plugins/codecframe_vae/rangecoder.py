@@ -24,6 +24,10 @@ MOST_TABLES = 4096
 _DIGIT = 16
 _FULL = 48
 """Bits of the interval's start; its width stays above 2 ** (_FULL - _DIGIT)."""
+FULL = 1 << _FULL
+"""Width of the interval at the start."""
+TAIL = _FULL // 8
+"""Bytes after the digits, at most."""
 _NARROW = 1 << (_FULL - _DIGIT)
 _LOW_BITS = _NARROW - 1
 
@@ -63,9 +67,9 @@ class Tables:
         self.symbol: U8 = np.repeat(symbols, self.frequency)
 
     @cached_property
-    def lists(self) -> tuple[list[int], list[int], bytes]:
-        """Frequencies, starts and symbols as Python has them fastest."""
-        return self.frequency.tolist(), self.start.tolist(), self.symbol.tobytes()
+    def lists(self) -> tuple[list[int], list[int]]:
+        """Frequencies and starts as Python has them fastest."""
+        return self.frequency.tolist(), self.start.tolist()
 
     @cached_property
     def bits(self) -> npt.NDArray[np.float64]:
@@ -79,27 +83,118 @@ def _longest(places: int) -> int:
     return (places * PRECISION) // 8 + 8
 
 
-def encode_one(tables: Tables, row: I64, symbol: I64) -> bytes:
-    """The body of one message; `row` (its tables) and `symbol` are (places,), in coding order."""
-    at = row * tables.width + symbol
-    low, width, digits = 0, 1 << _FULL, 0
-    for start, frequency in zip(
-        tables.start[at].tolist(), tables.frequency[at].tolist(), strict=True
-    ):
+# -- one message: loops that run as they are, on lists, or compiled, on arrays (see `compiled`) ----
+
+
+def encode_run(
+    starts: Any, frequencies: Any, digits: Any, low: int, width: int, used: int
+) -> tuple[int, int, int]:
+    """Narrow the interval by more symbols; (low, width, digits used) after them.
+
+    `digits` has room for one a symbol. A digit may be 17 bits long: its carry is still to be added.
+    """
+    for start, frequency in zip(starts, frequencies):  # noqa: B905 - as numba has it
         width >>= PRECISION
         low += width * start
         width *= frequency
         if width < _NARROW:
+            digits[used] = low >> (_FULL - _DIGIT)
+            used += 1
+            low = (low & _LOW_BITS) << _DIGIT
             width <<= _DIGIT
-            low <<= _DIGIT
-            digits += 1
-    bits = _FULL + _DIGIT * digits
-    for length in range(2 * digits, bits // 8 + 1):
-        unit = 1 << (bits - 8 * length)
-        value = -(-low // unit)
-        if value * unit < low + width:
-            break
-    return value.to_bytes(length, "big").rstrip(b"\0")
+    return low, width, used
+
+
+def finish_run(digits: Any, low: int, width: int, used: int, body: Any) -> int:
+    """Write the shortest body within the interval, at most 2 * used + TAIL bytes; its length."""
+    tail = low
+    for zeros in range(8, _FULL + 1, 8):
+        rounded = (low + (1 << zeros) - 1) & -(1 << zeros)
+        if rounded < low + width:
+            tail = rounded
+    for place in range(_FULL // 8):
+        body[2 * used + place] = (tail >> (_FULL - 8 - 8 * place)) & 0xFF
+    carry = tail >> _FULL
+    for place in range(used - 1, -1, -1):
+        digit = digits[place] + carry
+        carry = digit >> _DIGIT
+        body[2 * place] = (digit >> 8) & 0xFF
+        body[2 * place + 1] = digit & 0xFF
+    length = 2 * used + _FULL // 8
+    while length and not body[length - 1]:
+        length -= 1
+    return length
+
+
+def first_state(words: Any) -> tuple[int, int, int]:
+    """(offset, width, words read) at the start of a body."""
+    return words[0] << 2 * _DIGIT | words[1] << _DIGIT | words[2], 1 << _FULL, _FULL // _DIGIT
+
+
+def decode_run(
+    row: Any,
+    alphabet: int,
+    frequencies: Any,
+    starts: Any,
+    words: Any,
+    offset: int,
+    width: int,
+    read: int,
+    decoded: Any,
+) -> tuple[int, int, int]:
+    """Decode a symbol with each table of `row`; (offset, width, words read) after them.
+
+    The words read are -1 where the body leaves the tables.
+    """
+    for place in range(len(row)):
+        width >>= PRECISION
+        slot = int(offset / width)  # exact: integers below 2 ** 48, the quotient below 2 ** 15
+        if slot >= TOTAL:
+            return offset, width, -1
+        first = at = row[place] * alphabet
+        while starts[at] + frequencies[at] <= slot:  # likely symbols come first
+            at += 1
+        offset -= width * starts[at]
+        width *= frequencies[at]
+        if width < _NARROW:
+            width <<= _DIGIT
+            offset <<= _DIGIT
+            if read < len(words):
+                offset |= words[read]
+            read += 1
+        decoded[place] = at - first
+    return offset, width, read
+
+
+def decodable(body: bytes, places: int) -> bytes:
+    """A body of so many symbols, with the zeros that are read past its end.
+
+    Raises:
+        CorruptBodyError: if it is longer than any, or ends in a zero.
+    """
+    if len(body) > _longest(places) or body.endswith(b"\0"):
+        raise CorruptBodyError("no such body")
+    return body + bytes(_FULL // 8 + len(body) % 2)
+
+
+def check_end(body: bytes, read: int) -> None:
+    """Check that a message, for which so many words were read, ends where its body does.
+
+    Raises:
+        CorruptBodyError: if it left the tables, or the body goes on.
+    """
+    if read < 0 or len(body) > 2 * read:
+        raise CorruptBodyError("the body leaves the tables or goes on after its message")
+
+
+def encode_one(tables: Tables, row: I64, symbol: I64) -> bytes:
+    """The body of one message; `row` (its tables) and `symbol` are (places,), in coding order."""
+    at = row * tables.width + symbol
+    starts, frequencies = tables.start[at].tolist(), tables.frequency[at].tolist()
+    digits = [0] * len(at)
+    low, width, used = encode_run(starts, frequencies, digits, 0, FULL, 0)
+    body = bytearray(2 * used + TAIL)
+    return bytes(body[: finish_run(digits, low, width, used, body)])
 
 
 class OneDecoder:
@@ -110,37 +205,21 @@ class OneDecoder:
     """
 
     def __init__(self, tables: Tables, body: bytes, places: int) -> None:
-        if len(body) > _longest(places) or body.endswith(b"\0"):
-            raise CorruptBodyError("no such body")
         self._tables = tables
         self._body = body
-        padded = body + bytes(_FULL // 8 + len(body) % 2)
-        self._offset = int.from_bytes(padded[: _FULL // 8], "big")
-        self._digits = iter(np.frombuffer(padded[_FULL // 8 :], ">u2").tolist())
-        self._read = 0
-        self._width = 1 << _FULL
+        words = np.frombuffer(decodable(body, places), ">u2").tolist()
+        self._words = words
+        self._state = first_state(words)
 
     def decode(self, row: list[int]) -> list[int]:
         """The symbols of the next places, whose tables `row` lists."""
-        frequencies, starts, symbols = self._tables.lists
-        alphabet = self._tables.width
-        offset, width = self._offset, self._width
-        decoded = []
-        for table in row:
-            width >>= PRECISION
-            slot = offset // width
-            if slot >= TOTAL:
-                raise CorruptBodyError("the body leaves the tables")
-            symbol = symbols[(table << PRECISION) + slot]
-            at = table * alphabet + symbol
-            offset -= width * starts[at]
-            width *= frequencies[at]
-            if width < _NARROW:
-                width <<= _DIGIT
-                offset = offset << _DIGIT | next(self._digits, 0)
-                self._read += 1
-            decoded.append(symbol)
-        self._offset, self._width = offset, width
+        decoded = [0] * len(row)
+        tables = self._tables
+        self._state = decode_run(
+            row, tables.width, *tables.lists, self._words, *self._state, decoded
+        )
+        if self._state[2] < 0:
+            raise CorruptBodyError("the body leaves the tables")
         return decoded
 
     def finish(self) -> None:
@@ -149,8 +228,7 @@ class OneDecoder:
         Raises:
             CorruptBodyError: if the body goes on.
         """
-        if len(self._body) > 2 * self._read + _FULL // 8:
-            raise CorruptBodyError("the body goes on after its message")
+        check_end(self._body, self._state[2])
 
 
 def encode_many(tables: Tables, row: I64, symbol: I64) -> list[bytes]:

@@ -227,6 +227,33 @@ def test_own_files_look_like_those_of_libjpeg(subsampling: str, name: str) -> No
         assert np.abs(first.astype(int) - second).mean() < 1.5
 
 
+@pytest.mark.parametrize("shape", [(32, 32), (16, 7), (8, 1), (48, 33), (40, 40)])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        JpegSettings(quality=5),
+        JpegSettings(quality=98, subsampling="4:4:4"),
+        JpegSettings(subsampling="4:2:2"),
+        JpegSettings(qtables=STEEP),
+        JpegSettings(restart=2),
+        JpegSettings(subsampling="4:0:0"),
+        JpegSettings(optimize=True),
+    ],
+)
+def test_small_images_together_are_what_they_are_alone(
+    shape: tuple[int, int], settings: JpegSettings
+) -> None:
+    images = [natural_image(*shape, seed) for seed in range(5)] + [noise_image(*shape)] * 2
+    images.insert(3, natural_image(24, 24))
+    assert CODEC.encode_many(images, settings) == [CODEC.encode(i, settings) for i in images]
+
+
+def test_a_tall_stack_stays_below_the_longest_side() -> None:
+    image = natural_image(48, 1)
+    settings = JpegSettings(subsampling="4:4:4")
+    assert CODEC.encode_many([image] * 1500, settings) == [CODEC.encode(image, settings)] * 1500
+
+
 def test_tables_made_for_images_save_bytes() -> None:
     images = [natural_image(32, 32, seed) for seed in range(40)]
     plain = JpegSettings(quality=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,17 @@ from hypothesis import strategies as st
 
 from codecframe_vae.context import REACH, ContextArrays, ContextModel
 from codecframe_vae.rangecoder import TOTAL, CorruptBodyError
+
+
+@pytest.fixture(autouse=True, scope="module", params=["compiled", "plain"])
+def coder(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All tests with the loops that numba compiles, and without them."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "compiled":
+            pytest.importorskip("numba")
+        else:
+            patch.setattr(ContextModel, "_compiled", None)
+        yield
 
 
 def arrays_of(

@@ -1,0 +1,214 @@
+"""Coding a grid of latents with loops that numba compiles: the bodies are those of `context`.
+
+Where numpy takes a step of many grids at once, this goes from latent to latent, and adds what each
+that is not zero says of those around it. Imported where numba is installed (`codecframe[fast]`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numba  # type: ignore[import-untyped, unused-ignore]
+import numpy as np
+
+from codecframe_vae import rangecoder
+from codecframe_vae.rangecoder import (
+    FULL,
+    TAIL,
+    CorruptBodyError,
+    Tables,
+    check_end,
+    decodable,
+)
+
+if TYPE_CHECKING:
+    from codecframe_vae.context import I8, ContextArrays
+
+# numba keeps what it compiled until this file changes: touch it where a loop elsewhere did
+_jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
+_encode_run = _jit(rangecoder.encode_run)
+_finish_run = _jit(rangecoder.finish_run)
+_first_state = _jit(rangecoder.first_state)
+_decode_run = _jit(rangecoder.decode_run)
+
+
+class CompiledCoder:
+    """The entropy coder of one rate level.
+
+    Args:
+        arrays: the integers it works with, checked.
+        groups: channel groups.
+        tables: the frequency tables in `arrays`.
+        direct: row of tables by (phase, channel, shifted prediction), flat.
+    """
+
+    def __init__(
+        self, arrays: ContextArrays, groups: int, tables: Tables, direct: rangecoder.I64
+    ) -> None:
+        channels = len(arrays.limit)
+        group = np.arange(channels) // (channels // groups)
+        earlier = group[:, None] < group
+        beside = (group[:, None] == group)[:, None, :] & (np.arange(9) % 2 == 1)[:, None]
+        weight = arrays.weight.astype(np.int32).transpose(0, 2, 3, 1)  # phase, from, tap, to
+        known = np.stack([np.broadcast_to(earlier[:, None], beside.shape)] * 2)
+        known[1] |= beside
+        weight *= known
+        # whether a latent of a phase and channel says anything: odd taps lead to the other phase
+        speaks = np.asarray(weight[:, :, ::2].any((2, 3)) | weight[::-1, :, 1::2].any((2, 3)))
+        self._model = (
+            np.ascontiguousarray(weight).reshape(-1, channels),
+            speaks,
+            arrays.limit > 0,
+            channels // groups,
+            int(arrays.shift[0]),
+            direct,
+            tables.width,
+            tables.frequency,
+            tables.start,
+        )
+
+    def encode(self, latents: I8) -> list[bytes]:
+        """See `ContextModel.encode`."""
+        return [_encode(np.ascontiguousarray(one), *self._model).tobytes() for one in latents]
+
+    def decode(self, bodies: Sequence[bytes], height: int, width: int) -> I8:
+        """See `ContextModel.decode`."""
+        sent = self._model[2]
+        places = height * width * int(sent.sum())
+        latents = np.zeros((len(bodies), len(sent), height, width), np.int8)
+        for number, (body, one) in enumerate(zip(bodies, latents, strict=True), start=1):
+            try:
+                words = np.frombuffer(decodable(body, places), ">u2").astype(np.int64)
+                check_end(body, _decode(words, one, *self._model))
+            except CorruptBodyError:
+                count = len(bodies)
+                raise CorruptBodyError(f"body {number} of {count} does not decode") from None
+        return latents
+
+
+@_jit  # type: ignore[untyped-decorator]
+def _look_up(
+    sums: Any, channels: Any, phase: int, shift: int, direct: Any, squares: Any, row: Any
+) -> None:
+    """The rows of tables of a step's latents."""
+    place = 0
+    for square in squares:
+        for channel in channels:
+            shifted = min(max(sums[square, channel] >> shift, -128), 127) + 128
+            row[place] = direct[((phase * sums.shape[1] + channel) << 8) + shifted]
+            place += 1
+
+
+@_jit  # type: ignore[untyped-decorator]
+def _spread(
+    sums: Any, weight: Any, square: int, phase: int, width: int, channel: int, v: int
+) -> None:
+    """Add a latent to the predictions of those around it, of which it is the tap opposite."""
+    for tap in range(9):
+        down, right = 1 - tap // 3, 1 - tap % 3
+        target = sums[square + down * width + right]
+        there = (phase + down + right) & 1
+        part = weight[(there * sums.shape[1] + channel) * 9 + tap]
+        for other in range(len(target)):
+            target[other] += v * part[other]
+
+
+@_jit  # type: ignore[untyped-decorator]
+def _squares(height: int, width: int, phase: int) -> Any:
+    """Numbers of a phase's squares in a grid with a margin of one."""
+    found = np.empty(height * width, np.int64)
+    count = 0
+    for y in range(height):
+        for x in range((y + phase) & 1, width, 2):
+            found[count] = (y + 1) * (width + 2) + x + 1
+            count += 1
+    return found[:count]
+
+
+@_jit  # type: ignore[untyped-decorator]
+def _encode(
+    latents: Any,
+    weight: Any,
+    speaks: Any,
+    sent: Any,
+    per: int,
+    shift: int,
+    direct: Any,
+    alphabet: int,
+    frequency: Any,
+    start: Any,
+) -> Any:
+    """The body of clipped latents, (channels, height, width)."""
+    count, height, columns = latents.shape
+    stride = columns + 2
+    sums = np.zeros(((height + 2) * stride, count), np.int32)
+    row = np.empty(height * columns * per, np.int64)
+    starts, frequencies = np.empty_like(row), np.empty_like(row)
+    digits = np.empty(latents.size, np.int64)
+    low, width, used = 0, FULL, 0
+    for first in range(0, count, per):
+        channels = np.flatnonzero(sent[first : first + per]) + first
+        for phase in range(2):
+            squares = _squares(height, columns, phase)
+            _look_up(sums, channels, phase, shift, direct, squares, row)
+            place = 0
+            for square in squares:
+                y, x = square // stride - 1, square % stride - 1
+                for channel in channels:
+                    v = np.int64(latents[channel, y, x])
+                    at = row[place] * alphabet + (2 * v if v >= 0 else -2 * v - 1)
+                    starts[place], frequencies[place] = start[at], frequency[at]
+                    place += 1
+                    if v and speaks[phase, channel]:
+                        _spread(sums, weight, square, phase, stride, channel, np.int32(v))
+            low, width, used = _encode_run(
+                starts[:place], frequencies[:place], digits, low, width, used
+            )
+    body = np.empty(2 * used + TAIL, np.uint8)
+    return body[: _finish_run(digits, low, width, used, body)]
+
+
+@_jit  # type: ignore[untyped-decorator]
+def _decode(
+    words: Any,
+    latents: Any,
+    weight: Any,
+    speaks: Any,
+    sent: Any,
+    per: int,
+    shift: int,
+    direct: Any,
+    alphabet: int,
+    frequency: Any,
+    start: Any,
+) -> Any:
+    """Fill in latents, (channels, height, width), of zeros; words read, -1 if the body is none."""
+    count, height, columns = latents.shape
+    stride = columns + 2
+    sums = np.zeros(((height + 2) * stride, count), np.int32)
+    row = np.empty(height * columns * per, np.int64)
+    decoded = np.empty(len(row), np.uint8)
+    offset, width, read = _first_state(words)
+    for first in range(0, count, per):
+        channels = np.flatnonzero(sent[first : first + per]) + first
+        for phase in range(2):
+            squares = _squares(height, columns, phase)
+            places = len(squares) * len(channels)
+            _look_up(sums, channels, phase, shift, direct, squares, row)
+            offset, width, read = _decode_run(
+                row[:places], alphabet, frequency, start, words, offset, width, read, decoded
+            )
+            if read < 0:
+                return -1
+            place = 0
+            for square in squares:
+                for channel in channels:
+                    s = np.int32(decoded[place])
+                    place += 1
+                    if s:
+                        v = -((s + 1) >> 1) if s & 1 else s >> 1
+                        latents[channel, square // stride - 1, square % stride - 1] = v
+                        if speaks[phase, channel]:
+                            _spread(sums, weight, square, phase, stride, channel, np.int32(v))
+    return read
