@@ -31,10 +31,12 @@ class JpegSettings(codecframe.ScalableSettings):
         help="own quantisation tables: one, or luma and chroma; 64 steps each, row by row",
     )
     optimize: bool = codecframe.option(
-        False, help="Huffman tables made for each image: smaller files, mostly larger small bodies"
+        False,
+        searched=False,  # tuning makes tables that both ends know, and with those there is none
+        help="Huffman tables made for each image: smaller files, mostly larger small bodies",
     )
     progressive: bool = codecframe.option(
-        False, help="coefficients in ten passes; implies optimize"
+        False, searched=False, help="coefficients in ten passes; implies optimize"
     )
     huffman: tuple[tuple[int, ...], ...] | None = codecframe.option(
         None,
@@ -46,7 +48,11 @@ class JpegSettings(codecframe.ScalableSettings):
         0.0, low=0.0, high=0.5, help="rounds AC coefficients down by this much of a step"
     )
     smoothing: int = codecframe.option(
-        0, low=0, high=100, help="blurs the image before encoding; not with 4:2:2"
+        0,
+        low=0,
+        high=100,
+        searched=False,
+        help="blurs the image before encoding; not with 4:2:2",
     )
     restart: int = codecframe.option(
         0,

@@ -55,6 +55,7 @@ class Tuner:
         pixels = sum(image[..., 0].size for image in objective.images)
         some = int(len(objective.images) * min(1.0, _MOST_PIXELS / pixels))
         self._part = objective.part(max(1, some))
+        self._tried: dict[tuple[str, float], list[F32]] = {}
 
     def scores(self, base: JpegSettings) -> Iterator[Score]:
         """Better and better settings, without end once only refinements are left."""
@@ -109,7 +110,11 @@ class Tuner:
             for images in _of_one_size(_small(part.images, settings))
         ]
         if found is None:
-            harm = self._nudged(settings)
+            # trying takes long, and depends little on the tables
+            kind = settings.subsampling, settings.scale
+            if kind not in self._tried:
+                self._tried[kind] = self._nudged(settings)
+            harm = self._tried[kind]
         else:
             # what enlarging spreads over several pixels comes together again
             small = [some / np.float32(settings.scale**2) for some in _small(found, settings)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import cache
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ from codecframe.images import ImageItem
 from codecframe.rate import Accounting, Budget
 from codecframe.testing import natural_image
 from codecframe.tune import Objective, tune
+from codecframe.tune.search import searchable
 from codecframe_jpeg.allocation import STEPS, Coefficients, Curves, allocate
 from codecframe_jpeg.coefficients import gradients, pattern, transformed
+from codecframe_jpeg.settings import JpegSettings
 from codecframe_jpeg.tables import ZIGZAG
+from codecframe_jpeg.tuning import Tuner
 
 torch = pytest.importorskip("torch")
 
@@ -182,3 +186,35 @@ def test_bits_are_about_those_of_real_files() -> None:
         about += float(curves.bits[np.arange(64), at].sum())
     real = np.mean([8 * len(jpeg.encode(p, settings)) for p in pictures]) - 8 * 330  # headers
     assert about == pytest.approx(real, rel=0.3)
+
+
+def test_whatever_the_search_sets_goes_together() -> None:
+    ends = {
+        field.name: field.option.choices or (field.option.low, field.option.high)
+        for field in searchable(JpegSettings)
+    }
+    assert {"subsampling", "scale"} <= set(ends)
+    for values in product(*ends.values()):
+        JpegSettings(**dict(zip(ends, values, strict=True)))
+
+
+def test_a_head_without_derivatives_is_tried_once_for_a_resolution() -> None:
+    looked = []
+
+    class Counting(WaveHead):
+        def predict(self, batch: Batch) -> codecframe.Prediction:
+            looked.append(len(batch))
+            return super().predict(batch)
+
+    def looks(trials: int) -> int:
+        shown = [item.read() for item in images(16)]
+        targets = [item.target for item in images(16)]
+        objective = Objective(Counting(), shown, targets, BUDGET, Accounting.BARE)
+        looked.clear()
+        jpeg = codecframe.get_codec("jpeg")
+        list(islice(Tuner(jpeg, objective).scores(JpegSettings()), trials))
+        return len(looked)
+
+    first, after = looks(2), looks(7)
+    assert first > 256  # both signs of 128 coefficients
+    assert after - first < 256
