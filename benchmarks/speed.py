@@ -3,7 +3,8 @@
     python benchmarks/speed.py [--compressai FOLDER] [--output recipes/results]
 
 Both sides of a comparison take turns, so that what else the machine does meets both. The last rows
-need CompressAI's coder: `pip install --no-deps --target FOLDER compressai`. Writes `speed.json`.
+need CompressAI's coder, which loads alone: `pip install --no-deps --target FOLDER compressai`.
+Writes `speed.json`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from codecframe.profile import Plan, profile_images
 from codecframe.rate import Accounting, fit
 from codecframe.results import write_results
 from codecframe.testing import natural_image
+from codecframe_vae.context import REACH, ContextArrays, ContextModel, fold_sign
+from codecframe_vae.rangecoder import TOTAL
 
 Work = Callable[[], object]
 _SECONDS = 0.2
@@ -189,21 +192,24 @@ def learned(images: list[Image]) -> Iterator[Comparison]:
 
 
 def latents(images: list[Image], folder: str) -> Iterator[Comparison]:
-    """Entropy coding, and CompressAI's coder with a table a channel."""
-    spec = importlib.util.spec_from_file_location(
-        "compressai.ans", next(Path(folder).glob("compressai/ans*.so"))
-    )
-    assert spec is not None and spec.loader is not None
-    ans = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(ans)
+    """Entropy coding, and CompressAI's coder, which takes lists of symbols and of tables.
+
+    First with the same tables, one a channel; then with what the learned codec does instead, whose
+    tables depend on the latents around: more work, and fewer bytes.
+    """
+    ans = _rans(folder)
     from codecframe_vae.bundled import CIFAR10
 
     level = 10
-    context = CIFAR10.context(level)
+    model = CIFAR10.context(level)
     values = np.stack([CIFAR10.quantise(real, level) for real in CIFAR10.analyse(images)])
-    cdfs, sizes, offsets = _tables(values)
+    symbols = fold_sign(values.astype(int))  # both code them
+    frequency = _frequencies(symbols)
+    size = frequency.shape[1]
+    cdfs = [[0, *np.cumsum(row.astype(int) * 4).tolist()] for row in frequency]  # 16 bits there
+    sizes, offsets = [size + 1] * len(cdfs), [0] * len(cdfs)
     indexes = np.repeat(np.arange(values.shape[1]), values[0, 0].size).tolist()
-    symbols = [one.reshape(-1).astype(int).tolist() for one in values]
+    lists = [one.reshape(-1).tolist() for one in symbols]
 
     def encode(some: list[list[int]]) -> list[bytes]:
         coder = ans.RansEncoder()
@@ -213,39 +219,64 @@ def latents(images: list[Image], folder: str) -> Iterator[Comparison]:
         coder = ans.RansDecoder()
         return [coder.decode_with_indexes(b, indexes, cdfs, sizes, offsets) for b in some]
 
-    ours, theirs = context.encode(values), encode(symbols)
+    theirs = encode(lists)
+    assert decode(theirs[:1]) == lists[:1]
     height, width = values.shape[2:]
-    note = (
-        f"{np.mean([len(b) for b in ours]):.1f} bytes an image, "
-        f"CompressAI {np.mean([len(b) for b in theirs]):.1f}"
+    kinds = {"the same tables": _without_context(frequency), "tables by context": model}
+    for name, context in kinds.items():
+        ours = context.encode(values)
+        assert np.array_equal(context.decode(ours, height, width), values)
+        note = (
+            f"{name}; {np.mean([len(b) for b in ours]):.1f} bytes an image, "
+            f"CompressAI {np.mean([len(b) for b in theirs]):.1f}"
+        )
+        for count, some in ((len(images), f"of {len(images):,} images"), (1, "of one image")):
+            yield Comparison(
+                f"entropy coding {some}, {name}", "CompressAI's rANS", 1,
+                lambda n=count, c=context: c.encode(values[:n]), lambda n=count: encode(lists[:n]),
+                faster=True, note=lambda note=note: note,
+            )  # fmt: skip
+            yield Comparison(
+                f"entropy decoding {some}, {name}", "CompressAI's rANS", 1,
+                lambda n=count, c=context, b=ours: c.decode(b[:n], height, width),
+                lambda n=count: decode(theirs[:n]), faster=True, note=lambda note=note: note,
+            )  # fmt: skip
+
+
+def _rans(folder: str) -> Any:
+    """CompressAI's coder, without CompressAI."""
+    spec = importlib.util.spec_from_file_location(
+        "compressai.ans", next(Path(folder).glob("compressai/ans*.so"))
     )
-    for count, name in ((len(images), f"of {len(images):,} images"), (1, "of one image")):
-        yield Comparison(
-            f"entropy coding {name}", "CompressAI's rANS", 1,
-            lambda n=count: context.encode(values[:n]), lambda n=count: encode(symbols[:n]),
-            faster=True, turns=5, note=lambda: note,
-        )  # fmt: skip
-        yield Comparison(
-            f"entropy decoding {name}", "CompressAI's rANS", 1,
-            lambda n=count: context.decode(ours[:n], height, width),
-            lambda n=count: decode(theirs[:n]), faster=True, turns=5,
-        )  # fmt: skip
+    assert spec is not None and spec.loader is not None
+    ans = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ans)
+    return ans
 
 
-def _tables(values: Any) -> tuple[list[list[int]], list[int], list[int]]:
-    """Cumulative 16-bit frequencies of each channel, as CompressAI takes them."""
-    cdfs, offsets = [], []
-    for channel in np.moveaxis(values, 1, 0):
-        low, high = int(channel.min()), int(channel.max())
-        counts = np.bincount((channel.reshape(-1).astype(int) - low), minlength=high - low + 1)
-        share = np.append(counts + 1.0, 1.0)  # the last is for what is out of range
-        whole = np.floor(share / share.sum() * (65536 - len(share))).astype(int) + 1
-        whole[np.argmax(whole)] += 65536 - whole.sum()
-        cdfs.append([0, *np.cumsum(whole).tolist()])
-        offsets.append(low)
-    longest = max(map(len, cdfs))
-    sizes = [len(cdf) for cdf in cdfs]
-    return [cdf + [0] * (longest - len(cdf)) for cdf in cdfs], sizes, offsets
+def _frequencies(symbols: Any) -> Any:
+    """How often each channel has each symbol, and a last one that never comes; rows sum to 2^14."""
+    channels, most = symbols.shape[1], int(symbols.max()) + 1
+    counts = [np.bincount(symbols[:, c].ravel(), minlength=most + 1) for c in range(channels)]
+    share = np.array(counts) + 1.0
+    whole = np.floor(share / share.sum(1, keepdims=True) * (TOTAL - most - 1)).astype(int) + 1
+    whole[np.arange(channels), whole.argmax(1)] += TOTAL - whole.sum(1)
+    return whole.astype(np.uint16)
+
+
+def _without_context(frequency: Any) -> ContextModel:
+    """The learned codec's coder with a table a channel."""
+    channels = len(frequency)
+    row = np.broadcast_to(np.arange(channels)[:, None], (2, channels, 1))
+    arrays = ContextArrays(
+        limit=np.full(channels, (frequency.shape[1] - 2) // 2, np.uint8),
+        weight=np.zeros((2, channels, channels, 9), np.int8),
+        shift=np.zeros(1, np.uint8),
+        lut=np.zeros((2, channels, REACH), np.uint8),
+        row=row.astype(np.uint16),
+        frequency=frequency,
+    )
+    return ContextModel(arrays, 1)
 
 
 def profiles(images: list[Image]) -> Iterator[Comparison]:
@@ -258,17 +289,17 @@ def profiles(images: list[Image]) -> Iterator[Comparison]:
         for number, image in enumerate(some)
     ]
     qualities = (10, 20, 30, 40, 50, 60, 70, 80)
-    codecs = {"jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF", "jpeg2000": "JPEG2000"}
+    decibels = [20 + quality / 5 for quality in qualities]
+    plans = [Plan(["jpeg", "webp", "avif"], levels=qualities), Plan(["jpeg2000"], levels=decibels)]
 
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            for codec in codecs:
-                levels = [20 + q / 5 for q in qualities] if codec == "jpeg2000" else qualities
-                plan = Plan([codec], levels=levels)
-                profile_images(Path(folder) / codec, items, head, plan, prepare=False).close()
+            for number, plan in enumerate(plans):
+                path = Path(folder) / f"{number}.profile"
+                profile_images(path, items, head, plan, prepare=False).close()
 
     def script() -> None:
-        for kind in codecs.values():
+        for kind in ("JPEG", "WEBP", "AVIF", "JPEG2000"):
             for quality in qualities:
                 how = {"quality": quality}
                 if kind == "JPEG2000":
@@ -339,7 +370,11 @@ def main() -> None:
         rows.append(row)
         print(json.dumps(row), flush=True)
     command = "python benchmarks/speed.py --compressai FOLDER"
-    notes = "Medians; both sides of a comparison took turns in one process, with all cores."
+    loops = "with" if importlib.util.find_spec("numba") else "without"
+    notes = (
+        "Medians; both sides of a comparison took turns in one process, with all cores; "
+        f"{loops} numba (codecframe[fast])."
+    )
     given.output.mkdir(parents=True, exist_ok=True)
     write_results(given.output / "speed.json", "speed", command, rows, notes)
 

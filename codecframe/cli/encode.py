@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from codecframe.cli import options, output
 from codecframe.settings import words
+
+if TYPE_CHECKING:
+    from codecframe.convert import Encoded
 
 
 @click.command("encode")
@@ -70,6 +74,7 @@ def command(
     items = open_images(images)
     writer = _Writer(target, len(items), ".body" if body else chosen.extension)
     rows: list[dict[str, Any]] = []
+    total = _Total()
     failed = 0
     with output.ProgressBar(len(items), f"encode {chosen.name}") as bar:
         for result in encode_set(read_set(items), chosen, settings, limit, Accounting(accounting)):
@@ -83,12 +88,14 @@ def command(
                     if limit is not None and settings.knob():
                         data = bytes([result.settings.level]) + data
                 path = writer.write(result.name, data)
-                rows.append(_row(result, path, accounting))
+                total.add(result)
+                if as_json or len(rows) < _SHOWN:  # memory does not grow with the set
+                    rows.append(_row(result, path, accounting))
             bar.advance(1, result.name)
     if as_json and not writer.to_stdout:
         output.print_json({"codec": chosen.name, "failed": failed, "images": rows})
     elif not writer.to_stdout:
-        _render(rows, accounting)
+        _render(rows, total, accounting)
     return 1 if failed else 0
 
 
@@ -111,7 +118,22 @@ def _row(result: Any, path: str, accounting: str) -> dict[str, Any]:
 _SHOWN = 50
 
 
-def _render(rows: list[dict[str, Any]], accounting: str) -> None:
+@dataclass
+class _Total:
+    """What all encodings are together."""
+
+    images: int = 0
+    pixels: int = 0
+    bytes: int = 0
+
+    def add(self, encoded: Encoded) -> None:
+        """Count one more."""
+        self.images += 1
+        self.pixels += encoded.shape[0] * encoded.shape[1]
+        self.bytes += encoded.size
+
+
+def _render(rows: list[dict[str, Any]], total: _Total, accounting: str) -> None:
     shown = [
         [
             row["name"],
@@ -121,18 +143,17 @@ def _render(rows: list[dict[str, Any]], accounting: str) -> None:
             f"{row['bpp']:.3f}",
             row["output"],
         ]
-        for row in rows[:_SHOWN]
+        for row in rows
     ]
     if not rows:
         return
     columns = ["image", ">size", "settings", f">bytes ({accounting})", ">bpp", "output"]
     output.print_table(columns, shown)
-    if len(rows) > _SHOWN:
-        click.echo(f"... and {len(rows) - _SHOWN} more")
-    if len(rows) > 1:
-        pixels = sum(row["height"] * row["width"] for row in rows)
-        total = sum(row["bytes"] for row in rows)
-        click.echo(f"{len(rows)} images, {total:,} bytes, {8 * total / pixels:.3f} bpp on average")
+    if total.images > len(rows):
+        click.echo(f"... and {total.images - len(rows)} more")
+    if total.images > 1:
+        bpp = 8 * total.bytes / total.pixels
+        click.echo(f"{total.images} images, {total.bytes:,} bytes, {bpp:.3f} bpp on average")
 
 
 class _Writer:
@@ -143,7 +164,7 @@ class _Writer:
         if self.to_stdout and count != 1:
             raise click.UsageError("-o - takes one image")
         self._suffix = suffix
-        self._written: set[Path] = set()
+        self._written: set[str] = set()
         is_folder = target is None or count > 1 or target.endswith("/") or Path(target).is_dir()
         self._folder = Path(target or ".") if is_folder else None
         self._file = None if is_folder or self.to_stdout else Path(target or "")
@@ -164,7 +185,7 @@ class _Writer:
         parts = [part for part in relative.parts if part not in ("/", "..", ".")]
         path = (self._folder or Path()).joinpath(*parts)
         chosen = path.with_suffix(self._suffix)
-        if chosen in self._written:  # a.png and a.jpg in one folder
+        if str(chosen) in self._written:  # a.png and a.jpg in one folder
             chosen = path.with_name(path.name + self._suffix)
-        self._written.add(chosen)
+        self._written.add(str(chosen))
         return chosen
