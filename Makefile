@@ -26,8 +26,10 @@ docs: $(READY) ## build the documentation into site/
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict --quiet
 
-bench: $(READY) ## time codecs and rate control on this machine
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+bench: $(READY) ## speed, memory and rate control on this machine; all but benchmarks/link.py, which needs root
+	for script in encoder_symbols rate_control memory speed; do \
+		$(BIN)/python benchmarks/$$script.py || exit 1; done
+	$(BIN)/codecframe bench encoders -o recipes/results/encoders.json
 
 clean: ## remove .venv and everything that was built
 	rm -rf .venv site demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis \

@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import io
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -355,6 +356,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("recipes/results"))
     parser.add_argument("--images", type=int, default=10_000, help="of 32x32")
     given = parser.parse_args()
+    load = os.getloadavg()[0]
     large = natural_image(1024, 1024, seed=3)
     corners = np.random.default_rng(0).integers(0, 1024 - 32, (given.images, 2))
     images = [np.ascontiguousarray(large[y : y + 32, x : x + 32]) for y, x in corners]
@@ -373,7 +375,7 @@ def main() -> None:
     loops = "with" if importlib.util.find_spec("numba") else "without"
     notes = (
         "Medians; both sides of a comparison took turns in one process, with all cores; "
-        f"{loops} numba (codecframe[fast])."
+        f"{loops} numba (codecframe[fast]). Load of the machine before: {load:.1f}."
     )
     given.output.mkdir(parents=True, exist_ok=True)
     write_results(given.output / "speed.json", "speed", command, rows, notes)

@@ -7,6 +7,7 @@ A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
 * `plugin NAME`: the README of a bundled plugin;
 * `preprocess fields`: a table of the fields of `Preprocess`;
 * `results NAME`: accuracies at round rates from recipes/results/NAME.json;
+* `table NAME`: all rows of recipes/results/NAME.json, and how they were made;
 * `times NAME`: its encode and decode times;
 * `training KIND`: the fields of training recipes of that kind.
 
@@ -149,6 +150,29 @@ def times(name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table(name: str) -> str:
+    """A result's rows as they are, its notes below."""
+    result = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())
+    rows = result["rows"]
+    columns = [key for key in rows[0] if any(row[key] not in ("", None) for row in rows)]
+    numbers = {key for key in columns if all(isinstance(row[key], int | float) for row in rows)}
+    lines = [
+        "| " + " | ".join(key.replace("_", " ") for key in columns) + " |",
+        "|" + "|".join(" ---: " if key in numbers else " --- " for key in columns) + "|",
+        *("| " + " | ".join(_cell(row[key]) for key in columns) + " |" for row in rows),
+    ]
+    made = f"`{result['command']}`, {result['date']}, {result['machine']}."
+    return "\n".join([*lines, "", f"{made} {result['notes']}"]) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "**no**"
+    if isinstance(value, int | float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
 def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
     """The rows of recipes/results/NAME.json by codec variant."""
     rows = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())["rows"]
@@ -180,6 +204,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "plugin": plugin,
     "preprocess": preprocess,
     "results": results,
+    "table": table,
     "times": times,
     "training": training,
 }
