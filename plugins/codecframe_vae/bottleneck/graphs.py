@@ -92,7 +92,19 @@ def _graph(
         raise codecframe.MismatchError(f"the classifier cannot be exported: {error}") from error
     finally:
         logging.disable(disabled)
-    return bytes(program.model_proto.SerializeToString())  # type: ignore[union-attr]
+    return _without_notes(program.model_proto)  # type: ignore[union-attr]
+
+
+def _without_notes(model: onnx.ModelProto) -> bytes:
+    """Without what torch notes of where each node came from: stack traces, with paths."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for constant in graph.initializer:
+        constant.ClearField("metadata_props")
+        constant.ClearField("doc_string")
+    return bytes(model.SerializeToString())
 
 
 def _packed(graph: bytes, lent: Lent) -> bytes:
