@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ class Borrowed:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Borrowed:
-        """What `to_dict` gave.
+        """What `dataclasses.asdict` gave.
 
         Raises:
             ValueError, TypeError, KeyError, AttributeError: if it is something else.
@@ -76,10 +76,6 @@ class Borrowed:
             for network, of in values["loans"].items()
         }
         return cls(str(values["lender"]), loans)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
 
     def weights(self, stored: Mapping[str, Any]) -> dict[str, F32]:
         """The borrowed weights by their keys: those stored in a file, or else the lender's.

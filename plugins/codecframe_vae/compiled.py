@@ -70,7 +70,7 @@ class CompiledCoder:
 
     def encode(self, latents: I8) -> list[bytes]:
         """See `ContextModel.encode`."""
-        return [_encode(np.ascontiguousarray(one), *self._model).tobytes() for one in latents]
+        return [_encode(np.ascontiguousarray(one), self._model).tobytes() for one in latents]
 
     def decode(self, bodies: Sequence[bytes], height: int, width: int) -> I8:
         """See `ContextModel.decode`."""
@@ -80,7 +80,7 @@ class CompiledCoder:
         for number, (body, one) in enumerate(zip(bodies, latents, strict=True), start=1):
             try:
                 words = np.frombuffer(decodable(body, places), ">u2").astype(np.int64)
-                check_end(body, _decode(words, one, *self._model))
+                check_end(body, _decode(words, one, self._model))
             except CorruptBodyError:
                 count = len(bodies)
                 raise CorruptBodyError(f"body {number} of {count} does not decode") from None
@@ -127,19 +127,9 @@ def _squares(height: int, width: int, phase: int) -> Any:
 
 
 @_jit  # type: ignore[untyped-decorator]
-def _encode(
-    latents: Any,
-    weight: Any,
-    speaks: Any,
-    sent: Any,
-    per: int,
-    shift: int,
-    direct: Any,
-    alphabet: int,
-    frequency: Any,
-    start: Any,
-) -> Any:
+def _encode(latents: Any, model: Any) -> Any:
     """The body of clipped latents, (channels, height, width)."""
+    weight, speaks, sent, per, shift, direct, alphabet, frequency, start = model
     count, height, columns = latents.shape
     stride = columns + 2
     sums = np.zeros(((height + 2) * stride, count), np.int32)
@@ -170,20 +160,9 @@ def _encode(
 
 
 @_jit  # type: ignore[untyped-decorator]
-def _decode(
-    words: Any,
-    latents: Any,
-    weight: Any,
-    speaks: Any,
-    sent: Any,
-    per: int,
-    shift: int,
-    direct: Any,
-    alphabet: int,
-    frequency: Any,
-    start: Any,
-) -> Any:
+def _decode(words: Any, latents: Any, model: Any) -> Any:
     """Fill in latents, (channels, height, width), of zeros; words read, -1 if the body is none."""
+    weight, speaks, sent, per, shift, direct, alphabet, frequency, start = model
     count, height, columns = latents.shape
     stride = columns + 2
     sums = np.zeros(((height + 2) * stride, count), np.int32)

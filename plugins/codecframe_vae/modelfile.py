@@ -159,7 +159,7 @@ def read_manifest(path: Path) -> Manifest:
         raise codecframe.DataError(str(path), f"is no model file: {error}") from None
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
         raise codecframe.DataError(str(path), f"is no model file of format {FORMAT}")
-    said.setdefault("borrowed", Borrowed().to_dict())
+    said.setdefault("borrowed", asdict(Borrowed()))
     if odd := sorted(set(said) ^ set(_FIELDS)):
         raise codecframe.DataError(str(path), f"its manifest has no or too much {odd[0]!r}")
     for name, is_valid in _FIELDS.items():

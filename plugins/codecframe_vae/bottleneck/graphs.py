@@ -98,12 +98,10 @@ def _graph(
 def _without_notes(model: onnx.ModelProto) -> bytes:
     """Without what torch notes of where each node came from: stack traces, with paths."""
     graph = model.graph
-    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for part in (model, graph, *graph.node, *values):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    for constant in graph.initializer:
-        constant.ClearField("metadata_props")
-        constant.ClearField("doc_string")
     return bytes(model.SerializeToString())
 
 
