@@ -5,13 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import codecframe
 from codecframe.image import Image, Shape
-from codecframe.parallel import chunks, map_threads
+from codecframe_vae.batches import map_alike
 from codecframe_vae.context import I8
 from codecframe_vae.model import F32, Model
 from codecframe_vae.modelfile import NEEDS
@@ -154,16 +153,11 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
     def _coded(self, latents: Sequence[I8], level: int) -> list[bytes]:
         context = self._model.context(level)
-        if len(latents) == 1:
-            return context.encode(latents[0][None])
-        bodies: dict[int, bytes] = {}
-        work = _grouped([one.shape for one in latents])
-        done = map_threads(
-            lambda group: context.encode(np.stack([latents[n] for n in group])), work
+        return map_alike(
+            lambda some: context.encode(np.stack([latents[n] for n in some])),
+            [one.shape for one in latents],
+            lambda _: _LANES,
         )
-        for group, some in zip(work, done, strict=True):
-            bodies.update(zip(group, some, strict=True))
-        return [bodies[number] for number in range(len(latents))]
 
     def _check(self, image: Image) -> None:
         height, width = image.shape[:2]
@@ -220,22 +214,21 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         """All latents of a level and a size side by side."""
         everything = list(datas)
         headers = [self._read_header(data) for data in everything]
-        work = _grouped(headers)
 
-        def decode(group: list[int]) -> I8:
-            level, shape = headers[group[0]]
+        def decode(some: list[int]) -> I8:
+            level, shape = headers[some[0]]
             try:
-                bodies = [self.strip(everything[number]) for number in group]
+                bodies = [self.strip(everything[n]) for n in some]
                 return self._model.context(level).decode(bodies, *self._grid(shape))
             except CorruptBodyError as error:
                 raise codecframe.DataError(self.name, error) from None
 
-        latents: dict[int, codecframe.Latents] = {}
-        for group, some in zip(work, map_threads(decode, work), strict=True):
-            level, shape = headers[group[0]]
-            for number, values in zip(group, some.astype(np.int32), strict=True):
-                latents[number] = codecframe.Latents(self._model.space, values, level, shape)
-        return [latents[number] for number in range(len(everything))]
+        return [
+            codecframe.Latents(self._model.space, values.astype(np.int32), level, shape)
+            for values, (level, shape) in zip(
+                map_alike(decode, headers, lambda _: _LANES), headers, strict=True
+            )
+        ]
 
     def _read_header(self, data: bytes) -> tuple[int, Shape]:
         """(level, (height, width))."""
@@ -252,11 +245,3 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         if self._latents(height, width) > _MAX_LATENTS:
             raise codecframe.LimitError(f"{self.name}: {width}x{height} is too large")
         return level, (height, width)
-
-
-def _grouped(keys: Sequence[Any]) -> list[list[int]]:
-    """Positions of equal keys together, at most `_LANES` in a group."""
-    groups: dict[Any, list[int]] = {}
-    for number, key in enumerate(keys):
-        groups.setdefault(key, []).append(number)
-    return [chunk for numbers in groups.values() for chunk in chunks(numbers, _LANES)]

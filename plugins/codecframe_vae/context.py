@@ -27,9 +27,9 @@ from codecframe_vae.rangecoder import (
     CorruptBodyError,
     ManyDecoder,
     OneDecoder,
+    OneEncoder,
     Tables,
     encode_many,
-    encode_one,
     ideal_bits,
 )
 
@@ -179,10 +179,12 @@ class ContextModel:
         """Bodies of clipped latents, (n, C, height, width)."""
         if self._compiled is not None:
             return self._compiled.encode(latents)
-        rows, symbols = self._rows_and_symbols(latents)
-        if len(latents) == 1:
-            return [encode_one(self._tables, rows[:, 0], symbols[:, 0])]
-        return encode_many(self._tables, rows, symbols)
+        if len(latents) > 1:
+            return encode_many(self._tables, *self._rows_and_symbols(latents))
+        encoder = OneEncoder(self._tables)
+        for phase, channels, prediction, symbols in self.predictions(latents):
+            encoder.encode(self._rows(prediction, phase, channels).ravel(), symbols.ravel())
+        return [encoder.finish()]
 
     def decode(self, bodies: Sequence[bytes], height: int, width: int) -> I8:
         """Latents, (n, C, height, width), of n bodies.

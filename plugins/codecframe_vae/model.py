@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 import codecframe
 from codecframe.image import Image, Shape
-from codecframe.parallel import chunks, map_threads
+from codecframe.parallel import map_threads
 from codecframe.registry import require
+from codecframe_vae.batches import map_alike
 from codecframe_vae.borrowed import PREFIX
 from codecframe_vae.context import I8, ContextModel
 from codecframe_vae.modelfile import (
@@ -88,15 +89,19 @@ class Model:
     def _sessions(self) -> dict[str, Any]:
         return {}
 
-    def _run(self, network: str, inputs: dict[str, npt.NDArray[Any]]) -> F32:
-        """The output of one of the networks, in one thread."""
+    def _session(self, network: str) -> Any:
         if network not in self._sessions:
             graph = self.arrays[f"{network}.onnx"].tobytes()
             loans = self.manifest.borrowed.loans.get(network, {})
             weights = {name: self._borrowed[loan.key] for name, loan in loans.items()}
             self._sessions[network] = open_session(graph, str(self.path), weights)
+        return self._sessions[network]
+
+    def _run(self, network: str, inputs: dict[str, npt.NDArray[Any]]) -> F32:
+        """The output of one of the networks, in one thread."""
+        session = self._session(network)
         try:
-            output: F32 = self._sessions[network].run(None, inputs)[0]
+            output: F32 = session.run(None, inputs)[0]
         except Exception as error:  # onnxruntime raises many kinds
             raise self._broken(f"its {network} does not run: {error}") from None
         return output
@@ -158,33 +163,58 @@ class Model:
     # -- decoding -------------------------------------------------------------------------
 
     def scores(self, latents: Sequence[codecframe.Latents]) -> F32:
-        """Logits of the head, (n, classes)."""
-        return self._decoded("head", latents)
+        """Logits of the head, (n, classes).
+
+        Raises:
+            MismatchError: if its classifier takes images of another size.
+        """
+
+        def run(some: list[int]) -> F32:
+            values, shifts = zip(*(self._real(latents[n], "head") for n in some), strict=True)
+            return self._run("head", {"latents": np.stack(values), "shift": np.stack(shifts)})
+
+        for one in latents:
+            self._check_size(one)
+        rows = map_alike(run, [one.values.shape for one in latents], lambda _: BATCH)
+        return np.array(rows, np.float32).reshape(len(rows), len(self.manifest.classes))
+
+    def _check_size(self, latents: codecframe.Latents) -> None:
+        sides = self._session("head").get_inputs()[0].shape[2:]
+        for side, taken in zip(latents.values.shape[1:], sides, strict=True):
+            if isinstance(taken, int) and side != taken:
+                height, width = latents.shape
+                raise codecframe.MismatchError(
+                    f"the classifier of {self.manifest.name} takes images of "
+                    f"{' x '.join(str(taken * self.manifest.stride) for taken in sides[::-1])} "
+                    f"pixels, and this is one of {width} x {height}: prepare it for the head first"
+                )
 
     def pixels(self, latents: Sequence[codecframe.Latents]) -> list[Image]:
-        """Images that the simple decoder makes."""
-        made = []
-        for one in latents:  # decoders of images of several sizes do not batch
-            image = self._decoded("decoder", [one])[0][: one.shape[0], : one.shape[1]]
-            if image.shape != (*one.shape, 3):
-                raise self._broken(f"its decoder makes images of shape {image.shape}")
-            made.append(np.ascontiguousarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)))
-        return made
+        """Images that the simple decoder makes; large ones in tiles, so that memory is bounded."""
+        return map_threads(self._image, latents)
 
-    def _decoded(self, network: str, latents: Sequence[codecframe.Latents]) -> F32:
+    def _image(self, latents: codecframe.Latents) -> Image:
+        stride = self.manifest.stride
+        values, shift = self._real(latents, "decoder")
+        shape = (values.shape[1] * stride, values.shape[2] * stride)
+        image = np.empty((*shape, 3), np.uint8)
+
+        def make(tile: Tile) -> None:
+            part = values[:, *tile.seen(stride)]
+            made = self._run("decoder", {"latents": part[None], "shift": shift[None]})[0]
+            if made.shape != (*tile.shape, 3):
+                raise self._broken(f"its decoder makes images of shape {made.shape}")
+            target, source = tile.kept(1)
+            image[target] = np.clip(np.rint(made[source]), 0, 255)
+
+        map_threads(make, tiles_of(shape))
+        return np.ascontiguousarray(image[: latents.shape[0], : latents.shape[1]])
+
+    def _real(self, latents: codecframe.Latents, network: str) -> tuple[F32, F32]:
+        """(dequantised latents, what their level adds in a network)."""
         down, shifts = self.arrays["levels.down"], self.arrays[f"levels.{network}"]
-        levels = [one.level for one in latents]
-        values = [one.values.astype(np.float32) * down[one.level][:, None, None] for one in latents]
-        joined = list(zip(values, shifts[levels], strict=True))
-
-        def run(batch: list[tuple[F32, F32]]) -> F32:
-            stacked = {
-                "latents": np.stack([value for value, _ in batch]),
-                "shift": np.stack([shift for _, shift in batch]),
-            }
-            return self._run(network, stacked)
-
-        return np.concatenate(map_threads(run, chunks(joined, BATCH)))
+        values = latents.values.astype(np.float32) * down[latents.level][:, None, None]
+        return values, shifts[latents.level]
 
 
 def open_session(graph: bytes, source: str, weights: Mapping[str, F32] | None = None) -> Any:
@@ -217,19 +247,11 @@ def open_session(graph: bytes, source: str, weights: Mapping[str, F32] | None = 
 
 def by_shape(images: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], run: Any) -> list[F32]:
     """`run` over stacks of images of one shape, in all threads; one result an image, in order."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for number, image in enumerate(images):
-        groups.setdefault(image.shape, []).append(number)
-    work = [
-        chunk
-        for shape, numbers in groups.items()
-        for chunk in chunks(numbers, max(1, min(BATCH, _BATCH_PIXELS // (shape[0] * shape[1]))))
-    ]
-    results: dict[int, F32] = {}
-    done = map_threads(lambda chunk: run(np.stack([images[n] for n in chunk])), work)
-    for chunk, outputs in zip(work, done, strict=True):
-        results.update(zip(chunk, outputs, strict=True))
-    return [results[number] for number in range(len(images))]
+    return map_alike(
+        lambda some: run(np.stack([images[n] for n in some])),
+        [image.shape for image in images],
+        lambda shape: max(1, min(BATCH, _BATCH_PIXELS // (shape[0] * shape[1]))),
+    )
 
 
 def _padded(image: Image, stride: int) -> Image:

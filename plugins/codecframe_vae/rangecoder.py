@@ -187,14 +187,30 @@ def check_end(body: bytes, read: int) -> None:
         raise CorruptBodyError("the body leaves the tables or goes on after its message")
 
 
-def encode_one(tables: Tables, row: I64, symbol: I64) -> bytes:
-    """The body of one message; `row` (its tables) and `symbol` are (places,), in coding order."""
-    at = row * tables.width + symbol
-    starts, frequencies = tables.start[at].tolist(), tables.frequency[at].tolist()
-    digits = [0] * len(at)
-    low, width, used = encode_run(starts, frequencies, digits, 0, FULL, 0)
-    body = bytearray(2 * used + TAIL)
-    return bytes(body[: finish_run(digits, low, width, used, body)])
+class OneEncoder:
+    """Encodes one message piece by piece."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._digits: list[int] = []
+        self._low, self._width = 0, FULL
+
+    def encode(self, row: I64, symbol: I64) -> None:
+        """The next symbols; `row` (their tables) and `symbol` are (places,), in coding order."""
+        tables = self._tables
+        at = row * tables.width + symbol
+        starts, frequencies = tables.start[at].tolist(), tables.frequency[at].tolist()
+        digits = [0] * len(at)
+        self._low, self._width, used = encode_run(
+            starts, frequencies, digits, self._low, self._width, 0
+        )
+        self._digits += digits[:used]
+
+    def finish(self) -> bytes:
+        """The body."""
+        used = len(self._digits)
+        body = bytearray(2 * used + TAIL)
+        return bytes(body[: finish_run(self._digits, self._low, self._width, used, body)])
 
 
 class OneDecoder:

@@ -33,15 +33,24 @@ class Tile:
         """(height, width) of what it sees."""
         return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
 
+    def seen(self, stride: int) -> Slices:
+        """What it sees of an image's latents."""
+        return _strided(self.rows, stride), _strided(self.columns, stride)
+
     def kept(self, stride: int) -> tuple[Slices, Slices]:
         """(where in the result, where in the tile's own) what is kept lies, in latents."""
-        seen, kept = (self.rows, self.columns), (self.kept_rows, self.kept_columns)
-        target = [slice(k.start // stride, k.stop // stride) for k in kept]
-        source = [
-            slice((k.start - s.start) // stride, (k.stop - s.start) // stride)
-            for s, k in zip(seen, kept, strict=True)
-        ]
-        return (target[0], target[1]), (source[0], source[1])
+        top, left = self.rows.start, self.columns.start
+        rows, columns = self.kept_rows, self.kept_columns
+        own_rows = slice(rows.start - top, rows.stop - top)
+        own_columns = slice(columns.start - left, columns.stop - left)
+        return (
+            (_strided(rows, stride), _strided(columns, stride)),
+            (_strided(own_rows, stride), _strided(own_columns, stride)),
+        )
+
+
+def _strided(pixels: slice, stride: int) -> slice:
+    return slice(pixels.start // stride, pixels.stop // stride)
 
 
 def tiles_of(shape: Shape) -> list[Tile]:

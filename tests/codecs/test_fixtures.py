@@ -58,4 +58,6 @@ def test_has_the_same_body(name: str) -> None:
 def test_every_codec_has_encodings() -> None:
     covered = {known["codec"] for known in INDEX.values()}
     covered |= {path.parent.name for path in FOLDER.glob("*/index.json")}  # of a model of their own
-    assert covered >= set(registry.default().codecs)
+    codecs = registry.default().codecs
+    known = {type(codecs[name]) for name in covered}  # several models make one format
+    assert {name for name, codec in codecs.items() if type(codec) not in known} == set()

@@ -200,6 +200,13 @@ def test_data_of_another_model_is_a_mismatch(other_model: Path) -> None:
         LatentHead("tiny", Model(other_model)).predict([CODEC.decode_latents(data)])
 
 
+def test_latents_of_several_sizes_are_classified_together() -> None:
+    head = LatentHead("tiny", Model(MODEL))
+    latents = [CODEC.decode_latents(CODEC.encode(image, settings(9))) for image in IMAGES.values()]
+    alone = [head.predict([one]).scores[0] for one in latents]
+    assert np.allclose(head.predict(latents).scores, alone, atol=1e-5)
+
+
 def test_images_over_the_limits_are_refused() -> None:
     """By their shape alone: no memory is taken for them."""
     for shape in ((65_536, 1), (1, 65_536), (60_000, 1_000)):

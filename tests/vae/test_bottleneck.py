@@ -159,6 +159,20 @@ def test_large_images_pass_in_tiles_with_the_same_latents(
     assert (tiled != whole).mean() < 0.001  # ties of rounding
 
 
+def test_large_images_are_rebuilt_in_tiles_as_if_whole(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = codecframe.get_codec(str(made))
+    image = natural_image(300, 421, seed=5)
+    data = codec.encode(image, codec.settings_type().at_level(12))
+    whole = codec.decode(data).astype(int)
+    monkeypatch.setattr("codecframe_vae.tiles.SIDE", 64)
+    monkeypatch.setattr("codecframe_vae.tiles.HALO", 64)
+    tiled = codec.decode(data)
+    assert tiled.shape == image.shape
+    assert np.abs(tiled - whole).max() <= 1  # ties of rounding
+
+
 def test_a_stopped_training_is_gone_on_from(made: Path) -> None:
     assert len((made.parent / "mine.log" / "log.jsonl").read_text().splitlines()) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from codecframe_vae.rangecoder import (
     CorruptBodyError,
     ManyDecoder,
     OneDecoder,
+    OneEncoder,
     Tables,
     encode_many,
-    encode_one,
     ideal_bits,
 )
 
@@ -74,6 +75,15 @@ def decoded_together(tables: Tables, bodies: list[bytes], row: Any, pieces: int 
     decoder = ManyDecoder(tables, bodies, len(row))
     parts = [decoder.decode(part) for part in np.array_split(row, pieces)]
     return np.concatenate(parts), decoder.finish()
+
+
+def encode_one(tables: Tables, row: Any, symbol: Any) -> bytes:
+    """In pieces of uneven lengths."""
+    encoder = OneEncoder(tables)
+    cuts = [0, len(row) // 7, len(row) // 7, len(row) // 2, len(row)]
+    for first, last in pairwise(cuts):
+        encoder.encode(row[first:last], symbol[first:last])
+    return encoder.finish()
 
 
 @given(messages(), st.integers(1, 4))
