@@ -15,7 +15,7 @@ demo: $(READY) ## choose a codec and classify real photographs through four of t
 	$(BIN)/codecframe demo --output demo-output
 
 test: lint ## everything that must pass: lint, types, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .
