@@ -16,7 +16,7 @@ from codecframe.images import ImageItem
 from codecframe.pipeline import join
 from codecframe.preset import parse_settings
 from codecframe.profile.table import Point
-from codecframe.rate import Accounting, Budget, fit_mean
+from codecframe.rate import Accounting, Budget, MeanSearch, fit_mean
 from codecframe.scaling import ScalableSettings
 from codecframe.settings import Settings
 
@@ -159,10 +159,10 @@ def points_for_rates(
     a knob at its only one.
     """
     chosen: dict[int, Settings] = {}
+    search = MeanSearch(variant.codec, variant.settings, images, accounting)
     for rate in sorted(rates):
-        budget = Budget(rate, "bpp", "mean")
         try:
-            settings = fit_mean(variant.codec, variant.settings, images, budget, accounting)
+            settings = search.fit(Budget(rate, "bpp", "mean"))
         except BudgetError:
             settings = variant.settings.at_level(0)
         chosen[settings.level] = settings

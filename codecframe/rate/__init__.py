@@ -6,9 +6,9 @@ from codecframe.rate.controllers import (
     RateController,
     StreamController,
     controller,
-    fit_mean,
 )
 from codecframe.rate.curve import RateCurve
+from codecframe.rate.mean import MeanSearch, fit_mean
 from codecframe.rate.search import TIGHTNESS, fit
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Accounting",
     "Budget",
     "CapController",
+    "MeanSearch",
     "RateController",
     "RateCurve",
     "StreamController",

@@ -1,22 +1,20 @@
 """Rate controllers: they pick the knob image by image so that a budget is met.
 
 `CapController` holds every image under the allowance. `StreamController` holds the average under
-it, letting bits go where they are needed, and a link's send buffer from overflowing. `fit_mean`
-finds the one level at which a whole set meets an average.
+it, letting bits go where they are needed, and a link's send buffer from overflowing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
 from codecframe.codec import Codec, Fit
 from codecframe.errors import BudgetError
 from codecframe.image import Image
-from codecframe.parallel import chunks, map_threads
+from codecframe.parallel import map_threads
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.curve import RateCurve
 from codecframe.rate.search import fit
@@ -222,72 +220,3 @@ class StreamController:
             **sizes,
             level: size,
         }
-
-
-def fit_mean(
-    codec: Codec[Any],
-    settings: Settings,
-    images: Iterable[Image],
-    budget: Budget,
-    accounting: Accounting = Accounting.BARE,
-) -> Settings:
-    """The settings with the largest one level for all at which the images' total meets the budget.
-
-    Args:
-        codec: the codec.
-        settings: everything but the knob.
-        images: gone through several times, a few images in memory at a time.
-        budget: its allowance, averaged over the images.
-        accounting: which bytes count; one level for all costs no knob byte.
-
-    Raises:
-        BudgetError: if even the lowest level is over.
-    """
-    curve = _curve_for(settings, 1)
-    low, high = -1, (knob.levels if (knob := settings.knob()) else 1)
-    guess = high // 2
-    smallest: _Totals | None = None
-    while high - low > 1:
-        level = min(max(guess, low + 1), high - 1)
-        totals = _encode_all(codec, settings.at_level(level), images, budget, accounting)
-        curve.learn({level: totals.size}, totals.pixels)
-        if totals.size <= totals.allowed:
-            low = level
-        else:
-            high, smallest = level, totals
-        guess = curve.next_guess({level: totals.size}, totals.allowed)
-    if low < 0 and smallest is not None:
-        mean, allowed = smallest.size / smallest.images, smallest.allowed / smallest.images
-        raise BudgetError(
-            f"{codec.name}: the smallest encodings average {mean:.0f} bytes ({accounting}), "
-            f"over the {allowed:.0f} allowed",
-            asked=math.floor(allowed),
-            smallest=math.ceil(mean),
-        )
-    return settings.at_level(low)
-
-
-@dataclass
-class _Totals:
-    images: int = 0
-    pixels: int = 0
-    size: int = 0
-    allowed: float = 0.0
-
-
-def _encode_all(
-    codec: Codec[Any],
-    settings: Settings,
-    images: Iterable[Image],
-    budget: Budget,
-    accounting: Accounting,
-) -> _Totals:
-    totals = _Totals()
-    for chunk in chunks(images, _CHUNK):
-        for image, data in zip(chunk, codec.encode_many(chunk, settings), strict=True):
-            shape = image.shape[:2]
-            totals.images += 1
-            totals.pixels += shape[0] * shape[1]
-            totals.size += counted_size(codec, data, settings, accounting, knob_varies=False)
-            totals.allowed += budget.allowance(shape)
-    return totals

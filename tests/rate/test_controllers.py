@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import ToyCodec, ToySettings, picture
 
-from codecframe import BudgetError, Fit
+from codecframe import BudgetError, Fit, Image
 from codecframe.rate import (
     Accounting,
     Budget,
+    MeanSearch,
     StreamController,
     controller,
     counted_size,
@@ -101,6 +103,23 @@ def test_fit_mean_finds_the_largest_level_that_meets_the_mean() -> None:
     assert mean(found) <= budget.allowance((48, 40)) < mean(found.at_level(found.level + 1))
     with pytest.raises(BudgetError, match="smallest encodings average"):
         fit_mean(CODEC, ToySettings(), IMAGES, Budget(5, "bytes", "mean"))
+
+
+def test_what_a_search_encodes_for_one_mean_serves_others() -> None:
+    passes = 0
+
+    class Counted(list[Image]):
+        def __iter__(self) -> Iterator[Image]:
+            nonlocal passes
+            passes += 1
+            return super().__iter__()
+
+    budgets = [Budget(rate, "bpp", "mean") for rate in (1, 2, 3, 4, 5, 6, 4)]
+    alone = [fit_mean(CODEC, ToySettings(), Counted(IMAGES), budget) for budget in budgets]
+    passes_alone, passes = passes, 0
+    search = MeanSearch(CODEC, ToySettings(), Counted(IMAGES))
+    assert [search.fit(budget) for budget in budgets] == alone
+    assert passes < 0.7 * passes_alone
 
 
 def test_a_link_whose_rate_changes_is_followed() -> None:
