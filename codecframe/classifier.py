@@ -183,7 +183,7 @@ class ClassifierHead(TaskHead):
         """Derivatives of the cross-entropy of each image with respect to the model's input."""
         import torch  # the model is torch's
 
-        tensor = torch.from_numpy(values).requires_grad_()
+        tensor = torch.from_numpy(values).float().requires_grad_()
         with torch.enable_grad():
             logs = self.log_probabilities(model(tensor))
             loss = -(torch.from_numpy(targets).to(logs) * logs).sum()

@@ -29,7 +29,7 @@ class SelfTuning(Protocol):
     """A codec that knows better than a search how some of its settings are found."""
 
     def tune(
-        self, base: Settings, objective: Objective, *, trials: int, seed: int
+        self, base: Settings, objective: Objective, *, trials: int, seed: int, slowest: float
     ) -> Iterator[Score]:
         """Settings and what they are worth, as they are found.
 
@@ -38,6 +38,7 @@ class SelfTuning(Protocol):
             objective: what settings are worth.
             trials: how many settings to measure, at most.
             seed: of all randomness.
+            slowest: microseconds that encoding an image may take.
         """
         ...
 
@@ -160,7 +161,9 @@ def _steps(
     )
     if isinstance(codec, SelfTuning):
         best = min(found, key=_loss)
-        yield from codec.tune(best.settings, objective, trials=trials - searched, seed=seed)
+        yield from codec.tune(
+            best.settings, objective, trials=trials - searched, seed=seed, slowest=slowest
+        )
 
 
 def _plainest(codec: Codec[Any], start: Settings, objective: Objective, best: Score) -> Score:

@@ -70,8 +70,11 @@ class Curves:
         return cls(bits / coefficients.images, harm / coefficients.images)
 
     def best(self, price: float) -> I64:
-        """The step of each coefficient when a bit costs `price` nats, as places in `STEPS`."""
-        return np.asarray((self.harm + price * self.bits).argmin(axis=1))
+        """The step of each coefficient when a bit costs `price` nats, as places in `STEPS`: the
+        coarsest of those that are as good, e.g. where all coefficients become zero.
+        """
+        coarsest_first = (self.harm + price * self.bits)[:, ::-1]
+        return np.asarray(len(STEPS) - 1 - coarsest_first.argmin(axis=1))
 
 
 def allocate(curves: Sequence[Curves], bits: float) -> tuple[Table, ...]:

@@ -130,13 +130,13 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         return {name: write(settings) for name, write in FORMATS.items()}
 
     def tune(
-        self, base: JpegSettings, objective: Objective, *, trials: int, seed: int
+        self, base: JpegSettings, objective: Objective, *, trials: int, seed: int, slowest: float
     ) -> Iterator[Score]:
         """Quantisation and Huffman tables and rounding made for a head. See `SelfTuning`."""
         from codecframe_jpeg.tuning import Tuner
 
         del seed  # nothing is random
-        return islice(Tuner(self, objective).scores(base), trials)
+        return islice(Tuner(self, objective, slowest).scores(base), trials)
 
     def strip(self, data: bytes) -> bytes:
         """The data of the scans. See the class."""

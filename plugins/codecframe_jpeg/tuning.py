@@ -47,11 +47,20 @@ class Tuner:
     Args:
         codec: the JPEG codec.
         objective: head, images and budget.
+        slowest: microseconds that encoding an image may take. Rounding and Huffman tables of one's
+            own cost more than libjpeg's; where that is too much, only quantisation tables are made.
     """
 
-    def __init__(self, codec: codecframe.Codec[JpegSettings], objective: Objective) -> None:
+    def __init__(
+        self,
+        codec: codecframe.Codec[JpegSettings],
+        objective: Objective,
+        slowest: float = float("inf"),
+    ) -> None:
         self._codec = codec
         self._objective = objective
+        self._slowest = slowest
+        self._own_coding = True
         pixels = sum(image[..., 0].size for image in objective.images)
         some = int(len(objective.images) * min(1.0, _MOST_PIXELS / pixels))
         self._part = objective.part(max(1, some))
@@ -61,8 +70,12 @@ class Tuner:
         """Better and better settings, without end once only refinements are left."""
         plain = base.replace(optimize=False, progressive=False, smoothing=0, restart=0)
         best = self._measured(plain)
+        if best.encode_us > self._slowest:
+            self._own_coding = False
+            plain = plain.replace(huffman=None, deadzone=0.0)
+            best = self._measured(plain)
         yield best
-        for deadzone in DEADZONES:
+        for deadzone in DEADZONES if self._own_coding else (0.0,):
             at = _settings(best)
             for _ in range(ROUNDS):
                 score = self._measured(self._allocated(at, deadzone))
@@ -73,6 +86,8 @@ class Tuner:
 
     def _measured(self, settings: JpegSettings) -> Score:
         """Settings with Huffman tables made for them, at the level that the budget allows."""
+        if not self._own_coding:
+            return self._objective.measure(self._codec, settings)
         at_budget = self._objective.measure(self._codec, self._with_huffman(settings))
         return self._objective.measure(self._codec, self._with_huffman(_settings(at_budget)))
 
@@ -158,7 +173,7 @@ class Tuner:
         while True:
             for move in _MOVES:
                 settings = move.applied(_settings(best))
-                if settings is None:
+                if settings is None or (settings.deadzone and not self._own_coding):
                     continue
                 score = self._measured(settings)
                 yield score

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -104,6 +104,18 @@ class PixelHead(codecframe.ClassifierHead):
     @cached_property
     def _session(self) -> Any:
         return open_session(self._path.read_bytes(), str(self._path))
+
+    def torch_model(self) -> Callable[[Any], Any] | None:
+        """The network as a torch module; None where torch and onnx are not installed."""
+        return self._module
+
+    @cached_property
+    def _module(self) -> Callable[[Any], Any] | None:
+        try:
+            from codecframe_vae.training.imports import GraphModule
+        except ImportError:
+            return None
+        return GraphModule(self._path.read_bytes())
 
     def run(self, values: Any) -> Any:
         """Logits."""

@@ -162,7 +162,7 @@ def test_a_codec_that_tunes_itself_is_asked(tmp_path: Path) -> None:
     class Knowing(BlurryCodec):
         name = "knowing"
 
-        def tune(self, base, objective, *, trials, seed):
+        def tune(self, base, objective, *, trials, seed, slowest):
             assert trials == 2
             yield objective.measure(self, base.replace(darken=0))
 
