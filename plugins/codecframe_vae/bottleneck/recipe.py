@@ -55,7 +55,10 @@ class BottleneckRecipe(CodedRecipe):
         (96, 2), low=0, help="adapter: channels, residual blocks"
     )
     measured: int = codecframe.option(
-        1000, low=50, help="training images that tables and simple decoder are made with"
+        1000, low=50, help="training images that tables are made with"
+    )
+    pictures: int = codecframe.option(
+        1000, low=50, help="training images that the simple decoder is made with"
     )
     batch: int = codecframe.option(32, low=1, help="images a step")
     held_out: int = codecframe.option(

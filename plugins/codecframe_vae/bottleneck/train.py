@@ -57,7 +57,8 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
         for name, value in head.preprocess.changed().items()
         if name in ("resize", "crop", "interpolation")
     }
-    finish(networks, recipe, run, measured, validation, head.labels, geometry)
+    pictures = prepared(_spread(images, recipe.pictures), head, shape)
+    finish(networks, recipe, run, measured, validation, head.labels, geometry, pictures)
 
 
 def _classifier(recipe: BottleneckRecipe) -> tuple[codecframe.ClassifierHead, Shape]:

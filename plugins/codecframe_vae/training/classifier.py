@@ -10,6 +10,7 @@ import torch
 import codecframe
 from codecframe.parallel import chunks
 from codecframe.paths import write_whole
+from codecframe.profile import Variant
 from codecframe.rate import Budget, fit_mean
 from codecframe_vae.training import data as datasets
 from codecframe_vae.training.data import Batches, Labelled
@@ -26,9 +27,9 @@ def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> N
     training, validation = datasets.split(datasets.load(run.images, STRIDE), recipe.held_out)
     about: dict[str, Any] = {"recipe": run.recipe, "labels": run.classes}
     if recipe.codec:
-        settings = _settings_for(recipe, training)
-        training, rate = decoded(training, recipe.codec, settings)
-        validation, _ = decoded(validation, recipe.codec, settings)
+        codec, settings = _codec_for(recipe, training)
+        training, rate = decoded(training, codec, settings)
+        validation, _ = decoded(validation, codec, settings)
         about |= {"settings": settings.to_dict(), "bpp": round(rate, 4)}
     torch.manual_seed(recipe.seed)
     model = PixelModel(recipe.widths(len(run.classes), levels=1))
@@ -42,17 +43,22 @@ def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> N
     write_whole(run.output, classifier_graph(model.encoder, model.head, about))
 
 
-def _settings_for(recipe: ClassifierRecipe, training: Labelled) -> codecframe.Settings:
-    """The codec's settings whose mean bare rate over training images comes closest under `bpp`."""
-    codec = codecframe.get_codec(recipe.codec)
+def _codec_for(
+    recipe: ClassifierRecipe, training: Labelled
+) -> tuple[codecframe.Codec[Any], codecframe.Settings]:
+    """The recipe's codec, at the level whose mean bare rate over training images comes closest
+    under `bpp`.
+    """
+    chosen = Variant.parse(recipe.codec)
     sample = [training.images[i] for i in np.linspace(0, len(training) - 1, 1000).astype(int)]
     budget = Budget(recipe.bpp, "bpp", "mean")
-    return fit_mean(codec, codec.settings_type(), sample, budget)
+    return chosen.codec, fit_mean(chosen.codec, chosen.settings, sample, budget)
 
 
-def decoded(data: Labelled, name: str, settings: codecframe.Settings) -> tuple[Labelled, float]:
+def decoded(
+    data: Labelled, codec: codecframe.Codec[Any], settings: codecframe.Settings
+) -> tuple[Labelled, float]:
     """(the images after a codec, their mean bare rate in bpp)."""
-    codec = codecframe.get_codec(name)
     images, size = [], 0
     for chunk in chunks(data.images, 1000):
         datas = codec.encode_many(chunk, settings)

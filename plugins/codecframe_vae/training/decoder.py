@@ -8,7 +8,7 @@ from torch.nn import functional
 
 import codecframe
 from codecframe_vae.settings import LEVELS
-from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.data import U8, to_tensor
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.ladder import Ladder, real_latents
 from codecframe_vae.training.loop import autocast
@@ -24,13 +24,13 @@ def train_decoder(
     ladder: Ladder,
     encoder: bytes,
     recipe: CodedRecipe,
-    training: Labelled,
+    images: U8,
     run: codecframe.TrainingRun,
 ) -> SimpleDecoder:
     """A decoder to pixels for every level: least squares, from latents as they are decoded."""
     torch.manual_seed(recipe.seed)
-    latents = real_latents(encoder, training.images)
-    stride = training.images.shape[1] // latents.shape[2]
+    latents = real_latents(encoder, images)
+    stride = images.shape[1] // latents.shape[2]
     decoder = SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width, stride)
     decoder.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     real = torch.from_numpy(latents)
@@ -38,16 +38,16 @@ def train_decoder(
     limits = [context.arrays.limit.astype(np.float32) for context in ladder.contexts]
     limit = torch.from_numpy(np.stack(limits))
     optimizer = torch.optim.Adam(decoder.parameters(), _RATE, betas=(0.9, 0.98))
-    size = min(max(_PIXELS // training.pixels, 1), len(training))
-    steps = recipe.decoder_epochs * (len(training) // size)
+    size = min(max(_PIXELS // (images.shape[1] * images.shape[2]), 1), len(images))
+    steps = recipe.decoder_epochs * (len(images) // size)
     with run.progress(steps) as display:
         for step in range(steps):
-            index = torch.randint(0, len(training), (size,))
+            index = torch.randint(0, len(images), (size,))
             level = torch.randint(0, LEVELS, (size,))
             bound = limit[level][:, :, None, None]
             q = (real[index] * up[level][:, :, None, None]).round().clamp(-bound, bound)
             z = (q * down[level][:, :, None, None]).to(recipe.device)
-            wanted = to_tensor(training.images[index.numpy()]).to(recipe.device).float()
+            wanted = to_tensor(images[index.numpy()]).to(recipe.device).float()
             with autocast(recipe.device):
                 made = decoder(z, decoder.shifts[level.to(recipe.device)])
             loss = functional.mse_loss(made / 64, wanted / 64)

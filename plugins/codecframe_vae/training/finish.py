@@ -50,6 +50,7 @@ def finish(
     validation: Labelled,
     classes: Sequence[str],
     geometry: dict[str, Any],
+    pictures: U8 | None = None,
 ) -> None:
     """Fit tables and a simple decoder, and write the model file.
 
@@ -57,10 +58,11 @@ def finish(
         networks: what was trained.
         recipe: as it was trained.
         run: says where to write.
-        training: images for tables and decoder.
+        training: images for tables and, without `pictures`, for the decoder.
         validation: images for the levels' rates and the figures in the file.
         classes: names of the head's classes.
         geometry: fields of `Preprocess` that bring images to the size of these.
+        pictures: images for the decoder, `uint8`, (n, height, width, 3).
     """
     arrays: modelfile.Arrays = {}
     loans = {}
@@ -72,7 +74,8 @@ def finish(
         arrays |= modelfile.store_context(level, context.arrays)
     arrays |= {"levels.up": ladder.up, "levels.down": ladder.down}
     arrays["levels.head"] = ladder.between(networks.shifts)
-    decoder = train_decoder(ladder, networks.encoder, recipe, training, run)
+    shown = training.images if pictures is None else pictures
+    decoder = train_decoder(ladder, networks.encoder, recipe, shown, run)
     arrays["levels.decoder"] = decoder.shifts.detach().numpy()
     arrays["decoder.onnx"] = _bytes(decoder_graph(decoder))
     manifest = modelfile.Manifest(

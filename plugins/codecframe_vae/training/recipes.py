@@ -165,7 +165,11 @@ class TrainingRecipe(ScheduleRecipe):
 class ClassifierRecipe(TrainingRecipe):
     """A classifier of pixels with the capacity of a learned codec's encoder and head together."""
 
-    codec: str = codecframe.option("", help="train on images that this codec decoded; none: clean")
+    codec: str = codecframe.option(
+        "",
+        help="train on images that this codec decoded, with settings or a preset as in "
+        "`jpeg:preset=cifar10`; none: clean",
+    )
     bpp: float = codecframe.option(
         0.8, low=0.0, help="mean bare rate of that codec, bits per pixel, at one knob level for all"
     )
