@@ -56,4 +56,5 @@ def load(text: str) -> Any:
 
 def dump(value: Any) -> str:
     """YAML text of plain data, keys in their order; texts such as `4:2:0` come out quoted."""
-    return yaml.safe_dump(value, sort_keys=False)  # escaped: PyYAML folds U+0085 if not
+    # escaped: PyYAML folds U+0085 if not; lists of numbers in a line
+    return yaml.safe_dump(value, sort_keys=False, default_flow_style=None, width=100)

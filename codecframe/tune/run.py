@@ -149,7 +149,7 @@ def _steps(
 ) -> Iterator[Score | None]:
     """First a search over what the settings declare, then what the codec itself knows to do."""
     own = isinstance(codec, SelfTuning)
-    searched = trials // 2 if own else trials
+    searched = trials // 3 if own else trials
     yield from search(
         codec,
         start,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -34,6 +35,7 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
     extension = ".avif"
     summary = "AV1 still images: best at low rates, slow to encode"
     settings_type = AvifSettings
+    presets = Path(__file__).parent / "presets"
 
     def encode(self, image: Image, settings: AvifSettings) -> bytes:
         """Encode into an AVIF file. See `codecframe.Codec.encode`."""

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,7 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
     extension = ".jpg"
     summary = "JPEG: read by everything, and by far the fastest"
     settings_type = JpegSettings
+    presets = Path(__file__).parent / "presets"
 
     def encode(self, image: Image, settings: JpegSettings) -> bytes:
         """Encode into a JFIF file. See `codecframe.Codec.encode`.

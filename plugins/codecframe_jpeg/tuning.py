@@ -75,7 +75,13 @@ class Tuner:
             plain = plain.replace(huffman=None, deadzone=0.0)
             best = self._measured(plain)
         yield best
-        for deadzone in DEADZONES if self._own_coding else (0.0,):
+        roundings = DEADZONES if self._own_coding else (0.0,)
+        # without derivatives it takes too long to learn what each coefficient is worth
+        for start in _starts(plain) if self._differentiable() else [plain]:
+            score = self._measured(self._allocated(start, roundings[0]))
+            yield score
+            best = min(best, score, key=_loss)
+        for deadzone in roundings:
             at = _settings(best)
             for _ in range(ROUNDS):
                 score = self._measured(self._allocated(at, deadzone))
@@ -83,6 +89,10 @@ class Tuner:
                 at = _settings(score)
                 best = min(best, score, key=_loss)
         yield from self._refined(best)
+
+    def _differentiable(self) -> bool:
+        one = self._part.part(1)
+        return one.gradients(one.images) is not None
 
     def _measured(self, settings: JpegSettings) -> Score:
         """Settings with Huffman tables made for them, at the level that the budget allows."""
@@ -210,6 +220,15 @@ _MOVES = [
     ),
     *(_Move(0, (0, 0), 1.0, change) for change in (0.05, -0.05)),
 ]
+
+
+def _starts(base: JpegSettings) -> list[JpegSettings]:
+    """Resolutions to make tables for. With tables of its own a codec need not save bits by leaving
+    pixels out, so the best one is not that with the usual tables.
+    """
+    subsamplings = dict.fromkeys((base.subsampling, "4:4:4", "4:2:0"))
+    scales = dict.fromkeys((base.scale, 1.0))
+    return [base.replace(subsampling=s, scale=scale) for scale in scales for s in subsamplings]
 
 
 def _loss(score: Score) -> float:

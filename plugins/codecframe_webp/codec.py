@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import TypeVar
 
 import codecframe
@@ -108,6 +109,7 @@ class WebpCodec(_WebpCodec[WebpSettings]):
     name = "webp"
     summary = "WebP: smaller than JPEG, slower to encode"
     settings_type = WebpSettings
+    presets = Path(__file__).parent / "presets"
 
     def _body(self, data: bytes) -> bytes:
         return container.without_lossy_header(container.unwrap(container.LOSSY, data))

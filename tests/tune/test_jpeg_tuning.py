@@ -76,8 +76,29 @@ def test_tables_at_a_lower_resolution(head: Callable[[], codecframe.TaskHead]) -
     targets = [item.target for item in images(24)]
     objective = Objective(head(), pictures, targets, BUDGET, Accounting.BARE)
     base = jpeg.settings_type(scale=0.75)
-    scores = list(jpeg.tune(base, objective, trials=3, seed=0))
+    scores = list(jpeg.tune(base, objective, trials=3, seed=0, slowest=1e9))
     assert {score.settings.scale for score in scores} == {0.75}
+    assert min(score.loss for score in scores[1:]) < scores[0].loss
+
+
+def test_with_tables_of_its_own_full_resolution_is_tried_again() -> None:
+    jpeg = codecframe.get_codec("jpeg")
+    pictures = [item.read() for item in images(24)]
+    targets = [item.target for item in images(24)]
+    objective = Objective(module_head(), pictures, targets, BUDGET, Accounting.BARE)
+    base = jpeg.settings_type(scale=0.5, subsampling="4:4:4")
+    scores = list(jpeg.tune(base, objective, trials=6, seed=0, slowest=1e9))
+    assert min(scores, key=lambda score: score.loss).settings.scale == 1.0
+    assert {score.settings.subsampling for score in scores} == {"4:4:4", "4:2:0"}
+
+
+def test_where_time_is_short_only_quantisation_tables_are_made() -> None:
+    jpeg = codecframe.get_codec("jpeg")
+    pictures = [item.read() for item in images(24)]
+    targets = [item.target for item in images(24)]
+    objective = Objective(module_head(), pictures, targets, BUDGET, Accounting.BARE)
+    scores = list(jpeg.tune(jpeg.settings_type(), objective, trials=8, seed=0, slowest=0.0))
+    assert all(s.settings.huffman is None and not s.settings.deadzone for s in scores)
     assert min(score.loss for score in scores[1:]) < scores[0].loss
 
 

@@ -167,7 +167,7 @@ def test_a_codec_that_tunes_itself_is_asked(tmp_path: Path) -> None:
             yield objective.measure(self, base.replace(darken=0))
 
     found = tune(
-        Knowing(), BrightnessHead(), items(24, labelled=True), BUDGET, trials=4, work=tmp_path
+        Knowing(), BrightnessHead(), items(24, labelled=True), BUDGET, trials=3, work=tmp_path
     )
     assert found.preset.settings["darken"] == 0
 
