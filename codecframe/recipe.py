@@ -101,6 +101,11 @@ class ProfileRecipe:
             what = str(error).replace("__init__() ", "")
             raise DataError(str(path), what) from None
 
+    def note_of(self, run: Run, codec: str) -> str:
+        """What tells a codec from itself in another run: the training of its head."""
+        runs = sum(codec in {spec.partition(":")[0] for spec in each.codecs} for each in self.runs)
+        return run.training if runs > 1 else ""
+
 
 def run_recipe(
     path: Path | str,
@@ -133,9 +138,8 @@ def run_recipe(
         plan = Plan(run.codecs, rates=recipe.rates, accounting=accounting, tune=tune)
         profile = folder / f"{recipe.name}-{number}.profile"
         with profile_images(profile, items, head, plan, progress=progress) as table:
-            note = run.training if len(recipe.runs) > 1 else ""
             for one in report.series_of(table, accounting):
-                series = replace(one, note=note)
+                series = replace(one, note=recipe.note_of(run, one.codec))
                 hits = {s.number: table.per_image(s.number, accounting).score for s in one.spots}
                 found.append(_Measured(run, series, hits))
             measure = report.measure_of(table)

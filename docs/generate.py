@@ -176,11 +176,13 @@ def _cell(value: Any) -> str:
 def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
     """The rows of recipes/results/NAME.json by codec variant."""
     rows = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())["rows"]
-    several = len({row["training"] for row in rows}) > 1
+    trainings: dict[str, set[str]] = {}
+    for row in rows:
+        trainings.setdefault(row["codec"], set()).add(row["training"])
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         name = row["label"].removesuffix(f" {row['training']}")
-        if several:
+        if len(trainings[row["codec"]]) > 1:
             name += f", {TRAININGS[row['training']]}"
         found.setdefault(name, []).append(row)
     return found

@@ -1,0 +1,35 @@
+"""The presets that ship: settings their codec takes, that encode, and that beat the defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import codecframe
+from codecframe import registry
+from codecframe.preset import Preset, describe, find_preset, preset_names, preset_path
+from codecframe.testing import natural_image
+
+SHIPPED = [
+    (codec, name) for codec in registry.default().codecs.values() for name in preset_names(codec)
+]
+
+
+def test_jpeg_and_webp_have_some() -> None:
+    known = {(codec.name, name) for codec, name in SHIPPED}
+    assert {("jpeg", "cifar10"), ("jpeg", "cifar10-jpeg"), ("webp", "cifar10")} <= known
+
+
+@pytest.mark.parametrize(("codec", "name"), SHIPPED, ids=[f"{c.name}-{n}" for c, n in SHIPPED])
+def test_encodes_and_says_what_it_gains(codec: codecframe.Codec[Any], name: str) -> None:
+    settings = find_preset(codec, name)
+    assert describe(codec, settings) == f"preset={name}"
+    image = natural_image(32, 32, seed=1)
+    data = codec.encode(image, settings)
+    assert codec.decode(data).shape == image.shape
+    assert codec.restore(codec.strip(data), settings, (32, 32)) == data
+    preset = Preset.read(preset_path(codec, name))
+    assert str(preset.made["command"]).startswith(f"codecframe tune {codec.name} ")
+    held = preset.scored["held-out"]
+    assert held["tuned"]["loss"] < held["default"]["loss"]
