@@ -11,7 +11,7 @@ import numpy as np
 from codecframe.codec import Codec
 from codecframe.errors import SettingsError
 from codecframe.image import Image, check_image
-from codecframe.profile.plan import Variant
+from codecframe.preset import parse_spec
 from codecframe.rate import Accounting, Budget, counted_size, fit
 from codecframe.settings import Settings
 
@@ -58,9 +58,9 @@ class Augmentation:
             raise SettingsError("knob", list(knob), "nothing beside a budget")
         if not 0 <= p <= 1:
             raise SettingsError("p", p, "from 0 to 1")
-        self._variants = [Variant.parse(spec) for spec in specs]
+        self._variants = [parse_spec(spec) for spec in specs]
         self._budgets = _budgets(budget)
-        self._levels = [_levels(variant.settings, knob) for variant in self._variants]
+        self._levels = [_levels(settings, knob) for _, settings in self._variants]
         self._p = p
 
     def __call__(self, image: Image, draw: Draw) -> tuple[Image, int | None]:
@@ -75,7 +75,7 @@ class Augmentation:
         if draw.whether >= self._p:
             return image, None
         number = min(int(draw.codec * len(self._variants)), len(self._variants) - 1)
-        codec, settings = self._variants[number].codec, self._variants[number].settings
+        codec, settings = self._variants[number]
         data, settings = self._encoded(codec, settings, self._levels[number], image, draw.rate)
         size = counted_size(codec, data, settings, Accounting.BARE, knob_varies=False)
         return codec.decode(data), size

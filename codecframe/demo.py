@@ -19,7 +19,8 @@ from codecframe.head import Prediction, TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem, open_images
 from codecframe.paths import write_whole
-from codecframe.profile import Plan, ProfileTable, Variant, profile_images
+from codecframe.preset import parse_spec
+from codecframe.profile import Plan, ProfileTable, profile_images
 from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting, Budget
 from codecframe.report import SheetRow, Shown, says
@@ -239,10 +240,10 @@ def _through(
     budget: Budget,
 ) -> list[_Tried]:
     """Every photograph through one codec at one budget; `plain` is what the head saw without."""
-    variant = Variant.parse(codec)
-    found = classify_set(reads, head, variant.codec, variant.settings, budget)
+    chosen, settings = parse_spec(codec)
+    found = classify_set(reads, head, chosen, settings, budget)
     return [
-        _tried(head, variant.codec, Outcome(str(budget), codec), one, reference)
+        _tried(head, chosen, Outcome(str(budget), codec), one, reference)
         for one, reference in zip(found, plain, strict=True)
     ]
 

@@ -11,12 +11,13 @@ A preset is named wherever settings are given, as if it were one: `--set preset=
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from codecframe import yamltext
+from codecframe import registry, yamltext
 from codecframe.codec import Codec
 from codecframe.errors import DataError, MismatchError, UnknownNameError
 from codecframe.paths import write_whole
@@ -120,6 +121,19 @@ def parse_settings(codec: Codec[S], assignments: Iterable[str]) -> S:
         else:
             others.append(text)
     return settings.updated(others)
+
+
+def parse_spec(spec: str) -> tuple[Codec[Any], Settings]:
+    """Codec and settings of `jpeg`, `jpeg:subsampling=4:4:4,optimize=true` or `jpeg:preset=NAME`.
+
+    Raises:
+        UnknownNameError: if there is no such codec or preset.
+        SettingsError: if a setting is not the codec's.
+    """
+    name, _, assignments = spec.partition(":")
+    codec = registry.default().codec(name.strip())
+    texts = re.split(r",(?=\w+=)", assignments) if assignments else []
+    return codec, parse_settings(codec, texts)
 
 
 def describe(codec: Codec[Any], settings: Settings) -> str:

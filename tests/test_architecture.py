@@ -25,6 +25,7 @@ PUBLIC_MODULES = {
     "parallel",
     "paths",
     "preprocess",
+    "preset",
     "progress",
     "rate",
     "registry",

@@ -111,15 +111,14 @@ def command(
     from codecframe.link.encoder import Choice
     from codecframe.link.plan import Plan
     from codecframe.link.sources import open_source
-    from codecframe.profile.plan import Variant
+    from codecframe.preset import parse_spec
 
     if live and fps is None and (budget is None or "@" not in budget):
         raise click.UsageError("--live needs --fps, or a budget such as 64kbit/s@10fps")
     found = None if budget is None else _link_budget(budget, fps)
-    chosen = [Variant.parse(spec) for spec in codecs]
     plan = Plan(
         url=url,
-        choices=[Choice(variant.codec, variant.settings) for variant in chosen],
+        choices=[Choice(*parse_spec(spec)) for spec in codecs],
         budget=found,
         fps=fps if found is None else found.fps,
         live=live,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ from codecframe.head import TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem
 from codecframe.pipeline import join
-from codecframe.preset import parse_settings
+from codecframe.preset import parse_spec
 from codecframe.profile.table import Point
 from codecframe.rate import Accounting, Budget, MeanSearch, fit_mean
 from codecframe.scaling import ScalableSettings
@@ -32,19 +31,6 @@ class Variant:
 
     codec: Codec[Any]
     settings: Settings
-
-    @classmethod
-    def parse(cls, spec: str) -> Variant:
-        """Read `jpeg`, `jpeg:subsampling=4:4:4,optimize=true` or `jpeg:preset=NAME`.
-
-        Raises:
-            UnknownNameError: if there is no such codec.
-            SettingsError: if a setting is not the codec's.
-        """
-        name, _, assignments = spec.partition(":")
-        codec = registry.default().codec(name.strip())
-        texts = re.split(r",(?=\w+=)", assignments) if assignments else []
-        return cls(codec, parse_settings(codec, texts))
 
     def at(self, settings: Settings) -> Point:
         """The point of this codec at fixed settings."""
@@ -79,7 +65,7 @@ class Plan:
     """What a profile measures.
 
     Attributes:
-        codecs: specs as `Variant.parse` reads them; empty for every installed codec with a knob.
+        codecs: specs as `codecframe.preset.parse_spec` reads them; empty for every installed codec with a knob.
         scales: resolutions at which codecs are measured that are not named by `codecs`.
         rates: mean bits per pixel at which to measure; None for `DEFAULT_RATES`, unless `levels`
             or `budget` says what to measure.
@@ -112,7 +98,7 @@ class Plan:
                 if codec.settings_type.knob() and head.accepts in codec.emits
                 for settings in _at_scales(codec.settings_type(), self.scales)
             ]
-        variants = [Variant.parse(spec) for spec in self.codecs]
+        variants = [Variant(*parse_spec(spec)) for spec in self.codecs]
         for variant in variants:
             join(variant.codec, head)
             for package, install in variant.codec.requires.items():

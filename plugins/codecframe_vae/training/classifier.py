@@ -10,7 +10,7 @@ import torch
 import codecframe
 from codecframe.parallel import chunks
 from codecframe.paths import write_whole
-from codecframe.profile import Variant
+from codecframe.preset import parse_spec
 from codecframe.rate import Budget, fit_mean
 from codecframe_vae.training import data as datasets
 from codecframe_vae.training.data import Batches, Labelled
@@ -49,10 +49,10 @@ def _codec_for(
     """The recipe's codec, at the level whose mean bare rate over training images comes closest
     under `bpp`.
     """
-    chosen = Variant.parse(recipe.codec)
+    codec, settings = parse_spec(recipe.codec)
     sample = [training.images[i] for i in np.linspace(0, len(training) - 1, 1000).astype(int)]
     budget = Budget(recipe.bpp, "bpp", "mean")
-    return chosen.codec, fit_mean(chosen.codec, chosen.settings, sample, budget)
+    return codec, fit_mean(codec, settings, sample, budget)
 
 
 def decoded(
