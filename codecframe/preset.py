@@ -136,8 +136,8 @@ def parse_spec(spec: str) -> tuple[Codec[Any], Settings]:
     return codec, parse_settings(codec, texts)
 
 
-def describe(codec: Codec[Any], settings: Settings) -> str:
-    """What differs from the codec's defaults, but for the knob, in one line: for tables and plots.
+def shortest(codec: Codec[Any], settings: Settings) -> dict[str, Any]:
+    """What differs from the codec's defaults, and the knob, as plain data.
 
     Settings of a preset that comes with the codec are told by its name.
     """
@@ -145,11 +145,17 @@ def describe(codec: Codec[Any], settings: Settings) -> str:
     lowest = settings.at_level(0)
     for name in preset_names(codec):
         if find_preset(codec, name).at_level(0) == lowest:
-            return f"{_KEY}={name}"
-    changed = settings.changed()
-    if knob:
-        changed.pop(knob.field)
-    return words(changed)
+            value = {knob.field: getattr(settings, knob.field)} if knob else {}
+            return {_KEY: name, **value}
+    return settings.changed()
+
+
+def describe(codec: Codec[Any], settings: Settings) -> str:
+    """`shortest` without the knob, in one line: for tables and plots."""
+    found = shortest(codec, settings)
+    if knob := settings.knob():
+        found.pop(knob.field)
+    return words(found)
 
 
 def _plain(value: Any) -> Any:

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from codecframe import registry, report
+from codecframe.comparison import Curve, at_no_more_bits, beside_defaults, defaults_of
 from codecframe.errors import DataError
 from codecframe.paths import write_whole
-from codecframe.profile import Plan, profile_images
+from codecframe.preset import shortest
+from codecframe.profile import Plan, ProfileTable, profile_images
 from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting
 from codecframe.recipefile import open_recipe_images, read_recipe, recipe_root
 from codecframe.results import write_results
-from codecframe.stats import mcnemar, paired_difference
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,7 @@ def run_recipe(
         with profile_images(profile, items, head, plan, progress=progress) as table:
             for one in report.series_of(table, accounting):
                 series = replace(one, note=recipe.note_of(run, one.codec))
-                hits = {s.number: table.per_image(s.number, accounting).score for s in one.spots}
-                found.append(_Measured(run, series, hits))
+                found.append(_Measured(run, series, _curve(run, one, table, accounting)))
             measure = report.measure_of(table)
     plot = report.series_plot([one.series for one in found], measure, accounting)
     write_whole(folder / f"{recipe.name}.svg", plot.svg)
@@ -154,18 +153,25 @@ def run_recipe(
 
 @dataclass(frozen=True)
 class _Measured:
-    """A codec variant in front of a head, and the scores of each of its points by image."""
+    """A codec variant in front of a head, and the scores of its points by image."""
 
     run: Run
     series: report.Series
-    scores: Mapping[int, npt.NDArray[np.float64]]
+    curve: Curve
+
+
+def _curve(run: Run, series: report.Series, table: ProfileTable, accounting: Accounting) -> Curve:
+    bpp = np.array([spot.bpp for spot in series.spots])
+    scores = [table.per_image(spot.number, accounting).score for spot in series.spots]
+    return Curve(series.codec, run.head, series.words, bpp, np.array(scores))
 
 
 def _rows(recipe: ProfileRecipe, found: Sequence[_Measured]) -> list[dict[str, Any]]:
+    curves = [one.curve for one in found]
     return [
-        _row(recipe, one, spot) | _compared(recipe, found, one, spot)
+        _row(recipe, one, spot) | _compared(recipe, curves, one.curve, place)
         for one in found
-        for spot in one.series.spots
+        for place, spot in enumerate(one.series.spots)
     ]
 
 
@@ -193,40 +199,22 @@ def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, 
 
 
 def _compared(
-    recipe: ProfileRecipe, found: Sequence[_Measured], one: _Measured, spot: report.Spot
+    recipe: ProfileRecipe, curves: Sequence[Curve], ours: Curve, place: int
 ) -> dict[str, Any]:
-    """What the codec to compare with scores more, on the same images at no more bits."""
-    if not recipe.compare or one.series.codec == recipe.compare:
-        return {}
-    rivals = [
-        (other, theirs)
-        for other in found
-        for theirs in other.series.spots
-        if other.series.codec == recipe.compare and theirs.bpp <= spot.bpp
-    ]
-    if not rivals:
-        return {"compared": None}
-    other, theirs = max(rivals, key=lambda pair: pair[1].bpp)
-    scores = other.scores[theirs.number], one.scores[spot.number]
-    more, low, high = paired_difference(*scores)
-    return {
-        "compared": {
-            "codec": recipe.compare,
-            "bpp": round(theirs.bpp, 4),
-            "more": round(more, 4),
-            "low": round(low, 4),
-            "high": round(high, 4),
-            "p": float(f"{mcnemar(*scores):.2g}"),
-        }
-    }
+    """What a point is compared with."""
+    found: dict[str, Any] = {}
+    if defaults := defaults_of(ours, curves):
+        found["defaults"] = beside_defaults(ours, defaults, place)
+    for theirs in curves:
+        if theirs.codec == recipe.compare != ours.codec:
+            found["compared"] = at_no_more_bits(ours, theirs, place)
+    return found
 
 
 def _settings(spot: report.Spot) -> dict[str, Any]:
-    """The settings that differ from the codec's defaults, and the knob."""
     point = spot.row.point
-    settings_type = registry.default().codec(point.codec).settings_type
-    changed: dict[str, Any] = settings_type.from_dict(point.settings).changed()
-    return changed
+    codec = registry.default().codec(point.codec)
+    return shortest(codec, codec.settings_type.from_dict(point.settings))
 
 
 def _rounded(value: float | None) -> float | None:

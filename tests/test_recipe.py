@@ -80,6 +80,17 @@ def test_points_are_compared_at_no_more_bits(root: Path) -> None:
     assert any(row["compared"] for row in rows["toy"])
 
 
+def test_settings_are_compared_with_the_defaults(root: Path) -> None:
+    (root / "toys.yaml").write_text(
+        RECIPE.replace("codecs: [toy]", 'codecs: [toy, "toy:effort=0"]')
+    )
+    plain, uncompressed = [], []
+    for row in rows_of(root)["toy"]:
+        (uncompressed if "effort" in row["settings"] else plain).append(row)
+    assert plain and not any("defaults" in row for row in plain)
+    assert uncompressed and all(set(row["defaults"]) == {"more", "saved"} for row in uncompressed)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

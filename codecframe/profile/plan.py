@@ -65,7 +65,7 @@ class Plan:
     """What a profile measures.
 
     Attributes:
-        codecs: specs as `codecframe.preset.parse_spec` reads them; empty for every installed codec with a knob.
+        codecs: specs as `parse_spec` reads them; empty for every installed codec with a knob.
         scales: resolutions at which codecs are measured that are not named by `codecs`.
         rates: mean bits per pixel at which to measure; None for `DEFAULT_RATES`, unless `levels`
             or `budget` says what to measure.

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _MAX_SIDE = 65500  # libjpeg's
 _MAX_SCANS = 100  # encoders write 1 to some 20, and each takes time for the whole image
-_LONG = 4096
-"""Bytes from which on numpy searches faster than `bytes.count`, which goes byte by byte."""
 _COMMENT = b"\xff\xfe\x00\x0eother layout"
 _CMYK = 4
 _AT_ONCE = 1 << 20
@@ -113,7 +111,7 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         # decoders fill in what is cut off, and say nothing
         if not data.endswith(layout.EOI) and data.find(layout.EOI, header.position) < 0:
             raise codecframe.DataError(self.name, "cut short: it has no end marker")
-        if _scans(data) > _MAX_SCANS:
+        if not header.one_scan and data.count(layout.SOS, header.position) > _MAX_SCANS:
             raise codecframe.DataError(self.name, f"has more than {_MAX_SCANS} scans")
         try:
             if header.components == _CMYK:
@@ -155,14 +153,6 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
             return layout.join(settings.layout, shape, body)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
-
-
-def _scans(data: bytes) -> int:
-    """How many scans there are, at most."""
-    if len(data) < _LONG:
-        return data.count(layout.SOS)
-    found = np.frombuffer(data, np.uint8)
-    return int(np.count_nonzero((found[:-1] == layout.SOS[0]) & (found[1:] == layout.SOS[1])))
 
 
 def _laid_out_as_promised(data: bytes, settings: JpegSettings, shape: Shape) -> bool:
