@@ -29,6 +29,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
+import codecframe
 from codecframe.images import open_images
 from codecframe.results import write_results
 from codecframe.stats import wilson
@@ -70,6 +71,7 @@ SCENARIOS = (
     Scenario("2 Mbit/s", 2_000_000, 200),
     Scenario("256 kbit/s, falls tenfold", 256_000, 30, drop=True),
     Scenario("256 kbit/s, 2 % loss", 256_000, 100, loss=0.02),
+    Scenario("2 Mbit/s, 2 % loss", 2_000_000, 200, loss=0.02),
 )
 
 
@@ -182,6 +184,15 @@ def used(samples: list[tuple[float, int, int]]) -> float:
     return bits / room if room else float("nan")
 
 
+def at_highest_level(outcomes: list[Any]) -> float:
+    """Share of the frames that were sent at the highest level of the knob: they leave a link idle
+    because there is nothing more to send.
+    """
+    codecs = {name: codecframe.get_codec(name) for name in CODECS}
+    knobs = {name: codec.settings_type.knob() for name, codec in codecs.items()}
+    return float(np.mean([o["level"] + 1 == knobs[o["codec"]].levels for o in outcomes]))
+
+
 def row(scenario: Scenario, codec: str, outcomes: list[Any], samples: Any, truth: Any) -> Any:
     """A row of the table."""
     statuses = Counter(outcome["status"] for outcome in outcomes)
@@ -206,6 +217,7 @@ def row(scenario: Scenario, codec: str, outcomes: list[Any], samples: Any, truth
         "unreported": taken - len({outcome["name"] for outcome in outcomes}),
         "late": sum(t > LATE for t in times),
         "used": round(used(samples), 4),
+        "at_highest_level": round(at_highest_level(good), 4),
         "bytes": round(float(np.mean([outcome["bytes"] for outcome in good])), 1),
         "p50_ms": round(1000 * float(np.median(times)), 1),
         "p99_ms": round(1000 * float(np.percentile(times, 99)), 1),
@@ -248,6 +260,8 @@ def main() -> None:
     given = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("network namespaces need root")
+    # what runs the commands may ignore the signal that ends them, and they would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     items = open_images("cifar10:test", data_root=given.data_root)
     truth = {item.name: (item.target, number) for number, item in enumerate(items)}
     chosen = SCENARIOS if given.only is None else SCENARIOS[given.only : given.only + 1]
@@ -264,7 +278,8 @@ def main() -> None:
                 print(json.dumps(rows[-1]), flush=True)
     notes = (
         f"Used: share of what the link carries, headers counted, {WARM_UP:g} s after it began or "
-        f"changed. Late: over {LATE:g} s from sending to the answer. Bytes are those of messages."
+        f"changed. Late: over {LATE:g} s from sending to the answer. Bytes are those of messages. "
+        "At highest level: share of frames for which the codec had no more to send."
     )
     given.output.mkdir(parents=True, exist_ok=True)
     write_results(given.output / "link.json", "link", "python benchmarks/link.py", rows, notes)

@@ -26,7 +26,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PART = re.compile(
-    r"(?P<start><!-- generated: (?P<kind>\w+) (?P<argument>\S+) -->\n)"
+    r"(?P<start><!-- generated: (?P<kind>\w+) (?P<argument>[^>]+?) -->\n)"
     r".*?"
     r"(?P<end><!-- end -->)",
     re.DOTALL,
@@ -150,11 +150,12 @@ def times(name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(name: str) -> str:
-    """A result's rows as they are, its notes below."""
+def table(argument: str) -> str:
+    """A result's rows, of all columns or of those that are named after it, its notes below."""
+    name, *chosen = argument.split()
     result = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())
     rows = result["rows"]
-    columns = [key for key in rows[0] if any(row[key] not in ("", None) for row in rows)]
+    columns = chosen or [k for k in rows[0] if any(row[k] not in ("", None) for row in rows)]
     numbers = {key for key in columns if all(isinstance(row[key], int | float) for row in rows)}
     lines = [
         "| " + " | ".join(key.replace("_", " ") for key in columns) + " |",

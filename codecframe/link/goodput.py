@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
-_SAMPLES = 4
-"""Frames over which the link's capacity is measured."""
+_SAMPLES, _SPAN = 4, 0.5
+"""Frames, and seconds, over which the link's capacity is measured at least: what was lost and sent
+again comes late, and what waited behind it at the same moment."""
+_IN_A_ROW = 3
+"""So many frames must have queued before the estimate falls: one alone may have waited for a
+processor, at either end."""
 _UNDER = 0.96
 """Share of a measured capacity that is used at first, so that what has queued up drains."""
 _FAST, _SLOW = 1.3, 1.03
@@ -27,7 +31,7 @@ class Goodput:
 
     Frames that follow each other closely on a busy link arrive at its capacity. Where frames take
     longer than the shortest way by more than `tolerance`, they queue: the estimate falls under what
-    was measured, at once. Where they do not, it rises by a few per cent a second, up to `most`.
+    was measured, within a few frames. Where they do not, it rises by a few per cent a second, up to `most`.
 
     Args:
         most: bits a second that may be used.
@@ -39,9 +43,11 @@ class Goodput:
         self.rate = most
         self._tolerance = tolerance
         self._capacity = most
-        self._samples: deque[tuple[float, float]] = deque(maxlen=_SAMPLES)
+        self._samples: deque[tuple[float, float]] = deque()
         self._ways: deque[tuple[float, float]] = deque()
         self._answered: deque[tuple[float, float]] = deque()
+        self._queued = 0
+        self._before = most
         self._arrival: float | None = None
         self._changed: float | None = None
         self._heard: float | None = None
@@ -65,15 +71,18 @@ class Goodput:
         """
         arrival = max(now - max(served, 0.0), sent)
         self.delay = arrival - sent - self._shortest(arrival - sent, now)
-        busy = self._arrival is not None and sent < self._arrival
-        if busy and self._arrival is not None and arrival > self._arrival:
-            self._samples.append((bits, arrival - self._arrival))
+        if self._arrival is not None and sent < self._arrival:
+            self._samples.append((bits, max(arrival - self._arrival, 0.0)))
+            self._forget()
         self._arrival = arrival if self._arrival is None else max(arrival, self._arrival)
         self._heard = now
         self._answered.append((now, bits))
-        if self.delay > self._tolerance:
+        self._queued = self._queued + 1 if self.delay > self._tolerance else 0
+        if self._queued == _IN_A_ROW:
+            self._before = self.rate
+        if self._queued >= _IN_A_ROW:
             self._fall(now)
-        else:
+        elif not self._queued:
             self._rise(now)
 
     def stalled(self, oldest: float, now: float, patience: float) -> bool:
@@ -100,12 +109,21 @@ class Goodput:
             self._ways.popleft()
         return self._ways[0][1]
 
+    def _forget(self) -> None:
+        """Samples beyond those over which the capacity is measured."""
+        seconds = sum(gap for _, gap in self._samples)
+        while len(self._samples) > _SAMPLES and seconds - self._samples[0][1] >= _SPAN:
+            seconds -= self._samples.popleft()[1]
+
     def _fall(self, now: float) -> None:
         if not self._samples:
             return
         bits, seconds = (sum(column) for column in zip(*self._samples, strict=True))
+        if not seconds:
+            return
         self._capacity = bits / seconds
-        self.rate = max(min(self.rate, _UNDER * self._capacity), _LEAST)
+        # not the least of what was measured while the queue drains: that would be far too low
+        self.rate = max(min(self._before, _UNDER * self._capacity), _LEAST)
         self._changed = now
 
     def _rise(self, now: float) -> None:

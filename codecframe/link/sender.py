@@ -40,7 +40,7 @@ from codecframe.preprocess import Preprocess
 
 _FLYING = 24
 """Frames that are not answered yet, at most; under what servers allow a stream."""
-_QUEUE_SECONDS = 0.5
+_QUEUE_SECONDS = 0.3
 """Traffic that may be under way."""
 _STALL = 1.0
 """Seconds without an answer after which the link is taken to carry half."""

@@ -78,6 +78,14 @@ def test_falls_at_once_and_comes_back_carefully() -> None:
     assert link.use(120, 160) >= 0.9
 
 
+def test_frames_that_waited_for_a_processor_are_not_the_links() -> None:
+    goodput = Goodput(100e3, 0.2)
+    for tick in range(300):
+        slow = 0.4 if tick % 10 < 2 else 0.03
+        goodput.answered(10e3, tick / 10, tick / 10 + slow, 0.0)
+    assert goodput.rate == 100e3
+
+
 def test_does_not_leave_what_it_may_use() -> None:
     goodput = Goodput(100e3, 0.2)
     link = Link(lambda _: 1e6, goodput)
