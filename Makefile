@@ -27,7 +27,7 @@ docs: $(READY) ## build the documentation into site/
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY) ## speed, memory and rate control on this machine; all but benchmarks/link.py, which needs root
-	for script in encoder_symbols rate_control memory speed; do \
+	for script in encoder_symbols rate_control memory server cluster speed; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/codecframe bench encoders -o recipes/results/encoders.json
 

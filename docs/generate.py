@@ -166,6 +166,31 @@ def table(argument: str) -> str:
     return "\n".join([*lines, "", f"{made} {result['notes']}"]) + "\n"
 
 
+def tuned(name: str) -> str:
+    """What settings gain over their codec's defaults, at each rate."""
+    result = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())
+    rows = [row for row in result["rows"] if "defaults" in row]
+    lines = [
+        "| codec | head | bpp | top-1 % | points more at the same bits | bits saved, same top-1 |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        more, saved = row["defaults"]["more"], row["defaults"]["saved"]
+        lines.append(
+            f"| {row['codec']} | {row['head']} | {row['bpp']:.2f} | {100 * row['top1']:.1f} "
+            f"| {_interval(more)} | {_interval(saved, ' %')} |"
+        )
+    made = f"`{result['command']}`, {rows[0]['data']}, {rows[0]['n']:,} images; 95 % intervals."
+    return "\n".join([*lines, "", made]) + "\n"
+
+
+def _interval(found: list[float] | None, unit: str = "") -> str:
+    if found is None:
+        return "-"
+    value, low, high = (100 * one for one in found)
+    return f"{value:.1f}{unit} ({low:.1f} to {high:.1f})"
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "**no**"
@@ -210,6 +235,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "table": table,
     "times": times,
     "training": training,
+    "tuned": tuned,
 }
 
 
