@@ -3,9 +3,10 @@
     sudo python benchmarks/link.py [--seconds 60] [--data-root DIR] [--output recipes/results]
 
 `codecframe send` and `codecframe serve` as they are installed, over TCP, a kernel's token bucket as
-the link. CIFAR-10's test images are sent live, as a camera would, with the learned codec to its own
-head and with JPEG to the classifier that was retrained on what JPEG leaves. Needs Linux, root, and
-the programs ip, tc and iptables. Writes `link.json`, `link.svg` and `link.png`.
+the link. Images are sent live, as a camera would, with a learned codec to its own head and with JPEG
+to a classifier. They are CIFAR-10's test images, with the classifier that was retrained on what JPEG
+leaves, and, where the link is wide, photographs, with EfficientNet-Lite0. Needs Linux, root, and the
+programs ip, tc and iptables. Writes `link.json`, `link.svg` and `link.png`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -46,7 +47,49 @@ WARM_UP = 10.0
 """Seconds at the beginning, and after the link changed, that are no steady state."""
 LATE = 1.0
 """Seconds after which an answer is late."""
-CODECS = {"vae": "cifar10-vae", "jpeg": "cifar10-jpeg"}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images to send, each with its class, and the codecs that they are sent with.
+
+    Attributes:
+        name: of the table.
+        source: as `codecframe send` takes it, below the data root.
+        heads: a head for each codec.
+        labels: file of the classes below the data root, where images do not know theirs.
+        where: rows of that file; others are sent, too, and no head was made with these.
+    """
+
+    name: str
+    source: str
+    heads: Mapping[str, str]
+    labels: str | None = None
+    where: Mapping[str, str] | None = None
+
+    def truth(self, root: Path) -> dict[str, int | None]:
+        """All images in order, and the classes of those that count."""
+        labels = None if self.labels is None else str(root / self.labels)
+        options = {"labels": labels, "where": self.where, "data_root": str(root)}
+        known = {item.name: int(item.target) for item in open_images(self.at(root), **options)}
+        everything = open_images(self.at(root), data_root=str(root))
+        return {item.name: known.get(item.name) for item in everything}
+
+    def at(self, root: Path) -> str:
+        """The source with its folder."""
+        return self.source if ":" in self.source else str(root / self.source)
+
+
+SMALL = Data(
+    "CIFAR-10, test images", "cifar10:test", {"vae": "cifar10-vae", "jpeg": "cifar10-jpeg"}
+)
+PHOTOS = Data(
+    "ImageNet sample",
+    "imagenet-sample",
+    {"efficientnet-vae": "efficientnet-vae", "jpeg": "efficientnet-lite0"},
+    "imagenet-sample/labels.csv",
+    {"split": "eval"},
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +102,7 @@ class Scenario:
     fps: int
     loss: float = 0.0
     drop: bool = False
+    data: Data = SMALL
 
     def rate_at(self, share: float) -> int:
         """Bits a second after that share of the time."""
@@ -68,10 +112,10 @@ class Scenario:
 SCENARIOS = (
     Scenario("64 kbit/s", 64_000, 30),
     Scenario("256 kbit/s", 256_000, 100),
-    Scenario("2 Mbit/s", 2_000_000, 200),
+    Scenario("2 Mbit/s", 2_000_000, 12, data=PHOTOS),
     Scenario("256 kbit/s, falls tenfold", 256_000, 30, drop=True),
     Scenario("256 kbit/s, 2 % loss", 256_000, 100, loss=0.02),
-    Scenario("2 Mbit/s, 2 % loss", 2_000_000, 200, loss=0.02),
+    Scenario("2 Mbit/s, 2 % loss", 2_000_000, 12, loss=0.02, data=PHOTOS),
 )
 
 
@@ -133,13 +177,14 @@ def running(within: str, *words: object, log: Path) -> Iterator[subprocess.Popen
             process.wait(30)
 
 
-def measure(scenario: Scenario, codec: str, seconds: float, root: str, folder: Path) -> Any:
+def measure(scenario: Scenario, codec: str, seconds: float, root: Path, folder: Path) -> Any:
     """Send for so many seconds; what came of it, and the rate over time."""
     shape(scenario.rate)
     lose(scenario.loss)
-    serve = ["serve", "--head", CODECS[codec], "--codec", codec, "--host", HOST, "--port", PORT,
-             "--no-token", "--max-fps", 10_000]  # fmt: skip
-    send = ["send", "cifar10:test", f"http://{HOST}:{PORT}", "--codec", codec, "--live", "--json",
+    data = scenario.data
+    serve = ["serve", "--head", data.heads[codec], "--codec", codec, "--host", HOST,
+             "--port", PORT, "--no-token", "--max-fps", 10_000]  # fmt: skip
+    send = ["send", data.at(root), f"http://{HOST}:{PORT}", "--codec", codec, "--live", "--json",
             "--budget", f"{scenario.rate}bit/s@{scenario.fps}fps", "--data-root", root]  # fmt: skip
     with running(SERVER, *serve, log=folder / "serve"):
         while b"serving" not in (folder / "serve").read_bytes():
@@ -188,25 +233,32 @@ def at_highest_level(outcomes: list[Any]) -> float:
     """Share of the frames that were sent at the highest level of the knob: they leave a link idle
     because there is nothing more to send.
     """
-    codecs = {name: codecframe.get_codec(name) for name in CODECS}
-    knobs = {name: codec.settings_type.knob() for name, codec in codecs.items()}
-    return float(np.mean([o["level"] + 1 == knobs[o["codec"]].levels for o in outcomes]))
+    knob = codecframe.get_codec(outcomes[0]["codec"]).settings_type.knob()
+    assert knob is not None
+    return float(np.mean([outcome["level"] + 1 == knob.levels for outcome in outcomes]))
 
 
-def row(scenario: Scenario, codec: str, outcomes: list[Any], samples: Any, truth: Any) -> Any:
+def row(
+    scenario: Scenario,
+    codec: str,
+    outcomes: list[Any],
+    samples: Any,
+    truth: Mapping[str, int | None],
+) -> Any:
     """A row of the table."""
+    order = {name: number for number, name in enumerate(truth, 1)}
     statuses = Counter(outcome["status"] for outcome in outcomes)
     good = [outcome for outcome in outcomes if outcome["status"] == "ok"]
     times = [outcome["seconds"] for outcome in good]
-    right = [truth[o["name"]][0] == o["top"][0]["index"] for o in good]
-    taken = max(truth[outcome["name"]][1] for outcome in outcomes) + 1
+    seen = [(truth[o["name"]], o["top"][0]["index"]) for o in good]
+    right = [known == found for known, found in seen if known is not None]
+    taken = max(order[outcome["name"]] for outcome in outcomes)
     low, high = wilson(float(np.mean(right)), len(right))
     return {
         "codec": codec,
         "settings": {},
-        "head": CODECS[codec],
-        "training": "joint" if codec == "vae" else "retrained",
-        "data": "CIFAR-10, test images",
+        "head": scenario.data.heads[codec],
+        "data": scenario.data.name,
         "link": scenario.name,
         "fps": scenario.fps,
         "seconds": round(samples[-1][0], 1),
@@ -221,8 +273,6 @@ def row(scenario: Scenario, codec: str, outcomes: list[Any], samples: Any, truth
         "bytes": round(float(np.mean([outcome["bytes"] for outcome in good])), 1),
         "p50_ms": round(1000 * float(np.median(times)), 1),
         "p99_ms": round(1000 * float(np.percentile(times, 99)), 1),
-        "bpp": round(8 * float(np.mean([outcome["bytes"] for outcome in good])) / 1024, 4),
-        "accounting": "message",
         "top1": round(float(np.mean(right)), 4),
         "low": round(low, 4),
         "high": round(high, 4),
@@ -254,7 +304,7 @@ def main() -> None:
     """Measure all links and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--data-root", default=os.environ.get("CODECFRAME_DATA", ""))
+    parser.add_argument("--data-root", type=Path, default=os.environ.get("CODECFRAME_DATA", ""))
     parser.add_argument("--output", type=Path, default=Path("recipes/results"))
     parser.add_argument("--only", type=int, help="one of the links, by number")
     given = parser.parse_args()
@@ -262,19 +312,18 @@ def main() -> None:
         sys.exit("network namespaces need root")
     # what runs the commands may ignore the signal that ends them, and they would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    items = open_images("cifar10:test", data_root=given.data_root)
-    truth = {item.name: (item.target, number) for number, item in enumerate(items)}
+    truths = {data.name: data.truth(given.data_root) for data in (SMALL, PHOTOS)}
     chosen = SCENARIOS if given.only is None else SCENARIOS[given.only : given.only + 1]
     rows: list[Any] = []
     series: dict[str, dict[str, Any]] = {}
     with namespaces(), tempfile.TemporaryDirectory() as folder:
         for scenario in chosen:
-            for codec in CODECS:
+            for codec in scenario.data.heads:
                 outcomes, samples = measure(
                     scenario, codec, given.seconds, given.data_root, Path(folder)
                 )
                 series.setdefault(scenario.name, {})[codec] = samples
-                rows.append(row(scenario, codec, outcomes, samples, truth))
+                rows.append(row(scenario, codec, outcomes, samples, truths[scenario.data.name]))
                 print(json.dumps(rows[-1]), flush=True)
     notes = (
         f"Used: share of what the link carries, headers counted, {WARM_UP:g} s after it began or "
