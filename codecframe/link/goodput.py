@@ -30,8 +30,9 @@ class Goodput:
     """An estimate of the bits a second that a link delivers.
 
     Frames that follow each other closely on a busy link arrive at its capacity. Where frames take
-    longer than the shortest way by more than `tolerance`, they queue: the estimate falls under what
-    was measured, within a few frames. Where they do not, it rises by a few per cent a second, up to `most`.
+    longer than the shortest way by more than `tolerance`, they queue: within a few frames the
+    estimate falls under what was measured. Where they do not, it rises by a few per cent a second,
+    up to `most`.
 
     Args:
         most: bits a second that may be used.
