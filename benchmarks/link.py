@@ -5,8 +5,8 @@
 `codecframe send` and `codecframe serve` as they are installed, over TCP, a kernel's token bucket
 as the link. Images are sent live, as a camera would, with a learned codec to its own head and with
 JPEG to a classifier: CIFAR-10's test images, with the classifier that was retrained on what JPEG
-leaves, and, where the link is wide, photographs, with EfficientNet-Lite0. Needs Linux, root, and the
-programs ip, tc and iptables. Writes `link.json`, `link.svg` and `link.png`.
+leaves, and, where the link is wide, photographs, with EfficientNet-Lite0. Needs Linux, root, and
+the programs ip, tc and iptables. Writes `link.json`, `link.svg` and `link.png`.
 """
 
 from __future__ import annotations
