@@ -1,6 +1,6 @@
 """A camera and a server in two network namespaces, with a real link between them.
 
-    sudo python benchmarks/link.py [--seconds 60] [--data-root DIR] [--output recipes/results]
+    sudo python benchmarks/link.py [--seconds 45] [--data-root DIR] [--output recipes/results]
 
 `codecframe send` and `codecframe serve` as they are installed, over TCP, a kernel's token bucket
 as the link. Images are sent live, as a camera would, with a learned codec to its own head and with
@@ -281,7 +281,7 @@ def row(
 
 def plot(series: dict[str, dict[str, Any]], rows: list[Any], target: Path) -> None:
     """Rate over time, a panel a link."""
-    figure, axes = pyplot.subplots(len(series), 1, figsize=(8, 2.3 * len(series)), sharex=True)
+    figure, axes = pyplot.subplots(len(series), 1, figsize=(8, 2.3 * len(series)))
     for axis, (name, found) in zip(np.atleast_1d(axes), series.items(), strict=True):
         for codec, samples in found.items():
             (this,) = [r for r in rows if (r["link"], r["codec"]) == (name, codec)]
@@ -303,7 +303,7 @@ def plot(series: dict[str, dict[str, Any]], rows: list[Any], target: Path) -> No
 def main() -> None:
     """Measure all links and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=45)
     parser.add_argument("--data-root", type=Path, default=os.environ.get("CODECFRAME_DATA", ""))
     parser.add_argument("--output", type=Path, default=Path("recipes/results"))
     parser.add_argument("--only", type=int, help="one of the links, by number")
