@@ -18,8 +18,6 @@ from codecframe_vae.rangecoder import CorruptBodyError
 from codecframe_vae.settings import LEVELS, VaeSettings
 
 _MAGIC = b"cfv1"
-_SURELY_OVER = 1.03
-"""The next level is not tried when the model expects it this far over the limit."""
 _HEADER = struct.Struct(">4s6sBHH")
 """Magic, start of the latent space's digest, level, height, width."""
 _MAX_LATENTS = 1 << 24
@@ -98,7 +96,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
     def fit(
         self, image: Image, settings: VaeSettings, max_bytes: int, *, bare: bool
     ) -> codecframe.Fit[VaeSettings]:
-        """A level that fits, from one network pass: the highest, as far as the model can tell.
+        """The highest level that fits, from one network pass.
 
         Where even the lowest does not, latents are dropped from the end of the coding order until
         the rest fits; without any, the body is empty.
@@ -132,13 +130,11 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
             guess = int(np.searchsorted(rates, wanted, "right")) - 1
             level = min(max(guess, low + 1), high - 1)
             body = self._coded([self._model.quantise(real, level)], level)[0]
-            wanted = rates[level] * limit / max(len(body), 1)
-            if len(body) > limit:
+            if len(body) <= limit:
+                low, found = level, body
+            else:
                 high = level
-                continue
-            low, found = level, body
-            if level + 1 < LEVELS and rates[level + 1] > wanted * _SURELY_OVER:
-                break
+            wanted = rates[level] * limit / max(len(body), 1)
         return max(low, 0), found
 
     def _dropped(self, real: F32, limit: int) -> bytes:
