@@ -7,6 +7,8 @@ from collections import deque
 _SAMPLES, _SPAN = 4, 0.5
 """Frames, and seconds, over which the link's capacity is measured at least: what was lost and sent
 again comes late, and what waited behind it at the same moment."""
+_LONE = 2.0
+"""A gap of so many times the mean of the others is no sample of what the link carries."""
 _IN_A_ROW = 3
 """So many frames must have queued before the estimate falls: one alone may have waited for a
 processor, at either end."""
@@ -116,13 +118,23 @@ class Goodput:
         while len(self._samples) > _SAMPLES and seconds - self._samples[0][1] >= _SPAN:
             seconds -= self._samples.popleft()[1]
 
-    def _fall(self, now: float) -> None:
+    def _measured(self) -> float | None:
+        """Bits a second of the samples. Where the queue is new, without a gap that stands alone."""
         if not self._samples:
-            return
+            return None
         bits, seconds = (sum(column) for column in zip(*self._samples, strict=True))
-        if not seconds:
+        lone_bits, lone = max(self._samples, key=lambda sample: sample[1])
+        others = len(self._samples) - 1
+        is_new = self._queued < 2 * _IN_A_ROW
+        if is_new and others * lone > _LONE * (seconds - lone) > 0:  # lost, and sent again
+            bits, seconds = bits - lone_bits, seconds - lone
+        return bits / seconds if seconds else None
+
+    def _fall(self, now: float) -> None:
+        capacity = self._measured()
+        if capacity is None:
             return
-        self._capacity = bits / seconds
+        self._capacity = capacity
         # not the least of what was measured while the queue drains: that would be far too low
         self.rate = max(min(self._before, _UNDER * self._capacity), _LEAST)
         self._changed = now
