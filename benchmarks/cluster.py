@@ -18,12 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from common import crops
 from PIL import Image as PilImage
 
 from codecframe.engine import Engine, Local, Ray
 from codecframe.results import write_results
-from codecframe.testing import natural_image
 from codecframe.transcode import Work, transcode
 
 WORKERS = 2
@@ -32,12 +31,10 @@ SIDE = 32
 
 
 def write_images(folder: Path, count: int) -> None:
-    """Small pictures, cut out of a large one."""
-    large = natural_image(1024, 1024, seed=3)
-    corners = np.random.default_rng(0).integers(0, 1024 - SIDE, (count, 2))
+    """Small pictures."""
     folder.mkdir()
-    for number, (y, x) in enumerate(corners.tolist()):
-        PilImage.fromarray(large[y : y + SIDE, x : x + SIDE]).save(folder / f"{number:05}.png")
+    for number, image in enumerate(crops(count, SIDE, of=1024, seed=3)):
+        PilImage.fromarray(image).save(folder / f"{number:05}.png")
 
 
 def transcoded(images: Path, target: Path, engine: Engine) -> float:

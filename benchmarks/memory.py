@@ -18,11 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from common import crops
 from PIL import Image
 
 from codecframe.results import write_results
-from codecframe.testing import natural_image
 
 HEAD = """
 import numpy as np
@@ -61,12 +60,10 @@ def main() -> None:
 
 def write_images(folder: Path, count: int) -> None:
     """Write so many small files."""
-    large = natural_image(512, 512, seed=5)
-    corners = np.random.default_rng(0).integers(0, 480, (IN_A_FOLDER, 2))
     datas = []
-    for y, x in corners:
+    for image in crops(IN_A_FOLDER, 32, of=512, seed=5):
         file = io.BytesIO()
-        Image.fromarray(large[y : y + 32, x : x + 32]).save(file, "JPEG", quality=90)
+        Image.fromarray(image).save(file, "JPEG", quality=90)
         datas.append(file.getvalue())
     for first in range(0, count, IN_A_FOLDER):
         part = folder / f"{first // IN_A_FOLDER:04}"

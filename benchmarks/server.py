@@ -25,18 +25,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import crops
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import codecframe
 from codecframe.image import Image
+from codecframe.images import ImageItem
 from codecframe.link.encoder import Choice
 from codecframe.link.plan import Outcome, Plan
 from codecframe.link.protocol import Answer, Frame, Hello, Ready, Status, Welcome, read_text
 from codecframe.link.sender import Sender
 from codecframe.link.worker import Job, Worker
 from codecframe.results import write_results
-from codecframe.testing import natural_image
 
 PROGRAM = Path(sys.executable).with_name("codecframe")
 TOKEN = secrets.token_urlsafe()
@@ -71,11 +72,21 @@ class Server:
         return int(self.url.rpartition(":")[2])
 
     @property
+    def stream_url(self) -> str:
+        """Address of its streams."""
+        return self.url.replace("http", "ws", 1) + "/v1/stream"
+
+    @property
     def megabytes(self) -> float:
         """Its resident memory."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"VmRSS:\s*(\d+) kB", status)
         return int(found[1]) / 1000 if found else float("nan")
+
+    def end(self) -> None:
+        """Let it come to its end."""
+        self.process.terminate()
+        self.process.wait(60)
 
 
 def start(head: str, port: int = 0) -> Server:
@@ -101,17 +112,18 @@ def serving(head: str) -> Iterator[Server]:
         yield server
         assert server.process.poll() is None, "the server has ended"
     finally:
-        server.process.terminate()
-        server.process.wait(60)
+        server.end()
 
 
 @asynccontextmanager
 async def stream(server: Server, shape: tuple[int, int]) -> AsyncIterator[ClientConnection]:
     """A stream on which frames of a shape may be sent."""
-    address = server.url.replace("http", "ws", 1) + "/v1/stream"
-    headers = {"Authorization": f"Bearer {TOKEN}"}
     async with connect(
-        address, additional_headers=headers, compression=None, open_timeout=120, ping_interval=None
+        server.stream_url,
+        additional_headers={"Authorization": f"Bearer {TOKEN}"},
+        compression=None,
+        open_timeout=120,
+        ping_interval=None,
     ) as opened:
         read_text(str(await opened.recv()), Welcome)
         await opened.send(Hello("jpeg", shape=shape).pack())
@@ -120,10 +132,8 @@ async def stream(server: Server, shape: tuple[int, int]) -> AsyncIterator[Client
 
 
 def pictures(side: int, count: int) -> list[Image]:
-    """Cut out of one picture."""
-    whole = natural_image(4 * side, 4 * side, seed=side)
-    corners = np.random.default_rng(0).integers(0, 3 * side, (count, 2))
-    return [np.ascontiguousarray(whole[y : y + side, x : x + side]) for y, x in corners]
+    """Images of a head."""
+    return crops(count, side, of=4 * side, seed=side)
 
 
 def body(image: Image) -> bytes:
@@ -191,18 +201,6 @@ def under_load(head: str, streams: int, seconds: float) -> dict[str, Any]:
 # -- killed -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Item:
-    """An image of a camera."""
-
-    name: str
-    image: Image
-
-    def read(self) -> Image:
-        """The image."""
-        return self.image
-
-
 def killed(cameras: int) -> dict[str, Any]:
     """Cameras whose server is killed while they send, and started again."""
     images = pictures(HEADS[SMALL], CAMERA_IMAGES)
@@ -227,7 +225,9 @@ async def _through_a_crash(images: Sequence[Image], heard: Sequence[list[Outcome
     async def camera(outcomes: list[Outcome]) -> int:
         plan = Plan(server.url, [Choice(CODEC, SETTINGS)], fps=FPS, token=TOKEN, give_up=120.0)
         sender = Sender(plan, outcomes.append)
-        await sender.run([Item(str(n), image) for n, image in enumerate(images)])
+        await sender.run(
+            [ImageItem(str(n), None, lambda image=image: image) for n, image in enumerate(images)]
+        )
         return sender.state.connections
 
     async def crash() -> Server:
@@ -237,8 +237,7 @@ async def _through_a_crash(images: Sequence[Image], heard: Sequence[list[Outcome
         return await asyncio.to_thread(start, SMALL, server.port)
 
     second, *connections = await asyncio.gather(crash(), *map(camera, heard))
-    second.process.terminate()
-    second.process.wait(60)
+    second.end()
     return sum(connections)
 
 
@@ -315,7 +314,6 @@ def with_rubbish(messages: int) -> Iterator[dict[str, Any]]:
 
 async def strangers(server: Server, count: int) -> int:
     """Clients without the token, or with a wrong one; how many were turned away."""
-    address = server.url.replace("http", "ws", 1) + "/v1/stream"
     left, away = iter(range(count)), 0
 
     async def stranger() -> None:
@@ -323,7 +321,7 @@ async def strangers(server: Server, count: int) -> int:
         for number in left:
             headers = {"Authorization": f"Bearer {number}"} if number % 2 else {}
             try:
-                async with connect(address, additional_headers=headers, open_timeout=60):
+                async with connect(server.stream_url, additional_headers=headers, open_timeout=60):
                     pass
             except InvalidStatus as error:
                 away += error.response.status_code == 401

@@ -26,6 +26,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+from common import crops
 from PIL import Image as PilImage
 
 import codecframe
@@ -367,9 +368,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000, help="of 32x32")
     given = parser.parse_args()
     load = os.getloadavg()[0]
-    large = natural_image(1024, 1024, seed=3)
-    corners = np.random.default_rng(0).integers(0, 1024 - 32, (given.images, 2))
-    images = [np.ascontiguousarray(large[y : y + 32, x : x + 32]) for y, x in corners]
+    images = crops(given.images, 32, of=1024, seed=3)
     parts = [one_image(), many_images(images), budgets(), learned(images), profiles(images)]
     if given.compressai:
         parts.append(latents(images[:1000], given.compressai))

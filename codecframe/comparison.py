@@ -6,7 +6,7 @@ bits and at the same score.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +68,8 @@ def at_no_more_bits(ours: Curve, theirs: Curve, place: int) -> dict[str, Any] | 
     }
 
 
-def beside_defaults(ours: Curve, defaults: Curve, place: int) -> dict[str, Any]:
-    """What settings gain over a codec's defaults at one of their points.
+def beside_defaults(ours: Curve, defaults: Curve) -> list[dict[str, Any]]:
+    """What settings gain over a codec's defaults, at each of their points.
 
     Between the points of the defaults, scores are interpolated over log(bits).
 
@@ -80,20 +80,26 @@ def beside_defaults(ours: Curve, defaults: Curve, place: int) -> dict[str, Any]:
         where the defaults never score so. Where some resamples leave the curve, its end is taken,
         so that the interval claims no more than was measured.
     """
-    bits, known = np.log(ours.bpp[place]), np.log(defaults.bpp)
-    found: dict[str, Any] = {"more": None, "saved": None}
-    if known[0] <= bits <= known[-1]:
-        at_same = _interpolated(known, defaults.scores, bits)
-        found["more"] = [round(v, 4) for v in paired_difference(ours.scores[place], at_same)]
+    known = np.log(defaults.bpp)
     everything = np.ones((1, ours.scores.shape[1]))
-    if _within(ours.scores[place].mean(), defaults):
-        (saved,) = _saved(ours, defaults, place, everything)
-        resampled = np.concatenate(
-            [_saved(ours, defaults, place, weights) for weights in _resamples(everything.shape[1])]
-        )
-        low, high = np.quantile(resampled, _TAILS)
-        found["saved"] = [round(float(v), 4) for v in (saved, low, high)]
+    (saved,) = _saved(ours, defaults, everything)
+    resampled = [_saved(ours, defaults, weights) for weights in _resamples(everything.shape[1])]
+    lows, highs = np.quantile(np.concatenate(resampled), _TAILS, axis=0)
+    least, most = np.sort(defaults.scores.mean(axis=1))[[0, -1]]
+    found: list[dict[str, Any]] = []
+    for place, (bits, scores) in enumerate(zip(np.log(ours.bpp), ours.scores, strict=True)):
+        one: dict[str, Any] = {"more": None, "saved": None}
+        if known[0] <= bits <= known[-1]:
+            at_same = _interpolated(known, defaults.scores, bits)
+            one["more"] = _rounded(paired_difference(scores, at_same))
+        if least <= scores.mean() <= most:
+            one["saved"] = _rounded((saved[place], lows[place], highs[place]))
+        found.append(one)
     return found
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    return [round(float(value), 4) for value in values]
 
 
 def _interpolated(known: F64, scores: F64, bits: float) -> F64:
@@ -103,19 +109,15 @@ def _interpolated(known: F64, scores: F64, bits: float) -> F64:
     return np.asarray((1 - share) * scores[right - 1] + share * scores[right], np.float64)
 
 
-def _within(score: float, curve: Curve) -> bool:
-    means = curve.scores.mean(axis=1)
-    return bool(means.min() <= score <= means.max())
-
-
-def _saved(ours: Curve, defaults: Curve, place: int, weights: F64) -> F64:
-    """The share of bits saved at the same score, for each row of weights of the images."""
-    aims = weights @ ours.scores[place]
+def _saved(ours: Curve, defaults: Curve, weights: F64) -> F64:
+    """The share of bits saved at the same score at each point, (rows, points), for each row of
+    weights of the images.
+    """
+    aims = weights @ ours.scores.T
     curves = np.maximum.accumulate(weights @ defaults.scores.T, axis=1)  # chance makes them dip
-    needed = [
-        np.interp(aim, curve, np.log(defaults.bpp)) for aim, curve in zip(aims, curves, strict=True)
-    ]
-    return np.asarray(1 - ours.bpp[place] / np.exp(needed), np.float64)
+    known = np.log(defaults.bpp)
+    needed = [np.interp(aim, curve, known) for aim, curve in zip(aims, curves, strict=True)]
+    return np.asarray(1 - ours.bpp / np.exp(needed), np.float64)
 
 
 def _resamples(images: int) -> Iterator[F64]:

@@ -169,9 +169,11 @@ def _curve(run: Run, series: report.Series, table: ProfileTable, accounting: Acc
 def _rows(recipe: ProfileRecipe, found: Sequence[_Measured]) -> list[dict[str, Any]]:
     curves = [one.curve for one in found]
     return [
-        _row(recipe, one, spot) | _compared(recipe, curves, one.curve, place)
+        _row(recipe, one, spot) | compared
         for one in found
-        for place, spot in enumerate(one.series.spots)
+        for spot, compared in zip(
+            one.series.spots, _compared(recipe, curves, one.curve), strict=True
+        )
     ]
 
 
@@ -198,16 +200,16 @@ def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, 
     }
 
 
-def _compared(
-    recipe: ProfileRecipe, curves: Sequence[Curve], ours: Curve, place: int
-) -> dict[str, Any]:
-    """What a point is compared with."""
-    found: dict[str, Any] = {}
+def _compared(recipe: ProfileRecipe, curves: Sequence[Curve], ours: Curve) -> list[dict[str, Any]]:
+    """What each point of a curve is compared with."""
+    found: list[dict[str, Any]] = [{} for _ in ours.bpp]
     if defaults := defaults_of(ours, curves):
-        found["defaults"] = beside_defaults(ours, defaults, place)
+        for row, gained in zip(found, beside_defaults(ours, defaults), strict=True):
+            row["defaults"] = gained
     for theirs in curves:
         if theirs.codec == recipe.compare != ours.codec:
-            found["compared"] = at_no_more_bits(ours, theirs, place)
+            for place, row in enumerate(found):
+                row["compared"] = at_no_more_bits(ours, theirs, place)
     return found
 
 

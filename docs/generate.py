@@ -7,9 +7,10 @@ A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
 * `plugin NAME`: the README of a bundled plugin;
 * `preprocess fields`: a table of the fields of `Preprocess`;
 * `results NAME`: accuracies at round rates from recipes/results/NAME.json;
-* `table NAME`: all rows of recipes/results/NAME.json, and how they were made;
+* `table NAME [COLUMN ...]`: all rows of recipes/results/NAME.json, and how they were made;
 * `times NAME`: its encode and decode times;
-* `training KIND`: the fields of training recipes of that kind.
+* `training KIND`: the fields of training recipes of that kind;
+* `tuned NAME`: what its settings gain over their codec's defaults.
 
 With `--check` nothing is written; the exit code is 1 if a part is stale.
 """
@@ -153,7 +154,7 @@ def times(name: str) -> str:
 def table(argument: str) -> str:
     """A result's rows, of all columns or of those that are named after it, its notes below."""
     name, *chosen = argument.split()
-    result = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())
+    result = _result(name)
     rows = result["rows"]
     columns = chosen or [k for k in rows[0] if any(row[k] not in ("", None) for row in rows)]
     numbers = {key for key in columns if all(isinstance(row[key], int | float) for row in rows)}
@@ -168,7 +169,7 @@ def table(argument: str) -> str:
 
 def tuned(name: str) -> str:
     """What settings gain over their codec's defaults, at each rate."""
-    result = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())
+    result = _result(name)
     rows = [row for row in result["rows"] if "defaults" in row]
     lines = [
         "| codec | head | bpp | top-1 % | points more at the same bits | bits saved, same top-1 |",
@@ -191,6 +192,12 @@ def _interval(found: list[float] | None, unit: str = "") -> str:
     return f"{value:.1f}{unit} ({low:.1f} to {high:.1f})"
 
 
+def _result(name: str) -> dict[str, Any]:
+    """recipes/results/NAME.json."""
+    text = (ROOT / "recipes" / "results" / f"{name}.json").read_text()
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "**no**"
@@ -201,7 +208,7 @@ def _cell(value: Any) -> str:
 
 def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
     """The rows of recipes/results/NAME.json by codec variant."""
-    rows = json.loads((ROOT / "recipes" / "results" / f"{name}.json").read_text())["rows"]
+    rows = _result(name)["rows"]
     trainings: dict[str, set[str]] = {}
     for row in rows:
         trainings.setdefault(row["codec"], set()).add(row["training"])

@@ -26,7 +26,7 @@ DEFAULTS = curve(RATES, (0.3, 0.5, 0.7))
 def test_half_of_the_bits_for_the_same_score() -> None:
     tuned = curve((0.2,), (0.5,), words="tuned")
     others = replace(tuned, scores=np.roll(tuned.scores, 137, axis=1))  # right on other images
-    found = beside_defaults(others, DEFAULTS, 0)
+    found = beside_defaults(others, DEFAULTS)[0]
     saved, low, high = found["saved"]
     assert saved == pytest.approx(0.5, abs=1e-4)
     assert 0.4 < low < saved < high < 0.6
@@ -35,18 +35,18 @@ def test_half_of_the_bits_for_the_same_score() -> None:
 
 
 def test_between_points_curves_are_straight_over_log_bits() -> None:
-    found = beside_defaults(curve((np.sqrt(0.2 * 0.4),), (0.4,), words="same"), DEFAULTS, 0)
+    found = beside_defaults(curve((np.sqrt(0.2 * 0.4),), (0.4,), words="same"), DEFAULTS)[0]
     assert found["saved"][0] == pytest.approx(0, abs=1e-4)
     assert found["more"][0] == pytest.approx(0, abs=1e-4)
 
 
 def test_nothing_is_said_beyond_what_was_measured() -> None:
-    assert beside_defaults(curve((0.1,), (0.4,)), DEFAULTS, 0)["more"] is None
-    assert beside_defaults(curve((0.9,), (0.4,)), DEFAULTS, 0)["more"] is None
-    assert beside_defaults(curve((0.3,), (0.75,)), DEFAULTS, 0)["saved"] is None
-    assert beside_defaults(curve((0.3,), (0.2,)), DEFAULTS, 0)["saved"] is None
+    assert beside_defaults(curve((0.1,), (0.4,)), DEFAULTS)[0]["more"] is None
+    assert beside_defaults(curve((0.9,), (0.4,)), DEFAULTS)[0]["more"] is None
+    assert beside_defaults(curve((0.3,), (0.75,)), DEFAULTS)[0]["saved"] is None
+    assert beside_defaults(curve((0.3,), (0.2,)), DEFAULTS)[0]["saved"] is None
     # resamples that leave the curve are taken for its end
-    saved, _, high = beside_defaults(curve((0.1,), (0.7,)), DEFAULTS, 0)["saved"]
+    saved, _, high = beside_defaults(curve((0.1,), (0.7,)), DEFAULTS)[0]["saved"]
     assert saved == pytest.approx(high) == pytest.approx(1 - 0.1 / 0.8)
 
 

@@ -1,4 +1,4 @@
-"""What a link carries, told by answers: falls at once, rises carefully. No input or output."""
+"""What a link carries, told by answers: falls soon, rises carefully. No input or output."""
 
 from __future__ import annotations
 
