@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-_SAMPLES, _SPAN = 4, 0.5
+_SAMPLES, _SPAN = 4, 1.0
 """Frames, and seconds, over which the link's capacity is measured at least: what was lost and sent
 again comes late, and what waited behind it at the same moment."""
 _LONE = 2.0
@@ -14,10 +14,10 @@ _IN_A_ROW = 3
 processor, at either end."""
 _UNDER = 0.96
 """Share of a measured capacity that is used at first, so that what has queued up drains."""
-_FAST, _SLOW = 1.3, 1.03
-"""Growth in a second, far from the last known capacity and near it."""
-_NEAR = 0.7, 1.25
-"""Shares of that capacity that are near it; a rate that got past them has found a better link."""
+_QUICKENS, _FASTEST = 0.03, 0.3
+"""Growth in a second, for each second since the last fall, and at most: near what the link was
+found to carry it rises carefully; a link that got better is found the sooner the longer it lasts.
+"""
 _BASE_SECONDS = 30.0
 """How long the shortest way through the link is remembered."""
 _LEAST = 500.0
@@ -33,8 +33,7 @@ class Goodput:
 
     Frames that follow each other closely on a busy link arrive at its capacity. Where frames take
     longer than the shortest way by more than `tolerance`, they queue: within a few frames the
-    estimate falls under what was measured. Where they do not, it rises by a few per cent a second,
-    up to `most`.
+    estimate falls under what was measured. Where they do not, it rises, ever faster, up to `most`.
 
     Args:
         most: bits a second that may be used.
@@ -45,7 +44,7 @@ class Goodput:
         self.most = most
         self.rate = most
         self._tolerance = tolerance
-        self._capacity = most
+        self._fell = float("-inf")
         self._samples: deque[tuple[float, float]] = deque()
         self._ways: deque[tuple[float, float]] = deque()
         self._answered: deque[tuple[float, float]] = deque()
@@ -134,9 +133,9 @@ class Goodput:
         capacity = self._measured()
         if capacity is None:
             return
-        self._capacity = capacity
+        self._fell = now
         # not the least of what was measured while the queue drains: that would be far too low
-        self.rate = max(min(self._before, _UNDER * self._capacity), _LEAST)
+        self.rate = max(min(self._before, _UNDER * capacity), _LEAST)
         self._changed = now
 
     def _rise(self, now: float) -> None:
@@ -144,8 +143,8 @@ class Goodput:
         self._changed = now
         if self._used(now) < _USED * self.rate:
             return
-        near = _NEAR[0] * self._capacity < self.rate < _NEAR[1] * self._capacity
-        self.rate = min(self.rate * (_SLOW if near else _FAST) ** seconds, self.most)
+        growth = min(_QUICKENS * (now - self._fell), _FASTEST)
+        self.rate = min(self.rate * (1 + growth) ** seconds, self.most)
 
     def _used(self, now: float) -> float:
         """Bits a second that were answered of late."""
