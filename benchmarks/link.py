@@ -190,8 +190,8 @@ def measure(scenario: Scenario, codec: str, seconds: float, root: Path, folder: 
         while b"serving" not in (folder / "serve").read_bytes():
             time.sleep(0.1)
         time.sleep(3)
-        with running(CAMERA, *send, log=folder / "send"):
-            samples = _watch(scenario, seconds)
+        with running(CAMERA, *send, log=folder / "send") as camera:
+            samples = _watch(scenario, seconds, camera)
         outcomes = [
             json.loads(line)
             for line in (folder / "send").read_text().splitlines()
@@ -200,10 +200,13 @@ def measure(scenario: Scenario, codec: str, seconds: float, root: Path, folder: 
     return outcomes, samples
 
 
-def _watch(scenario: Scenario, seconds: float) -> list[tuple[float, int, int]]:
+def _watch(
+    scenario: Scenario, seconds: float, camera: subprocess.Popen[bytes]
+) -> list[tuple[float, int, int]]:
     """(time, bits a second of the link, bytes carried so far), from the first byte on."""
     before = carried()
     while carried() < before + 2000:
+        assert camera.poll() is None, "the camera has ended"
         time.sleep(0.05)
     begun, rate = time.monotonic(), scenario.rate
     samples = [(0.0, rate, carried())]

@@ -21,6 +21,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from codecframe.profile import Plan, profile_images
 from codecframe.rate import Accounting, fit
 from codecframe.results import write_results
 from codecframe.testing import natural_image
+from codecframe_torch import TorchHead
 from codecframe_vae.context import REACH, ContextArrays, ContextModel, fold_sign
 from codecframe_vae.rangecoder import TOTAL
 
@@ -292,9 +295,8 @@ def _without_context(frequency: Any) -> ContextModel:
 
 
 def profiles(images: list[Image]) -> Iterator[Comparison]:
-    """A profile, and the script that one would write."""
+    """A profile, and the script that one would write, for two classifiers."""
     some = images[:400]
-    head = codecframe.get_head("cifar10")
     targets = [number % 10 for number in range(len(some))]
     items = [
         ImageItem(str(number), targets[number], lambda image=image: image)
@@ -304,13 +306,13 @@ def profiles(images: list[Image]) -> Iterator[Comparison]:
     decibels = [20 + quality / 5 for quality in qualities]
     plans = [Plan(["jpeg", "webp", "avif"], levels=qualities), Plan(["jpeg2000"], levels=decibels)]
 
-    def ours() -> None:
+    def ours(head: codecframe.TaskHead) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for number, plan in enumerate(plans):
                 path = Path(folder) / f"{number}.profile"
                 profile_images(path, items, head, plan, prepare=False).close()
 
-    def script() -> None:
+    def script(head: codecframe.TaskHead) -> None:
         for kind in ("JPEG", "WEBP", "AVIF", "JPEG2000"):
             for quality in qualities:
                 how = {"quality": quality}
@@ -321,10 +323,38 @@ def profiles(images: list[Image]) -> Iterator[Comparison]:
                     decoded = np.array(PilImage.open(io.BytesIO(_pillow(image, kind, **how))))
                     right += int(head.predict([decoded]).scores.argmax() == target)
 
-    yield Comparison(
-        f"profile of {len(some):,} images x 8 qualities x 4 codecs", "a script with Pillow", 3,
-        ours, script, faster=True, turns=1,
-    )  # fmt: skip
+    heads = {"ResNet-20 in torch": resnet20(), "cifar10": codecframe.get_head("cifar10")}
+    for name, head in heads.items():
+        yield Comparison(
+            f"profile of {len(some):,} images x 8 qualities x 4 codecs, {name}",
+            "a script with Pillow", 3, partial(ours, head), partial(script, head),
+            faster=True, turns=1,
+        )  # fmt: skip
+
+
+def resnet20() -> codecframe.TaskHead:
+    """ResNet-20 for CIFAR (He et al., CVPR 2016), of random weights, on which no time depends."""
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self, inputs: int, width: int) -> None:
+            super().__init__()
+            stride = width // inputs
+            self.first = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+            self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+            self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(2))
+            self.around = nn.Conv2d(inputs, width, 1, stride) if stride > 1 else nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.norms[0](self.first(x)).relu()
+            return (self.norms[1](self.second(y)) + self.around(x)).relu()
+
+    widths = (16, 16, 16, 16, 32, 32, 32, 64, 64, 64)
+    blocks = [Block(inputs, width) for inputs, width in pairwise(widths)]
+    stem = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)]
+    return TorchHead(nn.Sequential(*stem, *blocks, *end), name="resnet20")
 
 
 def _pillow(image: Image, kind: str, **options: Any) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from codecframe import headfile, hooks
+from codecframe import hooks
 from codecframe.errors import (
     CodecframeError,
     DependencyError,
@@ -181,6 +181,7 @@ class Registry:
             UnknownNameError: if no plugin knows it.
             PluginError: if the plugin that does failed on it.
         """
+        from codecframe import headfile
         from codecframe.head import TaskHead
 
         if spec.endswith(headfile.SUFFIXES) and not options:
