@@ -296,7 +296,7 @@ def plot(series: dict[str, dict[str, Any]], rows: list[Any], target: Path) -> No
         axis.set_ylim(bottom=0)
         axis.set_title(name, fontsize=10, loc="left")
         axis.set_ylabel("kbit/s")
-        axis.legend(fontsize=8, loc="lower right")
+        axis.legend(fontsize=8)
     axis.set_xlabel("seconds (dashed: what the link carries)")
     figure.tight_layout()
     for suffix in ("svg", "png"):

@@ -3,7 +3,7 @@
     python benchmarks/speed.py [--compressai FOLDER] [--output recipes/results]
 
 Both sides of a comparison take turns, so that what else the machine does meets both. The last rows
-need CompressAI's coder, which loads alone: `pip install --no-deps --target FOLDER compressai`.
+need CompressAI, without what it asks for: `pip install --no-deps --target FOLDER compressai`.
 Writes `speed.json`.
 """
 
@@ -28,18 +28,22 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+from baselines.compressai_alone import load
 from common import crops
 from PIL import Image as PilImage
 
 import codecframe
 from codecframe.image import Image
 from codecframe.images import ImageItem
+from codecframe.parallel import limit_threads
 from codecframe.profile import Plan, profile_images
 from codecframe.rate import Accounting, fit
 from codecframe.results import write_results
 from codecframe.testing import natural_image
 from codecframe_torch import TorchHead
+from codecframe_vae.bench.baselines import resnet18
 from codecframe_vae.context import REACH, ContextArrays, ContextModel, fold_sign
+from codecframe_vae.model import open_session
 from codecframe_vae.rangecoder import TOTAL
 
 Work = Callable[[], object]
@@ -206,13 +210,52 @@ def learned(images: list[Image]) -> Iterator[Comparison]:
     )
 
 
+def encoders(images: list[Image], folder: str) -> Iterator[Comparison]:
+    """The learned codec, from images to bytes, and the paper's baselines, in one thread each.
+
+    CompressAI as one calls it; and a classifier's front, whose features would still be to code.
+    """
+    import torch
+
+    codec = codecframe.get_codec("vae")
+    settings = codec.settings_type()
+    prior = load(folder)[1].FactorizedPrior(128, 192).eval()  # the smaller of its two sizes
+    prior.update()
+    front = open_session(resnet18(2), "resnet18")
+
+    def ours(count: int) -> None:
+        with limit_threads(1):
+            codec.encode_many(images[:count], settings)
+
+    def factorized(count: int) -> None:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.stack(images[:count])).permute(0, 3, 1, 2)
+            prior.compress(pixels.float() / 255)
+        torch.set_num_threads(threads)
+
+    def resnet(count: int) -> None:
+        front.run(None, {"images": np.stack(images[:count])})
+
+    for count, some in ((1, "one image"), (64, "64 images")):
+        for name, theirs in (
+            ("CompressAI's bmshj2018-factorized", factorized),
+            ("ResNet-18 up to layer 2, onnxruntime", resnet),
+        ):
+            yield Comparison(
+                f"learned encode of {some}, one thread", name, 1.5,
+                partial(ours, count), partial(theirs, count), faster=True,
+            )  # fmt: skip
+
+
 def latents(images: list[Image], folder: str) -> Iterator[Comparison]:
     """Entropy coding, and CompressAI's coder, which takes lists of symbols and of tables.
 
     First with the same tables, one a channel; then with what the learned codec does instead, whose
     tables depend on the latents around: more work, and fewer bytes.
     """
-    ans = _rans(folder)
+    ans, _ = load(folder)
     from codecframe_vae.bundled import CIFAR10
 
     level = 10
@@ -256,17 +299,6 @@ def latents(images: list[Image], folder: str) -> Iterator[Comparison]:
                 lambda n=count, c=context, b=ours: c.decode(b[:n], height, width),
                 lambda n=count: decode(theirs[:n]), faster=True, note=lambda note=note: note,
             )  # fmt: skip
-
-
-def _rans(folder: str) -> Any:
-    """CompressAI's coder, without CompressAI."""
-    spec = importlib.util.spec_from_file_location(
-        "compressai.ans", next(Path(folder).glob("compressai/ans*.so"))
-    )
-    assert spec is not None and spec.loader is not None
-    ans = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(ans)
-    return ans
 
 
 def _frequencies(symbols: Any) -> Any:
@@ -401,7 +433,7 @@ def main() -> None:
     images = crops(given.images, 32, of=1024, seed=3)
     parts = [one_image(), many_images(images), budgets(), learned(images), profiles(images)]
     if given.compressai:
-        parts.append(latents(images[:1000], given.compressai))
+        parts += [encoders(images, given.compressai), latents(images[:1000], given.compressai)]
     rows = []
     for part in parts:
         for comparison in part:
