@@ -38,6 +38,7 @@ from codecframe_vae.training.export import (
 from codecframe_vae.training.loop import Task, train
 from codecframe_vae.training.nets import Encoder, Head, PixelModel, SimpleDecoder
 from codecframe_vae.training.optim import Muon, Optimizers, Part, network_parts, orthogonalise
+from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.quality import ms_ssim, psnr
 from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe, Widths
 from codecframe_vae.training.teacher import Teacher
@@ -505,7 +506,7 @@ def test_a_teacher_has_its_share_of_the_loss(tmp_path: Path) -> None:
     run, some = run_in(tmp_path), labelled(6)
     images, targets = data.to_tensor(some.images), torch.eye(3)[some.targets]
     logits = torch.randn(6, 3, requires_grad=True)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), autocast("cpu"):
         soft = model(images).softmax(1)
     log = logits.log_softmax(1)
     hard = -((0.9 * targets + 0.1 / 3) * log).sum(1)

@@ -11,8 +11,9 @@ from torch import Tensor
 from codecframe_vae.bottleneck.model import Bottleneck, Whole
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.training.data import Labelled, to_tensor
-from codecframe_vae.training.loop import Task, autocast
+from codecframe_vae.training.loop import Task
 from codecframe_vae.training.optim import Part
+from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.prices import Prices
 
 LogProbabilities = Callable[[Tensor], Tensor]

@@ -11,8 +11,8 @@ from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.data import U8, to_tensor
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.ladder import Ladder, real_latents
-from codecframe_vae.training.loop import autocast
 from codecframe_vae.training.nets import SimpleDecoder
+from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.recipes import CodedRecipe
 
 _RATE = 2e-3

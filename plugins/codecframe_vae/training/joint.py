@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from codecframe_vae.training.data import Labelled, to_tensor
-from codecframe_vae.training.loop import Task, autocast
+from codecframe_vae.training.loop import Task
 from codecframe_vae.training.nets import Encoder, Gains, Head
 from codecframe_vae.training.optim import Part, network_parts
+from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.prices import Prices
 from codecframe_vae.training.prior import Prior
 from codecframe_vae.training.recipes import VaeRecipe, Widths

@@ -92,11 +92,6 @@ def train(
             _log(run.folder / "log.jsonl", row)
 
 
-def autocast(device: str) -> torch.autocast:
-    """bfloat16 where it is exact enough."""
-    return torch.autocast(torch.device(device).type, torch.bfloat16)
-
-
 def _epoch(
     task: Task,
     batches: Batches,

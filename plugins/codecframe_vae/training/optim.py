@@ -9,17 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from codecframe_vae.training.precision import fast_type
 from codecframe_vae.training.recipes import ScheduleRecipe, TrainingRecipe
 
 
 @torch.no_grad()
 def orthogonalise(matrix: Tensor, steps: int = 3) -> Tensor:
-    """The nearest semi-orthogonal matrix, roughly, by Newton-Schulz iteration in bfloat16.
+    """The nearest semi-orthogonal matrix, roughly, by Newton-Schulz iteration: bfloat16 will do.
 
     Coefficients: Jordan et al., "Muon: an optimizer for hidden layers", 2024.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.bfloat16()
+    x = matrix.to(fast_type(matrix.device.type))
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.T

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from codecframe_vae.training.data import Labelled, to_tensor
-from codecframe_vae.training.loop import Task, autocast
+from codecframe_vae.training.loop import Task
 from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.optim import Part, network_parts
+from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.recipes import ClassifierRecipe
 from codecframe_vae.training.teacher import Teacher
 

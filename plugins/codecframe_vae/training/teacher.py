@@ -10,8 +10,8 @@ from torch.nn import functional
 
 import codecframe
 from codecframe_vae.training import checkpoint
-from codecframe_vae.training.loop import autocast
 from codecframe_vae.training.nets import PixelModel
+from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.recipes import ClassifierRecipe, TrainingRecipe
 
 
