@@ -32,6 +32,8 @@ SCALES = (1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25)
 _MARK = b"\0\0\0\x10freeCFsz"
 TRAILER = len(_MARK) + 4
 """Bytes that a file of a scaled image ends in."""
+# a codec's own bytes may well end in the zeros and the length that a mark begins with
+_MARKS_CUT_SHORT = tuple(_MARK[:kept] for kept in range(5, len(_MARK)))
 
 C = TypeVar("C", bound=type[Codec[Any]])
 Pixels = npt.NDArray[Any]
@@ -171,8 +173,7 @@ def _parted(data: bytes, source: str) -> tuple[bytes, Shape | None]:
         check_size(height, width, source)
         return data[:-TRAILER], (height, width)
     tail = data[-TRAILER:]
-    # a codec's own bytes may well end in the zeros and the length that a mark begins with
-    if any(tail.endswith(_MARK[:kept]) for kept in range(5, len(_MARK))) or _MARK in tail:
+    if tail.endswith(_MARKS_CUT_SHORT) or _MARK in tail:
         raise DataError(source, "cut short: its size is incomplete")
     return data, None
 
