@@ -1,6 +1,6 @@
 """CompressAI without what it asks for: its models and its coder need torch and numpy alone.
 
-pip install --no-deps --target FOLDER compressai
+`pip install --no-deps --target FOLDER compressai` is enough.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from codecframe_vae.training.export import (
 from codecframe_vae.training.loop import Task, train
 from codecframe_vae.training.nets import Encoder, Head, PixelModel, SimpleDecoder
 from codecframe_vae.training.optim import Muon, Optimizers, Part, network_parts, orthogonalise
-from codecframe_vae.training.precision import autocast
+from codecframe_vae.training.precision import autocast, fast_type
 from codecframe_vae.training.quality import ms_ssim, psnr
 from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe, Widths
 from codecframe_vae.training.teacher import Teacher
@@ -499,6 +499,21 @@ def test_a_training_starts_from_what_fits_of_another(tmp_path: Path) -> None:
         assert float(functional.cosine_similarity(one, two, dim=0)) == pytest.approx(1, abs=1e-5)
     with pytest.raises(codecframe.DataError, match="train 'none' first"):
         trained(run_in(tmp_path, "new"), ClassifierRecipe(start="none"))
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"),
+    [("AVX2", torch.float32), ("DEFAULT", torch.float32), ("AVX512", torch.bfloat16)],
+)
+def test_bfloat16_only_where_it_is_fast(
+    capability: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert fast_type("cpu") is dtype
+    assert fast_type("cuda") is torch.bfloat16
+    with autocast("cpu"):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype is dtype
 
 
 def test_a_teacher_has_its_share_of_the_loss(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 
 
 def fast_type(device: str) -> torch.dtype:
-    """bfloat16; float32 on processors that only emulate it, several times as slow."""
+    """bfloat16; float32 on processors that emulate it, several times as slow, or may do so."""
     emulated = torch.device(device).type == "cpu" and not (
         torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     )
