@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 from codecframe import registry
@@ -42,6 +45,14 @@ def _at_scales(settings: Settings, scales: Sequence[float]) -> list[Settings]:
     if not isinstance(settings, ScalableSettings):
         return [settings]
     return [settings.replace(scale=scale) for scale in scales]
+
+
+Searched = Callable[[str, Callable[[], list[Point]]], list[Point]]
+"""Given all that a search depends on, and the search, gives what it finds, or found earlier."""
+
+
+def _anew(_key: str, search: Callable[[], list[Point]]) -> list[Point]:
+    return search()
 
 
 class Prepared:
@@ -105,26 +116,70 @@ class Plan:
                 registry.require(package, install)
         return variants
 
-    def points(self, items: Sequence[ImageItem], head: TaskHead, *, prepare: bool) -> list[Point]:
-        """The points to measure."""
+    def points(
+        self,
+        items: Sequence[ImageItem],
+        head: TaskHead,
+        *,
+        prepare: bool,
+        searched: Searched = _anew,
+    ) -> list[Point]:
+        """The points to measure.
+
+        Args:
+            items: the images.
+            head: what will judge them.
+            prepare: whether images are brought to the geometry the head looks at.
+            searched: remembers what searches found, as `ProfileTable.searched` does.
+
+        Raises:
+            DataError: if rates are asked for and no image can be read.
+        """
         geometry = head if prepare else None
         rates = self.rates
         if rates is None and self.levels is None and self.budget is None:
             rates = DEFAULT_RATES
         tune = sample(items) if self.tune is None else self.tune
-        some = list(Prepared(tune, geometry)) if rates else []
-        if rates and not some:
-            raise DataError("images", "none of them can be read")
+
+        @cache
+        def some() -> list[Image]:
+            images = list(Prepared(tune, geometry))
+            if not images:
+                raise DataError("images", "none of them can be read")
+            return images
+
+        def at_rates(variant: Variant, rates: Sequence[float]) -> list[Point]:
+            return points_for_rates(variant, some(), rates, self.accounting)
+
+        def at_budget(variant: Variant, budget: Budget) -> list[Point]:
+            every = Prepared(items, geometry)
+            return [point_for_budget(variant, every, budget, self.accounting)]
+
         points: list[Point] = []
         for variant in self.variants(head):
             if rates:
-                points += points_for_rates(variant, some, rates, self.accounting)
+                key = self._key(variant, tune, list(rates))
+                points += searched(key, partial(at_rates, variant, rates))
             if self.levels is not None:
                 points += points_for_levels(variant, self.levels)
             if self.budget is not None:
-                every = Prepared(items, geometry)
-                points.append(point_for_budget(variant, every, self.budget, self.accounting))
+                key = self._key(variant, items, str(self.budget))
+                points += searched(key, partial(at_budget, variant, self.budget))
         return points
+
+    def _key(self, variant: Variant, images: Sequence[ImageItem], wanted: object) -> str:
+        """All that a search depends on, for one head."""
+        names = "\0".join(image.name for image in images)
+        return json.dumps(
+            {
+                "codec": variant.codec.name,
+                "settings": variant.settings.to_dict(),
+                "wanted": wanted,
+                "accounting": str(self.accounting),
+                "images": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(),
+            },
+            sort_keys=True,
+        )
 
 
 def sample(items: Sequence[ImageItem], count: int = _SAMPLE) -> list[ImageItem]:

@@ -1,15 +1,16 @@
 """The profile file: one SQLite table file, written a piece at a time and never half.
 
 `points` are the (codec, settings, budget) that were measured; `measurements` holds one row for
-every point and image. Every batch of rows is one transaction, so a run that was stopped at any
-moment goes on where it was. Other tools read it with any SQLite client.
+every point and image; `searches` remembers which points were found for rates and budgets. Every
+batch of rows is one transaction, so a run that was stopped at any moment goes on where it was.
+Other tools read it with any SQLite client.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -44,6 +45,7 @@ CREATE TABLE measurements (
     PRIMARY KEY (point, image)
 ) WITHOUT ROWID;
 """
+_SEARCHES = "CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, points TEXT NOT NULL)"
 
 
 _ADD_IMAGE = "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?)"
@@ -204,6 +206,7 @@ class ProfileTable:
                     "INSERT INTO meta VALUES (?, ?)",
                     [(key, json.dumps(value)) for key, value in rows.items()],
                 )
+            table._db.execute(_SEARCHES)
         known = table.meta
         for key, value in {"format": FORMAT, **meta}.items():
             if known.get(key) != value:
@@ -268,6 +271,22 @@ class ProfileTable:
             " = (?, ?, ?, ?, ?)"
         )
         return int(self._all(query, *point.key)[0][0])
+
+    def searched(self, key: str, search: Callable[[], list[Point]]) -> list[Point]:
+        """What a search for points finds, or what it found in an earlier run.
+
+        Args:
+            key: all that the search depends on.
+            search: made where the key is new.
+        """
+        known = self._all("SELECT points FROM searches WHERE key = ?", key)
+        if known:
+            return [Point(**values) for values in json.loads(known[0][0])]
+        points = search()
+        text = json.dumps([asdict(point) for point in points])
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, text))
+        return points
 
     def add_images(self, images: Iterable[MeasuredImage]) -> None:
         """Note a batch of images, all or none."""

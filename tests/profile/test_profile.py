@@ -108,6 +108,28 @@ def test_a_finished_run_measures_nothing_again(tmp_path: Path) -> None:
     profile_images(tmp_path / "p", images, Deaf(), plan).close()
 
 
+@pytest.mark.parametrize("plan", [
+    Plan(codecs=["toy"], rates=[2.0, 4.0]),
+    Plan(codecs=["toy"], budget=Budget(3.0, "bpp", "mean")),
+])  # fmt: skip
+def test_levels_that_an_earlier_run_found_are_not_searched_again(
+    tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = items(8)
+    with profile_images(tmp_path / "p", images, HEAD, plan) as table:
+        found = table.points()
+
+    def encode_many(*_: object) -> None:
+        raise AssertionError("nothing was left to encode")
+
+    monkeypatch.setattr(ToyCodec, "encode_many", encode_many)
+    with profile_images(tmp_path / "p", images, HEAD, plan) as table:
+        assert table.points() == found
+    other = replace(plan, accounting=Accounting.FILE)
+    with pytest.raises(AssertionError, match="nothing was left"):
+        profile_images(tmp_path / "p", images, HEAD, other)
+
+
 def test_unreadable_images_are_left_out_and_named(tmp_path: Path) -> None:
     images: list[Item] = items(6)
     images[2] = replace(images[2], broken=True)
