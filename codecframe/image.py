@@ -24,19 +24,22 @@ Shape = tuple[int, int]
 DEFAULT_MAX_PIXELS = 178_956_970
 """Pillow's own limit; `CODECFRAME_MAX_PIXELS` or `limit_pixels` sets another."""
 
+_FROM_ENVIRONMENT = os.environ.get("CODECFRAME_MAX_PIXELS")  # asking each time slows decoding down
 _max_pixels: ContextVar[int | None] = ContextVar("codecframe_max_pixels", default=None)
 
 
 def max_pixels() -> int:
     """The largest number of pixels that will be read or decoded.
 
+    The environment variable `CODECFRAME_MAX_PIXELS` counts as it was when Python started.
+
     Raises:
-        LimitError: if the environment variable `CODECFRAME_MAX_PIXELS` is not a positive integer.
+        LimitError: if that is not a positive integer.
     """
     value = _max_pixels.get()
     if value is not None:
         return value
-    text = os.environ.get("CODECFRAME_MAX_PIXELS")
+    text = _FROM_ENVIRONMENT
     if text is None:
         return DEFAULT_MAX_PIXELS
     if not text.isdecimal() or int(text) == 0:

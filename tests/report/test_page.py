@@ -14,6 +14,7 @@ from PIL import Image
 from toyprofiles import BUDGET, make_table
 from toys import BrightnessHead, Item, ToyCodec, items, picture
 
+import codecframe
 from codecframe import report
 from codecframe.profile import Plan, ProfileTable, profile_images
 from codecframe.rate import Accounting, Budget
@@ -148,11 +149,9 @@ def test_damaged_samples_do_not_stop_the_report(table: ProfileTable) -> None:
     assert len(Page(text).all("img")) == 6 * 4 - 4
 
 
-def test_images_over_the_pixel_limit_are_not_decoded(
-    table: ProfileTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CODECFRAME_MAX_PIXELS", "100")
-    assert not Page(report.html(table)).all("img")
+def test_images_over_the_pixel_limit_are_not_decoded(table: ProfileTable) -> None:
+    with codecframe.limit_pixels(100):
+        assert not Page(report.html(table)).all("img")
 
 
 def test_images_that_missed_the_budget_are_named(tmp_path: Path) -> None:
