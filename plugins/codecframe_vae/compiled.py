@@ -57,7 +57,7 @@ class CompiledCoder:
         # whether a latent of a phase and channel says anything: odd taps lead to the other phase
         speaks = np.asarray(weight[:, :, ::2].any((2, 3)) | weight[::-1, :, 1::2].any((2, 3)))
         self._model = (
-            np.ascontiguousarray(weight).reshape(-1, channels),
+            np.ascontiguousarray(weight),
             speaks,
             arrays.limit > 0,
             channels // groups,
@@ -88,42 +88,27 @@ class CompiledCoder:
 
 
 @_jit  # type: ignore[untyped-decorator]
-def _look_up(
-    sums: Any, channels: Any, phase: int, shift: int, direct: Any, squares: Any, row: Any
-) -> None:
-    """The rows of tables of a step's latents."""
+def _look_up(sums: Any, channels: Any, phase: int, shift: int, direct: Any, row: Any) -> int:
+    """The rows of tables of a step's latents, and how many there are."""
+    rows, columns, count = sums.shape
     place = 0
-    for square in squares:
-        for channel in channels:
-            shifted = min(max(sums[square, channel] >> shift, -128), 127) + 128
-            row[place] = direct[((phase * sums.shape[1] + channel) << 8) + shifted]
-            place += 1
+    for y in range(1, rows - 1):
+        for x in range(1 + (y + 1 + phase & 1), columns - 1, 2):
+            for channel in channels:
+                shifted = min(max(sums[y, x, channel] >> shift, -128), 127) + 128
+                row[place] = direct[((phase * count + channel) << 8) + shifted]
+                place += 1
+    return place
 
 
 @_jit  # type: ignore[untyped-decorator]
-def _spread(
-    sums: Any, weight: Any, square: int, phase: int, width: int, channel: int, v: int
-) -> None:
+def _spread(sums: Any, weight: Any, y: int, x: int, phase: int, channel: int, v: int) -> None:
     """Add a latent to the predictions of those around it, of which it is the tap opposite."""
     for tap in range(9):
         down, right = 1 - tap // 3, 1 - tap % 3
-        target = sums[square + down * width + right]
         there = (phase + down + right) & 1
-        part = weight[(there * sums.shape[1] + channel) * 9 + tap]
-        for other in range(len(target)):
-            target[other] += v * part[other]
-
-
-@_jit  # type: ignore[untyped-decorator]
-def _squares(height: int, width: int, phase: int) -> Any:
-    """Numbers of a phase's squares in a grid with a margin of one."""
-    found = np.empty(height * width, np.int64)
-    count = 0
-    for y in range(height):
-        for x in range((y + phase) & 1, width, 2):
-            found[count] = (y + 1) * (width + 2) + x + 1
-            count += 1
-    return found[:count]
+        for other in range(sums.shape[2]):  # zeros, too: processors are fast with whole rows
+            sums[y + down, x + right, other] += v * weight[there, channel, tap, other]
 
 
 @_jit  # type: ignore[untyped-decorator]
@@ -131,8 +116,7 @@ def _encode(latents: Any, model: Any) -> Any:
     """The body of clipped latents, (channels, height, width)."""
     weight, speaks, sent, per, shift, direct, alphabet, frequency, start = model
     count, height, columns = latents.shape
-    stride = columns + 2
-    sums = np.zeros(((height + 2) * stride, count), np.int32)
+    sums = np.zeros((height + 2, columns + 2, count), np.int32)
     row = np.empty(height * columns * per, np.int64)
     starts, frequencies = np.empty_like(row), np.empty_like(row)
     digits = np.empty(latents.size, np.int64)
@@ -140,20 +124,19 @@ def _encode(latents: Any, model: Any) -> Any:
     for first in range(0, count, per):
         channels = np.flatnonzero(sent[first : first + per]) + first
         for phase in range(2):
-            squares = _squares(height, columns, phase)
-            _look_up(sums, channels, phase, shift, direct, squares, row)
+            places = _look_up(sums, channels, phase, shift, direct, row)
             place = 0
-            for square in squares:
-                y, x = square // stride - 1, square % stride - 1
-                for channel in channels:
-                    v = np.int64(latents[channel, y, x])
-                    at = row[place] * alphabet + (2 * v if v >= 0 else -2 * v - 1)
-                    starts[place], frequencies[place] = start[at], frequency[at]
-                    place += 1
-                    if v and speaks[phase, channel]:
-                        _spread(sums, weight, square, phase, stride, channel, np.int32(v))
+            for y in range(height):
+                for x in range((y + phase) & 1, columns, 2):
+                    for channel in channels:
+                        v = np.int64(latents[channel, y, x])
+                        at = row[place] * alphabet + (2 * v if v >= 0 else -2 * v - 1)
+                        starts[place], frequencies[place] = start[at], frequency[at]
+                        place += 1
+                        if v and speaks[phase, channel]:
+                            _spread(sums, weight, y + 1, x + 1, phase, channel, np.int32(v))
             low, width, used = _encode_run(
-                starts[:place], frequencies[:place], digits, low, width, used
+                starts[:places], frequencies[:places], digits, low, width, used
             )
     body = np.empty(2 * used + TAIL, np.uint8)
     return body[: _finish_run(digits, low, width, used, body)]
@@ -162,32 +145,30 @@ def _encode(latents: Any, model: Any) -> Any:
 @_jit  # type: ignore[untyped-decorator]
 def _decode(words: Any, latents: Any, model: Any) -> Any:
     """Fill in latents, (channels, height, width), of zeros; words read, -1 if the body is none."""
-    weight, speaks, sent, per, shift, direct, alphabet, frequency, start = model
+    weight, speaks, sent, per, shift, direct, alphabet, frequency, _ = model
     count, height, columns = latents.shape
-    stride = columns + 2
-    sums = np.zeros(((height + 2) * stride, count), np.int32)
+    sums = np.zeros((height + 2, columns + 2, count), np.int32)
     row = np.empty(height * columns * per, np.int64)
     decoded = np.empty(len(row), np.uint8)
     offset, width, read = _first_state(words)
     for first in range(0, count, per):
         channels = np.flatnonzero(sent[first : first + per]) + first
         for phase in range(2):
-            squares = _squares(height, columns, phase)
-            places = len(squares) * len(channels)
-            _look_up(sums, channels, phase, shift, direct, squares, row)
+            places = _look_up(sums, channels, phase, shift, direct, row)
             offset, width, read = _decode_run(
-                row[:places], alphabet, frequency, start, words, offset, width, read, decoded
+                row[:places], alphabet, frequency, words, offset, width, read, decoded
             )
             if read < 0:
                 return -1
             place = 0
-            for square in squares:
-                for channel in channels:
-                    s = np.int32(decoded[place])
-                    place += 1
-                    if s:
-                        v = -((s + 1) >> 1) if s & 1 else s >> 1
-                        latents[channel, square // stride - 1, square % stride - 1] = v
-                        if speaks[phase, channel]:
-                            _spread(sums, weight, square, phase, stride, channel, np.int32(v))
+            for y in range(height):
+                for x in range((y + phase) & 1, columns, 2):
+                    for channel in channels:
+                        s = np.int32(decoded[place])
+                        place += 1
+                        if s:
+                            v = -((s + 1) >> 1) if s & 1 else s >> 1
+                            latents[channel, y, x] = v
+                            if speaks[phase, channel]:
+                                _spread(sums, weight, y + 1, x + 1, phase, channel, np.int32(v))
     return read

@@ -67,9 +67,9 @@ class Tables:
         self.symbol: U8 = np.repeat(symbols, self.frequency)
 
     @cached_property
-    def lists(self) -> tuple[list[int], list[int]]:
-        """Frequencies and starts as Python has them fastest."""
-        return self.frequency.tolist(), self.start.tolist()
+    def listed(self) -> list[int]:
+        """Frequencies as Python has them fastest."""
+        return self.frequency.tolist()
 
     @cached_property
     def bits(self) -> npt.NDArray[np.float64]:
@@ -135,7 +135,6 @@ def decode_run(
     row: Any,
     alphabet: int,
     frequencies: Any,
-    starts: Any,
     words: Any,
     offset: int,
     width: int,
@@ -148,14 +147,15 @@ def decode_run(
     """
     for place in range(len(row)):
         width >>= PRECISION
-        slot = int(offset / width)  # exact: integers below 2 ** 48, the quotient below 2 ** 15
-        if slot >= TOTAL:
+        if offset >= width << PRECISION:
             return offset, width, -1
         first = at = row[place] * alphabet
-        while starts[at] + frequencies[at] <= slot:  # likely symbols come first
+        low, high = 0, width * frequencies[at]
+        while high <= offset:  # likely symbols come first
             at += 1
-        offset -= width * starts[at]
-        width *= frequencies[at]
+            low, high = high, high + width * frequencies[at]
+        offset -= low
+        width = high - low
         if width < _NARROW:
             width <<= _DIGIT
             offset <<= _DIGIT
@@ -231,9 +231,7 @@ class OneDecoder:
         """The symbols of the next places, whose tables `row` lists."""
         decoded = [0] * len(row)
         tables = self._tables
-        self._state = decode_run(
-            row, tables.width, *tables.lists, self._words, *self._state, decoded
-        )
+        self._state = decode_run(row, tables.width, tables.listed, self._words, *self._state, decoded)
         if self._state[2] < 0:
             raise CorruptBodyError("the body leaves the tables")
         return decoded
