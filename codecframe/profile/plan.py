@@ -18,6 +18,7 @@ from codecframe.images import ImageItem
 from codecframe.pipeline import join
 from codecframe.preset import parse_spec
 from codecframe.profile.table import Point
+from codecframe.progress import ProgressMaker, Silent
 from codecframe.rate import Accounting, Budget, MeanSearch, fit_mean
 from codecframe.scaling import ScalableSettings
 from codecframe.settings import Settings
@@ -123,6 +124,7 @@ class Plan:
         *,
         prepare: bool,
         searched: Searched = _anew,
+        progress: ProgressMaker | None = None,
     ) -> list[Point]:
         """The points to measure.
 
@@ -131,6 +133,7 @@ class Plan:
             head: what will judge them.
             prepare: whether images are brought to the geometry the head looks at.
             searched: remembers what searches found, as `ProfileTable.searched` does.
+            progress: shows how many codecs' levels are found.
 
         Raises:
             DataError: if rates are asked for and no image can be read.
@@ -156,15 +159,19 @@ class Plan:
             return [point_for_budget(variant, every, budget, self.accounting)]
 
         points: list[Point] = []
-        for variant in self.variants(head):
-            if rates:
-                key = self._key(variant, tune, list(rates))
-                points += searched(key, partial(at_rates, variant, rates))
-            if self.levels is not None:
-                points += points_for_levels(variant, self.levels)
-            if self.budget is not None:
-                key = self._key(variant, items, str(self.budget))
-                points += searched(key, partial(at_budget, variant, self.budget))
+        variants = self.variants(head)
+        with (progress or Silent)(len(variants)) as display:
+            for variant in variants:
+                display.advance(0, f"levels of {variant.codec.name}")
+                if rates:
+                    key = self._key(variant, tune, list(rates))
+                    points += searched(key, partial(at_rates, variant, rates))
+                if self.levels is not None:
+                    points += points_for_levels(variant, self.levels)
+                if self.budget is not None:
+                    key = self._key(variant, items, str(self.budget))
+                    points += searched(key, partial(at_budget, variant, self.budget))
+                display.advance(1, "")
         return points
 
     def _key(self, variant: Variant, images: Sequence[ImageItem], wanted: object) -> str:

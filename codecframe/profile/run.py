@@ -51,7 +51,9 @@ def profile_images(
     """
     table = ProfileTable.create(path, _meta(items, head, prepare))
     try:
-        points = plan.points(items, head, prepare=prepare, searched=table.searched)
+        points = plan.points(
+            items, head, prepare=prepare, searched=table.searched, progress=progress
+        )
         with (progress or Silent)(len(points) * len(items)) as display:
             if engine is None or isinstance(engine, Local):
                 measure(table, items, head, points, prepare=prepare, progress=display)

@@ -231,7 +231,9 @@ class OneDecoder:
         """The symbols of the next places, whose tables `row` lists."""
         decoded = [0] * len(row)
         tables = self._tables
-        self._state = decode_run(row, tables.width, tables.listed, self._words, *self._state, decoded)
+        self._state = decode_run(
+            row, tables.width, tables.listed, self._words, *self._state, decoded
+        )
         if self._state[2] < 0:
             raise CorruptBodyError("the body leaves the tables")
         return decoded

@@ -68,15 +68,19 @@ def test_rates_become_levels_with_mean_rates_under_them(tmp_path: Path) -> None:
         assert 0.7 * rate <= bpp <= rate
 
 
-def test_an_interrupted_run_goes_on_and_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [2, 7], ids=["searching", "measuring"])
+def test_an_interrupted_run_goes_on_and_ends_as_an_uninterrupted_one(
+    tmp_path: Path, told: int
+) -> None:
     images = items(30, labelled=True)
     plan = Plan(codecs=["toy", "bland"], levels=[50, 150], budget=Budget.parse("4bpp", mode="mean"))
 
     class Stop:
-        """A progress display whose user presses Ctrl-C at the third batch."""
+        """Progress displays whose user presses Ctrl-C when told for so many times."""
 
-        def __init__(self, total: int) -> None:
-            self.left = 3
+        left = told
+
+        def __init__(self, total: int) -> None: ...
 
         def __enter__(self) -> Stop:
             return self
@@ -84,13 +88,13 @@ def test_an_interrupted_run_goes_on_and_ends_as_an_uninterrupted_one(tmp_path: P
         def __exit__(self, *_: object) -> None: ...
 
         def advance(self, count: int, note: str) -> None:
-            self.left -= 1
-            if not self.left:
+            Stop.left -= 1
+            if not Stop.left:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         profile_images(tmp_path / "stopped", images, HEAD, plan, progress=Stop)
-    assert 0 < len(rows_of(tmp_path / "stopped")) < 6
+    assert len(rows_of(tmp_path / "stopped")) < 6
     profile_images(tmp_path / "stopped", images, HEAD, plan).close()
     profile_images(tmp_path / "whole", images, HEAD, plan).close()
     assert rows_of(tmp_path / "stopped") == rows_of(tmp_path / "whole")
