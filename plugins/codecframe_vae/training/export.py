@@ -119,7 +119,7 @@ class _Graph:
         if isinstance(module, nn.ReLU):
             return self.add("Relu", x)
         if isinstance(module, Residual):
-            return self.add("Add", x, self.module(module.branch, x))
+            return self.add("Relu", self.add("Add", x, self.module(module.branch, x)))
         if isinstance(module, nn.MaxPool2d):
             size = [module.kernel_size] * 2
             return self.add("MaxPool", x, kernel_shape=size, strides=size, ceil_mode=1)

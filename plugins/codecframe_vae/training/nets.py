@@ -41,23 +41,21 @@ def halving(inputs: int, outputs: int) -> nn.Sequential:
     """
     conv, norm = convolution(inputs, outputs, 3)
     norm.weight.requires_grad_(False)
-    return nn.Sequential(conv, nn.MaxPool2d(2, ceil_mode=True), norm)
+    return nn.Sequential(conv, nn.MaxPool2d(2), norm)
 
 
 class Residual(nn.Module):
-    """x + relu(convolution(x)).
-
-    He et al. (CVPR 2016) put two convolutions into a block: with one, as many parameters learn
-    faster in so shallow networks.
-    """
+    """relu(x + branch(x)), He et al. (CVPR 2016)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.branch = nn.Sequential(convolution(width, width, 3), nn.ReLU(inplace=True))
+        self.branch = nn.Sequential(
+            convolution(width, width, 3), nn.ReLU(inplace=True), convolution(width, width, 3)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""
-        return x + self.branch(x)  # type: ignore[no-any-return]
+        return functional.relu(x + self.branch(x), inplace=True)
 
 
 def blocks(width: int, count: int) -> list[nn.Module]:
@@ -164,7 +162,8 @@ class Head(nn.Module):
         self.body = nn.Sequential(
             nn.ReLU(inplace=True),
             *blocks(*widths.head),
-            halving(head, top),
+            nn.MaxPool2d(2, ceil_mode=True),
+            convolution(head, top, 3),
             nn.ReLU(inplace=True),
             *blocks(*widths.top),
         )

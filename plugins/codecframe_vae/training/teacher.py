@@ -49,19 +49,10 @@ class Teacher:
         )
         if self._model is None:
             return hard
-        soft = self._says(self._model, images)
+        with torch.no_grad(), autocast(self._recipe.device):
+            soft = self._model(images).softmax(1)
         share = self._recipe.teaching
         return (1 - share) * hard + share * functional.cross_entropy(logits, soft, reduction="none")
-
-    @torch.no_grad()
-    def _says(self, model: PixelModel, images: Tensor) -> Tensor:
-        """Shares of the classes; where mirrored images train, the mean over both views, which is
-        right more often.
-        """
-        views = [images, images.flip(3)] if self._recipe.flip else [images]
-        with autocast(self._recipe.device):
-            shares = [model(view).softmax(1) for view in views]
-        return torch.stack(shares).mean(0)
 
 
 def _classifier(name: str, settings: dict[str, Any]) -> ClassifierRecipe:
