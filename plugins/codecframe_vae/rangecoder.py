@@ -69,7 +69,8 @@ class Tables:
     @cached_property
     def listed(self) -> list[int]:
         """Frequencies as Python has them fastest."""
-        return self.frequency.tolist()
+        frequencies: list[int] = self.frequency.tolist()
+        return frequencies
 
     @cached_property
     def bits(self) -> npt.NDArray[np.float64]:
