@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -169,7 +169,7 @@ class Plan:
                 if self.levels is not None:
                     points += points_for_levels(variant, self.levels)
                 if self.budget is not None:
-                    key = self._key(variant, items, str(self.budget))
+                    key = self._key(variant, items, asdict(self.budget))
                     points += searched(key, partial(at_budget, variant, self.budget))
                 display.advance(1, "")
         return points

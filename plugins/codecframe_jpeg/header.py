@@ -47,7 +47,7 @@ def read_header(data: bytes) -> Header:
     """
     if usual := _USUAL.match(data):  # five times as fast
         bits, height, width, components = _FRAME.unpack(usual[1])
-        return Header((height, width), components, bits, usual.end(), True)
+        return Header((height, width), components, bits, usual.end(), one_scan=True)
     if not data.startswith(b"\xff\xd8\xff"):
         raise ValueError("not a JPEG file")
     frame: tuple[int, ...] | None = None

@@ -92,10 +92,10 @@ def _look_up(sums: Any, channels: Any, phase: int, shift: int, direct: Any, row:
     """The rows of tables of a step's latents, and how many there are."""
     rows, columns, count = sums.shape
     place = 0
-    for y in range(1, rows - 1):
-        for x in range(1 + (y + 1 + phase & 1), columns - 1, 2):
+    for y in range(rows - 2):
+        for x in range((y + phase) & 1, columns - 2, 2):
             for channel in channels:
-                shifted = min(max(sums[y, x, channel] >> shift, -128), 127) + 128
+                shifted = min(max(sums[y + 1, x + 1, channel] >> shift, -128), 127) + 128
                 row[place] = direct[((phase * count + channel) << 8) + shifted]
                 place += 1
     return place
