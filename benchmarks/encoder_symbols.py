@@ -1,7 +1,8 @@
-"""How many symbols of the learned codec differ between onnxruntime and torch.
+"""How many symbols of the learned codec differ from those that torch makes.
 
-The encoder's graph is run by onnxruntime, as the codec does, and node by node by torch, on the test
-images of CIFAR-10: `python benchmarks/encoder_symbols.py [MODEL]`, with CODECFRAME_DATA set.
+The encoder's graph is run node by node by torch in float32, and by onnxruntime, as the codec does:
+in float32, and in 8-bit integers. On the test images of CIFAR-10:
+`python benchmarks/encoder_symbols.py [MODEL]`, with CODECFRAME_DATA set.
 """
 
 from __future__ import annotations
@@ -63,12 +64,19 @@ def main() -> None:
     except codecframe.DataError as error:
         print(f"left out: {error}")
         return
-    ours = np.stack(model.analyse(list(images)))
-    graph = onnx.load_from_string(model.arrays["encoder.onnx"].tobytes()).graph
+    graph = onnx.load_from_string(model.graph("encoder")).graph
     with torch.inference_mode():
         batches = np.split(images, range(500, len(images), 500))
         theirs = np.concatenate([run_in_torch(graph, batch) for batch in batches])
-    print(f"{len(images)} images, largest difference of a latent {np.abs(ours - theirs).max():.2g}")
+    print(f"{len(images)} images")
+    for int8 in (False, True):
+        print(f"{'int8' if int8 else 'float32'}:")
+        compare(model, np.stack(model.analyse(list(images), int8=int8)), theirs)
+
+
+def compare(model: Model, ours: np.ndarray, theirs: np.ndarray) -> None:
+    """Print how far real latents are from others, and how many symbols differ at each level."""
+    print(f"largest difference of a latent {np.abs(ours - theirs).max():.2g}")
     for level in range(model.manifest.levels):
         gain = model.arrays["levels.up"][level][:, None, None]
         context = model.context(level)

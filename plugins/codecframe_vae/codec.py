@@ -86,7 +86,8 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         everything = list(images)
         for image in everything:
             self._check(image)
-        latents = [self._model.quantise(y, settings.level) for y in self._model.analyse(everything)]
+        analysed = self._model.analyse(everything, int8=settings.int8)
+        latents = [self._model.quantise(real, settings.level) for real in analysed]
         bodies = self._coded(latents, settings.level)
         return [
             self._header(settings.level, image.shape[:2]) + body
@@ -113,7 +114,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
                 smallest=overhead,
             )
         self._check(image)
-        real = self._model.analyse([image])[0]
+        real = self._model.analyse([image], int8=settings.int8)[0]
         level, body = self._highest(real, image.shape[0] * image.shape[1], max_bytes - overhead)
         if body is None:
             body = self._dropped(real, max_bytes - overhead)

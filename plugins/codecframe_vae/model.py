@@ -20,6 +20,7 @@ from codecframe_vae.borrowed import PREFIX
 from codecframe_vae.context import I8, ContextModel
 from codecframe_vae.modelfile import (
     INSTALL,
+    INT8_ENCODER,
     Arrays,
     Manifest,
     context_arrays,
@@ -91,10 +92,9 @@ class Model:
 
     def _session(self, network: str) -> Any:
         if network not in self._sessions:
-            graph = self.arrays[f"{network}.onnx"].tobytes()
             loans = self.manifest.borrowed.loans.get(network, {})
             weights = {name: self._borrowed[loan.key] for name, loan in loans.items()}
-            self._sessions[network] = open_session(graph, str(self.path), weights)
+            self._sessions[network] = open_session(self.graph(network), str(self.path), weights)
         return self._sessions[network]
 
     def _run(self, network: str, inputs: dict[str, npt.NDArray[Any]]) -> F32:
@@ -120,11 +120,24 @@ class Model:
 
     # -- encoding -------------------------------------------------------------------------
 
-    def analyse(self, images: Sequence[Image]) -> list[F32]:
+    def graph(self, network: str) -> bytes:
+        """The ONNX graph of one of the networks, or of `modelfile.INT8_ENCODER`."""
+        return self.arrays[f"{network}.onnx"].tobytes()
+
+    def encoder(self, *, int8: bool) -> str:
+        """The network that encodes: that in 8-bit integers if the model has it."""
+        return INT8_ENCODER if int8 and f"{INT8_ENCODER}.onnx" in self.arrays else "encoder"
+
+    def analyse(self, images: Sequence[Image], *, int8: bool = True) -> list[F32]:
         """Real latents of each image, `float32`, (C, height, width): one network pass.
 
         Sides are filled up to multiples of the stride by repeating the last row and column. Large
         images pass in tiles, so that memory stays bounded.
+
+        Args:
+            images: any number, of any sizes.
+            int8: in 8-bit integers if the model has such an encoder; latents are close to those of
+                `float32`.
         """
         stride = self.manifest.stride
         padded = [_padded(image, stride) for image in images]
@@ -134,7 +147,8 @@ class Model:
             for image, tiles in zip(padded, tiled, strict=True)
             for tile in tiles
         ]
-        found = iter(by_shape(parts, lambda batch: self._run("encoder", {"images": batch})))
+        network = self.encoder(int8=int8)
+        found = iter(by_shape(parts, lambda batch: self._run(network, {"images": batch})))
         return [
             self._joined([next(found) for _ in tiles], tiles, image.shape[:2])
             for image, tiles in zip(padded, tiled, strict=True)

@@ -2,6 +2,7 @@
 
 Tensors:
     encoder.onnx, head.onnx, decoder.onnx    uint8: ONNX graphs
+    int8_encoder.onnx                        uint8: the encoder in 8-bit integers, may be missing
     levels.up, levels.down                   float32, (levels, C): gains before and after coding
     levels.head, levels.decoder              float32, (levels, width): shifts of first layers
     context.LEVEL.NAME                       integers: the entropy coder, see `ContextArrays`
@@ -30,6 +31,7 @@ from codecframe_vae.context import ContextArrays
 from codecframe_vae.settings import LEVELS
 
 FORMAT = "codecframe-vae/1"
+INT8_ENCODER = "int8_encoder"
 INSTALL = "codecframe[learned]"
 NEEDS = {"onnxruntime": INSTALL, "safetensors": INSTALL}
 """Packages that models run with, and what installs them."""

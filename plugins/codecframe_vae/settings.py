@@ -17,3 +17,6 @@ class VaeSettings(codecframe.Settings):
     level: int = codecframe.knob(
         10, low=0, high=LEVELS - 1, help="rate level: higher is better and bigger"
     )
+    int8: bool = codecframe.option(
+        True, help="encode in 8-bit integers, twice as fast, if the model has such an encoder"
+    )

@@ -22,6 +22,7 @@ from codecframe import registry
 from codecframe.image import Image
 from codecframe.testing import CodecContract, flat_image, natural_image, noise_image
 from codecframe_vae import modelfile
+from codecframe_vae.bundled import CIFAR10
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead
 from codecframe_vae.model import Model
@@ -101,6 +102,19 @@ def test_latents_come_as_they_were_sent() -> None:
             assert latents.space == CODEC.emits[0]
             assert (latents.level, latents.shape) == (level, image.shape[:2])
             assert np.array_equal(latents.values, model.quantise(real, level))
+
+
+def test_an_encoder_in_integers_makes_nearly_the_latents_of_that_in_floats() -> None:
+    images = [natural_image(32, 32, seed=i) for i in range(50)]
+    assert CIFAR10.encoder(int8=True) != CIFAR10.encoder(int8=False)
+    codec = VaeCodec(CIFAR10)
+    sent = {}
+    for int8 in (True, False):
+        bodies = codec.encode_many(images, settings(10).replace(int8=int8))
+        sent[int8] = np.stack([codec.decode_latents(body).values for body in bodies])
+    differ = np.abs(sent[True] - sent[False])
+    assert 0 < (differ > 0).mean() < 0.05
+    assert differ.max() <= 3
 
 
 def test_many_encode_and_decode_as_one() -> None:

@@ -17,6 +17,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("safetensors")
 
+import onnx
 import torch
 from torch import nn
 from torch.nn import functional
@@ -35,6 +36,7 @@ from codecframe_vae.training.export import (
     head_graph,
     quantised,
 )
+from codecframe_vae.training.int8 import int8_graph
 from codecframe_vae.training.loop import Task, train
 from codecframe_vae.training.nets import Encoder, Head, PixelModel, SimpleDecoder
 from codecframe_vae.training.optim import Muon, Optimizers, Part, network_parts, orthogonalise
@@ -314,6 +316,27 @@ def test_graphs_give_what_the_networks_give(widths: Widths, size: tuple[int, int
     assert np.allclose(found, logits, atol=1e-4)
     found = outputs(classifier_graph(encoder, head, {"labels": ["x"]}), images=images)  # type: ignore[arg-type]
     assert np.allclose(found, joined, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("full", "blocks", "quantised_ones"), [((8, 0), 1, 4), ((8, 0), 0, 2), ((0, 0), 0, 1)]
+)
+def test_the_encoder_in_integers_is_close_to_that_in_floats(
+    full: tuple[int, int], blocks: int, quantised_ones: int
+) -> None:
+    """All convolutions are in integers but the first, and those behind the last pooling."""
+    torch.manual_seed(3)
+    encoder = Encoder(Widths(6, full, (16, blocks), (12, blocks), (8, 0), (12, 0), 5, 2))
+    images = np.stack([natural_image(16, 16, seed=i) for i in range(40)])
+    encoder.start_from(data.to_tensor(images))
+    eval_mode(encoder)
+    exact = encoder_graph(encoder)
+    graph = int8_graph(exact, images)
+    operators = [node.op_type for node in onnx.load_from_string(graph).graph.node]
+    assert operators.count("QLinearConv") == quantised_ones
+    found, expected = outputs(graph, images=images[:9]), outputs(exact, images=images[:9])
+    assert found.shape == expected.shape
+    assert 0 < np.abs(found - expected).mean() < 0.05 * np.abs(expected).mean()
 
 
 def test_the_decoders_graph_gives_what_the_decoder_gives() -> None:

@@ -109,9 +109,10 @@ def _contestants(settings: EncoderSettings) -> list[_Contestant]:
     vae, jpeg = VaeCodec(model), codecframe.get_codec("jpeg")
     at_level = vae.settings_type().at_level(settings.level)
     at_quality = jpeg.settings_type(quality=QUALITY)
-    encoder = model.arrays["encoder.onnx"].tobytes()
+    cost = count(model.graph("encoder"), settings.size)
+    shipped = model.graph(model.encoder(int8=True))
     networks = {
-        "learned codec, network alone": ("latents", encoder),
+        "learned codec, network alone, float32": ("latents", model.graph("encoder")),
         "ResNet-18 up to layer 2": ("features", resnet18(2)),
         "ResNet-18": ("logits", resnet18()),
         "bmshj2018-factorized, network alone": ("latents", factorized()),
@@ -120,9 +121,10 @@ def _contestants(settings: EncoderSettings) -> list[_Contestant]:
         _Contestant(
             f"learned codec {model.manifest.name!r}",
             "bytes",
-            count(encoder, settings.size),
+            cost,
             lambda batch: vae.encode_many(batch, at_level),
         ),
+        _Contestant("learned codec, network alone", "latents", cost, _runner(shipped, "encoder")),
         *(
             _Contestant(name, makes, count(graph, settings.size), _runner(graph, name))
             for name, (makes, graph) in networks.items()

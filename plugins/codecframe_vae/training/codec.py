@@ -9,6 +9,7 @@ from codecframe_vae.training import data as datasets
 from codecframe_vae.training.data import Batches, Labelled
 from codecframe_vae.training.export import encoder_graph, eval_mode, head_graph
 from codecframe_vae.training.finish import Networks, finish
+from codecframe_vae.training.int8 import int8_graph
 from codecframe_vae.training.joint import JointModel, JointTask
 from codecframe_vae.training.loop import train
 from codecframe_vae.training.recipes import STRIDE, VaeRecipe
@@ -20,8 +21,13 @@ def train_codec(recipe: VaeRecipe, run: codecframe.TrainingRun) -> None:
     training, validation = datasets.split(datasets.load(run.images, STRIDE), recipe.held_out)
     model = _joint(recipe, run, training, validation)
     eval_mode(model)
+    encoder = encoder_graph(model.encoder)
     networks = Networks(
-        model, encoder_graph(model.encoder), head_graph(model.head), model.head.shifts
+        model,
+        encoder,
+        head_graph(model.head),
+        model.head.shifts,
+        int8_encoder=int8_graph(encoder, training.images),
     )
     height, width = training.images.shape[1:3]
     geometry = {"resize": min(height, width), "crop": [height, width]}

@@ -33,6 +33,7 @@ class Networks:
         head: ONNX graph, as `export.head_graph` describes it.
         shifts: of the head's first layer, (trained levels, width).
         lent: weights that the model file shall not hold.
+        int8_encoder: ONNX graph, as `int8.int8_graph` makes it, if there is one.
     """
 
     coded: Coded
@@ -40,6 +41,7 @@ class Networks:
     head: bytes
     shifts: Tensor
     lent: Lent = field(default_factory=Lent)
+    int8_encoder: bytes | None = None
 
 
 def finish(
@@ -69,6 +71,8 @@ def finish(
     for name, graph in (("encoder", networks.encoder), ("head", networks.head)):
         kept, loans[name] = networks.lent.taken_out(graph)
         arrays[f"{name}.onnx"] = _bytes(kept)
+    if networks.int8_encoder is not None:
+        arrays[f"{modelfile.INT8_ENCODER}.onnx"] = _bytes(networks.int8_encoder)
     ladder = fit_ladder(networks.encoder, networks.coded, recipe, training, validation, run)
     for level, context in enumerate(ladder.contexts):
         arrays |= modelfile.store_context(level, context.arrays)
