@@ -130,7 +130,8 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
             # the highest level that is expected to fit; next to a bound, that level tells most
             guess = int(np.searchsorted(rates, wanted, "right")) - 1
             level = min(max(guess, low + 1), high - 1)
-            body = self._coded([self._model.quantise(real, level)], level)[0]
+            latents = self._model.quantise(real, level)
+            body = self._model.context(level).encode(latents[None])[0]
             if len(body) <= limit:
                 low, found = level, body
             else:

@@ -54,10 +54,16 @@ class CompiledCoder:
         known = np.stack([np.broadcast_to(earlier[:, None], beside.shape)] * 2)
         known[1] |= beside
         weight *= known
+        # what a latent of a phase and channel adds to the three squares in each of the three rows
+        # around it: of each of those it is the tap opposite
+        down, right = np.divmod(np.arange(9), 3)
+        phases = (np.arange(2)[:, None] + down + right) & 1
+        spread = np.stack([weight[there, :, 8 - np.arange(9)] for there in phases])
+        spread = spread.transpose(0, 2, 1, 3)  # phase, from, square, to
         # whether a latent of a phase and channel says anything: odd taps lead to the other phase
         speaks = np.asarray(weight[:, :, ::2].any((2, 3)) | weight[::-1, :, 1::2].any((2, 3)))
         self._model = (
-            np.ascontiguousarray(weight),
+            np.ascontiguousarray(spread).ravel(),
             speaks,
             arrays.limit > 0,
             channels // groups,
@@ -102,21 +108,32 @@ def _look_up(sums: Any, channels: Any, phase: int, shift: int, direct: Any, row:
 
 
 @_jit  # type: ignore[untyped-decorator]
-def _spread(sums: Any, weight: Any, y: int, x: int, phase: int, channel: int, v: int) -> None:
-    """Add a latent to the predictions of those around it, of which it is the tap opposite."""
-    for tap in range(9):
-        down, right = 1 - tap // 3, 1 - tap % 3
-        there = (phase + down + right) & 1
-        for other in range(sums.shape[2]):  # zeros, too: processors are fast with whole rows
-            sums[y + down, x + right, other] += v * weight[there, channel, tap, other]
+def _add(
+    sums: Any, spread: Any, shape: Any, y: int, x: int, phase: int, channel: int, v: int
+) -> None:
+    """Add a latent to the predictions of the three squares in each of the three rows around it.
+
+    `sums`, of that shape, and `spread` are flat.
+    """
+    _, columns, count = shape
+    # unsigned: where no index can be negative, the compiler adds whole vectors
+    line, three = np.uintp(columns * count), np.uintp(3 * count)
+    to = np.uintp((y * columns + x) * count)
+    of = np.uintp((phase * count + channel) * 9 * count)
+    for _ in range(3):
+        for n in range(three):  # zeros, too
+            sums[to + n] += v * spread[of + n]
+        to += line
+        of += three
 
 
 @_jit  # type: ignore[untyped-decorator]
 def _encode(latents: Any, model: Any) -> Any:
     """The body of clipped latents, (channels, height, width)."""
-    weight, speaks, sent, per, shift, direct, alphabet, frequency, start = model
+    spread, speaks, sent, per, shift, direct, alphabet, frequency, start = model
     count, height, columns = latents.shape
     sums = np.zeros((height + 2, columns + 2, count), np.int32)
+    flat = sums.ravel()
     row = np.empty(height * columns * per, np.int64)
     starts, frequencies = np.empty_like(row), np.empty_like(row)
     digits = np.empty(latents.size, np.int64)
@@ -134,7 +151,7 @@ def _encode(latents: Any, model: Any) -> Any:
                         starts[place], frequencies[place] = start[at], frequency[at]
                         place += 1
                         if v and speaks[phase, channel]:
-                            _spread(sums, weight, y + 1, x + 1, phase, channel, np.int32(v))
+                            _add(flat, spread, sums.shape, y, x, phase, channel, np.int32(v))
             low, width, used = _encode_run(
                 starts[:places], frequencies[:places], digits, low, width, used
             )
@@ -145,9 +162,10 @@ def _encode(latents: Any, model: Any) -> Any:
 @_jit  # type: ignore[untyped-decorator]
 def _decode(words: Any, latents: Any, model: Any) -> Any:
     """Fill in latents, (channels, height, width), of zeros; words read, -1 if the body is none."""
-    weight, speaks, sent, per, shift, direct, alphabet, frequency, _ = model
+    spread, speaks, sent, per, shift, direct, alphabet, frequency, _ = model
     count, height, columns = latents.shape
     sums = np.zeros((height + 2, columns + 2, count), np.int32)
+    flat = sums.ravel()
     row = np.empty(height * columns * per, np.int64)
     decoded = np.empty(len(row), np.uint8)
     offset, width, read = _first_state(words)
@@ -170,5 +188,5 @@ def _decode(words: Any, latents: Any, model: Any) -> Any:
                             v = -((s + 1) >> 1) if s & 1 else s >> 1
                             latents[channel, y, x] = v
                             if speaks[phase, channel]:
-                                _spread(sums, weight, y + 1, x + 1, phase, channel, np.int32(v))
+                                _add(flat, spread, sums.shape, y, x, phase, channel, np.int32(v))
     return read

@@ -146,6 +146,7 @@ class ContextModel:
         self.channels = len(arrays.limit)
         self._per = self.channels // groups
         self._shift = int(arrays.shift[0])
+        self._bound: F32 = arrays.limit.astype(np.float32)[:, None, None]
         self._tables = Tables(arrays.frequency)
         starts = range(0, self.channels, self._per)
         self._sent = [np.flatnonzero(arrays.limit[s : s + self._per]) + s for s in starts]
@@ -227,8 +228,10 @@ class ContextModel:
 
     def clip(self, latents: npt.NDArray[Any]) -> I8:
         """Latents, (n, C, height, width), rounded and brought within the limits."""
-        bound = self.arrays.limit.astype(np.float32)[:, None, None]
-        return np.asarray(np.clip(np.rint(latents), -bound, bound)).astype(np.int8)
+        rounded = np.rint(latents)
+        np.minimum(rounded, self._bound, out=rounded)
+        np.maximum(rounded, -self._bound, out=rounded)
+        return rounded.astype(np.int8)
 
     def keep_first(self, latents: I8, keep: int) -> I8:
         """Latents with all but the first `keep` in coding order set to zero."""
