@@ -228,7 +228,7 @@ class ContextModel:
 
     def clip(self, latents: npt.NDArray[Any]) -> I8:
         """Latents, (n, C, height, width), rounded and brought within the limits."""
-        rounded = np.rint(latents)
+        rounded: npt.NDArray[Any] = np.rint(latents)
         np.minimum(rounded, self._bound, out=rounded)
         np.maximum(rounded, -self._bound, out=rounded)
         return rounded.astype(np.int8)
