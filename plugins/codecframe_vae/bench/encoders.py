@@ -110,9 +110,10 @@ def _contestants(settings: EncoderSettings) -> list[_Contestant]:
     at_level = vae.settings_type().at_level(settings.level)
     at_quality = jpeg.settings_type(quality=QUALITY)
     cost = count(model.graph("encoder"), settings.size)
-    shipped = model.graph(model.encoder(int8=True))
-    networks = {
-        "learned codec, network alone, float32": ("latents", model.graph("encoder")),
+    ours = {"learned codec, network alone": model.encoder(int8=True)}
+    if model.encoder(int8=True) != model.encoder(int8=False):
+        ours["learned codec, network alone, float32"] = model.encoder(int8=False)
+    baselines = {
         "ResNet-18 up to layer 2": ("features", resnet18(2)),
         "ResNet-18": ("logits", resnet18()),
         "bmshj2018-factorized, network alone": ("latents", factorized()),
@@ -124,10 +125,13 @@ def _contestants(settings: EncoderSettings) -> list[_Contestant]:
             cost,
             lambda batch: vae.encode_many(batch, at_level),
         ),
-        _Contestant("learned codec, network alone", "latents", cost, _runner(shipped, "encoder")),
+        *(
+            _Contestant(name, "latents", cost, _runner(model.graph(network), name))
+            for name, network in ours.items()
+        ),
         *(
             _Contestant(name, makes, count(graph, settings.size), _runner(graph, name))
-            for name, (makes, graph) in networks.items()
+            for name, (makes, graph) in baselines.items()
         ),
         _Contestant(
             f"JPEG, quality {QUALITY}",
