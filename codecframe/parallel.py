@@ -52,7 +52,7 @@ def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """
     work = list(items)
     workers = min(cpu_count(), len(work)) if len(work) > 1 else 1
-    if workers == 1:
+    if workers <= 1:
         return [function(item) for item in work]
     size = max(1, min(64, len(work) // (4 * workers)))
     runs = list(chunks(work, size))

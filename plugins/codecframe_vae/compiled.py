@@ -60,11 +60,9 @@ class CompiledCoder:
         phases = (np.arange(2)[:, None] + down + right) & 1
         spread = np.stack([weight[there, :, 8 - np.arange(9)] for there in phases])
         spread = spread.transpose(0, 2, 1, 3)  # phase, from, square, to
-        # whether a latent of a phase and channel says anything: odd taps lead to the other phase
-        speaks = np.asarray(weight[:, :, ::2].any((2, 3)) | weight[::-1, :, 1::2].any((2, 3)))
         self._model = (
             np.ascontiguousarray(spread).ravel(),
-            speaks,
+            spread.any((2, 3)),
             arrays.limit > 0,
             channels // groups,
             int(arrays.shift[0]),

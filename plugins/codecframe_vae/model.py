@@ -86,6 +86,10 @@ class Model:
             self._contexts[level] = context
         return self._contexts[level]
 
+    def graph(self, network: str) -> bytes:
+        """The ONNX graph of one of the networks."""
+        return self.arrays[f"{network}.onnx"].tobytes()
+
     @cached_property
     def _sessions(self) -> dict[str, Any]:
         return {}
@@ -119,10 +123,6 @@ class Model:
         return codecframe.DataError(str(self.path), reason)
 
     # -- encoding -------------------------------------------------------------------------
-
-    def graph(self, network: str) -> bytes:
-        """The ONNX graph of one of the networks, or of `modelfile.INT8_ENCODER`."""
-        return self.arrays[f"{network}.onnx"].tobytes()
 
     def encoder(self, *, int8: bool) -> str:
         """The network that encodes: that in 8-bit integers if the model has it."""

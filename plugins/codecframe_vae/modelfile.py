@@ -32,6 +32,7 @@ from codecframe_vae.settings import LEVELS
 
 FORMAT = "codecframe-vae/1"
 INT8_ENCODER = "int8_encoder"
+"""A network that a file may have; no part of `_CODING`: its latents are those of the encoder."""
 INSTALL = "codecframe[learned]"
 NEEDS = {"onnxruntime": INSTALL, "safetensors": INSTALL}
 """Packages that models run with, and what installs them."""
@@ -186,7 +187,8 @@ def read_arrays(path: Path, manifest: Manifest) -> Arrays:
         raise codecframe.DataError(str(path), f"cannot be read: {error}") from None
     if digest(arrays) != manifest.digest or digest(arrays, _CODING) != manifest.space:
         raise codecframe.DataError(str(path), "is damaged: its digest does not match")
-    wrong = [name for name in _NAMES if not _is_right(name, arrays.get(name), manifest)]
+    names = (*_NAMES, *({f"{INT8_ENCODER}.onnx"} & arrays.keys()))
+    wrong = [name for name in names if not _is_right(name, arrays.get(name), manifest)]
     if wrong:
         raise codecframe.DataError(str(path), f"has no or a wrong {wrong[0]!r}")
     return arrays

@@ -26,7 +26,7 @@ from codecframe_vae.training.data import U8
 _IMAGES, _BATCH = 1000, 100
 """Images that the ranges of activations are taken from."""
 _PERCENTILE = 99.99
-"""Share of the activations that is not clipped."""
+"""Of the activations, are not clipped."""
 
 
 def int8_graph(graph: bytes, images: U8) -> bytes:
@@ -42,6 +42,7 @@ def int8_graph(graph: bytes, images: U8) -> bytes:
     model = onnx.load_from_string(graph)
     for number, node in enumerate(model.graph.node):
         node.name = f"n{number}"
+    # the library prints what it does, where commands print their results
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         shaped, path = Path(folder) / "shaped.onnx", Path(folder) / "int8.onnx"
         quant_pre_process(model, shaped, skip_optimization=True, skip_symbolic_shape=True)
@@ -81,9 +82,7 @@ class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
 
     def __init__(self, images: U8) -> None:
         some = images[np.linspace(0, len(images) - 1, min(_IMAGES, len(images))).astype(int)]
-        self._batches: Iterator[U8] = iter(
-            [some[at : at + _BATCH] for at in range(0, len(some), _BATCH)]
-        )
+        self._batches: Iterator[U8] = (some[at : at + _BATCH] for at in range(0, len(some), _BATCH))
 
     def get_next(self) -> dict[str, U8] | None:
         """The next batch, or nothing after the last."""
