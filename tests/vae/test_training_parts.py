@@ -319,15 +319,16 @@ def test_graphs_give_what_the_networks_give(widths: Widths, size: tuple[int, int
 
 
 @pytest.mark.parametrize(
-    ("full", "blocks", "quantised_ones"), [((8, 0), 1, 4), ((8, 0), 0, 2), ((0, 0), 0, 1)]
+    ("full", "blocks", "quantised_ones", "count"),
+    [((8, 0), 1, 4, 40), ((8, 0), 0, 2, 130), ((0, 0), 0, 1, 40)],
 )
 def test_the_encoder_in_integers_is_close_to_that_in_floats(
-    full: tuple[int, int], blocks: int, quantised_ones: int
+    full: tuple[int, int], blocks: int, quantised_ones: int, count: int
 ) -> None:
     """All convolutions are in integers but the first, and those behind the last pooling."""
     torch.manual_seed(3)
     encoder = Encoder(Widths(6, full, (16, blocks), (12, blocks), (8, 0), (12, 0), 5, 2))
-    images = np.stack([natural_image(16, 16, seed=i) for i in range(40)])
+    images = np.stack([natural_image(16, 16, seed=i) for i in range(count)])
     encoder.start_from(data.to_tensor(images))
     eval_mode(encoder)
     exact = encoder_graph(encoder)

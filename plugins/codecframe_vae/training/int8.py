@@ -24,7 +24,7 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-un
 from codecframe_vae.training.data import U8
 
 _IMAGES, _BATCH = 1000, 100
-"""Images that the ranges of activations are taken from."""
+"""Images that the ranges of activations are taken from, at most, and how many at a time."""
 _PERCENTILE = 99.99
 """Of the activations, are not clipped."""
 
@@ -78,11 +78,13 @@ def _reduces(node: onnx.NodeProto) -> bool:
 
 
 class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
-    """Batches of training images, evenly spread."""
+    """Batches of training images, evenly spread; the library takes only batches of one size."""
 
     def __init__(self, images: U8) -> None:
-        some = images[np.linspace(0, len(images) - 1, min(_IMAGES, len(images))).astype(int)]
-        self._batches: Iterator[U8] = (some[at : at + _BATCH] for at in range(0, len(some), _BATCH))
+        size = min(_BATCH, len(images))
+        batches = min(_IMAGES, len(images)) // size
+        some = images[np.linspace(0, len(images) - 1, batches * size).astype(int)]
+        self._batches: Iterator[U8] = iter(np.split(some, batches))
 
     def get_next(self) -> dict[str, U8] | None:
         """The next batch, or nothing after the last."""
