@@ -243,7 +243,8 @@ class Sender:
         """Wait for an answer, for a moment."""
         self._heard.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._heard.wait(), _TICK)
+            async with asyncio.timeout(_TICK):  # `wait_for` of Python 3.11 can miss a cancellation
+                await self._heard.wait()
 
     async def _encoded(self, item: Item) -> Shot | None:
         """The encoded image; None if there is none, which is reported."""

@@ -92,7 +92,8 @@ class Watch:
             while not ended.is_set():
                 yield {**moment.take(), **self._state(), "picture": await self._shown(moment)}
                 try:
-                    await asyncio.wait_for(ended.wait(), TICK)
+                    async with asyncio.timeout(TICK):
+                        await ended.wait()
                 except TimeoutError:
                     continue
         finally:
