@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from codecframe.progress import Silent
 from codecframe.testing import natural_image, noise_image
 from codecframe_vae.model import open_session
 from codecframe_vae.training import checkpoint, data
+from codecframe_vae.training import shipped as shipped_models
 from codecframe_vae.training.data import Batches, Labelled
 from codecframe_vae.training.export import (
     classifier_graph,
@@ -40,9 +42,11 @@ from codecframe_vae.training.int8 import int8_graph
 from codecframe_vae.training.loop import Task, train
 from codecframe_vae.training.nets import Encoder, Head, PixelModel, SimpleDecoder
 from codecframe_vae.training.optim import Muon, Optimizers, Part, network_parts, orthogonalise
+from codecframe_vae.training.pixels import PixelTask
 from codecframe_vae.training.precision import autocast, fast_type
 from codecframe_vae.training.quality import ms_ssim, psnr
 from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe, Widths
+from codecframe_vae.training.shipped import adopt, shipped
 from codecframe_vae.training.teacher import Teacher
 
 SMALL: dict[str, Any] = {
@@ -52,6 +56,7 @@ SMALL: dict[str, Any] = {
     "head": (8, 1),
     "top": (12, 0),
 }
+NONE = Labelled(np.empty((0, 8, 12, 3), np.uint8), np.empty(0, np.int64))
 RECIPE = ClassifierRecipe(**SMALL, epochs=4, batch=10, held_out=5, muon_rate=0.1)
 
 
@@ -523,6 +528,74 @@ def test_a_training_starts_from_what_fits_of_another(tmp_path: Path) -> None:
         assert float(functional.cosine_similarity(one, two, dim=0)) == pytest.approx(1, abs=1e-5)
     with pytest.raises(codecframe.DataError, match="train 'none' first"):
         trained(run_in(tmp_path, "new"), ClassifierRecipe(start="none"))
+
+
+def ship(folder: Path, model: PixelModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a classifier come with the plugin, as `ours`."""
+    monkeypatch.setattr(shipped_models, "MODELS", folder)
+    (folder / "ours.onnx").write_bytes(classifier_graph(model.encoder, model.head, {}))
+
+
+def test_a_classifier_starts_from_one_that_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trained(run_in(tmp_path, "first")).model.eval()
+    images = data.to_tensor(labelled(40).images)
+    with torch.no_grad():
+        expected = first(images)
+    ship(tmp_path, first, monkeypatch)
+    recipe = ClassifierRecipe(**{**RECIPE.to_dict(), "start": "ours", "epochs": 1})
+    model = PixelModel(recipe.widths(3, levels=1))
+    ours = shipped("ours")
+    assert ours is not None
+    adopt(model, ours, images)
+    with torch.no_grad():
+        # large kernels are stored as int8
+        assert torch.allclose(model(images), expected, atol=0.02 * float(expected.abs().max()))
+
+    run = run_in(tmp_path)
+    task = PixelTask(PixelModel(recipe.widths(3, levels=1)), recipe, NONE, Teacher(recipe, run))
+    train(task, Batches(labelled(30), 3, recipe), recipe, run)
+    row = json.loads((run.folder / "log.jsonl").read_text())
+    scratch = ClassifierRecipe(**{**recipe.to_dict(), "start": ""})
+    other = run_in(tmp_path, "scratch")
+    task = PixelTask(PixelModel(recipe.widths(3, levels=1)), scratch, NONE, Teacher(scratch, other))
+    train(task, Batches(labelled(30), 3, scratch), scratch, other)
+    assert row["loss"] < json.loads((other.folder / "log.jsonl").read_text())["loss"]
+
+
+def test_what_ships_for_other_classes_gives_all_but_the_last_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trained(run_in(tmp_path, "first")).model.eval()
+    ship(tmp_path, first, monkeypatch)
+    ours = shipped("ours")
+    assert ours is not None
+    model = PixelModel(RECIPE.widths(5, levels=1))
+    last = model.head.last.weight.clone()
+    adopt(model, ours, data.to_tensor(labelled(40).images))
+    assert torch.equal(model.head.last.weight, last)
+    assert torch.equal(model.encoder.mean, first.encoder.mean)
+    wider = ClassifierRecipe(**{**RECIPE.to_dict(), "top": (16, 0)})
+    with pytest.raises(codecframe.MismatchError, match="other sizes"):
+        adopt(PixelModel(wider.widths(3, levels=1)), ours, data.to_tensor(labelled(4).images))
+    with pytest.raises(codecframe.MismatchError, match="only a classifier starts from"):
+        trained(run_in(tmp_path), ClassifierRecipe(**{**RECIPE.to_dict(), "start": "ours"}))
+
+
+def test_a_teacher_may_be_one_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained(run_in(tmp_path, "first")).model.eval()
+    ship(tmp_path, model, monkeypatch)
+    images, targets = data.to_tensor(labelled(6).images), torch.eye(3)[[0, 1, 2, 0, 1, 2]]
+    logits = torch.randn(6, 3)
+    names = ("first", "ours")  # trained in this folder, and the same as it ships
+    trained_here, as_shipped = (
+        Teacher(ClassifierRecipe(teacher=name), run_in(tmp_path)).loss(logits, images, targets)
+        for name in names
+    )
+    assert torch.allclose(trained_here, as_shipped, atol=0.02)
+    with pytest.raises(codecframe.MismatchError, match="knows 3 classes"):
+        Teacher(ClassifierRecipe(teacher="ours"), run_in(tmp_path, "four", classes=4))
 
 
 @pytest.mark.parametrize(

@@ -36,16 +36,25 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise codecframe.DataError(str(path), f"is no checkpoint: {error}") from None
 
 
+def is_trained(name: str, run: codecframe.TrainingRun) -> bool:
+    """Whether another recipe has a checkpoint in the same folder."""
+    return _of(name, run).exists()
+
+
 def of_recipe(name: str, run: codecframe.TrainingRun) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, facts) of the last checkpoint of another recipe, trained in the same folder.
 
     Raises:
         DataError: if it is not trained yet.
     """
-    path = run.folder.with_name(f"{name}.log") / NAME
+    path = _of(name, run)
     if not path.exists():
         raise codecframe.DataError(str(path), f"train {name!r} first")
     return read(path)
+
+
+def _of(name: str, run: codecframe.TrainingRun) -> Path:
+    return run.folder.with_name(f"{name}.log") / NAME
 
 
 def part(tensors: dict[str, Tensor], owner: str) -> dict[str, Tensor]:

@@ -48,6 +48,15 @@ class GraphModule(nn.Module):
             else:
                 self.register_buffer(name, value)
 
+    def constants(self) -> list[tuple[str, tuple[Tensor, ...]]]:
+        """(operator, its inputs that are constant) of each node that has some, in order."""
+        known = dict(self.named_parameters())
+        found = (
+            (step.operator, tuple(known[name] for name in step.inputs if name in known))
+            for step in self._steps
+        )
+        return [(operator, inputs) for operator, inputs in found if inputs]
+
     def forward(self, values: Tensor) -> Tensor:
         """The graph's output; `values` may be of any type."""
         known = {**dict(self.named_parameters()), **dict(self.named_buffers())}
@@ -63,6 +72,7 @@ class _Step:
     def __init__(self, node: onnx.NodeProto) -> None:
         if node.op_type not in _OPERATORS:
             raise codecframe.DataError("graph", f"has the operator {node.op_type}")
+        self.operator = node.op_type
         self.inputs = list(node.input)
         self.output = node.output[0]
         self._run = _OPERATORS[node.op_type]

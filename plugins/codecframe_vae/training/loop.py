@@ -17,6 +17,7 @@ import codecframe
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.optim import Optimizers, Part
 from codecframe_vae.training.recipes import ScheduleRecipe
+from codecframe_vae.training.shipped import Shipped, shipped
 
 
 class Task(ABC):
@@ -47,6 +48,20 @@ class Task(ABC):
     @abstractmethod
     def validate(self) -> dict[str, float]:
         """Figures on the validation images, after an epoch."""
+
+    def adopt(self, classifier: Shipped, images: Tensor) -> None:
+        """Start from a classifier that comes with the plugin.
+
+        Args:
+            classifier: as `shipped` gives it.
+            images: a batch, as `loss` takes it.
+
+        Raises:
+            MismatchError: if its networks are of other sizes, or something else is trained.
+        """
+        raise codecframe.MismatchError(
+            "only a classifier starts from one that ships; train that first, in the same folder"
+        )
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold besides the model."""
@@ -80,7 +95,7 @@ def train(
     first = _resume(task, optimizers, last, settings)
     if first is None:
         first = 0
-        _start_from(task, settings, run)
+        _start_from(task, batches, settings, run)
     with run.progress(total) as display:
         display.advance(first * batches.steps, "resumed" if first else "")
         for epoch in range(first, settings.epochs):
@@ -158,9 +173,17 @@ def _are_of(stored: dict[str, Any], settings: ScheduleRecipe) -> bool:
         return False
 
 
-def _start_from(task: Task, settings: ScheduleRecipe, run: codecframe.TrainingRun) -> None:
-    """Take what fits from the last checkpoint of another recipe."""
+def _start_from(
+    task: Task, batches: Batches, settings: ScheduleRecipe, run: codecframe.TrainingRun
+) -> None:
+    """Take what fits from the last checkpoint of another recipe, or else what ships."""
     if not settings.start:
+        return
+    trained = checkpoint.is_trained(settings.start, run)
+    classifier = None if trained else shipped(settings.start)
+    if classifier is not None:
+        images, _ = next(iter(batches.epoch(0)))
+        task.adopt(classifier, images.to(settings.device))
         return
     tensors, _ = checkpoint.of_recipe(settings.start, run)
     own = task.model.state_dict()

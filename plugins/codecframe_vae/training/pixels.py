@@ -11,6 +11,7 @@ from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.optim import Part, network_parts
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.recipes import ClassifierRecipe
+from codecframe_vae.training.shipped import Shipped, adopt
 from codecframe_vae.training.teacher import Teacher
 
 
@@ -43,6 +44,10 @@ class PixelTask(Task):
         loss = self._teacher.loss(logits, images, targets).mean()
         hits = (logits.argmax(1) == targets.argmax(1)).float()
         return loss, {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
+
+    def adopt(self, classifier: Shipped, images: Tensor) -> None:
+        """Start from a classifier that comes with the plugin."""
+        adopt(self.model, classifier, images)
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:

@@ -46,7 +46,11 @@ class ScheduleRecipe(codecframe.Settings):
     held_out: int = codecframe.option(
         5000, low=0, help="images, evenly spread, that are kept for validation and never trained on"
     )
-    start: str = codecframe.option("", help="recipe whose last checkpoint to start from")
+    start: str = codecframe.option(
+        "",
+        help="recipe, trained in the same folder, whose last checkpoint to start from; classifiers "
+        "may also start from one that ships, e.g. `cifar10`",
+    )
     device: str = codecframe.option("cpu", help="torch device, e.g. cuda")
     flip: bool = codecframe.option(True, help="augmentation: mirror images left to right")
     adam_rate: float = codecframe.option(
@@ -111,7 +115,9 @@ class TrainingRecipe(ScheduleRecipe):
     """What recipes of kind `vae` and `classifier` have in common."""
 
     teacher: str = codecframe.option(
-        "", help="recipe of a classifier of clean images that teaches; none: labels alone"
+        "",
+        help="classifier of clean images that teaches: a recipe, trained in the same folder, or "
+        "one that ships; none: labels alone",
     )
     teaching: float = codecframe.option(
         0.5, low=0.0, high=1.0, help="share of the loss that is against the teacher"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 import codecframe
@@ -13,6 +13,7 @@ from codecframe_vae.training import checkpoint
 from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.recipes import ClassifierRecipe, TrainingRecipe
+from codecframe_vae.training.shipped import shipped
 
 
 class Teacher:
@@ -29,17 +30,7 @@ class Teacher:
 
     def __init__(self, recipe: TrainingRecipe, run: codecframe.TrainingRun) -> None:
         self._recipe = recipe
-        self._model: PixelModel | None = None
-        if recipe.teacher:
-            tensors, facts = checkpoint.of_recipe(recipe.teacher, run)
-            chosen = _classifier(recipe.teacher, facts["settings"])
-            model = PixelModel(chosen.widths(len(run.classes), levels=1))
-            try:
-                model.load_state_dict(checkpoint.part(tensors, "model"))
-            except RuntimeError as error:
-                raise codecframe.MismatchError(f"teacher {recipe.teacher!r}: {error}") from None
-            model = model.eval().to(recipe.device)
-            self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model = _model(recipe, run) if recipe.teacher else None
 
     def loss(self, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
         """Loss of each image, (n,), for logits and shares of the classes, both (n, classes)."""
@@ -53,6 +44,28 @@ class Teacher:
             soft = self._model(images).softmax(1)
         share = self._recipe.teaching
         return (1 - share) * hard + share * functional.cross_entropy(logits, soft, reduction="none")
+
+
+def _model(recipe: TrainingRecipe, run: codecframe.TrainingRun) -> nn.Module:
+    """The teacher that was trained in the same folder, or else the one that ships."""
+    name = recipe.teacher
+    classifier = None if checkpoint.is_trained(name, run) else shipped(name)
+    if classifier is not None and classifier.classes != len(run.classes):
+        raise codecframe.MismatchError(f"teacher {name!r} knows {classifier.classes} classes")
+    model: nn.Module = classifier or _of_recipe(name, run)
+    model = model.eval().to(recipe.device)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _of_recipe(name: str, run: codecframe.TrainingRun) -> PixelModel:
+    """The last checkpoint of a recipe."""
+    tensors, facts = checkpoint.of_recipe(name, run)
+    model = PixelModel(_classifier(name, facts["settings"]).widths(len(run.classes), levels=1))
+    try:
+        model.load_state_dict(checkpoint.part(tensors, "model"))
+    except RuntimeError as error:
+        raise codecframe.MismatchError(f"teacher {name!r}: {error}") from None
+    return model
 
 
 def _classifier(name: str, settings: dict[str, Any]) -> ClassifierRecipe:
