@@ -39,6 +39,17 @@ def test_a_module_is_switched_to_evaluation() -> None:
     assert np.allclose(head.predict(IMAGES).scores, reference(IMAGES), atol=1e-5)
 
 
+def test_a_module_that_views_its_input_gets_it_as_it_wants_it() -> None:
+    class Flat(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.view(len(x), 3, -1).mean(2)
+
+    head = TorchHead(Flat(), preprocess={"resize": [24, 32]})
+    expected = np.stack([image.mean((0, 1)) for image in IMAGES]) / 255
+    for _ in range(2):
+        assert np.allclose(head.predict(IMAGES).scores, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(("shape", "dynamic"), [((2, 3, 24, 32), True), ((1, 3, 24, 32), False)])
 def test_exported_programs(tmp_path: Path, shape: tuple[int, ...], dynamic: bool) -> None:
     head = codecframe.get_head(exported(tmp_path / "trees.pt2", shape, dynamic=dynamic))
