@@ -128,11 +128,11 @@ def _resamples(images: int) -> Iterator[F64]:
         yield drawn.astype(np.float64)
 
 
-def defaults_of(ours: Curve, curves: Sequence[Curve]) -> Curve | None:
-    """The curve of the same codec at its defaults, in front of the same head."""
+def defaults_of(ours: Curve, curves: Sequence[Curve], head: str = "") -> Curve | None:
+    """The curve of the same codec at its defaults, in front of the same head or of `head`."""
     if not ours.words:
         return None
     for curve in curves:
-        if (curve.codec, curve.head, curve.words) == (ours.codec, ours.head, ""):
+        if (curve.codec, curve.head, curve.words) == (ours.codec, head or ours.head, ""):
             return curve
     return None

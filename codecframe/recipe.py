@@ -40,11 +40,14 @@ class Run:
         head: what judges: a head's name, or a model file.
         codecs: specs such as `jpeg:optimize=true`.
         training: what the head was trained on: `clean`, `retrained` or `joint`.
+        beside: the head of the run that has the defaults which these settings are set beside; by
+            default this one. For heads that were retrained on what settings leave of images.
     """
 
     head: str
     codecs: tuple[str, ...]
     training: str = "clean"
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,16 @@ class ProfileRecipe:
         try:
             runs = tuple(Run(**{**run, "codecs": tuple(run["codecs"])}) for run in values["runs"])
             lists = {key: tuple(values[key]) for key in ("images", "rates")}
-            return cls(**{**values, **lists, "runs": runs})
+            recipe = cls(**{**values, **lists, "runs": runs})
         except KeyError as error:
             raise DataError(str(path), f"says no {error}") from None
         except TypeError as error:
             what = str(error).replace("__init__() ", "")
             raise DataError(str(path), what) from None
+        absent = {run.beside for run in runs} - {run.head for run in runs} - {""}
+        if absent:
+            raise DataError(str(path), f"has no run of the head {min(absent)!r}")
+        return recipe
 
     def note_of(self, run: Run, codec: str) -> str:
         """What tells a codec from itself in another run: the training of its head."""
@@ -171,9 +178,7 @@ def _rows(recipe: ProfileRecipe, found: Sequence[_Measured]) -> list[dict[str, A
     return [
         _row(recipe, one, spot) | compared
         for one in found
-        for spot, compared in zip(
-            one.series.spots, _compared(recipe, curves, one.curve), strict=True
-        )
+        for spot, compared in zip(one.series.spots, _compared(recipe, curves, one), strict=True)
     ]
 
 
@@ -200,10 +205,13 @@ def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, 
     }
 
 
-def _compared(recipe: ProfileRecipe, curves: Sequence[Curve], ours: Curve) -> list[dict[str, Any]]:
+def _compared(
+    recipe: ProfileRecipe, curves: Sequence[Curve], one: _Measured
+) -> list[dict[str, Any]]:
     """What each point of a curve is compared with."""
+    ours = one.curve
     found: list[dict[str, Any]] = [{} for _ in ours.bpp]
-    if defaults := defaults_of(ours, curves):
+    if defaults := defaults_of(ours, curves, one.run.beside):
         for row, gained in zip(found, beside_defaults(ours, defaults), strict=True):
             row["defaults"] = gained
     for theirs in curves:

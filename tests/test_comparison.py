@@ -64,3 +64,7 @@ def test_defaults_are_those_of_the_codec_in_front_of_the_head() -> None:
     assert defaults_of(tuned, [tuned, other]) is None
     assert defaults_of(tuned, [tuned, other, DEFAULTS]) is DEFAULTS
     assert defaults_of(DEFAULTS, [DEFAULTS]) is None
+    assert defaults_of(tuned, [tuned, other, DEFAULTS], "other head") is None
+    retrained = replace(tuned, head="retrained")
+    assert defaults_of(retrained, [tuned, DEFAULTS, retrained]) is None
+    assert defaults_of(retrained, [tuned, DEFAULTS, retrained], tuned.head) is DEFAULTS

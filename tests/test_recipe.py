@@ -91,6 +91,15 @@ def test_settings_are_compared_with_the_defaults(root: Path) -> None:
     assert uncompressed and all(set(row["defaults"]) == {"more", "saved"} for row in uncompressed)
 
 
+def test_a_run_names_the_head_whose_defaults_its_settings_are_set_beside(root: Path) -> None:
+    run = 'training: joint, beside: brightness, codecs: ["toy:effort=0"]'
+    recipe = RECIPE.replace("training: joint, codecs: [toy]", run)
+    first = "  - {head: brightness, training: clean, codecs: [toy]}\n"
+    (root / "toys.yaml").write_text(recipe.replace("runs:\n", "runs:\n" + first))
+    rows = [row for row in rows_of(root)["toy"] if row["training"] == "joint"]
+    assert rows and all("defaults" in row for row in rows)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -98,6 +107,7 @@ def test_settings_are_compared_with_the_defaults(root: Path) -> None:
         ("rates: [1.5, 4]\n", "", "rates"),
         ("compare: bland", "compares: bland", "compares"),
         ("images: [pictures]", "images: [nowhere]", "nowhere"),
+        ("training: joint", "beside: another", "has no run of the head 'another'"),
     ],
 )
 def test_wrong_recipes_are_refused(root: Path, old: str, new: str, message: str) -> None:
