@@ -91,6 +91,15 @@ def test_settings_are_compared_with_the_defaults(root: Path) -> None:
     assert uncompressed and all(set(row["defaults"]) == {"more", "saved"} for row in uncompressed)
 
 
+def test_presets_of_ones_own_go_by_the_names_of_their_files(root: Path) -> None:
+    path = root / "mine.yaml"
+    path.write_text("{codec: toy, settings: {effort: 0}}")
+    (root / "toys.yaml").write_text(
+        RECIPE.replace("codecs: [toy]", f'codecs: [toy, "toy:preset={path}"]')
+    )
+    assert {row["label"] for row in rows_of(root)["toy"]} == {"toy", "toy preset=mine"}
+
+
 def test_a_run_names_the_head_whose_defaults_its_settings_are_set_beside(root: Path) -> None:
     run = 'training: joint, beside: brightness, codecs: ["toy:effort=0"]'
     recipe = RECIPE.replace("training: joint, codecs: [toy]", run)
