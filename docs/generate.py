@@ -178,11 +178,16 @@ def tuned(name: str) -> str:
     for row in rows:
         more, saved = row["defaults"]["more"], row["defaults"]["saved"]
         lines.append(
-            f"| {row['codec']} | {row['head']} | {row['bpp']:.2f} | {100 * row['top1']:.1f} "
+            f"| {_variant(row)} | {row['head']} | {row['bpp']:.2f} | {100 * row['top1']:.1f} "
             f"| {_interval(more)} | {_interval(saved, ' %')} |"
         )
     made = f"`{result['command']}`, {rows[0]['data']}, {rows[0]['n']:,} images; 95 % intervals."
     return "\n".join([*lines, "", made]) + "\n"
+
+
+def _variant(row: dict[str, Any]) -> str:
+    """Codec and settings, without what tells heads apart."""
+    return str(row["label"].removesuffix(f" {row['training']}"))
 
 
 def _interval(found: list[float] | None, unit: str = "") -> str:
@@ -214,7 +219,7 @@ def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
         trainings.setdefault(row["codec"], set()).add(row["training"])
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        name = row["label"].removesuffix(f" {row['training']}")
+        name = _variant(row)
         if len(trainings[row["codec"]]) > 1:
             name += f", {TRAININGS[row['training']]}"
         found.setdefault(name, []).append(row)
