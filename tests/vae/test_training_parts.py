@@ -29,6 +29,7 @@ from codecframe.testing import natural_image, noise_image
 from codecframe_vae.model import open_session
 from codecframe_vae.training import checkpoint, data
 from codecframe_vae.training import shipped as shipped_models
+from codecframe_vae.training.classifier import Channel
 from codecframe_vae.training.data import Batches, Labelled
 from codecframe_vae.training.export import (
     classifier_graph,
@@ -151,6 +152,44 @@ def test_augmentation_leaves_the_images_themselves_alone() -> None:
             assert images.dtype == torch.uint8
             assert shares.dtype == torch.float32
     assert np.array_equal(some.images, before)
+
+
+def test_a_codec_sees_images_as_cameras_do_shifted_and_mirrored_but_whole() -> None:
+    met: list[Any] = []
+
+    def seen(images: Any) -> Any:
+        met.append(images.copy())
+        return 255 - images
+
+    some = labelled(20)
+    options: dict[str, Any] = {"shift": 2, "flip": True, "cutout": 4, "batch": 10}
+    plain, behind = (
+        list(Batches(some, 3, ClassifierRecipe(**options), *more).epoch(1))
+        for more in ((), (seen,))
+    )
+    for (images, _), (left, _), before in zip(plain, behind, met, strict=True):
+        whole = before.transpose(0, 3, 1, 2)
+        cut = (images.numpy() == 128).all(1)  # what cutout blanks it blanks behind the codec
+        assert cut.any() and not (whole == 128).all(1)[cut].all()
+        assert np.array_equal(images.numpy().transpose(0, 2, 3, 1)[~cut], before[~cut])
+        assert np.array_equal(left.numpy().transpose(0, 2, 3, 1)[~cut], 255 - before[~cut])
+        assert (left.numpy().transpose(0, 2, 3, 1)[cut] == 128).all()
+
+
+def test_a_channel_has_the_level_of_its_rate() -> None:
+    some = labelled(60, 16, 16)
+    channel = Channel.chosen(ClassifierRecipe(codec="jpeg:subsampling=4:4:4", bpp=4.0), some)
+    assert channel.settings.to_dict()["subsampling"] == "4:4:4" and 2 < channel.bpp <= 4
+    finer = Channel.chosen(ClassifierRecipe(codec="jpeg:subsampling=4:4:4", bpp=6.0), some)
+    errors = [
+        np.square(one.seen(some.images).astype(float) - some.images).mean()
+        for one in (channel, finer)
+    ]
+    assert errors[0] > errors[1] > 0
+    decoded = channel.codec.decode(channel.codec.encode(some.images[3], channel.settings))
+    assert np.array_equal(channel.seen(some.images)[3], decoded)
+    nothing = channel.seen(some.images[:0])
+    assert nothing.shape == (0, 16, 16, 3)
 
 
 # -- optimizers ----------------------------------------------------------------------------

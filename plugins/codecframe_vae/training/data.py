@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,9 +89,18 @@ class Batches:
         data: what to make batches of.
         classes: how many there are.
         recipe: says how large batches are, what is done to images, and the seed of all that.
+        seen: what is left of images, (n, height, width, 3), once they are shifted and mirrored, as
+            cameras are; by default all.
     """
 
-    def __init__(self, data: Labelled, classes: int, recipe: TrainingRecipe) -> None:
+    def __init__(
+        self,
+        data: Labelled,
+        classes: int,
+        recipe: TrainingRecipe,
+        seen: Callable[[U8], U8] = lambda images: images,
+    ) -> None:
+        self._seen = seen
         self._targets = np.eye(classes, dtype=np.float32)[data.targets]
         self._recipe, seed, shift = recipe, recipe.seed, recipe.shift
         self._batch = min(recipe.batch, len(data))
@@ -117,22 +126,27 @@ class Batches:
         order = rng.permutation(len(self._targets))
         for step in range(self.steps):
             index = order[step * self._batch : (step + 1) * self._batch]
-            images, targets = self._augmented(index, number, rng), self._targets[index]
+            images, targets = self._seen(self._moved(index, number, rng)), self._targets[index]
+            if self._recipe.cutout:
+                self._cut(images, rng)
             if self._recipe.mix:
                 images, targets = self._mixed(images, targets, rng)
             yield to_tensor(images), torch.from_numpy(targets)
 
-    def _augmented(self, index: I64, epoch: int, rng: np.random.Generator) -> U8:
-        """(n, height, width, 3)."""
+    def _moved(self, index: I64, epoch: int, rng: np.random.Generator) -> U8:
+        """Images shifted and mirrored, (n, height, width, 3)."""
         down, right = rng.integers(0, 2 * self._recipe.shift + 1, (2, len(index)))
         images: U8 = self._windows[index, down, right].reshape(len(index), *self._size, 3)
         if self._recipe.flip:
             mirrored = (self._phase[index] + epoch) % 2 == 1
             images[mirrored] = images[mirrored, :, ::-1]
-        if side := self._recipe.cutout:
-            first = [rng.integers(-(side // 2), most, (len(index), 1)) for most in self._size]
-            images[_boxes(self._size, first, [start + side for start in first])] = 128
         return images
+
+    def _cut(self, images: U8, rng: np.random.Generator) -> None:
+        """Blank a square of each image (Cutout; DeVries and Taylor, 2017)."""
+        side = self._recipe.cutout
+        first = [rng.integers(-(side // 2), most, (len(images), 1)) for most in self._size]
+        images[_boxes(self._size, first, [start + side for start in first])] = 128
 
     def _mixed(self, images: U8, targets: F32, rng: np.random.Generator) -> tuple[U8, F32]:
         """Some images with a box of another, and as much of its class (CutMix; Yun et al., ICCV
