@@ -73,13 +73,14 @@ def finish(
         arrays[f"{name}.onnx"] = _bytes(kept)
     if networks.int8_encoder is not None:
         arrays[f"{modelfile.INT8_ENCODER}.onnx"] = _bytes(networks.int8_encoder)
-    ladder = fit_ladder(networks.encoder, networks.coded, recipe, training, validation, run)
+    encoder = networks.int8_encoder or networks.encoder  # as it runs unless a user wants the other
+    ladder = fit_ladder(encoder, networks.coded, recipe, training, validation, run)
     for level, context in enumerate(ladder.contexts):
         arrays |= modelfile.store_context(level, context.arrays)
     arrays |= {"levels.up": ladder.up, "levels.down": ladder.down}
     arrays["levels.head"] = ladder.between(networks.shifts)
     shown = training.images if pictures is None else pictures
-    decoder = train_decoder(ladder, networks.encoder, recipe, shown, run)
+    decoder = train_decoder(ladder, encoder, recipe, shown, run)
     arrays["levels.decoder"] = decoder.shifts.detach().numpy()
     arrays["decoder.onnx"] = _bytes(decoder_graph(decoder))
     manifest = modelfile.Manifest(
