@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from codecframe_jpeg.scan import coded, symbols_of
 from codecframe_jpeg.settings import JpegSettings
 
 if TYPE_CHECKING:
+    from PIL import Image as PilImage
+
     from codecframe.tune import Objective, Score
 
 _MAX_SIDE = 65500  # libjpeg's
@@ -33,6 +36,8 @@ _AT_ONCE = 1 << 20
 """Samples that are encoded at a time, in each thread, where many images are."""
 _SMALL = 48 * 48
 """Pixels of an image for which starting libjpeg takes longer than encoding, at most."""
+_SHORT = 1 << 16
+"""Pixels that are encoded before a file of the system's is made, at most."""
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
 _roomy = threading.Lock()
@@ -76,18 +81,21 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
     def encode_many(self, images: Iterable[Image], settings: JpegSettings) -> list[bytes]:
         """On all cores; small images of a size, or with the plugin's own encoder, many at once."""
         everything = list(images)
-        for image in everything:
-            self._check(image)
 
         def encode(some: list[Image]) -> list[bytes]:
+            for image in some:  # in threads: while one checks, others encode
+                self._check(image)
             if settings.own:
                 return _encode_own(some, settings)
             if len(some) > 1:
                 return _encode_stacked(some, settings)
             return [self.encode(image, settings) for image in some]
 
-        runs = [list(run) for _, run in groupby(everything, lambda image: image.shape[:2])]
-        work = [part for run in runs for part in chunks(run, _at_once(run[0].shape, settings))]
+        work: list[list[Image]] = []
+        for _, group in groupby(everything, lambda image: getattr(image, "shape", None)):
+            run = list(group)
+            self._check(run[0])
+            work += chunks(run, _at_once(run[0].shape, settings))
         return [data for some in map_threads(encode, work) for data in some]
 
     def _check(self, image: Image) -> None:
@@ -209,7 +217,6 @@ def _encode_any(image: Image, settings: JpegSettings) -> bytes:
     grey = settings.subsampling == "4:0:0"
     if grey:
         picture = picture.convert("L")
-    file = io.BytesIO()
     options = {
         "qtables": settings.scaled_tables,
         "subsampling": -1 if grey else settings.subsampling,
@@ -219,17 +226,33 @@ def _encode_any(image: Image, settings: JpegSettings) -> bytes:
         "restart_marker_blocks": settings.restart,
     }
     try:
-        picture.save(file, "JPEG", **options)
+        return _saved(picture, options)
     except OSError:
         # libjpeg wants room for all of an optimised file at once, and Pillow's guess was too low
         with _roomy:
             usual, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, 16 * picture.width * picture.height
             try:
-                file = io.BytesIO()
-                picture.save(file, "JPEG", **options)
+                return _saved(picture, options)
             finally:
                 ImageFile.MAXBLOCK = usual
-    return file.getvalue()
+
+
+def _saved(picture: PilImage.Image, options: dict[str, Any]) -> bytes:
+    """A JPEG file. To one of the system's files Pillow writes without the interpreter's lock, so
+    that other threads go on; making one takes as long as encoding a small image.
+    """
+    is_large = picture.width * picture.height > _SHORT
+    with _memory_file() if is_large else io.BytesIO() as file:
+        picture.save(file, "JPEG", **options)
+        file.seek(0)
+        return bytes(file.read())
+
+
+def _memory_file() -> IO[bytes]:
+    """A file of the system's in memory, where it has such."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("codecframe"), "w+b")
+    return io.BytesIO()
 
 
 def _decode_any(data: bytes) -> Image:
