@@ -57,7 +57,7 @@ class TorchHead(codecframe.ClassifierHead):
                 module.eval()  # type: ignore[attr-defined]
         self._module = module
         self._device = device
-        self._channels_last = True
+        self._channels_last = self.preprocess.layout == "nchw"
 
     def torch_model(self) -> Callable[[Any], Any]:
         """The module; one on another device gets its input brought there."""

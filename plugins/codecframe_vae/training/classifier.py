@@ -33,12 +33,13 @@ def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> N
     model = PixelModel(recipe.widths(len(run.classes), levels=1))
     model.encoder.start_from(datasets.to_tensor(training.images[:2000]))
     model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = Batches(training, len(run.classes), recipe)
+    seen = None
     if recipe.codec:
         channel = Channel.chosen(recipe, training)
-        batches = Batches(training, len(run.classes), recipe, channel.seen)
-        validation = Labelled(channel.seen(validation.images), validation.targets)
+        seen = channel.seen
+        validation = Labelled(seen(validation.images), validation.targets)
         about |= {"settings": channel.settings.to_dict(), "bpp": channel.bpp}
+    batches = Batches(training, len(run.classes), recipe, seen)
     task = PixelTask(model, recipe, validation, Teacher(recipe, run))
     train(task, batches, recipe, run)
     eval_mode(model)

@@ -90,7 +90,7 @@ class Batches:
         classes: how many there are.
         recipe: says how large batches are, what is done to images, and the seed of all that.
         seen: what is left of images, (n, height, width, 3), once they are shifted and mirrored, as
-            cameras are; by default all.
+            cameras are; None: all.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Batches:
         data: Labelled,
         classes: int,
         recipe: TrainingRecipe,
-        seen: Callable[[U8], U8] = lambda images: images,
+        seen: Callable[[U8], U8] | None = None,
     ) -> None:
         self._seen = seen
         self._targets = np.eye(classes, dtype=np.float32)[data.targets]
@@ -126,7 +126,9 @@ class Batches:
         order = rng.permutation(len(self._targets))
         for step in range(self.steps):
             index = order[step * self._batch : (step + 1) * self._batch]
-            images, targets = self._seen(self._moved(index, number, rng)), self._targets[index]
+            images, targets = self._moved(index, number, rng), self._targets[index]
+            if self._seen:
+                images = self._seen(images)
             if self._recipe.cutout:
                 self._cut(images, rng)
             if self._recipe.mix:
