@@ -442,8 +442,8 @@ def main() -> None:
     given = parser.parse_args()
     load = os.getloadavg()[0]
     images, source = small_images(given.images)
-    parts = [one_image(), many_images(images), budgets(), learned(images)]
-    parts += [profiles(images[: given.profile_images])]
+    profiled = images[: given.profile_images]
+    parts = [one_image(), many_images(images), budgets(), learned(images), profiles(profiled)]
     if given.compressai:
         parts += [encoders(images, given.compressai), latents(images[:1000], given.compressai)]
     rows = []

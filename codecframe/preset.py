@@ -26,6 +26,7 @@ from codecframe.settings import Settings, words
 S = TypeVar("S", bound=Settings)
 _KEY = "preset"
 _SUFFIX = ".yaml"
+_SUFFIXES = (_SUFFIX, ".yml")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def preset_path(codec: Codec[Any], name: str) -> Path:
     """
     if name in preset_names(codec) and codec.presets is not None:
         return codec.presets / f"{name}{_SUFFIX}"
-    if name.endswith((_SUFFIX, ".yml")):
+    if name.endswith(_SUFFIXES):
         return Path(name)
     raise UnknownNameError(f"{codec.name} preset", name, preset_names(codec))
 
@@ -132,8 +133,22 @@ def parse_spec(spec: str) -> tuple[Codec[Any], Settings]:
     """
     name, _, assignments = spec.partition(":")
     codec = registry.default().codec(name.strip())
-    texts = re.split(r",(?=\w+=)", assignments) if assignments else []
-    return codec, parse_settings(codec, texts)
+    return codec, parse_settings(codec, _texts(assignments))
+
+
+def own_words(spec: str) -> str:
+    """The settings of a spec in one line, if it names a preset file: by the file's name, without
+    folder and suffix. Empty otherwise.
+    """
+    texts = _texts(spec.partition(":")[2])
+    files = [text for text in texts if text.startswith(f"{_KEY}=") and text.endswith(_SUFFIXES)]
+    named = {text: f"{_KEY}={Path(text.partition('=')[2]).stem}" for text in files}
+    return " ".join(named.get(text, text) for text in texts) if files else ""
+
+
+def _texts(assignments: str) -> list[str]:
+    """`key=value,key=value` apart."""
+    return re.split(r",(?=\w+=)", assignments) if assignments else []
 
 
 def shortest(codec: Codec[Any], settings: Settings) -> dict[str, Any]:

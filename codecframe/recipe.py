@@ -13,7 +13,6 @@ Running it writes `NAME.json`, `NAME.svg` and `NAME.png` into a results folder.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from codecframe import registry, report
 from codecframe.comparison import Curve, at_no_more_bits, beside_defaults, defaults_of
 from codecframe.errors import DataError
 from codecframe.paths import write_whole
-from codecframe.preset import describe, parse_spec, shortest
+from codecframe.preset import describe, own_words, parse_spec, shortest
 from codecframe.profile import Plan, ProfileTable, profile_images
 from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting
@@ -51,15 +50,12 @@ class Run:
     beside: str = ""
 
     def words(self) -> dict[tuple[str, str], str]:
-        """What the recipe calls settings, by codec and what they would be called: a preset of one's
-        own goes by its file's name.
-        """
+        """What the recipe calls settings of preset files, by codec and what `describe` says."""
         found = {}
         for spec in self.codecs:
-            codec, settings = parse_spec(spec)
-            if path := re.search(r"preset=([^,]+\.ya?ml)", spec):
-                words = spec.partition(":")[2].replace(path[1], Path(path[1]).stem)
-                found[codec.name, describe(codec, settings)] = words.replace(",", " ")
+            if said := own_words(spec):
+                codec, settings = parse_spec(spec)
+                found[codec.name, describe(codec, settings)] = said
         return found
 
 
@@ -157,9 +153,10 @@ def run_recipe(
         head = registry.default().head(run.head)
         plan = Plan(run.codecs, rates=recipe.rates, accounting=accounting, tune=tune)
         profile = folder / f"{recipe.name}-{number}.profile"
+        own = run.words()
         with profile_images(profile, items, head, plan, progress=progress) as table:
             for one in report.series_of(table, accounting):
-                said = run.words().get((one.codec, one.words), one.words)
+                said = own.get((one.codec, one.words), one.words)
                 series = replace(one, words=said, note=recipe.note_of(run, one.codec))
                 found.append(_Measured(run, series, _curve(run, one, table, accounting)))
             measure = report.measure_of(table)

@@ -585,7 +585,7 @@ def test_a_classifier_starts_from_one_that_ships(
     ship(tmp_path, first, monkeypatch)
     recipe = ClassifierRecipe(**{**RECIPE.to_dict(), "start": "ours", "epochs": 1})
     model = PixelModel(recipe.widths(3, levels=1))
-    ours = shipped("ours")
+    ours = shipped("ours", run_in(tmp_path))
     assert ours is not None
     adopt(model, ours, images)
     with torch.no_grad():
@@ -608,7 +608,7 @@ def test_what_ships_for_other_classes_gives_all_but_the_last_layer(
 ) -> None:
     first = trained(run_in(tmp_path, "first")).model.eval()
     ship(tmp_path, first, monkeypatch)
-    ours = shipped("ours")
+    ours = shipped("ours", run_in(tmp_path))
     assert ours is not None
     model = PixelModel(RECIPE.widths(5, levels=1))
     last = model.head.last.weight.clone()

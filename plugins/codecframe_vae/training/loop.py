@@ -179,9 +179,7 @@ def _start_from(
     """Take what fits from the last checkpoint of another recipe, or else what ships."""
     if not settings.start:
         return
-    trained = checkpoint.is_trained(settings.start, run)
-    classifier = None if trained else shipped(settings.start)
-    if classifier is not None:
+    if classifier := shipped(settings.start, run):
         images, _ = next(iter(batches.epoch(0)))
         task.adopt(classifier, images.to(settings.device))
         return

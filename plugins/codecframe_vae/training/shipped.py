@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import codecframe
 from codecframe_vae.bundled import MODELS
+from codecframe_vae.training import checkpoint
 from codecframe_vae.training.imports import GraphModule
 from codecframe_vae.training.nets import PixelModel
 
@@ -32,10 +33,14 @@ class Shipped(nn.Module):
         return self._graph(images.permute(0, 2, 3, 1))  # type: ignore[no-any-return]
 
 
-def shipped(name: str) -> Shipped | None:
-    """The classifier that comes with the plugin under a name; None if none does."""
+def shipped(name: str, run: codecframe.TrainingRun) -> Shipped | None:
+    """The classifier that comes with the plugin under a name; None if none does, or a recipe of
+    that name is trained in the same folder.
+    """
     path = MODELS / f"{name}.onnx"
-    return Shipped(path.read_bytes()) if path.exists() else None
+    if checkpoint.is_trained(name, run) or not path.exists():
+        return None
+    return Shipped(path.read_bytes())
 
 
 @torch.no_grad()

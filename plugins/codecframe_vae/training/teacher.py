@@ -49,8 +49,8 @@ class Teacher:
 def _model(recipe: TrainingRecipe, run: codecframe.TrainingRun) -> nn.Module:
     """The teacher that was trained in the same folder, or else the one that ships."""
     name = recipe.teacher
-    classifier = None if checkpoint.is_trained(name, run) else shipped(name)
-    if classifier is not None and classifier.classes != len(run.classes):
+    classifier = shipped(name, run)
+    if classifier and classifier.classes != len(run.classes):
         raise codecframe.MismatchError(f"teacher {name!r} knows {classifier.classes} classes")
     model: nn.Module = classifier or _of_recipe(name, run)
     model = model.eval().to(recipe.device)
