@@ -47,10 +47,15 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
 
 @codecframe.hookimpl
 def codecframe_trainers() -> Iterable[codecframe.Trainer[Any]]:
-    """The trainers `vae`, `classifier` and `bottleneck`."""
-    from codecframe_vae.trainers import BottleneckTrainer, ClassifierTrainer, VaeTrainer
+    """The trainers `vae`, `classifier`, `head` and `bottleneck`."""
+    from codecframe_vae import trainers
 
-    return [VaeTrainer(), ClassifierTrainer(), BottleneckTrainer()]
+    return [
+        trainers.VaeTrainer(),
+        trainers.ClassifierTrainer(),
+        trainers.HeadTrainer(),
+        trainers.BottleneckTrainer(),
+    ]
 
 
 @codecframe.hookimpl

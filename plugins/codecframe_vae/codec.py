@@ -34,6 +34,9 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         model: the model file.
         summary: one line for listings.
         requires: packages that it needs besides, and what installs them.
+
+    Attributes:
+        model: the model file.
     """
 
     name = "vae"
@@ -50,7 +53,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         self.name = name
         self._requires = {**NEEDS, **(requires or {})}
         self.summary = summary or "learned with its classifier; latents go straight to it"
-        self._model = model
+        self.model = model
 
     @property
     def requires(self) -> dict[str, str]:  # type: ignore[override]
@@ -60,7 +63,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
     @property
     def emits(self) -> tuple[codecframe.Representation, ...]:  # type: ignore[override]
         """The model's latents, and pixels."""
-        return (self._model.space, codecframe.PIXELS)
+        return (self.model.space, codecframe.PIXELS)
 
     def save(self, path: Path | str) -> None:
         """Write the model as a file of its own, with all weights that it borrows from a classifier:
@@ -69,7 +72,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         Raises:
             MismatchError: if the classifier is not what it was.
         """
-        self._model.save(Path(path))
+        self.model.save(Path(path))
 
     # -- encoding -------------------------------------------------------------------------
 
@@ -86,8 +89,8 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         everything = list(images)
         for image in everything:
             self._check(image)
-        analysed = self._model.analyse(everything, int8=settings.int8)
-        latents = [self._model.quantise(real, settings.level) for real in analysed]
+        analysed = self.model.analyse(everything, int8=settings.int8)
+        latents = [self.model.quantise(real, settings.level) for real in analysed]
         bodies = self._coded(latents, settings.level)
         return [
             self._header(settings.level, image.shape[:2]) + body
@@ -114,7 +117,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
                 smallest=overhead,
             )
         self._check(image)
-        real = self._model.analyse([image], int8=settings.int8)[0]
+        real = self.model.analyse([image], int8=settings.int8)[0]
         level, body = self._highest(real, image.shape[0] * image.shape[1], max_bytes - overhead)
         if body is None:
             body = self._dropped(real, max_bytes - overhead)
@@ -123,15 +126,15 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
     def _highest(self, real: F32, pixels: int, limit: int) -> tuple[int, bytes | None]:
         """(highest level whose body fits, that body), or (0, None)."""
-        rates = np.array(self._model.manifest.rates)
+        rates = np.array(self.model.manifest.rates)
         low, high, found = -1, LEVELS, None
         wanted = 8 * limit / max(pixels, 1)
         while high - low > 1:
             # the highest level that is expected to fit; next to a bound, that level tells most
             guess = int(np.searchsorted(rates, wanted, "right")) - 1
             level = min(max(guess, low + 1), high - 1)
-            latents = self._model.quantise(real, level)
-            body = self._model.context(level).encode(latents[None])[0]
+            latents = self.model.quantise(real, level)
+            body = self.model.context(level).encode(latents[None])[0]
             if len(body) <= limit:
                 low, found = level, body
             else:
@@ -141,8 +144,8 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
     def _dropped(self, real: F32, limit: int) -> bytes:
         """The lowest level's body with as many of its first latents as fit."""
-        latents = self._model.quantise(real, 0)
-        context = self._model.context(0)
+        latents = self.model.quantise(real, 0)
+        context = self.model.context(0)
         low, high, found = 0, latents.size, b""
         while high - low > 1:
             middle = (low + high) // 2
@@ -154,7 +157,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         return found
 
     def _coded(self, latents: Sequence[I8], level: int) -> list[bytes]:
-        context = self._model.context(level)
+        context = self.model.context(level)
         return map_alike(
             lambda some: context.encode(np.stack([latents[n] for n in some])),
             [one.shape for one in latents],
@@ -170,17 +173,17 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
     def _latents(self, height: int, width: int) -> int:
         rows, columns = self._grid((height, width))
-        return rows * columns * self._model.manifest.channels
+        return rows * columns * self.model.manifest.channels
 
     def _grid(self, shape: Shape) -> Shape:
         """Rows and columns of an image's latents."""
-        stride = self._model.manifest.stride
+        stride = self.model.manifest.stride
         return -(-shape[0] // stride), -(-shape[1] // stride)
 
     # -- header and body ------------------------------------------------------------------
 
     def _header(self, level: int, shape: Sequence[int]) -> bytes:
-        space = bytes.fromhex(self._model.manifest.space[:12])
+        space = bytes.fromhex(self.model.manifest.space[:12])
         return _HEADER.pack(_MAGIC, space, level, shape[0], shape[1])
 
     def strip(self, data: bytes) -> bytes:
@@ -201,7 +204,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
     def decode_many(self, datas: Iterable[bytes]) -> list[Image]:
         """All latents side by side, then the simple decoder."""
-        return self._model.pixels(self.decode_latents_many(datas))
+        return self.model.pixels(self.decode_latents_many(datas))
 
     def decode_latents(self, data: bytes) -> codecframe.Latents:
         """The latents.
@@ -221,12 +224,12 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
             level, shape = headers[some[0]]
             try:
                 bodies = [self.strip(everything[n]) for n in some]
-                return self._model.context(level).decode(bodies, *self._grid(shape))
+                return self.model.context(level).decode(bodies, *self._grid(shape))
             except CorruptBodyError as error:
                 raise codecframe.DataError(self.name, error) from None
 
         return [
-            codecframe.Latents(self._model.space, values.astype(np.int32), level, shape)
+            codecframe.Latents(self.model.space, values.astype(np.int32), level, shape)
             for values, (level, shape) in zip(
                 map_alike(decode, headers, lambda _: _LANES), headers, strict=True
             )
@@ -237,9 +240,9 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         if len(data) < _HEADER.size or not data.startswith(_MAGIC):
             raise codecframe.DataError(self.name, "is no encoding of a learned codec")
         _, space, level, height, width = _HEADER.unpack_from(data)
-        if space.hex() != self._model.manifest.space[:12]:
+        if space.hex() != self.model.manifest.space[:12]:
             raise codecframe.MismatchError(
-                f"{self.name}: this was encoded with another model than {self._model.manifest.name}"
+                f"{self.name}: this was encoded with another model than {self.model.manifest.name}"
             )
         if level >= LEVELS or not height or not width:
             raise codecframe.DataError(self.name, "has a corrupt header")

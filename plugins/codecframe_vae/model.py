@@ -59,9 +59,11 @@ class Model:
 
     @cached_property
     def space(self) -> codecframe.LatentSpace:
-        """The latents' space; its name has the digest of all that they depend on."""
+        """The latents' space, named by the digest of all that they depend on: a model with another
+        head has the same.
+        """
         said = self.manifest
-        return codecframe.LatentSpace(f"{said.name}-{said.space[:12]}", said.channels, said.stride)
+        return codecframe.LatentSpace(f"vae-{said.space[:12]}", said.channels, said.stride)
 
     @cached_property
     def arrays(self) -> Arrays:
@@ -224,11 +226,16 @@ class Model:
         map_threads(make, tiles_of(shape))
         return np.ascontiguousarray(image[: latents.shape[0], : latents.shape[1]])
 
+    def dequantised(self, latents: npt.NDArray[Any], level: int) -> F32:
+        """What networks take for integer latents, `float32`, (C, height, width)."""
+        down = self.arrays["levels.down"][level][:, None, None]
+        values: F32 = latents.astype(np.float32) * down
+        return values
+
     def _real(self, latents: codecframe.Latents, network: str) -> tuple[F32, F32]:
         """(dequantised latents, what their level adds in a network)."""
-        down, shifts = self.arrays["levels.down"], self.arrays[f"levels.{network}"]
-        values = latents.values.astype(np.float32) * down[latents.level][:, None, None]
-        return values, shifts[latents.level]
+        values = self.dequantised(latents.values, latents.level)
+        return values, self.arrays[f"levels.{network}"][latents.level]
 
 
 def open_session(graph: bytes, source: str, weights: Mapping[str, F32] | None = None) -> Any:

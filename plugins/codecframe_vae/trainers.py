@@ -1,10 +1,10 @@
-"""The trainers `vae`, `classifier` and `bottleneck`."""
+"""The trainers `vae`, `classifier`, `head` and `bottleneck`."""
 
 from __future__ import annotations
 
 import codecframe
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
-from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe
+from codecframe_vae.training.recipes import ClassifierRecipe, HeadRecipe, VaeRecipe
 
 _NEEDS = dict.fromkeys(("torch", "onnx", "safetensors"), "codecframe[train]")
 
@@ -39,6 +39,22 @@ class ClassifierTrainer(codecframe.Trainer[ClassifierRecipe]):
         from codecframe_vae.training.classifier import train_classifier
 
         train_classifier(settings, run)
+
+
+class HeadTrainer(codecframe.Trainer[HeadRecipe]):
+    """A head of its own behind a learned codec, in the codec's model file."""
+
+    kind = "head"
+    summary = "a classifier for the latents of a learned codec that stays as it is"
+    suffix = ".safetensors"
+    settings_type = HeadRecipe
+    requires = _NEEDS | {"onnxruntime": "codecframe[train]"}
+
+    def train(self, settings: HeadRecipe, run: codecframe.TrainingRun) -> None:
+        """Train it."""
+        from codecframe_vae.training.head import train_head
+
+        train_head(settings, run)
 
 
 class BottleneckTrainer(codecframe.Trainer[BottleneckRecipe]):

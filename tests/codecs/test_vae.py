@@ -89,11 +89,11 @@ def test_the_images_of_the_fixtures_can_be_made_again(tmp_path: Path) -> None:
     spec.loader.exec_module(make)
     assert set(make.ENCODINGS) == set(INDEX)
     make.write_images(tmp_path, count=2)
-    assert len(list(tmp_path.glob("*/*.png"))) == 2 * len(CODEC._model.manifest.classes)
+    assert len(list(tmp_path.glob("*/*.png"))) == 2 * len(CODEC.model.manifest.classes)
 
 
 def test_latents_come_as_they_were_sent() -> None:
-    model = CODEC._model
+    model = CODEC.model
     for image in (*IMAGES.values(), natural_image(33, 17), natural_image(1, 1), noise_image(3, 9)):
         real = model.analyse([image])[0]
         for level in (0, 8, LEVELS - 1):

@@ -316,8 +316,8 @@ def test_similarity_of_flat_images_is_that_of_their_brightness() -> None:
 # -- graphs --------------------------------------------------------------------------------
 
 WIDTHS = [
-    Widths(4, (0, 0), (8, 1), (8, 1), (8, 1), (12, 1), 3, 2),
-    Widths(6, (4, 1), (8, 0), (8, 0), (8, 0), (12, 0), 5, 2),
+    Widths(4, (8, 1), (12, 1), 3, 2, (0, 0), (8, 1), (8, 1)),
+    Widths(6, (8, 0), (12, 0), 5, 2, (4, 1), (8, 0), (8, 0)),
 ]
 
 
@@ -371,7 +371,7 @@ def test_the_encoder_in_integers_is_close_to_that_in_floats(
 ) -> None:
     """All convolutions are in integers but the first, and those behind the last pooling."""
     torch.manual_seed(3)
-    encoder = Encoder(Widths(6, full, (16, blocks), (12, blocks), (8, 0), (12, 0), 5, 2))
+    encoder = Encoder(Widths(6, (8, 0), (12, 0), 5, 2, full, (16, blocks), (12, blocks)))
     images = np.stack([natural_image(16, 16, seed=i) for i in range(count)])
     encoder.start_from(data.to_tensor(images))
     eval_mode(encoder)
@@ -396,7 +396,7 @@ def test_the_decoders_graph_gives_what_the_decoder_gives() -> None:
 
 
 def test_large_kernels_are_stored_small_and_close() -> None:
-    widths = Widths(4, (0, 0), (8, 0), (8, 0), (24, 1), (24, 0), 3, 2)
+    widths = Widths(4, (24, 1), (24, 0), 3, 2, (0, 0), (8, 0), (8, 0))
     head = lively(Head(widths))
     latents, shift = torch.randn(4, 4, 6, 6), head.shifts[[0, 1, 0, 1]]  # type: ignore[index]
     graph = head_graph(head)  # type: ignore[arg-type]

@@ -70,9 +70,9 @@ def finish(
     loans = {}
     for name, graph in (("encoder", networks.encoder), ("head", networks.head)):
         kept, loans[name] = networks.lent.taken_out(graph)
-        arrays[f"{name}.onnx"] = _bytes(kept)
+        arrays[f"{name}.onnx"] = as_tensor(kept)
     if networks.int8_encoder is not None:
-        arrays[f"{modelfile.INT8_ENCODER}.onnx"] = _bytes(networks.int8_encoder)
+        arrays[f"{modelfile.INT8_ENCODER}.onnx"] = as_tensor(networks.int8_encoder)
     encoder = networks.int8_encoder or networks.encoder  # as it runs unless a user wants the other
     ladder = fit_ladder(encoder, networks.coded, recipe, training, validation, run)
     for level, context in enumerate(ladder.contexts):
@@ -82,7 +82,7 @@ def finish(
     shown = training.images if pictures is None else pictures
     decoder = train_decoder(ladder, encoder, recipe, shown, run)
     arrays["levels.decoder"] = decoder.shifts.detach().numpy()
-    arrays["decoder.onnx"] = _bytes(decoder_graph(decoder))
+    arrays["decoder.onnx"] = as_tensor(decoder_graph(decoder))
     manifest = modelfile.Manifest(
         name=run.name,
         channels=recipe.latents,
@@ -96,6 +96,16 @@ def finish(
         measured={},
         borrowed=Borrowed(networks.lent.lender, loans),
     )
+    write_measured(arrays, manifest, run, validation)
+
+
+def write_measured(
+    arrays: modelfile.Arrays,
+    manifest: modelfile.Manifest,
+    run: codecframe.TrainingRun,
+    validation: Labelled,
+) -> None:
+    """Write the model file, whose manifest says what the file itself does on validation images."""
     draft = run.folder / "draft.safetensors"
     modelfile.write_model(draft, arrays, manifest)
     manifest = replace(manifest, measured=measure(draft, validation))
@@ -141,5 +151,6 @@ def measure(path: Path, validation: Labelled) -> dict[str, object]:
     return {"images": len(validation), "levels": rows}
 
 
-def _bytes(graph: bytes) -> U8:
+def as_tensor(graph: bytes) -> U8:
+    """A graph as model files hold it."""
     return np.frombuffer(graph, np.uint8)

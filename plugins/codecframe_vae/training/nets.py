@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codecframe_vae.training.recipes import STRIDE, Widths
+from codecframe_vae.training.recipes import STRIDE, HeadWidths, Widths
 
 
 class Pointwise(nn.Conv2d):
@@ -154,7 +154,7 @@ class Gains(nn.Module):
 class Head(nn.Module):
     """Dequantised latents to logits; a level shifts the first layer's outputs."""
 
-    def __init__(self, widths: Widths) -> None:
+    def __init__(self, widths: HeadWidths) -> None:
         super().__init__()
         head, top = widths.head[0], widths.top[0]
         self.first = convolution(widths.latents, head, 3)

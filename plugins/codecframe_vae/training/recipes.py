@@ -5,35 +5,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import codecframe
+from codecframe_vae.settings import LEVELS
 
 STRIDE = 4
 """Pixels between latents, in both directions."""
 
 
 @dataclass(frozen=True)
-class Widths:
-    """Sizes of the networks.
+class HeadWidths:
+    """Sizes of a head.
 
     Attributes:
         latents: channels of the latents.
-        full: channels of the encoder at full resolution, and residual blocks there; no channels
-            where it begins at half.
-        stem: channels at half resolution, and residual blocks there.
-        encoder: channels at a quarter of the resolution, and residual blocks there.
-        head: channels of the head at the latents' resolution, and residual blocks there.
-        top: channels of the head at half of that, and residual blocks there.
-        classes: outputs of the head.
+        head: channels at the latents' resolution, and residual blocks there.
+        top: channels at half of that, and residual blocks there.
+        classes: outputs.
         levels: rate levels that are trained.
     """
 
     latents: int
-    full: tuple[int, int]
-    stem: tuple[int, int]
-    encoder: tuple[int, int]
     head: tuple[int, int]
     top: tuple[int, int]
     classes: int
     levels: int
+
+
+@dataclass(frozen=True)
+class Widths(HeadWidths):
+    """Sizes of encoder and head.
+
+    Attributes:
+        full: channels of the encoder at full resolution, and residual blocks there; no channels
+            where it begins at half.
+        stem: channels at half resolution, and residual blocks there.
+        encoder: channels at a quarter of the resolution, and residual blocks there.
+    """
+
+    full: tuple[int, int]
+    stem: tuple[int, int]
+    encoder: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +122,7 @@ class CodedRecipe(ScheduleRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecipe(ScheduleRecipe):
-    """What recipes of kind `vae` and `classifier` have in common."""
+    """What trainings on labelled images of one size have in common."""
 
     teacher: str = codecframe.option(
         "",
@@ -134,6 +144,29 @@ class TrainingRecipe(ScheduleRecipe):
         0.03, low=0.0, help="learning rate of kernels: relative change a step"
     )
 
+    head: tuple[int, ...] = codecframe.option(
+        (160, 2), low=0, help="head at the latents' resolution: channels, residual blocks"
+    )
+    top: tuple[int, ...] = codecframe.option(
+        (256, 1), low=0, help="head at half of that: channels, residual blocks"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("full", "stem", "encoder", "head", "top"):
+            value = getattr(self, name, (1, 0))
+            if len(value) != 2 or (value[0] < 1 and name != "full"):
+                raise codecframe.SettingsError(name, value, "[channels, residual blocks]")
+
+    def head_widths(self, latents: int, classes: int, levels: int) -> HeadWidths:
+        """Sizes of the head."""
+        return HeadWidths(latents, _pair(self.head), _pair(self.top), classes, levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRecipe(TrainingRecipe):
+    """What recipes of kind `vae` and `classifier` have in common."""
+
     full: tuple[int, ...] = codecframe.option(
         (0, 0),
         low=0,
@@ -146,29 +179,23 @@ class TrainingRecipe(ScheduleRecipe):
     encoder: tuple[int, ...] = codecframe.option(
         (96, 0), low=0, help="encoder at a quarter of the resolution: channels, residual blocks"
     )
-    head: tuple[int, ...] = codecframe.option(
-        (160, 2), low=0, help="head at the latents' resolution: channels, residual blocks"
-    )
-    top: tuple[int, ...] = codecframe.option(
-        (256, 1), low=0, help="head at half of that: channels, residual blocks"
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("full", "stem", "encoder", "head", "top"):
-            value = getattr(self, name)
-            if len(value) != 2 or (value[0] < 1 and name != "full"):
-                raise codecframe.SettingsError(name, value, "[channels, residual blocks]")
 
     def widths(self, classes: int, levels: int) -> Widths:
         """Sizes of the networks."""
-        pairs = (self.full, self.stem, self.encoder, self.head, self.top)
-        full, stem, encoder, head, top = ((pair[0], pair[1]) for pair in pairs)
-        return Widths(self.latents, full, stem, encoder, head, top, classes, levels)
+        return Widths(
+            **vars(self.head_widths(self.latents, classes, levels)),
+            full=_pair(self.full),
+            stem=_pair(self.stem),
+            encoder=_pair(self.encoder),
+        )
+
+
+def _pair(value: tuple[int, ...]) -> tuple[int, int]:
+    return value[0], value[1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierRecipe(TrainingRecipe):
+class ClassifierRecipe(EncoderRecipe):
     """A classifier of pixels with the capacity of a learned codec's encoder and head together."""
 
     codec: str = codecframe.option(
@@ -182,5 +209,20 @@ class ClassifierRecipe(TrainingRecipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VaeRecipe(TrainingRecipe, CodedRecipe):
+class VaeRecipe(EncoderRecipe, CodedRecipe):
     """A learned codec and the head behind it, trained together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadRecipe(TrainingRecipe):
+    """A head of its own behind a learned codec that stays as it is."""
+
+    codec: str = codecframe.option(
+        "vae", help="the learned codec: its name or its model file; bodies of it stay valid"
+    )
+    levels: tuple[int, ...] = codecframe.option(
+        (),
+        low=0,
+        high=LEVELS - 1,
+        help="levels to train at, each as often as it is named; none: all, equally often",
+    )

@@ -1,0 +1,143 @@
+"""Training of a head of its own behind a learned codec: encoder, tables and bodies stay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import codecframe
+from codecframe_vae.codec import VaeCodec
+from codecframe_vae.model import F32, Model
+from codecframe_vae.settings import LEVELS
+from codecframe_vae.training import data as datasets
+from codecframe_vae.training.data import U8, Batches, Labelled
+from codecframe_vae.training.export import eval_mode, head_graph
+from codecframe_vae.training.finish import as_tensor, write_measured
+from codecframe_vae.training.loop import Task, train
+from codecframe_vae.training.nets import Head
+from codecframe_vae.training.optim import Part, network_parts
+from codecframe_vae.training.precision import autocast
+from codecframe_vae.training.recipes import HeadRecipe
+from codecframe_vae.training.teacher import Teacher
+
+_SHOWN = 4
+"""Levels whose accuracy is shown after each epoch, at most."""
+
+
+def train_head(recipe: HeadRecipe, run: codecframe.TrainingRun) -> None:
+    """Train a head as `recipe` says, and write the codec's model file with it.
+
+    Raises:
+        MismatchError: if the codec is not one of this plugin's.
+    """
+    model = _learned(recipe.codec)
+    stride = model.manifest.stride
+    training, validation = datasets.split(datasets.load(run.images, stride), recipe.held_out)
+    torch.manual_seed(recipe.seed)
+    head = Head(recipe.head_widths(model.manifest.channels, len(run.classes), LEVELS))
+    head.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task = HeadTask(head, model, recipe, validation, Teacher(recipe, run))
+    train(task, Batches(training, len(run.classes), recipe), recipe, run)
+    eval_mode(head)
+    nearest = [min(task.levels, key=lambda trained: abs(trained - n)) for n in range(LEVELS)]
+    arrays = model.arrays | {
+        "head.onnx": as_tensor(head_graph(head)),
+        "levels.head": head.shifts.detach().numpy()[nearest],
+    }
+    height, width = training.images.shape[1:3]
+    said = model.manifest
+    loans = {name: lent for name, lent in said.borrowed.loans.items() if name != "head"}
+    manifest = replace(
+        said,
+        name=run.name,
+        classes=run.classes,
+        geometry={"resize": min(height, width), "crop": [height, width]},
+        recipe=run.recipe,
+        borrowed=replace(said.borrowed, loans=loans),
+    )
+    write_measured(arrays, manifest, run, validation)
+
+
+def _learned(name: str) -> Model:
+    """The model of a codec."""
+    codec = codecframe.get_codec(name)
+    if not isinstance(codec, VaeCodec):
+        raise codecframe.MismatchError(f"codec {name!r} has no latents that a head is trained on")
+    return codec.model
+
+
+class HeadTask(Task):
+    """Every image of a batch is trained at a level of its own, on the latents that really arrive.
+
+    Attributes:
+        levels: that are trained, ascending.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        codec: Model,
+        settings: HeadRecipe,
+        validation: Labelled,
+        teacher: Teacher,
+    ) -> None:
+        self.model: nn.Module = head
+        self._head = head
+        self._codec = codec
+        self._settings = settings
+        self._teacher = teacher
+        self._drawn = torch.tensor(settings.levels or range(LEVELS))
+        self.levels = sorted(set(self._drawn.tolist()))
+        self._real = codec.analyse(list(validation.images))
+        self._targets = validation.targets
+
+    def parts(self) -> list[Part]:
+        """Kernels, and all else."""
+        return network_parts(self._head, self._settings, 0.0)
+
+    def loss(
+        self, images: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Mean over the batch of the cross-entropy."""
+        del progress
+        levels = self._drawn[torch.randint(len(self._drawn), (len(images),))]
+        seen: U8 = images.permute(0, 2, 3, 1).cpu().numpy()
+        logits = self._logits(self._codec.analyse(list(seen)), levels)
+        loss = self._teacher.loss(logits, images, targets).mean()
+        hits = (logits.argmax(1) == targets.argmax(1)).float()
+        return loss, {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
+
+    def _logits(self, real: list[F32], levels: Tensor) -> Tensor:
+        """Logits for latents, each at its level."""
+        codec, device = self._codec, self._settings.device
+        arrived = np.stack(
+            [
+                codec.dequantised(codec.quantise(values, level), level)
+                for values, level in zip(real, levels.tolist(), strict=True)
+            ]
+        )
+        latents = torch.from_numpy(arrived).to(device, memory_format=torch.channels_last)
+        with autocast(device):
+            logits: Tensor = self._head(latents, self._head.shifts[levels.to(device)])
+        return logits
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Top-1 in per cent at some of the levels; nothing without images."""
+        if not len(self._targets):
+            return {}
+        self.model.eval()
+        figures = {}
+        places = np.linspace(0, len(self.levels) - 1, min(_SHOWN, len(self.levels)))
+        for level in (self.levels[round(place)] for place in places):
+            hits = 0
+            for at in range(0, len(self._real), 500):
+                some = self._real[at : at + 500]
+                logits = self._logits(some, torch.full((len(some),), level))
+                found = logits.argmax(1).cpu().numpy()
+                hits += int((found == self._targets[at : at + 500]).sum())
+            figures[f"val top1 at level {level}"] = 100 * hits / len(self._targets)
+        return figures
