@@ -12,7 +12,9 @@ A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
 * `training KIND`: the fields of training recipes of that kind;
 * `tuned NAME`: what its settings gain over their codec's defaults.
 
-With `--check` nothing is written; the exit code is 1 if a part is stale.
+Plots under docs/images whose names recipes/results has are copied from there.
+
+With `--check` nothing is written; the exit code is 1 if a part or a plot is stale.
 """
 
 from __future__ import annotations
@@ -261,16 +263,24 @@ def filled(text: str) -> str:
     return PART.sub(make, text)
 
 
+def wanted() -> Iterable[tuple[Path, bytes]]:
+    """Each page and plot, and what it should hold."""
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        yield page, filled(page.read_text(encoding="utf-8")).encode()
+    for plot in sorted((ROOT / "docs" / "images").iterdir()):
+        drawn = ROOT / "recipes" / "results" / plot.name
+        if drawn.exists():
+            yield plot, drawn.read_bytes()
+
+
 def main() -> int:
-    """Fill or check all pages."""
+    """Fill or check all pages and plots."""
     stale = []
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        old = path.read_text(encoding="utf-8")
-        new = filled(old)
-        if new != old:
+    for path, content in wanted():
+        if content != path.read_bytes():
             stale.append(path.relative_to(ROOT).as_posix())
             if "--check" not in sys.argv:
-                path.write_text(new, encoding="utf-8")
+                path.write_bytes(content)
     for name in stale:
         print("stale:" if "--check" in sys.argv else "written:", name)
     return 1 if stale and "--check" in sys.argv else 0

@@ -148,7 +148,8 @@ def _styled(series: Sequence[Series]) -> Iterator[tuple[Series, _Look]]:
             continue
         i = variants.index(_variant(one))
         dashes = _DASHES[notes.index(one.note) % len(_DASHES)]
-        yield one, _Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], dashes)
+        again, colour = divmod(i, len(_COLOURS))  # colours come again with other markers
+        yield one, _Look(_COLOURS[colour], _MARKERS[(i + again) % len(_MARKERS)], dashes)
 
 
 def _variant(one: Series) -> tuple[str, str]:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -15,7 +18,7 @@ from codecframe import DependencyError
 from codecframe.profile import ProfileTable
 from codecframe.rate import Accounting
 from codecframe.report import rate_accuracy_plot
-from codecframe.report.plot import spread
+from codecframe.report.plot import series_plot, spread
 from codecframe.report.series import budget_bpp, series_of
 from codecframe.select import select
 
@@ -41,6 +44,16 @@ def test_accounting_and_selection_change_the_plot(table: ProfileTable) -> None:
         rate_accuracy_plot(table, select(table, BUDGET, Accounting.FILE)).svg,
     }
     assert len(plots) == 4
+
+
+def test_no_two_of_many_variants_look_alike(table: ProfileTable) -> None:
+    first = series_of(table, Accounting.BARE)[0]
+    many = [replace(first, words=f"effort={i}", controlled=()) for i in range(14)]
+    svg = series_plot(many, "score", Accounting.BARE).svg
+    marks = re.findall(r'<use xlink:href="#(\w+)"[^>]*style="fill: (#\w+); stroke: \2', svg)
+    drawn = len([spot for spot in first.fixed if spot.bpp > 0])
+    counts = Counter(mark for mark in marks if mark[1] != "#1f2328")  # ink is for axes
+    assert list(counts.values()) == [drawn] * 14
 
 
 def test_inline_svg_takes_the_colours_of_its_page(table: ProfileTable) -> None:
