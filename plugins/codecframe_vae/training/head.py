@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import codecframe
+from codecframe.parallel import chunks
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.model import F32, Model
 from codecframe_vae.settings import LEVELS
@@ -20,6 +21,7 @@ from codecframe_vae.training.loop import Task, train
 from codecframe_vae.training.nets import Head
 from codecframe_vae.training.optim import Part, network_parts
 from codecframe_vae.training.precision import autocast
+from codecframe_vae.training.quality import AT_ONCE, top1
 from codecframe_vae.training.recipes import HeadRecipe
 from codecframe_vae.training.teacher import Teacher
 
@@ -84,8 +86,7 @@ class HeadTask(Task):
         validation: Labelled,
         teacher: Teacher,
     ) -> None:
-        self.model: nn.Module = head
-        self._head = head
+        self.model: Head = head
         self._codec = codec
         self._settings = settings
         self._teacher = teacher
@@ -96,7 +97,7 @@ class HeadTask(Task):
 
     def parts(self) -> list[Part]:
         """Kernels, and all else."""
-        return network_parts(self._head, self._settings, 0.0)
+        return network_parts(self.model, self._settings, 0.0)
 
     def loss(
         self, images: Tensor, targets: Tensor, progress: float
@@ -121,7 +122,7 @@ class HeadTask(Task):
         )
         latents = torch.from_numpy(arrived).to(device, memory_format=torch.channels_last)
         with autocast(device):
-            logits: Tensor = self._head(latents, self._head.shifts[levels.to(device)])
+            logits: Tensor = self.model(latents, self.model.shifts[levels.to(device)])
         return logits
 
     @torch.inference_mode()
@@ -133,11 +134,9 @@ class HeadTask(Task):
         figures = {}
         places = np.linspace(0, len(self.levels) - 1, min(_SHOWN, len(self.levels)))
         for level in (self.levels[round(place)] for place in places):
-            hits = 0
-            for at in range(0, len(self._real), 500):
-                some = self._real[at : at + 500]
-                logits = self._logits(some, torch.full((len(some),), level))
-                found = logits.argmax(1).cpu().numpy()
-                hits += int((found == self._targets[at : at + 500]).sum())
-            figures[f"val top1 at level {level}"] = 100 * hits / len(self._targets)
+            logits = (
+                self._logits(some, torch.full((len(some),), level))
+                for some in chunks(self._real, AT_ONCE)
+            )
+            figures[f"val top1 at level {level}"] = top1(logits, self._targets)
         return figures

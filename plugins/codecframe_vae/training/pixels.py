@@ -10,6 +10,7 @@ from codecframe_vae.training.loop import Task
 from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.optim import Part, network_parts
 from codecframe_vae.training.precision import autocast
+from codecframe_vae.training.quality import AT_ONCE, top1
 from codecframe_vae.training.recipes import ClassifierRecipe
 from codecframe_vae.training.shipped import Shipped, adopt
 from codecframe_vae.training.teacher import Teacher
@@ -39,8 +40,7 @@ class PixelTask(Task):
     ) -> tuple[Tensor, dict[str, float]]:
         """Mean over the batch."""
         del progress
-        with autocast(self._settings.device):
-            logits = self.model(images)
+        logits = self._logits(images)
         loss = self._teacher.loss(logits, images, targets).mean()
         hits = (logits.argmax(1) == targets.argmax(1)).float()
         return loss, {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
@@ -55,11 +55,13 @@ class PixelTask(Task):
         if not len(self._validation):
             return {}
         self.model.eval()
-        hits = 0
-        for at in range(0, len(self._validation), 500):
-            images = to_tensor(self._validation.images[at : at + 500])
-            with autocast(self._settings.device):
-                logits = self.model(images.to(self._settings.device))
-            found = logits.argmax(1).cpu().numpy()
-            hits += int((found == self._validation.targets[at : at + 500]).sum())
-        return {"val top1": 100 * hits / len(self._validation)}
+        logits = (
+            self._logits(some.to(self._settings.device))
+            for some in to_tensor(self._validation.images).split(AT_ONCE)  # type: ignore[no-untyped-call]
+        )
+        return {"val top1": top1(logits, self._validation.targets)}
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with autocast(self._settings.device):
+            logits: Tensor = self.model(images)
+        return logits

@@ -1,15 +1,27 @@
-"""Fidelity of rebuilt images."""
+"""Accuracy, and fidelity of rebuilt images."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from codecframe_vae.training.data import U8, to_tensor
+from codecframe_vae.training.data import I64, U8, to_tensor
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+AT_ONCE = 500
+"""Images that are validated together."""
+
+
+def top1(logits: Iterable[Tensor], targets: I64) -> float:
+    """Per cent of the images whose highest logit, in batches of (n, classes), is their class's."""
+    found = torch.cat([batch.argmax(1).cpu() for batch in logits]).numpy()
+    return 100 * float(np.mean(found == targets))
 
 
 def psnr(images: U8, rebuilt: U8) -> float:
