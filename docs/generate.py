@@ -10,7 +10,8 @@ A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
 * `table NAME [COLUMN ...]`: all rows of recipes/results/NAME.json, and how they were made;
 * `times NAME`: its encode and decode times;
 * `training KIND`: the fields of training recipes of that kind;
-* `tuned NAME`: what its settings gain over their codec's defaults.
+* `tuned NAME [RATE ...]`: what its settings gain over their codec's defaults, at all rates or near
+  those.
 
 Plots under docs/images whose names recipes/results has are copied from there.
 
@@ -169,10 +170,16 @@ def table(argument: str) -> str:
     return "\n".join([*lines, "", f"{made} {result['notes']}"]) + "\n"
 
 
-def tuned(name: str) -> str:
-    """What settings gain over their codec's defaults, at each rate."""
+def tuned(argument: str) -> str:
+    """What settings gain over their codec's defaults, at each rate or at those that are named."""
+    name, *rates = argument.split()
     result = _result(name)
     rows = [row for row in result["rows"] if "defaults" in row]
+    if rates:
+        near = [
+            _nearest(measured, float(r)) for measured in _by_codec(name).values() for r in rates
+        ]
+        rows = [row for row in rows if row in near]
     lines = [
         "| codec | head | bpp | top-1 % | points more at the same bits | bits saved, same top-1 |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
@@ -230,10 +237,15 @@ def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
 
 def _near(measured: list[dict[str, Any]], rate: float) -> str:
     """The accuracy measured nearest to a rate, with its own rate; a dash if none is near."""
-    row = min(measured, key=lambda row: abs(math.log(row["bpp"] / rate)))
+    row = _nearest(measured, rate)
     if abs(math.log(row["bpp"] / rate)) > math.log(1.25):
         return "-"
     return f"{100 * row['top1']:.1f} ({row['bpp']:.2f})"
+
+
+def _nearest(measured: list[dict[str, Any]], rate: float) -> dict[str, Any]:
+    """The row whose rate is nearest."""
+    return min(measured, key=lambda row: abs(math.log(row["bpp"] / rate)))
 
 
 def _fenced(language: str, text: str) -> str:

@@ -24,6 +24,8 @@ _QUICK = 4
 """A trial is first measured on one in so many of the images."""
 _HOPELESS = 2.0
 """Standard errors by which a trial must be worse there to be given up."""
+_TOO_SLOW = 1.5
+"""Times what an image may take to encode: a trial that needs more there is given up, too."""
 
 _AGAIN = 5
 """Trials of an earlier run that are measured again."""
@@ -74,8 +76,11 @@ def search(
             settings = base.replace(**{f.name: _suggest(trial, f) for f in fields})
             trial.set_user_attr("settings", settings.to_dict())
             first = quick.measure(codec, settings) if quick else None
-            if first and best_quick and _hopeless(first, best_quick):
-                found.tell(trial, first.loss)
+            if first and (
+                first.encode_us > _TOO_SLOW * slowest
+                or (best_quick and _hopeless(first, best_quick))
+            ):
+                found.tell(trial, _told(first, slowest))
                 yield None
                 continue
             score = objective.measure(codec, settings)
@@ -83,11 +88,16 @@ def search(
             found.tell(trial, state=_pruned())
             yield None
             continue
+        found.tell(trial, _told(score, slowest))
         in_time = score.encode_us <= slowest
-        found.tell(trial, score.loss if in_time else 2 * score.loss)
         if in_time and (best is None or score.loss < best.loss):
             best, best_quick = score, first
         yield score if in_time else None
+
+
+def _told(score: Score, slowest: float) -> float:
+    """What the sampler hears of a trial: that slow settings are bad ones."""
+    return score.loss if score.encode_us <= slowest else 2 * score.loss
 
 
 def _study(path: Path, seed: int) -> Any:

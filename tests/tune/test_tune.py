@@ -14,7 +14,7 @@ import codecframe
 from codecframe.preset import Preset, find_preset, parse_settings, preset_names
 from codecframe.rate import Accounting, Budget
 from codecframe.tune import Objective, Score, Tuning, tune
-from codecframe.tune.search import searchable
+from codecframe.tune.search import search, searchable
 
 BUDGET = Budget.parse("6bpp", mode="mean")
 EVER = 1e9
@@ -78,6 +78,21 @@ def test_what_takes_too_long_is_not_found(tmp_path: Path) -> None:
     )
     assert not found.improved
     assert "darken" not in found.preset.settings
+
+
+def test_what_takes_too_long_is_given_up_on_a_quarter_of_the_images(tmp_path: Path) -> None:
+    encodes = {}
+    for most_time in (0, EVER):
+        before = BlurryCodec.encoded
+        images = [item.read() for item in items(128)]
+        objective = Objective(BrightnessHead(), images, None, BUDGET, Accounting.BARE)
+        study = tmp_path / f"{most_time}.study"
+        scores = search(
+            BlurryCodec(), BlurrySettings(), objective, 4, seed=0, study=study, slowest=most_time
+        )
+        assert len(list(scores)) == 4
+        encodes[most_time] = BlurryCodec.encoded - before
+    assert encodes[0] < encodes[EVER] / 2
 
 
 def test_defaults_are_kept_where_nothing_beats_them(tmp_path: Path) -> None:
