@@ -147,8 +147,8 @@ def own_words(spec: str) -> str:
 
 
 def _texts(assignments: str) -> list[str]:
-    """`key=value,key=value` apart."""
-    return re.split(r",(?=\w+=)", assignments) if assignments else []
+    """`key=value,key=value` apart; a list's brackets hold it together."""
+    return re.split(r",(?=\w+=)(?![^\[]*\])", assignments) if assignments else []
 
 
 def shortest(codec: Codec[Any], settings: Settings) -> dict[str, Any]:

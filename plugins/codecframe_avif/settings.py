@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 import codecframe
 
+_WITHOUT = {
+    "qm": ("enable-qm", "0"),
+    "deltaq": ("deltaq-mode", "0"),
+    "deblocking": ("loopfilter-control", "0"),
+    "cdef": ("enable-cdef", "0"),
+    "edge_filter": ("enable-intra-edge-filter", "0"),
+}
+"""libaom's options that turn its tools off."""
 LOSSLESS = 100
 """The quality at which the AV1 coder is lossless (colour conversion still rounds)."""
 
@@ -34,10 +42,29 @@ class AvifSettings(codecframe.ScalableSettings):
     value_range: str = codecframe.option(
         "full", choices=("full", "limited"), help="range of the coded sample values"
     )
-    tile_rows: int = codecframe.option(0, low=0, high=6, help="log2 of the rows of tiles")
-    tile_columns: int = codecframe.option(0, low=0, high=6, help="log2 of the columns of tiles")
+    qm: bool = codecframe.option(
+        True, help="aom: quantisation matrices, larger steps for higher frequencies"
+    )
+    deltaq: bool = codecframe.option(
+        True, help="aom: smaller steps in some blocks than in others, by what eyes see"
+    )
+    deblocking: bool = codecframe.option(True, help="aom: smooths decoded block edges")
+    cdef: bool = codecframe.option(True, help="aom: smooths along decoded edges and lines")
+    edge_filter: bool = codecframe.option(
+        True, help="aom: smooths the samples that blocks are predicted from"
+    )
+    tile_rows: int = codecframe.option(
+        0, low=0, high=6, searched=False, help="log2 of the rows of tiles"
+    )
+    tile_columns: int = codecframe.option(
+        0, low=0, high=6, searched=False, help="log2 of the columns of tiles"
+    )
     threads: int = codecframe.option(
-        1, low=1, high=64, help="within one image; more than 1 changes the bytes a little"
+        1,
+        low=1,
+        high=64,
+        searched=False,
+        help="within one image; more than 1 changes the bytes a little",
     )
     advanced: tuple[str, ...] = codecframe.option(
         (), help='the encoder\'s own options as "key=value" texts, as in avifenc -a'
@@ -52,6 +79,13 @@ class AvifSettings(codecframe.ScalableSettings):
             raise codecframe.SettingsError(
                 "subsampling", self.subsampling, "4:2:0, the only one that encoder svt has"
             )
+        if self.encoder != "aom" and (off := self._off):
+            raise codecframe.SettingsError(off[0], False, "true, unless the encoder is aom")
+
+    @property
+    def _off(self) -> list[str]:
+        """Tools of aom that are turned off."""
+        return [name for name in _WITHOUT if not getattr(self, name)]
 
     @property
     def monochrome(self) -> bool:
@@ -60,6 +94,7 @@ class AvifSettings(codecframe.ScalableSettings):
 
     @property
     def encoder_options(self) -> tuple[tuple[str, str], ...]:
-        """`tune` and `advanced` as pairs of key and value."""
+        """`tune`, tools that are turned off, and `advanced`, as pairs of key and value."""
+        tune = [("tune", self.tune)] if self.tune is not None else []
         pairs = [(key, value) for key, _, value in (e.partition("=") for e in self.advanced)]
-        return tuple(([("tune", self.tune)] if self.tune is not None else []) + pairs)
+        return (*tune, *(_WITHOUT[name] for name in self._off), *pairs)

@@ -93,6 +93,34 @@ def test_advanced_options_reach_the_encoder():
         AvifSettings(advanced=("sharpness",))
 
 
+TOOLS = ("qm", "deltaq", "deblocking", "cdef", "edge_filter")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize(("quality", "speed"), [(30, 9), (40, 4), (100, 9)])
+def test_without_a_tool_of_aom_the_body_is_the_frame_alone(tool, quality, speed):
+    settings = AvifSettings(quality=quality, speed=speed, **{tool: False})
+    image = natural_image(32, 32)
+    data = CODEC.encode(image, settings)
+    assert len(data) - len(frame_of(data)) > 270
+    assert CODEC.restore(frame_of(data), settings, (32, 32)) == data
+    assert psnr(CODEC.decode(data), image) > 15
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_each_tool_changes_the_image(tool):
+    image = natural_image(96, 96, seed=3)
+    settings = AvifSettings(quality=20, speed=6)
+    plain = CODEC.encode(image, settings)
+    assert CODEC.encode(image, settings.replace(**{tool: False})) != plain
+
+
+def test_other_encoders_have_tools_of_their_own():
+    for encoder in ("svt", "rav1e"):
+        with pytest.raises(codecframe.SettingsError, match="unless the encoder is aom"):
+            AvifSettings(encoder=encoder, qm=False)
+
+
 def test_lossless_quality_codes_the_planes_exactly():
     image = natural_image(32, 32)
     decoded = CODEC.decode(

@@ -11,7 +11,7 @@ import pytest
 from toys import BrightnessHead, ToyCodec, ToySettings, items
 
 import codecframe
-from codecframe.preset import Preset, find_preset, parse_settings, preset_names
+from codecframe.preset import Preset, find_preset, parse_settings, parse_spec, preset_names
 from codecframe.rate import Accounting, Budget
 from codecframe.tune import Objective, Score, Tuning, tune
 from codecframe.tune.search import search, searchable
@@ -216,6 +216,12 @@ def test_presets_are_named_or_files(codec: WithPresets, tmp_path: Path) -> None:
         effort=3, strength=9
     )
     assert parse_settings(codec, ["strength=9", "preset=small"]).strength == 9
+
+
+def test_a_list_in_a_spec_may_hold_what_looks_like_settings() -> None:
+    _, settings = parse_spec("avif:advanced=[enable-cdef=0,sharpness=3,speed=1],speed=9")
+    assert settings.to_dict()["advanced"] == ["enable-cdef=0", "sharpness=3", "speed=1"]
+    assert settings.to_dict()["speed"] == 9
 
 
 @pytest.mark.parametrize(
