@@ -1,13 +1,16 @@
-"""Black-box search over a codec's settings, with Optuna's tree-structured Parzen estimator.
+"""Black-box search over a codec's settings: Optuna's tree-structured Parzen estimator, then steps.
 
-Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011.
+Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011. It finds good regions
+in few trials; the best settings of one are found sooner by changing one setting at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,10 @@ _HOPELESS = 2.0
 _TOO_SLOW = 1.5
 """Times what an image may take to encode: a trial that needs more there is given up, too."""
 
+_SAMPLED = 0.5
+"""Share of the trials that the estimator chooses."""
+_STEPS = (4, 16)
+"""Steps that cross the range of a number: large ones and small ones are tried."""
 _AGAIN = 5
 """Trials of an earlier run that are measured again."""
 
@@ -43,7 +50,8 @@ def search(
 ) -> Iterator[Score | None]:
     """Try settings, the promising ones more often; yields the score of each.
 
-    Settings that are refused, hopeless or too slow give None.
+    Settings that are refused, hopeless or too slow give None. The estimator chooses the first half
+    of the trials; each of the others changes one setting of the best.
 
     What an earlier, stopped run found comes first: its best trials are measured again.
 
@@ -59,45 +67,96 @@ def search(
     Raises:
         DependencyError: if optuna is not installed.
     """
-    fields = searchable(type(base))
-    found = _study(study, seed)
-    quick = objective.part(len(objective.images) // _QUICK) if _worth_it(objective) else None
-    best = best_quick = None
-    finished = [trial for trial in found.trials if trial.state.is_finished()]
-    done = [trial for trial in finished if trial.value is not None]
-    for trial in sorted(done, key=lambda trial: trial.value)[:_AGAIN]:
-        yield objective.measure(codec, base.from_dict(trial.user_attrs["settings"]))
-    if not finished:
-        known = {f.name: getattr(base, f.name) for f in fields}
-        found.enqueue_trial({name: value for name, value in known.items() if value is not None})
-    for _ in range(len(finished), trials):
-        trial = found.ask()
-        try:
-            settings = base.replace(**{f.name: _suggest(trial, f) for f in fields})
-            trial.set_user_attr("settings", settings.to_dict())
-            first = quick.measure(codec, settings) if quick else None
-            if first and (
-                first.encode_us > _TOO_SLOW * slowest
-                or (best_quick and _hopeless(first, best_quick))
-            ):
-                found.tell(trial, _told(first, slowest))
+    yield from _Search(codec, base, objective, slowest, _study(study, seed)).scores(trials)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best settings so far, what they are worth, and on a part of the images."""
+
+    settings: Settings
+    score: Score
+    quick: Score | None
+
+
+class _Search:
+    """A search under way; see `search` for what it takes."""
+
+    def __init__(
+        self, codec: Codec[Any], base: Settings, objective: Objective, slowest: float, study: Any
+    ) -> None:
+        self._codec = codec
+        self._base = base
+        self._objective = objective
+        self._slowest = slowest
+        self._study = study
+        self._fields = searchable(type(base))
+        worth_it = len(objective.images) >= 32 * _QUICK
+        self._quick = objective.part(len(objective.images) // _QUICK) if worth_it else None
+        self._tried: set[Settings] = set()
+        self._best: _Best | None = None
+
+    def scores(self, trials: int) -> Iterator[Score | None]:
+        """The score of each trial."""
+        finished = [trial for trial in self._study.trials if trial.state.is_finished()]
+        yield from self._again([trial for trial in finished if trial.value is not None])
+        for number in range(len(finished), trials):
+            self._enqueue(number, trials)
+            trial = self._study.ask()
+            try:
+                yield self._measured(trial)
+            except (SettingsError, BudgetError):
+                self._study.tell(trial, state=_pruned())
                 yield None
-                continue
-            score = objective.measure(codec, settings)
-        except (SettingsError, BudgetError):
-            found.tell(trial, state=_pruned())
-            yield None
-            continue
-        found.tell(trial, _told(score, slowest))
-        in_time = score.encode_us <= slowest
-        if in_time and (best is None or score.loss < best.loss):
-            best, best_quick = score, first
-        yield score if in_time else None
 
+    def _again(self, done: list[Any]) -> Iterator[Score]:
+        """What the best trials of an earlier run are worth."""
+        known = {trial.number: self._base.from_dict(trial.user_attrs["settings"]) for trial in done}
+        self._tried.update(known.values())
+        for trial in sorted(done, key=lambda trial: trial.value)[:_AGAIN]:
+            settings = known[trial.number]
+            score = self._objective.measure(self._codec, settings)
+            self._keep(settings, score, None)
+            yield score
 
-def _told(score: Score, slowest: float) -> float:
-    """What the sampler hears of a trial: that slow settings are bad ones."""
-    return score.loss if score.encode_us <= slowest else 2 * score.loss
+    def _enqueue(self, number: int, trials: int) -> None:
+        """Decide on a trial, unless the estimator shall."""
+        if not self._tried:
+            self._study.enqueue_trial(_known(self._base, self._fields))
+        elif self._best and number >= _SAMPLED * trials:
+            steps = [s for s in _steps(self._best.settings, self._fields) if s not in self._tried]
+            if steps:
+                self._study.enqueue_trial(_known(steps[number % len(steps)], self._fields))
+
+    def _measured(self, trial: Any) -> Score | None:
+        """What a trial is worth; None if it is hopeless or too slow."""
+        settings = self._base.replace(**{f.name: _suggest(trial, f) for f in self._fields})
+        self._tried.add(settings)
+        trial.set_user_attr("settings", settings.to_dict())
+        quick = self._quick.measure(self._codec, settings) if self._quick else None
+        if quick and self._is_given_up(quick):
+            self._study.tell(trial, self._told(quick))
+            return None
+        score = self._objective.measure(self._codec, settings)
+        self._study.tell(trial, self._told(score))
+        return score if self._keep(settings, score, quick) else None
+
+    def _is_given_up(self, quick: Score) -> bool:
+        if quick.encode_us > _TOO_SLOW * self._slowest:
+            return True
+        return bool(self._best and self._best.quick and _hopeless(quick, self._best.quick))
+
+    def _keep(self, settings: Settings, score: Score, quick: Score | None) -> bool:
+        """Take settings up as the best if they are; whether they are fast enough to be."""
+        if score.encode_us > self._slowest:
+            return False
+        if self._best is None or score.loss < self._best.score.loss:
+            self._best = _Best(settings, score, quick)
+        return True
+
+    def _told(self, score: Score) -> float:
+        """What the estimator hears of a trial: that slow settings are bad ones."""
+        return score.loss if score.encode_us <= self._slowest else 2 * score.loss
 
 
 def _study(path: Path, seed: int) -> Any:
@@ -137,28 +196,59 @@ def _kind(info: FieldInfo) -> type | None:
 
 
 def _suggest(trial: Any, info: FieldInfo) -> Any:
-    option, kind = info.option, _kind(info)
-    if option.choices is not None:
-        return trial.suggest_categorical(info.name, list(option.choices))
+    values, (low, high) = _values(info), _range(info)
+    if values is not None:
+        return trial.suggest_categorical(info.name, values)
+    if _kind(info) is int:
+        return trial.suggest_int(info.name, int(low), int(high))
+    return trial.suggest_float(info.name, low, high)
+
+
+def _values(info: FieldInfo) -> list[Any] | None:
+    """What a field is chosen from; None for a number in a range."""
+    kind = _kind(info)
+    if info.option.choices is not None:
+        return list(info.option.choices)
     if kind is bool:
-        return trial.suggest_categorical(info.name, [False, True])
+        return [False, True]
     if type(None) in _alternatives(info.type):
-        steps = np.linspace(float(option.low or 0), float(option.high or 0), 6)
-        values = sorted({int(step) for step in steps}) if kind is int else steps.tolist()
-        return trial.suggest_categorical(info.name, [None, *values])
-    if kind is int:
-        return trial.suggest_int(info.name, int(option.low or 0), int(option.high or 0))
-    return trial.suggest_float(info.name, float(option.low or 0), float(option.high or 0))
+        steps = np.linspace(*_range(info), 6)
+        return [None, *(sorted({int(step) for step in steps}) if kind is int else steps.tolist())]
+    return None
+
+
+def _range(info: FieldInfo) -> tuple[float, float]:
+    return float(info.option.low or 0), float(info.option.high or 0)
+
+
+def _known(settings: Settings, fields: Iterable[FieldInfo]) -> dict[str, Any]:
+    """The fields' values, but for those that a trial cannot have."""
+    values = {info.name: getattr(settings, info.name) for info in fields}
+    return {
+        info.name: values[info.name]
+        for info in fields
+        if values[info.name] is not None or None in (_values(info) or ())
+    }
+
+
+def _steps(settings: Settings, fields: Iterable[FieldInfo]) -> Iterator[Settings]:
+    """Settings that differ in one field: in any other choice, or by a step up or down."""
+    for info in fields:
+        value, values, (low, high) = getattr(settings, info.name), _values(info), _range(info)
+        if values is None:
+            places = [value + sign * (high - low) / steps for steps in _STEPS for sign in (1, -1)]
+            values = np.clip(places, low, high).tolist()
+            values = [round(place) for place in values] if _kind(info) is int else values
+        for other in values:
+            if other != value:
+                with contextlib.suppress(SettingsError):
+                    yield settings.replace(**{info.name: other})
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         return typing.get_args(kind)
     return (kind,)
-
-
-def _worth_it(objective: Objective) -> bool:
-    return len(objective.images) >= 32 * _QUICK
 
 
 def _hopeless(score: Score, best: Score) -> bool:

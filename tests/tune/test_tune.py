@@ -52,7 +52,7 @@ class HarmlessCodec(ToyCodec):
 def test_what_is_found_is_better_on_other_images(tmp_path: Path) -> None:
     images = items(24, labelled=True)
     found = tune(
-        BlurryCodec(), BrightnessHead(), images, BUDGET, trials=12, most_time=EVER, work=tmp_path
+        BlurryCodec(), BrightnessHead(), images, BUDGET, trials=30, most_time=EVER, work=tmp_path
     )
     assert found.improved
     assert found.preset.settings["darken"] < 30
@@ -61,6 +61,26 @@ def test_what_is_found_is_better_on_other_images(tmp_path: Path) -> None:
     assert held["images"] == 12
     assert held["tuned"]["loss"] < held["default"]["loss"]
     assert held["difference"][0] > 0
+
+
+def test_the_second_half_changes_one_setting_of_the_best(tmp_path: Path) -> None:
+    images = [item.read() for item in items(12)]
+    objective = Objective(BrightnessHead(), images, None, BUDGET, Accounting.BARE)
+    scores = list(
+        search(
+            BlurryCodec(), BlurrySettings(), objective, 20,
+            seed=1, study=tmp_path / "study", slowest=EVER,
+        )
+    )  # fmt: skip
+    tried = [score.settings.at_level(0) for score in scores if score]
+    assert len(tried) == 20
+    for number in range(10, 20):
+        assert tried[number] not in tried[:number]
+        best = min(scores[:number], key=lambda score: score.loss if score else np.inf)
+        assert best is not None
+        before = best.settings.at_level(0).to_dict()
+        after = tried[number].to_dict()
+        assert len([name for name in before if before[name] != after[name]]) == 1
 
 
 def test_without_labels_the_uncompressed_prediction_is_the_aim(tmp_path: Path) -> None:
