@@ -72,15 +72,15 @@ def test_the_second_half_changes_one_setting_of_the_best(tmp_path: Path) -> None
             seed=1, study=tmp_path / "study", slowest=EVER,
         )
     )  # fmt: skip
-    tried = [score.settings.at_level(0) for score in scores if score]
-    assert len(tried) == 20
-    for number in range(10, 20):
-        assert tried[number] not in tried[:number]
-        best = min(scores[:number], key=lambda score: score.loss if score else np.inf)
-        assert best is not None
-        before = best.settings.at_level(0).to_dict()
-        after = tried[number].to_dict()
+    assert len(scores) == 20
+    seen = [score for score in scores[:10] if score]
+    for score in filter(None, scores[10:]):
+        best = min(seen, key=lambda one: one.loss)
+        before, after = (one.settings.at_level(0).to_dict() for one in (best, score))
         assert len([name for name in before if before[name] != after[name]]) == 1
+        assert after not in [one.settings.at_level(0).to_dict() for one in seen]
+        seen.append(score)
+    assert len(seen) > 15
 
 
 def test_without_labels_the_uncompressed_prediction_is_the_aim(tmp_path: Path) -> None:
