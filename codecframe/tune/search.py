@@ -18,6 +18,7 @@ import numpy as np
 
 from codecframe.codec import Codec
 from codecframe.errors import BudgetError, SettingsError
+from codecframe.parallel import cpu_count
 from codecframe.registry import require
 from codecframe.settings import FieldInfo, Settings
 from codecframe.tune.objective import Objective, Score
@@ -29,6 +30,10 @@ _HOPELESS = 2.0
 """Standard errors by which a trial must be worse there to be given up."""
 _TOO_SLOW = 1.5
 """Times what an image may take to encode: a trial that needs more there is given up, too."""
+_AGES = 3.0
+"""Times that: a trial that needs so much on the first images is not measured at all."""
+_TIMED = 4
+"""How many that are, for each core."""
 
 _SAMPLED = 0.5
 """Share of the trials that the estimator chooses."""
@@ -133,6 +138,10 @@ class _Search:
         settings = self._base.replace(**{f.name: _suggest(trial, f) for f in self._fields})
         self._tried.add(settings)
         trial.set_user_attr("settings", settings.to_dict())
+        took = self._objective.encode_us(self._codec, settings, _TIMED * cpu_count())
+        if took > _AGES * self._slowest:
+            self._study.tell(trial, state=_pruned())
+            return None
         quick = self._quick.measure(self._codec, settings) if self._quick else None
         if quick and self._is_given_up(quick):
             self._study.tell(trial, self._told(quick))
