@@ -16,9 +16,11 @@ SHIPPED = [
 ]
 
 
-def test_jpeg_and_webp_have_some() -> None:
+def test_jpeg_webp_and_avif_have_some_for_both_classifiers() -> None:
     known = {(codec.name, name) for codec, name in SHIPPED}
-    assert {("jpeg", "cifar10"), ("jpeg", "cifar10-jpeg"), ("webp", "cifar10")} <= known
+    for codec in ("jpeg", "webp", "avif"):
+        assert {(codec, "cifar10"), (codec, "imagenet")} <= known
+    assert ("jpeg", "cifar10-jpeg") in known
 
 
 @pytest.mark.parametrize(("codec", "name"), SHIPPED, ids=[f"{c.name}-{n}" for c, n in SHIPPED])
