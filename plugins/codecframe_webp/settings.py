@@ -55,6 +55,7 @@ class WebpSettings(codecframe.ScalableSettings):
         0,
         low=0,
         high=100,
+        searched=False,
         help="saves on block modes, for images too large for the format's first partition",
     )
 
