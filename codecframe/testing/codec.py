@@ -77,7 +77,8 @@ class CodecContract:
         assert self.codec.emits
 
     def test_describes_each_setting(self, field: FieldInfo) -> None:
-        """Every field has one line of help and a default that it accepts."""
+        """Every field has one line of help, a default that it accepts, and a name to give it by."""
+        assert field.name != "preset", "`preset=NAME` takes up a preset"
         assert field.option.help.strip()
         assert "\n" not in field.option.help
         assert field.default is not dataclasses.MISSING

@@ -104,7 +104,7 @@ class _Search:
     def scores(self, trials: int) -> Iterator[Score | None]:
         """The score of each trial."""
         finished = [trial for trial in self._study.trials if trial.state.is_finished()]
-        yield from self._again([trial for trial in finished if trial.value is not None])
+        yield from self._again(finished)
         for number in range(len(finished), trials):
             self._enqueue(number, trials)
             trial = self._study.ask()
@@ -114,12 +114,16 @@ class _Search:
                 self._study.tell(trial, state=_pruned())
                 yield None
 
-    def _again(self, done: list[Any]) -> Iterator[Score]:
+    def _again(self, finished: list[Any]) -> Iterator[Score]:
         """What the best trials of an earlier run are worth."""
-        known = {trial.number: self._base.from_dict(trial.user_attrs["settings"]) for trial in done}
-        self._tried.update(known.values())
-        for trial in sorted(done, key=lambda trial: trial.value)[:_AGAIN]:
-            settings = known[trial.number]
+        taken = [
+            (trial, self._base.from_dict(trial.user_attrs["settings"]))
+            for trial in finished
+            if "settings" in trial.user_attrs  # others were refused
+        ]
+        self._tried.update(settings for _, settings in taken)
+        measured = [pair for pair in taken if pair[0].value is not None]
+        for _, settings in sorted(measured, key=lambda pair: pair[0].value)[:_AGAIN]:
             score = self._objective.measure(self._codec, settings)
             self._keep(settings, score, None)
             yield score

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -35,6 +36,7 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
     extension = ".heic"
     summary = "HEVC still images: close to AVIF, the format of phone cameras"
     settings_type = HeicSettings
+    presets = Path(__file__).parent / "presets"
     requires = {"pillow_heif": _INSTALL}  # noqa: RUF012 - declared as a class variable by the base
 
     def encode(self, image: Image, settings: HeicSettings) -> bytes:
@@ -94,17 +96,13 @@ def _encode(image: Image, settings: HeicSettings) -> bytes:
     height, width = image.shape[:2]
     deepest = 3 if min(height, width) < 32 else 4  # for smaller coding blocks in a small image
     parameters = {
-        "preset": settings.preset,
-        "tune": settings.tune,
         "x265:tu-intra-depth": str(min(settings.intra_depth, deepest)),
         "x265:tu-inter-depth": "1",  # a still image has no inter blocks
         # no threads: else the bytes would depend on the number of cores, and be more
         "x265:wpp": "0",
         "x265:pools": "none",
+        **settings.encoder_options,
     }
-    for entry in settings.advanced:
-        key, _, value = entry.partition("=")
-        parameters[key] = value
     buffer = io.BytesIO()
     try:
         _library().encode(

@@ -14,14 +14,14 @@ from codecframe_heic.codec import HeicCodec  # noqa: E402
 from codecframe_heic.settings import HeicSettings  # noqa: E402
 
 CODEC = HeicCodec()
-FAST = HeicSettings(preset="ultrafast")
+FAST = HeicSettings(effort="ultrafast")
 
 
 class TestHeic(CodecContract):
     codec = CODEC
     settings_samples = (
         FAST.replace(subsampling="4:4:4"),
-        HeicSettings(preset="placebo", tune="psnr", intra_depth=4),
+        HeicSettings(effort="placebo", tune="psnr", intra_depth=4),
     )
 
 
@@ -49,6 +49,22 @@ def test_an_unexpected_beginning_is_marked_and_kept(monkeypatch):
     assert CODEC.strip(data) == data
     assert CODEC.restore(data, FAST, (64, 96)) == data
     assert psnr(CODEC.decode(data), image) > 25
+
+
+TOOLS = ("aq", "deblocking", "sao")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_without_a_tool_only_the_slice_is_left(tool):
+    settings = HeicSettings(quality=20, **{tool: False})
+    for shape in ((32, 32), (96, 70)):
+        image = natural_image(*shape, seed=3)
+        data = CODEC.encode(image, settings)
+        body = CODEC.strip(data)
+        assert len(data) - len(body) > 350
+        assert CODEC.restore(body, settings, shape) == data
+        assert psnr(CODEC.decode(data), image) > 15
+    assert data != CODEC.encode(image, settings.replace(**{tool: True}))
 
 
 def test_advanced_parameters_reach_the_encoder():
