@@ -31,10 +31,9 @@ _HOPELESS = 2.0
 _TOO_SLOW = 1.5
 """Times what an image may take to encode: a trial that needs more there is given up, too."""
 _AGES = 3.0
-"""Times that: a trial that needs so much on the first images is not measured at all."""
+"""Times what it may take: a trial that needs so much for the first images is not measured."""
 _TIMED = 4
-"""How many that are, for each core."""
-
+"""How many those are, for each core."""
 _SAMPLED = 0.5
 """Share of the trials that the estimator chooses."""
 _STEPS = (4, 16)
@@ -236,11 +235,10 @@ def _range(info: FieldInfo) -> tuple[float, float]:
 
 def _known(settings: Settings, fields: Iterable[FieldInfo]) -> dict[str, Any]:
     """The fields' values, but for those that a trial cannot have."""
-    values = {info.name: getattr(settings, info.name) for info in fields}
     return {
-        info.name: values[info.name]
+        info.name: value
         for info in fields
-        if values[info.name] is not None or None in (_values(info) or ())
+        if (value := getattr(settings, info.name)) is not None or None in (_values(info) or ())
     }
 
 
