@@ -159,10 +159,7 @@ class Objective:
 
     def encode_us(self, codec: Codec[Any], settings: Settings, count: int) -> float:
         """Microseconds that an image takes to encode, over `count` of the images."""
-        some = self.part(count).images
-        start = perf_counter()
-        codec.encode_many(some, settings)
-        return (perf_counter() - start) * 1e6 / len(some)
+        return _timed(codec, settings, self.part(count).images)[1]
 
     def _at_level(self, codec: Codec[Any], settings: Settings) -> Score:
         """What the images cost and lose; encoded once for the same settings."""
@@ -172,9 +169,7 @@ class Objective:
         return self._known[key]
 
     def _encoded(self, codec: Codec[Any], settings: Settings) -> Score:
-        start = perf_counter()
-        datas = codec.encode_many(self.images, settings)
-        took = (perf_counter() - start) * 1e6 / len(datas)
+        datas, took = _timed(codec, settings, self.images)
         sizes = [
             counted_size(codec, data, settings, self.accounting, knob_varies=False)
             for data in datas
@@ -190,6 +185,15 @@ class Objective:
     def _reference_needed(self) -> Prediction:
         assert self._reference is not None  # noqa: S101 - set where there are no targets
         return self._reference
+
+
+def _timed(
+    codec: Codec[Any], settings: Settings, images: Sequence[Image]
+) -> tuple[list[bytes], float]:
+    """(encoded images, microseconds that each took)."""
+    start = perf_counter()
+    datas = codec.encode_many(images, settings)
+    return datas, (perf_counter() - start) * 1e6 / len(datas)
 
 
 def _between(low: Score, high: Score, size: float) -> Score:

@@ -29,9 +29,7 @@ def train_codec(recipe: VaeRecipe, run: codecframe.TrainingRun) -> None:
         model.head.shifts,
         int8_encoder=int8_graph(encoder, training.images),
     )
-    height, width = training.images.shape[1:3]
-    geometry = {"resize": min(height, width), "crop": [height, width]}
-    finish(networks, recipe, run, training, validation, run.classes, geometry)
+    finish(networks, recipe, run, training, validation, run.classes, training.geometry)
 
 
 def _joint(

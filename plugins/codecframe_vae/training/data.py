@@ -35,6 +35,12 @@ class Labelled:
         """Pixels of one image."""
         return int(self.images.shape[1] * self.images.shape[2])
 
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """Fields of `Preprocess` that bring images to the size of these."""
+        height, width = self.images.shape[1:3]
+        return {"resize": min(height, width), "crop": [height, width]}
+
 
 def load(images: Sequence[Any], multiple: int) -> Labelled:
     """Read labelled images into memory.

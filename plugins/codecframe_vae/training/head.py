@@ -17,12 +17,12 @@ from codecframe_vae.training import data as datasets
 from codecframe_vae.training.data import U8, Batches, Labelled
 from codecframe_vae.training.export import eval_mode, head_graph
 from codecframe_vae.training.finish import as_tensor, write_measured
-from codecframe_vae.training.loop import Task, train
+from codecframe_vae.training.loop import train
 from codecframe_vae.training.nets import Head
-from codecframe_vae.training.optim import Part, network_parts
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.quality import AT_ONCE, top1
 from codecframe_vae.training.recipes import HeadRecipe
+from codecframe_vae.training.supervised import SupervisedTask
 from codecframe_vae.training.teacher import Teacher
 
 _SHOWN = 4
@@ -49,14 +49,13 @@ def train_head(recipe: HeadRecipe, run: codecframe.TrainingRun) -> None:
         "head.onnx": as_tensor(head_graph(head)),
         "levels.head": head.shifts.detach().numpy()[nearest],
     }
-    height, width = training.images.shape[1:3]
     said = model.manifest
     loans = {name: lent for name, lent in said.borrowed.loans.items() if name != "head"}
     manifest = replace(
         said,
         name=run.name,
         classes=run.classes,
-        geometry={"resize": min(height, width), "crop": [height, width]},
+        geometry=training.geometry,
         recipe=run.recipe,
         borrowed=replace(said.borrowed, loans=loans),
     )
@@ -71,7 +70,7 @@ def _learned(name: str) -> Model:
     return codec.model
 
 
-class HeadTask(Task):
+class HeadTask(SupervisedTask):
     """Every image of a batch is trained at a level of its own, on the latents that really arrive.
 
     Attributes:
@@ -86,32 +85,21 @@ class HeadTask(Task):
         validation: Labelled,
         teacher: Teacher,
     ) -> None:
+        super().__init__(head, settings, teacher)
         self.model: Head = head
         self._codec = codec
-        self._settings = settings
-        self._teacher = teacher
         self._drawn = torch.tensor(settings.levels or range(LEVELS))
         self.levels = sorted(set(self._drawn.tolist()))
         self._real = codec.analyse(list(validation.images))
         self._targets = validation.targets
 
-    def parts(self) -> list[Part]:
-        """Kernels, and all else."""
-        return network_parts(self.model, self._settings, 0.0)
-
-    def loss(
-        self, images: Tensor, targets: Tensor, progress: float
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Mean over the batch of the cross-entropy."""
-        del progress
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits, (n, classes), each at a level of its own."""
         levels = self._drawn[torch.randint(len(self._drawn), (len(images),))]
         seen: U8 = images.permute(0, 2, 3, 1).cpu().numpy()
-        logits = self._logits(self._codec.analyse(list(seen)), levels)
-        loss = self._teacher.loss(logits, images, targets).mean()
-        hits = (logits.argmax(1) == targets.argmax(1)).float()
-        return loss, {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
+        return self._behind(self._codec.analyse(list(seen)), levels)
 
-    def _logits(self, real: list[F32], levels: Tensor) -> Tensor:
+    def _behind(self, real: list[F32], levels: Tensor) -> Tensor:
         """Logits for latents, each at its level."""
         codec, device = self._codec, self._settings.device
         arrived = np.stack(
@@ -135,7 +123,7 @@ class HeadTask(Task):
         places = np.linspace(0, len(self.levels) - 1, min(_SHOWN, len(self.levels)))
         for level in (self.levels[round(place)] for place in places):
             logits = (
-                self._logits(some, torch.full((len(some),), level))
+                self._behind(some, torch.full((len(some),), level))
                 for some in chunks(self._real, AT_ONCE)
             )
             figures[f"val top1 at level {level}"] = top1(logits, self._targets)

@@ -6,17 +6,16 @@ import torch
 from torch import Tensor
 
 from codecframe_vae.training.data import Labelled, to_tensor
-from codecframe_vae.training.loop import Task
 from codecframe_vae.training.nets import PixelModel
-from codecframe_vae.training.optim import Part, network_parts
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.quality import AT_ONCE, top1
 from codecframe_vae.training.recipes import ClassifierRecipe
 from codecframe_vae.training.shipped import Shipped, adopt
+from codecframe_vae.training.supervised import SupervisedTask
 from codecframe_vae.training.teacher import Teacher
 
 
-class PixelTask(Task):
+class PixelTask(SupervisedTask):
     """Cross-entropy."""
 
     def __init__(
@@ -26,24 +25,15 @@ class PixelTask(Task):
         validation: Labelled,
         teacher: Teacher,
     ) -> None:
+        super().__init__(model, settings, teacher)
         self.model: PixelModel = model
-        self._settings = settings
         self._validation = validation
-        self._teacher = teacher
 
-    def parts(self) -> list[Part]:
-        """Kernels, and all else."""
-        return network_parts(self.model, self._settings, 0.0)
-
-    def loss(
-        self, images: Tensor, targets: Tensor, progress: float
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Mean over the batch."""
-        del progress
-        logits = self._logits(images)
-        loss = self._teacher.loss(logits, images, targets).mean()
-        hits = (logits.argmax(1) == targets.argmax(1)).float()
-        return loss, {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits, (n, classes)."""
+        with autocast(self._settings.device):
+            logits: Tensor = self.model(images)
+        return logits
 
     def adopt(self, classifier: Shipped, images: Tensor) -> None:
         """Start from a classifier that comes with the plugin."""
@@ -56,12 +46,7 @@ class PixelTask(Task):
             return {}
         self.model.eval()
         logits = (
-            self._logits(some.to(self._settings.device))
+            self.logits(some.to(self._settings.device))
             for some in to_tensor(self._validation.images).split(AT_ONCE)  # type: ignore[no-untyped-call]
         )
         return {"val top1": top1(logits, self._validation.targets)}
-
-    def _logits(self, images: Tensor) -> Tensor:
-        with autocast(self._settings.device):
-            logits: Tensor = self.model(images)
-        return logits

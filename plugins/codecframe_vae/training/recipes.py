@@ -153,10 +153,14 @@ class TrainingRecipe(ScheduleRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("full", "stem", "encoder", "head", "top"):
-            value = getattr(self, name, (1, 0))
-            if len(value) != 2 or (value[0] < 1 and name != "full"):
-                raise codecframe.SettingsError(name, value, "[channels, residual blocks]")
+        for name in ("head", "top"):
+            self._check_pair(name, least=1)
+
+    def _check_pair(self, name: str, least: int) -> None:
+        """Refuse what is not channels, at least so many, and residual blocks."""
+        value = getattr(self, name)
+        if len(value) != 2 or value[0] < least:
+            raise codecframe.SettingsError(name, value, "[channels, residual blocks]")
 
     def head_widths(self, latents: int, classes: int, levels: int) -> HeadWidths:
         """Sizes of the head."""
@@ -179,6 +183,11 @@ class EncoderRecipe(TrainingRecipe):
     encoder: tuple[int, ...] = codecframe.option(
         (96, 0), low=0, help="encoder at a quarter of the resolution: channels, residual blocks"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in (("full", 0), ("stem", 1), ("encoder", 1)):
+            self._check_pair(name, least)
 
     def widths(self, classes: int, levels: int) -> Widths:
         """Sizes of the networks."""
