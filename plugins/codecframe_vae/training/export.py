@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from codecframe_vae.training.nets import Encoder, Head, Residual, SimpleDecoder
+from codecframe_vae.training.nets import Encoder, Head, SimpleDecoder
 
 _OPSET, _IR = 17, 9
 SMALL = 4096
@@ -118,8 +118,6 @@ class _Graph:
             return self._convolution(module, x)
         if isinstance(module, nn.ReLU):
             return self.add("Relu", x)
-        if isinstance(module, Residual):
-            return self.add("Relu", self.add("Add", x, self.module(module.branch, x)))
         if isinstance(module, nn.MaxPool2d):
             size = [module.kernel_size] * 2
             return self.add("MaxPool", x, kernel_shape=size, strides=size, ceil_mode=1)

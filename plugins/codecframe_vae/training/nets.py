@@ -13,6 +13,10 @@ from torch.nn import functional
 from codecframe_vae.training.recipes import STRIDE, HeadWidths, Widths
 
 
+_SMALL = 0.004
+"""Standard deviation of a last layer's weights to begin with: logits close to 0."""
+
+
 class Pointwise(nn.Conv2d):
     """1x1 convolution as a matrix product: its bfloat16 backward pass on CPUs is far faster."""
 
@@ -23,44 +27,46 @@ class Pointwise(nn.Conv2d):
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution and batch normalisation."""
+    """Convolution and batch normalisation.
+
+    3x3 kernels that do not narrow begin with all inputs as they are, before random outputs (Jordan,
+    "94 % on CIFAR-10 in 3.29 seconds", 2024).
+    """
     padding = (kernel - stride + 1) // 2
     conv: nn.Conv2d
     if kernel == 1:
         conv = Pointwise(inputs, outputs, 1, bias=False)
     else:
         conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs, momentum=0.05))
+    if kernel == 3 and outputs >= inputs:
+        nn.init.dirac_(conv.weight.data[:inputs])
+    return nn.Sequential(conv, _normalisation(outputs))
+
+
+def _normalisation(channels: int) -> nn.BatchNorm2d:
+    """To unit variance, and there it stays: kernels have a norm of their own (see `optim.Muon`)."""
+    norm = nn.BatchNorm2d(channels, momentum=0.1)
+    norm.weight.requires_grad_(False)
+    return norm
 
 
 def halving(inputs: int, outputs: int) -> nn.Sequential:
     """Convolution, and the largest of each 2x2, normalised.
 
-    Normalisation of what is left costs a quarter. Its scales stay 1, thus positive: so it may be
-    taken into the convolution.
+    Normalisation of what is left costs a quarter. Its scales stay positive: so it may be taken into
+    the convolution.
     """
     conv, norm = convolution(inputs, outputs, 3)
-    norm.weight.requires_grad_(False)
-    return nn.Sequential(conv, nn.MaxPool2d(2), norm)
+    return nn.Sequential(conv, nn.MaxPool2d(2, ceil_mode=True), norm)
 
 
-class Residual(nn.Module):
-    """relu(x + branch(x)), He et al. (CVPR 2016)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(
-            convolution(width, width, 3), nn.ReLU(inplace=True), convolution(width, width, 3)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
-        return functional.relu(x + self.branch(x), inplace=True)
-
-
-def blocks(width: int, count: int) -> list[nn.Module]:
-    """So many residual blocks."""
-    return [Residual(width) for _ in range(count)]
+def further(width: int, count: int) -> list[nn.Module]:
+    """So many convolutions of one width."""
+    return [
+        layer
+        for _ in range(count)
+        for layer in (convolution(width, width, 3), nn.ReLU(inplace=True))
+    ]
 
 
 def _beginning(widths: Widths) -> list[nn.Module]:
@@ -71,7 +77,7 @@ def _beginning(widths: Widths) -> list[nn.Module]:
     return [
         convolution(3, full, 3),
         nn.ReLU(inplace=True),
-        *blocks(*widths.full),
+        *further(*widths.full),
         halving(full, stem),
         nn.ReLU(inplace=True),
     ]
@@ -90,10 +96,10 @@ class Encoder(nn.Module):
         stem, encoder = widths.stem[0], widths.encoder[0]
         self.body = nn.Sequential(
             *_beginning(widths),
-            *blocks(*widths.stem),
+            *further(*widths.stem),
             halving(stem, encoder),
             nn.ReLU(inplace=True),
-            *blocks(*widths.encoder),
+            *further(*widths.encoder),
             convolution(encoder, widths.latents, 1),
         )
 
@@ -161,13 +167,14 @@ class Head(nn.Module):
         self.shifts = nn.Parameter(torch.zeros(widths.levels, head))
         self.body = nn.Sequential(
             nn.ReLU(inplace=True),
-            *blocks(*widths.head),
-            nn.MaxPool2d(2, ceil_mode=True),
-            convolution(head, top, 3),
+            *further(*widths.head),
+            halving(head, top),
             nn.ReLU(inplace=True),
-            *blocks(*widths.top),
+            *further(*widths.top),
         )
         self.last = nn.Linear(2 * top, widths.classes)
+        nn.init.normal_(self.last.weight, std=_SMALL)
+        nn.init.zeros_(self.last.bias)
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
         """Logits `float32`, (n, classes); `shift` is (n, head)."""

@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
     Kernels keep the norm sqrt(outputs), so the learning rate is their relative change a step.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.85) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.6) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
@@ -86,19 +86,28 @@ class Part:
 
 
 def network_parts(model: nn.Module, settings: TrainingRecipe, gain_rate: float) -> list[Part]:
-    """Kernels of convolutions go to Muon, but for those of the `prior`; the `gains` are few and
-    must follow prices quickly: they have a learning rate of their own.
+    """Kernels of convolutions go to Muon; biases, `gains` and `prior` are few and have learning
+    rates of their own: biases as only they scale what kernels of fixed norms see, the others to
+    follow prices quickly.
     """
-    parts: dict[str, list[Tensor]] = {"muon": [], "adam": [], "gains": []}
+    parts: dict[str, list[Tensor]] = {"muon": [], "biases": [], "gains": [], "adam": []}
     for name, parameter in model.named_parameters():
-        owner = name.partition(".")[0]
-        is_kernel = parameter.ndim == 4 and owner != "prior"
-        parts["gains" if owner == "gains" else "muon" if is_kernel else "adam"].append(parameter)
+        parts[_part_of(name, parameter)].append(parameter)
     return [
         Part("muon", parts["muon"], settings.muon_rate, is_muon=True),
-        Part("adam", parts["adam"], settings.adam_rate),
+        Part("biases", parts["biases"], settings.bias_rate),
         Part("gains", parts["gains"], gain_rate),
+        Part("adam", parts["adam"], settings.adam_rate),
     ]
+
+
+def _part_of(name: str, parameter: Tensor) -> str:
+    if name.startswith(("gains.", "prior.")):
+        return "gains"
+    if parameter.ndim == 4:
+        return "muon"
+    is_bias = parameter.ndim == 1 or name.endswith("shifts")
+    return "biases" if is_bias and not name.endswith("last.bias") else "adam"
 
 
 class Optimizers:

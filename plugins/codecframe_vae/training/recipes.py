@@ -17,8 +17,8 @@ class HeadWidths:
 
     Attributes:
         latents: channels of the latents.
-        head: channels at the latents' resolution, and residual blocks there.
-        top: channels at half of that, and residual blocks there.
+        head: channels at the latents' resolution, and further convolutions there.
+        top: channels at half of that, and further convolutions there.
         classes: outputs.
         levels: rate levels that are trained.
     """
@@ -35,10 +35,10 @@ class Widths(HeadWidths):
     """Sizes of encoder and head.
 
     Attributes:
-        full: channels of the encoder at full resolution, and residual blocks there; no channels
+        full: channels of the encoder at full resolution, and further convolutions there; no channels
             where it begins at half.
-        stem: channels at half resolution, and residual blocks there.
-        encoder: channels at a quarter of the resolution, and residual blocks there.
+        stem: channels at half resolution, and further convolutions there.
+        encoder: channels at a quarter of the resolution, and further convolutions there.
     """
 
     full: tuple[int, int]
@@ -138,17 +138,24 @@ class TrainingRecipe(ScheduleRecipe):
     mix: float = codecframe.option(
         0.0, low=0.0, high=1.0, help="augmentation: share of images that get a box of another"
     )
-    smoothing: float = codecframe.option(0.1, low=0.0, high=0.9, help="label smoothing")
+    smoothing: float = codecframe.option(0.2, low=0.0, high=0.9, help="label smoothing")
 
+    batch: int = codecframe.option(1000, low=1, help="images a step")
     muon_rate: float = codecframe.option(
-        0.03, low=0.0, help="learning rate of kernels: relative change a step"
+        0.12, low=0.0, help="learning rate of kernels: relative change a step"
+    )
+    bias_rate: float = codecframe.option(
+        0.05, low=0.0, help="learning rate of normalisations' biases"
+    )
+    adam_rate: float = codecframe.option(
+        0.002, low=0.0, help="learning rate of all that has none of its own"
     )
 
     head: tuple[int, ...] = codecframe.option(
-        (160, 2), low=0, help="head at the latents' resolution: channels, residual blocks"
+        (256, 1), low=0, help="head at the latents' resolution: channels, further convolutions"
     )
     top: tuple[int, ...] = codecframe.option(
-        (256, 1), low=0, help="head at half of that: channels, residual blocks"
+        (256, 1), low=0, help="head at half of that: channels, further convolutions"
     )
 
     def __post_init__(self) -> None:
@@ -157,10 +164,10 @@ class TrainingRecipe(ScheduleRecipe):
             self._check_pair(name, least=1)
 
     def _check_pair(self, name: str, least: int) -> None:
-        """Refuse what is not channels, at least so many, and residual blocks."""
+        """Refuse what is not channels, at least so many, and further convolutions."""
         value = getattr(self, name)
         if len(value) != 2 or value[0] < least:
-            raise codecframe.SettingsError(name, value, "[channels, residual blocks]")
+            raise codecframe.SettingsError(name, value, "[channels, further convolutions]")
 
     def head_widths(self, latents: int, classes: int, levels: int) -> HeadWidths:
         """Sizes of the head."""
@@ -174,14 +181,14 @@ class EncoderRecipe(TrainingRecipe):
     full: tuple[int, ...] = codecframe.option(
         (0, 0),
         low=0,
-        help="encoder at full resolution: channels, residual blocks; no channels: begins at half",
+        help="encoder at full resolution: channels, further convolutions; no channels: begins at half",
     )
     latents: int = codecframe.option(16, low=1, high=256, help="channels of the latents")
     stem: tuple[int, ...] = codecframe.option(
-        (48, 1), low=0, help="encoder at half resolution: channels, residual blocks"
+        (48, 1), low=0, help="encoder at half resolution: channels, further convolutions"
     )
     encoder: tuple[int, ...] = codecframe.option(
-        (96, 0), low=0, help="encoder at a quarter of the resolution: channels, residual blocks"
+        (96, 0), low=0, help="encoder at a quarter of the resolution: channels, further convolutions"
     )
 
     def __post_init__(self) -> None:
