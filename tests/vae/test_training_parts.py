@@ -40,8 +40,9 @@ from codecframe_vae.training.export import (
     quantised,
 )
 from codecframe_vae.training.int8 import int8_graph
+from codecframe_vae.training.joint import JointModel
 from codecframe_vae.training.loop import Task, train
-from codecframe_vae.training.nets import Encoder, Head, PixelModel, SimpleDecoder
+from codecframe_vae.training.nets import Encoder, Head, PixelModel, SimpleDecoder, convolution
 from codecframe_vae.training.optim import Muon, Optimizers, Part, network_parts, orthogonalise
 from codecframe_vae.training.pixels import PixelTask
 from codecframe_vae.training.precision import autocast, fast_type
@@ -234,6 +235,31 @@ def test_kernels_without_gradient_stay() -> None:
     kernel = nn.Parameter(torch.ones(2, 2, 3, 3))
     Muon([kernel], lr=0.1).step()
     assert torch.equal(kernel, torch.ones(2, 2, 3, 3))
+
+
+def test_convolutions_that_do_not_narrow_begin_with_their_inputs() -> None:
+    x = torch.randn(2, 4, 5, 6)
+    wide, _ = convolution(4, 7, 3)
+    assert torch.allclose(wide(x)[:, :4], x, atol=1e-6)
+    assert float(wide(x)[:, 4:].detach().abs().max()) > 0.1
+    narrow, _ = convolution(4, 3, 3)
+    assert not torch.allclose(narrow(x), x[:, :3], atol=0.1)
+
+
+def test_kernels_biases_gains_and_all_else_have_rates_of_their_own() -> None:
+    recipe = VaeRecipe(**SMALL, muon_rate=0.1, bias_rate=0.2, adam_rate=0.3)
+    model = JointModel(recipe.widths(3, levels=6), recipe.groups)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    parts = network_parts(model, recipe, gain_rate=0.4)
+    found = {part.rate: {names[id(p)] for p in part.parameters} for part in parts}
+    assert [part.rate for part in parts if part.is_muon] == [0.1]
+    assert set().union(*found.values()) == set(names.values())
+    assert all(model.get_parameter(name).ndim == 4 for name in found[0.1])
+    assert "encoder.body.0.0.weight" in found[0.1]
+    assert {"encoder.body.0.1.bias", "head.shifts"} <= found[0.2]
+    assert found[0.3] == {"head.last.weight", "head.last.bias"}
+    assert {"gains.log_up", "prior.weight_even"} <= found[0.4]
+    assert not found[0.4] & found[0.1]
 
 
 def test_rates_rise_and_fall() -> None:

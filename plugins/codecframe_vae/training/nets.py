@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from codecframe_vae.training.recipes import STRIDE, HeadWidths, Widths
 
-
 _SMALL = 0.004
 """Standard deviation of a last layer's weights to begin with: logits close to 0."""
 

@@ -17,8 +17,8 @@ class HeadWidths:
 
     Attributes:
         latents: channels of the latents.
-        head: channels at the latents' resolution, and further convolutions there.
-        top: channels at half of that, and further convolutions there.
+        head: channels at the latents' resolution, and more convolutions there.
+        top: channels at half of that, and more convolutions there.
         classes: outputs.
         levels: rate levels that are trained.
     """
@@ -35,10 +35,10 @@ class Widths(HeadWidths):
     """Sizes of encoder and head.
 
     Attributes:
-        full: channels of the encoder at full resolution, and further convolutions there; no channels
+        full: channels of the encoder at full resolution, and more convolutions there; no channels
             where it begins at half.
-        stem: channels at half resolution, and further convolutions there.
-        encoder: channels at a quarter of the resolution, and further convolutions there.
+        stem: channels at half resolution, and more convolutions there.
+        encoder: channels at a quarter of the resolution, and more convolutions there.
     """
 
     full: tuple[int, int]
@@ -152,10 +152,10 @@ class TrainingRecipe(ScheduleRecipe):
     )
 
     head: tuple[int, ...] = codecframe.option(
-        (256, 1), low=0, help="head at the latents' resolution: channels, further convolutions"
+        (256, 1), low=0, help="head at the latents' resolution: channels, more convolutions"
     )
     top: tuple[int, ...] = codecframe.option(
-        (256, 1), low=0, help="head at half of that: channels, further convolutions"
+        (256, 1), low=0, help="head at half of that: channels, more convolutions"
     )
 
     def __post_init__(self) -> None:
@@ -164,10 +164,10 @@ class TrainingRecipe(ScheduleRecipe):
             self._check_pair(name, least=1)
 
     def _check_pair(self, name: str, least: int) -> None:
-        """Refuse what is not channels, at least so many, and further convolutions."""
+        """Refuse what is not channels, at least so many, and more convolutions."""
         value = getattr(self, name)
         if len(value) != 2 or value[0] < least:
-            raise codecframe.SettingsError(name, value, "[channels, further convolutions]")
+            raise codecframe.SettingsError(name, value, "[channels, more convolutions]")
 
     def head_widths(self, latents: int, classes: int, levels: int) -> HeadWidths:
         """Sizes of the head."""
@@ -181,14 +181,14 @@ class EncoderRecipe(TrainingRecipe):
     full: tuple[int, ...] = codecframe.option(
         (0, 0),
         low=0,
-        help="encoder at full resolution: channels, further convolutions; no channels: begins at half",
+        help="encoder at full resolution: channels, more convolutions; no channels: begins at half",
     )
     latents: int = codecframe.option(16, low=1, high=256, help="channels of the latents")
     stem: tuple[int, ...] = codecframe.option(
-        (48, 1), low=0, help="encoder at half resolution: channels, further convolutions"
+        (48, 1), low=0, help="encoder at half resolution: channels, more convolutions"
     )
     encoder: tuple[int, ...] = codecframe.option(
-        (96, 0), low=0, help="encoder at a quarter of the resolution: channels, further convolutions"
+        (96, 0), low=0, help="encoder at a quarter of the resolution: channels, more convolutions"
     )
 
     def __post_init__(self) -> None:
