@@ -41,8 +41,16 @@ from codecframe_vae.training.export import (
 )
 from codecframe_vae.training.int8 import int8_graph
 from codecframe_vae.training.joint import JointModel
+from codecframe_vae.training.ladder import Ladder, multipliers_at
 from codecframe_vae.training.loop import Task, train
-from codecframe_vae.training.nets import Encoder, Head, PixelModel, SimpleDecoder, convolution
+from codecframe_vae.training.nets import (
+    Encoder,
+    Gains,
+    Head,
+    PixelModel,
+    SimpleDecoder,
+    convolution,
+)
 from codecframe_vae.training.optim import Muon, Optimizers, Part, network_parts, orthogonalise
 from codecframe_vae.training.pixels import PixelTask
 from codecframe_vae.training.precision import autocast, fast_type
@@ -277,6 +285,30 @@ def test_rates_rise_and_fall() -> None:
     assert rates[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
     assert rates[4:11] == pytest.approx([1.0] * 7)
     assert rates[11:] == pytest.approx([k / 10 for k in range(9, 0, -1)])
+
+
+# -- the ladder ----------------------------------------------------------------------------
+
+
+def test_levels_between_trained_ones_are_between_and_those_above_only_finer() -> None:
+    gains = Gains(latents=2, levels=3)
+    with torch.no_grad():
+        gains.log_up.copy_(torch.tensor([[0.0, 0.2], [0.4, 0.4], [1.0, 0.5]]))
+        gains.log_down.copy_(torch.tensor([[-0.1, -0.2], [-0.7, -0.6], [-1.1, -0.6]]))
+    up, down = multipliers_at(gains, 0.5)
+    assert np.allclose(np.log(up), [0.2, 0.3])
+    assert np.allclose(np.log(down), [-0.4, -0.4])
+    last_up, last_down = multipliers_at(gains, 2.0)
+    up, down = multipliers_at(gains, 4.0)
+    assert np.allclose(np.log(up), [2.2, 0.7])
+    assert np.allclose(up * down, last_up * last_down)
+
+
+def test_levels_above_the_trained_ones_shift_as_the_last_of_them() -> None:
+    one = np.ones((3, 2), np.float32)
+    ladder = Ladder([0.5, 1.0, 7.0], [0.3, 0.6, 1.2], [], one, one)
+    shifts = torch.tensor([[0.0, 1.0, 2.0], [4.0, 2.0, 0.0]])
+    assert np.allclose(ladder.between(shifts), [[2, 1.5, 1], [4, 2, 0], [4, 2, 0]])
 
 
 # -- figures of fidelity -------------------------------------------------------------------

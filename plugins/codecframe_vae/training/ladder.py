@@ -68,8 +68,11 @@ class Ladder:
     down: F32
 
     def between(self, table: Tensor) -> F32:
-        """A table with a row for each trained level, brought to the codec's levels."""
-        return np.stack([row_at(table, place) for place in self.places])
+        """A table with a row for each trained level, brought to the codec's levels.
+
+        Those above the trained ones have the last row.
+        """
+        return np.stack([row_at(table, min(place, len(table) - 1)) for place in self.places])
 
 
 def row_at(table: Tensor, place: float) -> F32:
@@ -77,6 +80,17 @@ def row_at(table: Tensor, place: float) -> F32:
     low = min(max(int(np.floor(place)), 0), len(table) - 2)
     rows = table.detach().numpy()
     return np.asarray(rows[low] + (place - low) * (rows[low + 1] - rows[low]), np.float32)
+
+
+def multipliers_at(gains: Gains, place: float) -> tuple[F32, F32]:
+    """Before rounding and after decoding, each (C,).
+
+    Above the trained levels latents become finer and all else stays: to go on with the trend of
+    `log_down` cost half a point of top-1 at 1.6 times the highest trained rate.
+    """
+    up, last = row_at(gains.log_up, place), min(place, len(gains.log_up) - 1)
+    down = row_at(gains.log_down, last) + row_at(gains.log_up, last) - up
+    return np.exp(up), np.exp(down)
 
 
 def real_latents(encoder: bytes, images: U8) -> F32:
@@ -109,12 +123,13 @@ def fit_ladder(
             placed.append(_place(fitting, seen, wanted))
             display.advance(1, f"tables {placed[-1][1]:.3f} bpp")
     places = [place for place, _, _ in placed]
+    up, down = zip(*(multipliers_at(model.gains, place) for place in places), strict=True)
     return Ladder(
         places,
         [rate for _, rate, _ in placed],
         [context for _, _, context in placed],
-        np.exp([row_at(model.gains.log_up, place) for place in places]).astype(np.float32),
-        np.exp([row_at(model.gains.log_down, place) for place in places]).astype(np.float32),
+        np.stack(up),
+        np.stack(down),
     )
 
 
@@ -252,4 +267,4 @@ def refined(
     return prior.weights(0)
 
 
-__all__ = ["F64", "Ladder", "fit_ladder", "real_latents", "refined", "row_at"]
+__all__ = ["F64", "Ladder", "fit_ladder", "multipliers_at", "real_latents", "refined", "row_at"]
