@@ -203,7 +203,12 @@ def _encode_own(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
     """Encode images of one size with the plugin's own encoder."""
     layout_ = settings.layout
     blocks = quantised(np.stack(images), layout_.sampling, layout_.quantisation, settings.deadzone)
-    bodies = coded(symbols_of(blocks), settings.code_tables)
+    if settings.arithmetic:
+        from codecframe_jpeg import arithmetic  # brings numba, where it is installed
+
+        bodies = arithmetic.coded(blocks)
+    else:
+        bodies = coded(symbols_of(blocks), settings.code_tables)
     shape = images[0].shape[:2]
     return [layout.join(layout_, shape, body) for body in bodies]
 

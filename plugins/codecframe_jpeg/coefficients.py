@@ -53,7 +53,7 @@ def quantised(
     for component, plane in enumerate(transformed(images, sampling)[: 2 * len(tables) - 1]):
         steps = np.frombuffer(tables[min(component, 1)], np.uint8).astype(np.float32)
         found.append(rounded(plane / steps, deadzone).astype(np.int64))
-    return _interleaved(found, sampling >> 4, sampling & 15)
+    return _interleaved(found, images.shape[1:3], sampling >> 4, sampling & 15)
 
 
 def rounded(scaled: F32, deadzone: float) -> F32:
@@ -137,15 +137,34 @@ def transform() -> F32:
     return np.kron(basis, basis)[ZIGZAG].T.astype(np.float32)
 
 
-def _interleaved(components: Sequence[I64], across: int, down: int) -> Blocks:
+def _interleaved(
+    components: Sequence[I64], shape: tuple[int, int], across: int, down: int
+) -> Blocks:
     """All blocks in the order of the scan: MCU by MCU, luma first."""
     luma, *chroma = components
     n, rows, columns, _ = luma.shape
     if not chroma:
         return Blocks(luma.reshape(n, -1, 64), np.zeros(rows * columns, np.int64))
     units = (rows // down) * (columns // across)
-    squares = luma.reshape(n, rows // down, down, columns // across, across, 64)
-    parts = [squares.transpose(0, 1, 3, 2, 4, 5).reshape(n, units, down * across, 64)]
+    parts = [_luma(luma, shape, across, down).reshape(n, units, down * across, 64)]
     parts += [values.reshape(n, units, 1, 64) for values in chroma]
     order = np.array([0] * (down * across) + [1, 2])
     return Blocks(np.concatenate(parts, axis=2).reshape(n, -1, 64), np.tile(order, units))
+
+
+def _luma(values: I64, shape: tuple[int, int], across: int, down: int) -> I64:
+    """Luma's blocks, (n, blocks, 64), in the order of the scan.
+
+    Those that only fill MCUs up, outside the image, repeat the DC before them and hold nothing
+    else, as libjpeg writes them: that is cheapest.
+    """
+    n, rows, columns, _ = values.shape
+    grid = np.arange(rows * columns).reshape(rows // down, down, columns // across, across)
+    order = grid.transpose(0, 2, 1, 3).ravel()
+    ordered = values.reshape(n, -1, 64)[:, order]
+    seen = (order // columns * 8 < shape[0]) & (order % columns * 8 < shape[1])
+    if not seen.all():
+        ordered[:, ~seen, 1:] = 0
+        last_seen = np.maximum.accumulate(np.where(seen, np.arange(len(order)), 0))
+        ordered[..., 0] = ordered[:, last_seen, 0]
+    return ordered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codecframe_jpeg.settings import SUBSAMPLINGS, JpegSettings
+from codecframe_jpeg.settings import OWN, SUBSAMPLINGS, JpegSettings
 
 _TABLES = ("luma", "chroma")
 _HUFFMAN = ("dc_luma", "dc_chroma", "ac_luma", "ac_chroma")
@@ -19,10 +19,11 @@ def cjpeg(settings: JpegSettings) -> str:
         "-grayscale": grey,
         "-optimize": settings.optimize,
         "-progressive": settings.progressive,
+        "-arithmetic": settings.arithmetic,
         f"-smooth {settings.smoothing}": settings.smoothing > 0,
     }
     options += [switch for switch, wanted in switches.items() if wanted]
-    lines = [f"# cjpeg {' '.join(options)}", *_cannot(settings, "#")]
+    lines = [f"# cjpeg {' '.join(options)}", *_cannot(settings, ("huffman", "deadzone"))]
     for name, table in zip(_TABLES, settings.scaled_tables, strict=False):
         lines += [f"# {name}", *_rows(table, 8)]
     return "\n".join(lines) + "\n"
@@ -31,7 +32,7 @@ def cjpeg(settings: JpegSettings) -> str:
 def pillow(settings: JpegSettings) -> str:
     """Python that saves an image with Pillow."""
     grey = settings.subsampling == "4:0:0"
-    lines = [*_cannot(settings, "#"), "options = {", '    "qtables": [']
+    lines = [*_cannot(settings, OWN), "options = {", '    "qtables": [']
     for table in settings.scaled_tables:
         lines += [
             "        [",
@@ -58,16 +59,18 @@ def c(settings: JpegSettings) -> str:
         for name, codes in zip(_HUFFMAN, settings.huffman, strict=True):
             lines += _array("unsigned char", f"bits_{name}", codes[:16], 16)
             lines += _array("unsigned char", f"huffval_{name}", codes[16:], 16)
+    if settings.arithmetic:
+        lines += ["", "/* arithmetic coding: cinfo.arith_code = TRUE */"]
     if settings.deadzone:
         lines += ["", "/* AC coefficients are rounded down by this much of a step */"]
         lines += [f"static const float deadzone = {settings.deadzone}f;"]
     return "\n".join(lines) + "\n"
 
 
-def _cannot(settings: JpegSettings, mark: str) -> list[str]:
-    """What libjpeg's own encoder will not do."""
-    found = [name for name in ("huffman", "deadzone") if getattr(settings, name)]
-    return [f"{mark} without {' and '.join(found)}, which it cannot do"] if found else []
+def _cannot(settings: JpegSettings, names: Sequence[str]) -> list[str]:
+    """That these settings are lost, if they are used."""
+    found = [name for name in names if getattr(settings, name)]
+    return [f"# without {' and '.join(found)}, which it cannot do"] if found else []
 
 
 def _array(kind: str, name: str, values: Sequence[int], width: int) -> list[str]:

@@ -17,7 +17,7 @@ _USUAL = re.compile(  # quantisation tables, frame of three components, usual Hu
 _FRAME = struct.Struct(">BHHB")  # bits a sample, height, width, components
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_SEQUENTIAL = {0xC0, 0xC1}
+_SEQUENTIAL = {0xC0, 0xC1, 0xC9}
 _SOS, _EOI = 0xDA, 0xD9
 
 

@@ -21,7 +21,7 @@ _DQT, _DHT, _DRI = b"\xff\xdb\x00\x43", b"\xff\xc4", b"\xff\xdd\x00\x04"
 _SHARED = b"\xff\xfe\x00\x10shared Huffman"
 """A comment, by which `split` knows tables that a body does without from an image's own."""
 _JFIF = SOI + b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-_BASELINE, _PROGRESSIVE = b"\xff\xc0", b"\xff\xc2"
+_BASELINE, _PROGRESSIVE, _ARITHMETIC = b"\xff\xc0", b"\xff\xc2", b"\xff\xc9"
 _SCAN_END = re.compile(rb"\xff[\xc4\xda]")  # within the data of a scan, 00 or D0 to D7 follow FF
 
 _NUMBERS = (0x00, 0x01, 0x10, 0x11)
@@ -52,6 +52,7 @@ class Layout(NamedTuple):
         quantisation: tables in zigzag order: one for greyscale, two (luma, chroma) for colour.
         sampling: luma samples for one of chroma, horizontal in the high digit, vertical in the low.
         progressive: whether there are several scans.
+        arithmetic: whether the one scan is arithmetic-coded: there are no Huffman tables.
         own_huffman: whether scans bring Huffman tables of their own.
         restart: blocks (MCUs) between restart markers, or 0.
         shared_huffman: tables that both ends know, in the place of the standard ones, or none:
@@ -61,6 +62,7 @@ class Layout(NamedTuple):
     quantisation: tuple[bytes, ...]
     sampling: int
     progressive: bool
+    arithmetic: bool
     own_huffman: bool
     restart: int
     shared_huffman: tuple[bytes, ...] = ()
@@ -133,11 +135,13 @@ def _described(data: bytes) -> tuple[Layout, Shape]:
     position += 10 + 3 * components
     first_scan = data.find(SOS, position)
     restart = data[first_scan - 6 : first_scan]
+    arithmetic, usual = marker == _ARITHMETIC, _segments(_standard(components))
     layout = Layout(
         quantisation=tuple(tables),
         sampling=sampling,
         progressive=marker == _PROGRESSIVE,
-        own_huffman=not (shared or data.startswith(_segments(_standard(components)), position)),
+        arithmetic=arithmetic,
+        own_huffman=not (arithmetic or shared or data.startswith(usual, position)),
         restart=int.from_bytes(restart[4:], "big") if restart.startswith(_DRI) else 0,
         shared_huffman=_tables(data, position, first_scan) if shared else (),
     )
@@ -174,6 +178,8 @@ def frame_header(layout: Layout, shape: Shape) -> bytes:
     samplings = [layout.sampling, 0x11, 0x11]
     components = [bytes([i + 1, samplings[i], min(i, 1)]) for i in range(count)]
     marker = _PROGRESSIVE if layout.progressive else _BASELINE
+    if layout.arithmetic:
+        marker = _ARITHMETIC
     frame = struct.pack(">2sHBHHB", marker, 8 + 3 * count, 8, *shape, count)
     comment = _SHARED if layout.shared_huffman else b""
     return b"".join([_JFIF, comment, *quantisation, frame, *components])
@@ -193,7 +199,7 @@ def scans(layout: Layout) -> tuple[Scan, ...]:
         passes = tuple((_LUMA, *each[1:]) for each in passes if 0 in each[0])
     found = [_scan(*each) for each in passes]
     known = layout.shared_huffman or _standard(layout.components)
-    before = b"" if layout.own_huffman else _segments(known)
+    before = b"" if layout.own_huffman or layout.arithmetic else _segments(known)
     if layout.restart:
         before += _DRI + struct.pack(">H", layout.restart)
     first = Scan(found[0].tables if layout.own_huffman else (), before + found[0].header)

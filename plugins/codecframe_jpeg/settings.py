@@ -13,6 +13,9 @@ from codecframe_jpeg.layout import Layout
 SUBSAMPLINGS = {"4:2:0": 0x22, "4:2:2": 0x21, "4:4:4": 0x11, "4:0:0": 0x11}
 """What can be asked for -> horizontal and vertical luma samples for one of chroma, as in files."""
 
+OWN = ("huffman", "arithmetic", "deadzone")
+"""What libjpeg's encoder is not asked for: this plugin's own does it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JpegSettings(codecframe.ScalableSettings):
@@ -43,6 +46,11 @@ class JpegSettings(codecframe.ScalableSettings):
         low=0,
         high=255,
         help="Huffman tables that both ends know: DC luma, DC chroma, AC luma, AC chroma",
+    )
+    arithmetic: bool = codecframe.option(
+        False,
+        searched=False,  # tuning tries it where it has found tables
+        help="arithmetic coding instead of Huffman: smaller from 64x64 pixels on; not for browsers",
     )
     deadzone: float = codecframe.option(
         0.0, low=0.0, high=0.5, help="rounds AC coefficients down by this much of a step"
@@ -83,15 +91,17 @@ class JpegSettings(codecframe.ScalableSettings):
                     raise codecframe.SettingsError("huffman", table, wrong)
             if len(self.huffman) != 4:
                 raise codecframe.SettingsError("huffman", len(self.huffman), "4 tables")
+        if self.huffman is not None and self.arithmetic:
+            raise codecframe.SettingsError("arithmetic", True, "false with Huffman tables")
         if self.own and (self.optimize or self.progressive or self.smoothing or self.restart):
-            name = "deadzone" if self.huffman is None else "huffman"
+            name = next(name for name in OWN if getattr(self, name))
             others = "none with optimize, progressive, smoothing or restart"
             raise codecframe.SettingsError(name, getattr(self, name), others)
 
     @property
     def own(self) -> bool:
         """Whether libjpeg cannot do it, and this plugin's own encoder does."""
-        return self.huffman is not None or self.deadzone > 0
+        return any(getattr(self, name) for name in OWN)
 
     @property
     def plain(self) -> bool:
@@ -141,6 +151,7 @@ class JpegSettings(codecframe.ScalableSettings):
             quantisation=tuple(tables.zigzag(table) for table in self.scaled_tables),
             sampling=SUBSAMPLINGS[self.subsampling],
             progressive=self.progressive,
+            arithmetic=self.arithmetic,
             own_huffman=self.optimize or self.progressive,
             restart=self.restart,
             shared_huffman=self.shared_huffman,

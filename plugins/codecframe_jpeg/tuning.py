@@ -72,7 +72,7 @@ class Tuner:
         best = self._measured(plain)
         if best.encode_us > self._slowest:
             self._own_coding = False
-            plain = plain.replace(huffman=None, deadzone=0.0)
+            plain = plain.replace(huffman=None, arithmetic=False, deadzone=0.0)
             best = self._measured(plain)
         yield best
         roundings = DEADZONES if self._own_coding else (0.0,)
@@ -88,6 +88,11 @@ class Tuner:
                 yield score
                 at = _settings(score)
                 best = min(best, score, key=_loss)
+        if self._own_coding:
+            arithmetic = not _settings(best).arithmetic
+            score = self._measured(_settings(best).replace(huffman=None, arithmetic=arithmetic))
+            yield score
+            best = min(best, score, key=_loss)
         yield from self._refined(best)
 
     def _differentiable(self) -> bool:
@@ -95,8 +100,8 @@ class Tuner:
         return one.gradients(one.images) is not None
 
     def _measured(self, settings: JpegSettings) -> Score:
-        """Settings with Huffman tables made for them, at the level that the budget allows."""
-        if not self._own_coding:
+        """Settings at the level that the budget allows, with Huffman tables made for them."""
+        if not self._own_coding or settings.arithmetic:
             return self._objective.measure(self._codec, settings)
         at_budget = self._objective.measure(self._codec, self._with_huffman(settings))
         return self._objective.measure(self._codec, self._with_huffman(_settings(at_budget)))

@@ -95,6 +95,18 @@ def test_export_as_c(run: Callable[..., Any], tmp_path: Path) -> None:
     subprocess.run([compiler, "-fsyntax-only", source], check=True)
 
 
+def test_exports_say_what_arithmetic_coding_takes(run: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    Preset("jpeg", {**SETTINGS, "arithmetic": True}).write(path)
+    wanted = {
+        "c": "cinfo.arith_code = TRUE",
+        "cjpeg": " -arithmetic",
+        "pillow": "# without arithmetic",
+    }
+    for name, words in wanted.items():
+        assert words in run("presets", str(path), "--export", name).out
+
+
 def standard_huffman() -> list[tuple[int, ...]]:
     from codecframe_jpeg.tables import HUFFMAN
 

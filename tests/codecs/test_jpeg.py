@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_
+from hypothesis import strategies as st
 from PIL import Image as PilImage
 from PIL.JpegImagePlugin import JpegImageFile
 
 import codecframe
 from codecframe.testing import CodecContract, natural_image, noise_image, psnr
-from codecframe_jpeg import huffman, tables
+from codecframe_jpeg import arithmetic, huffman, tables
 from codecframe_jpeg.codec import JpegCodec
 from codecframe_jpeg.coefficients import quantised
 from codecframe_jpeg.scan import symbols_of
-from codecframe_jpeg.settings import JpegSettings
+from codecframe_jpeg.settings import SUBSAMPLINGS, JpegSettings
 
 FLAT = (tuple([16] * 64),)
 STEEP = (tuple(range(8, 72)), tuple(range(20, 84)))
@@ -48,6 +53,9 @@ class TestJpeg(CodecContract):
         JpegSettings(huffman=SHARED, deadzone=0.2, subsampling="4:0:0"),
         JpegSettings(huffman=SHARED, subsampling="4:2:2", qtables=STEEP),
         JpegSettings(huffman=SHARED, subsampling="4:4:4"),
+        JpegSettings(arithmetic=True),
+        JpegSettings(arithmetic=True, deadzone=0.2, subsampling="4:0:0"),
+        JpegSettings(arithmetic=True, subsampling="4:2:2", qtables=STEEP),
     )
 
 
@@ -73,7 +81,7 @@ def saved(mode: str, **options: Any) -> tuple[PilImage.Image, bytes]:
 def test_a_body_has_no_header(settings: JpegSettings) -> None:
     data = CODEC.encode(IMAGE, settings)
     body = CODEC.strip(data)
-    assert len(data) - len(body) >= 130
+    assert len(data) - len(body) >= 110
     assert not body.startswith(b"\xff\xd8")
 
 
@@ -286,6 +294,59 @@ def test_extreme_blocks_have_codes() -> None:
         assert psnr(image, decoded) > 30
 
 
+@pytest.mark.parametrize("name", decoders())
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    quality=st.integers(1, 100),
+    subsampling=st.sampled_from(sorted(SUBSAMPLINGS)),
+    contrast=st.sampled_from([0, 3, 40, 127]),
+    seed=st.integers(0, 1000),
+)
+@settings_(max_examples=40, deadline=None)
+def test_arithmetic_coding_loses_nothing(
+    name: str, height: int, width: int, quality: int, subsampling: str, contrast: int, seed: int
+) -> None:
+    noise = np.random.default_rng(seed).integers(-contrast, contrast + 1, (height, width, 3))
+    image = (128 + noise).astype(np.uint8)
+    other = JpegSettings(quality=quality, subsampling=subsampling, huffman=SHARED)
+    ours = other.replace(huffman=None, arithmetic=True)
+    decode = decoders()[name]
+    first, second = (decode(CODEC.encode(image, each)) for each in (other, ours))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_arithmetic_coding_saves_bytes_where_there_are_some() -> None:
+    image = natural_image(128, 128)
+    sizes = [
+        len(CODEC.strip(CODEC.encode(image, each)))
+        for each in (JpegSettings(), JpegSettings(arithmetic=True))
+    ]
+    assert sizes[1] < 0.95 * sizes[0]
+
+
+def test_arithmetic_coding_is_the_same_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    images = np.stack([natural_image(40, 56), noise_image(40, 56)])
+    blocks = quantised(images, 0x22, JpegSettings(quality=90).layout.quantisation, 0.0)
+    compiled = arithmetic.coded(blocks)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "numba", None)
+        plain = importlib.reload(arithmetic)
+        assert not plain.COMPILED
+        assert plain.coded(blocks) == compiled
+    importlib.reload(arithmetic)
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2"])
+def test_blocks_outside_the_image_cost_next_to_nothing(subsampling: str) -> None:
+    image = natural_image(72, 72)  # libjpeg's rule is the same
+    theirs = JpegSettings(subsampling=subsampling)
+    ours = theirs.replace(huffman=tuple(map(tuple, theirs.code_tables)))
+    sizes = [len(CODEC.strip(CODEC.encode(image, each))) for each in (theirs, ours)]
+    assert abs(sizes[1] - sizes[0]) < 0.01 * sizes[0]
+
+
 def test_bodies_leave_shared_tables_out() -> None:
     image = natural_image(32, 32)
     settings = JpegSettings(quality=10, huffman=SHARED)
@@ -321,6 +382,13 @@ def test_own_and_libjpegs_settings_do_not_mix(other: str) -> None:
         JpegSettings(deadzone=0.1, **{other: value})
     with pytest.raises(codecframe.SettingsError, match="huffman"):
         JpegSettings(huffman=SHARED, **{other: value})
+    with pytest.raises(codecframe.SettingsError, match="arithmetic"):
+        JpegSettings(arithmetic=True, **{other: value})
+
+
+def test_huffman_tables_and_arithmetic_coding_do_not_mix() -> None:
+    with pytest.raises(codecframe.SettingsError, match="arithmetic"):
+        JpegSettings(arithmetic=True, huffman=SHARED)
 
 
 def test_made_tables_are_optimal_and_short() -> None:

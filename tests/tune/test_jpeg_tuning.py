@@ -44,6 +44,13 @@ class WaveHead(codecframe.TaskHead):
         return codecframe.Prediction(np.stack([-score, score], 1), self.labels)
 
 
+class TiledHead(WaveHead):
+    """The same for larger images, by their first corner."""
+
+    def predict(self, batch: Batch) -> codecframe.Prediction:
+        return super().predict([image[:32, :32] for image in batch])
+
+
 class WaveModule(torch.nn.Module):
     """The same, as a module."""
 
@@ -100,6 +107,19 @@ def test_where_time_is_short_only_quantisation_tables_are_made() -> None:
     scores = list(jpeg.tune(jpeg.settings_type(), objective, trials=8, seed=0, slowest=0.0))
     assert all(s.settings.huffman is None and not s.settings.deadzone for s in scores)
     assert min(score.loss for score in scores[1:]) < scores[0].loss
+
+
+def test_arithmetic_coding_is_tried_and_kept_if_better() -> None:
+    jpeg = codecframe.get_codec("jpeg")
+    pictures = [np.tile(item.read(), (4, 4, 1)) for item in images(8)]
+    targets = [item.target for item in images(8)]
+    objective = Objective(TiledHead(), pictures, targets, BUDGET, Accounting.BARE)
+    scores = list(jpeg.tune(jpeg.settings_type(), objective, trials=10, seed=0, slowest=1e9))
+    *before, tried, after = scores
+    assert tried.settings.arithmetic
+    assert not any(score.settings.arithmetic for score in before)
+    best = min(before, key=lambda score: score.loss)
+    assert after.settings.arithmetic == (tried.loss < best.loss)
 
 
 @pytest.mark.parametrize("head", [WaveHead, module_head])
