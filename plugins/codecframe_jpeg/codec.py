@@ -201,8 +201,7 @@ def _encode_stacked(images: Sequence[Image], settings: JpegSettings) -> list[byt
 
 def _encode_own(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
     """Encode images of one size with the plugin's own encoder."""
-    layout_ = settings.layout
-    blocks = quantised(np.stack(images), layout_.sampling, layout_.quantisation, settings.deadzone)
+    blocks = quantised(np.stack(images), settings)
     if settings.arithmetic:
         from codecframe_jpeg import arithmetic  # brings numba, where it is installed
 
@@ -210,7 +209,7 @@ def _encode_own(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
     else:
         bodies = coded(symbols_of(blocks), settings.code_tables)
     shape = images[0].shape[:2]
-    return [layout.join(layout_, shape, body) for body in bodies]
+    return [layout.join(settings.layout, shape, body) for body in bodies]
 
 
 def _encode_any(image: Image, settings: JpegSettings) -> bytes:

@@ -1,7 +1,7 @@
 """From pixels to quantised coefficients (ITU-T T.81, annex A), for many images of a size at once.
 
-libjpeg cannot round coefficients down, nor use Huffman tables that both ends know: this, `huffman`
-and `scan` are the encoder for that. What they write is a baseline file that every decoder reads.
+libjpeg cannot round coefficients down or choose them by what they cost, nor use Huffman tables that
+both ends know: this, `trellis`, `huffman`, `scan` and `arithmetic` are the encoder for that.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from codecframe_jpeg.settings import JpegSettings
 from codecframe_jpeg.tables import ZIGZAG
 
 F32 = npt.NDArray[np.float32]
@@ -38,30 +39,28 @@ class Blocks:
     components: I64
 
 
-def quantised(
-    images: npt.NDArray[np.uint8], sampling: int, tables: Sequence[bytes], deadzone: float
-) -> Blocks:
-    """The coefficients of images.
+def quantised(images: npt.NDArray[np.uint8], settings: JpegSettings) -> Blocks:
+    """The coefficients of images, `uint8`, (n, height, width, 3), by the plugin's own encoder."""
+    layout, found = settings.layout, []
+    planes = transformed(images, layout.sampling)[: layout.components]
+    for component, plane in enumerate(planes):
+        kind = min(component, 1)
+        steps = np.frombuffer(layout.quantisation[kind], np.uint8).astype(np.float32)
+        scaled = np.clip(plane / steps, -_LARGEST, _LARGEST)
+        if settings.trellis:
+            from codecframe_jpeg import trellis  # brings numba, where it is installed
 
-    Args:
-        images: `uint8`, (n, height, width, 3).
-        sampling: luma samples for one of chroma, horizontal in the high digit, vertical in the low.
-        tables: quantisation tables in zigzag order: luma, and chroma if there is any.
-        deadzone: by how much of a step AC coefficients are rounded down, below the usual half.
-    """
-    found = []
-    for component, plane in enumerate(transformed(images, sampling)[: 2 * len(tables) - 1]):
-        steps = np.frombuffer(tables[min(component, 1)], np.uint8).astype(np.float32)
-        found.append(rounded(plane / steps, deadzone).astype(np.int64))
-    return _interleaved(found, images.shape[1:3], sampling >> 4, sampling & 15)
+            found.append(trellis.chosen(scaled, settings.code_tables[2 + kind], settings.trellis))
+        else:
+            found.append(rounded(scaled, settings.deadzone).astype(np.int64))
+    return _interleaved(found, images.shape[1:3], layout.sampling >> 4, layout.sampling & 15)
 
 
 def rounded(scaled: F32, deadzone: float) -> F32:
-    """Coefficients in steps, (..., 64), to whole steps."""
+    """Coefficients in steps, (..., 64), to whole steps: AC down by `deadzone` of a step."""
     rounding = np.full(64, 0.5 - deadzone, np.float32)
     rounding[0] = 0.5
-    values = np.sign(scaled) * np.floor(np.abs(scaled) + rounding)
-    return np.asarray(np.clip(values, -_LARGEST, _LARGEST), np.float32)
+    return np.asarray(np.sign(scaled) * np.floor(np.abs(scaled) + rounding), np.float32)
 
 
 def transformed(images: npt.NDArray[np.uint8], sampling: int) -> list[F32]:
