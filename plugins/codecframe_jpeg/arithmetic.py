@@ -83,7 +83,8 @@ def _data(values: Any, components: Any, kinds: Any) -> bytes:
             break
         out = ready(np.concatenate([out, np.zeros(len(out), np.int64)]))
     _finish(tools)
-    data = bytes(list(out[: coder[_LENGTH]])).rstrip(b"\0")  # decoders go on with zeros
+    data = np.asarray(out[: coder[_LENGTH]], np.uint8).tobytes()
+    data = data.rstrip(b"\0")  # decoders go on with zeros
     return data.replace(b"\xff", b"\xff\0") or b"\0"
 
 

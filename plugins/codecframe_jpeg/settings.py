@@ -49,7 +49,7 @@ class JpegSettings(codecframe.ScalableSettings):
     )
     arithmetic: bool = codecframe.option(
         False,
-        searched=False,  # tuning tries it where it has found tables
+        searched=False,  # whoever asks for it must know who reads it
         help="arithmetic coding instead of Huffman: smaller from 64x64 pixels on; not for browsers",
     )
     deadzone: float = codecframe.option(

@@ -44,13 +44,6 @@ class WaveHead(codecframe.TaskHead):
         return codecframe.Prediction(np.stack([-score, score], 1), self.labels)
 
 
-class TiledHead(WaveHead):
-    """The same for larger images, by their first corner."""
-
-    def predict(self, batch: Batch) -> codecframe.Prediction:
-        return super().predict([image[:32, :32] for image in batch])
-
-
 class WaveModule(torch.nn.Module):
     """The same, as a module."""
 
@@ -109,18 +102,21 @@ def test_where_time_is_short_only_quantisation_tables_are_made() -> None:
     assert min(score.loss for score in scores[1:]) < scores[0].loss
 
 
-def test_other_ways_to_code_are_tried_and_kept_if_better() -> None:
+@pytest.mark.parametrize("arithmetic", [False, True])
+def test_a_price_of_bits_is_tried_and_kept_if_better(arithmetic: bool) -> None:
     jpeg = codecframe.get_codec("jpeg")
-    pictures = [np.tile(item.read(), (4, 4, 1)) for item in images(8)]
-    targets = [item.target for item in images(8)]
-    objective = Objective(TiledHead(), pictures, targets, BUDGET, Accounting.BARE)
-    scores = list(jpeg.tune(jpeg.settings_type(), objective, trials=11, seed=0, slowest=1e9))
-    *before, tried, after = scores
-    assert before[-1].settings.trellis
-    assert tried.settings.arithmetic
-    assert not any(score.settings.arithmetic for score in before)
+    pictures = [item.read() for item in images(24)]
+    targets = [item.target for item in images(24)]
+    objective = Objective(WaveHead(), pictures, targets, BUDGET, Accounting.BARE)
+    base = jpeg.settings_type(arithmetic=arithmetic)
+    *before, tried, after = jpeg.tune(base, objective, trials=10, seed=0, slowest=1e9)
+    assert tried.settings.trellis
+    assert not any(score.settings.trellis for score in before)
     best = min(before, key=lambda score: score.loss)
-    assert after.settings.arithmetic == (tried.loss < best.loss)
+    assert bool(after.settings.trellis) == (tried.loss < best.loss)
+    for score in (*before, tried, after):
+        assert score.settings.arithmetic == arithmetic
+        assert (score.settings.huffman is None) == arithmetic
 
 
 @pytest.mark.parametrize("head", [WaveHead, module_head])
