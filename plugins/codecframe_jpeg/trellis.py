@@ -29,19 +29,18 @@ def chosen(scaled: npt.NDArray[np.float32], table: bytes, price: float) -> npt.N
     Returns:
         `int64` of the same shape; DC is rounded.
     """
-    values = np.rint(scaled).astype(np.int64)
-    flat = values.reshape(-1, 64)
     magnitudes = np.abs(scaled.reshape(-1, 64).astype(np.float64))
     _, length = huffman.codes(table)
-    found = np.array(_choose(ready(magnitudes), ready(length), price), np.int64)
-    flat[:, 1:] = np.sign(flat[:, 1:]) * found.reshape(-1, 64)[:, 1:]
+    found = ready(np.zeros(magnitudes.shape, np.int64))
+    _choose(ready(magnitudes), ready(length), price, found)
+    values = np.asarray(found).reshape(scaled.shape) * np.sign(scaled).astype(np.int64)
+    values[..., 0] = np.rint(scaled[..., 0])
     return values
 
 
 @loop
-def _choose(magnitudes, length, price):  # type: ignore[no-untyped-def]
-    """Magnitudes to send, for those wanted, (blocks, 64), one after the other."""
-    found = [0] * (64 * len(magnitudes))
+def _choose(magnitudes, length, price, found):  # type: ignore[no-untyped-def]
+    """Put the magnitudes to send into `found`, for those wanted; both are (blocks, 64)."""
     places, before, kept = [0] * 64, [0] * 64, [0] * 64
     costs, dropped = [0.0] * 64, [0.0] * 65
     for block in range(len(magnitudes)):
@@ -73,9 +72,8 @@ def _choose(magnitudes, length, price):  # type: ignore[no-untyped-def]
                 best, end = last, nodes
             nodes += 1
         while end:
-            found[64 * block + places[end]] = kept[end]
+            found[block][places[end]] = kept[end]
             end = before[end]
-    return found
 
 
 @loop
