@@ -2,18 +2,27 @@
 
 What Huffman codes is told in yes and no, and a share of a bit is spent on each of these decisions,
 by what those at the same place of earlier blocks were. Every file begins with nothing learned: that
-pays from some 300 bytes on.
+pays from some 300 bytes on. The loops run as they are, on lists, or compiled by numba, on arrays,
+where it is installed (`codecframe[fast]`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from codecframe_jpeg.coefficients import Blocks
-from codecframe_jpeg.loops import loop, ready
+
+try:
+    import numba  # type: ignore[import-untyped, unused-ignore]
+except ImportError:
+    COMPILED = False
+else:
+    COMPILED = True
 
 # table D.3: size of the less probable side, what follows it, what follows the other, whether sides
 # change places; and last, for decisions without a bias, one that stays as it is
@@ -66,26 +75,31 @@ _WIDTH, _CODE, _SHIFTS, _LENGTH = range(4)
 
 def coded(blocks: Blocks) -> list[bytes]:
     """The data of each image's scan."""
-    components = ready(blocks.components), ready((blocks.components > 0).astype(np.int64))
-    return [_data(ready(image), *components) for image in blocks.values]
+    components = _ready(blocks.components), _ready((blocks.components > 0).astype(np.int64))
+    return [_data(_ready(image), *components) for image in blocks.values]
 
 
 def _data(values: Any, components: Any, kinds: Any) -> bytes:
     """The data of one image; `values` are (blocks, 64) in zigzag order."""
-    bins = ready(np.where(np.arange(_EVEN + 1) == _EVEN, 2 * (len(_MACHINE) - 1), 0))
-    coder = ready(np.array([1 << 16, 0, 11, 0]))
-    before = ready(np.zeros((3, 2), np.int64))
-    out, block = ready(np.zeros(2 * _OF_A_BLOCK, np.int64)), 0
+    bins = _ready(np.where(np.arange(_EVEN + 1) == _EVEN, 2 * (len(_MACHINE) - 1), 0))
+    coder = _ready(np.array([1 << 16, 0, 11, 0]))
+    before = _ready(np.zeros((3, 2), np.int64))
+    out, block = _ready(np.zeros(2 * _OF_A_BLOCK, np.int64)), 0
     while True:
         tools = bins, coder, out, *_machine()
         block = _encode(values, components, kinds, block, before, tools)
         if block == len(values):
             break
-        out = ready(np.concatenate([out, np.zeros(len(out), np.int64)]))
+        out = _ready(np.concatenate([out, np.zeros(len(out), np.int64)]))
     _finish(tools)
     data = np.asarray(out[: coder[_LENGTH]], np.uint8).tobytes()
     data = data.rstrip(b"\0")  # decoders go on with zeros
     return data.replace(b"\xff", b"\xff\0") or b"\0"
+
+
+def _ready(values: npt.NDArray[np.int64]) -> Any:
+    """As the loops take it."""
+    return np.ascontiguousarray(values) if COMPILED else values.tolist()
 
 
 @cache
@@ -100,14 +114,18 @@ def _machine() -> tuple[Any, Any, Any]:
         (2 * more[:, None] + side).ravel(),
         (2 * less[:, None] + (side ^ change[:, None])).ravel(),
     )
-    return ready(tables[0]), ready(tables[1]), ready(tables[2])
+    return _ready(tables[0]), _ready(tables[1]), _ready(tables[2])
 
 
 # -- loops ----------------------------------------------------------------------------------------
+_loop: Callable[[Any], Any] = (
+    numba.njit(cache=True, nogil=True, error_model="numpy") if COMPILED else lambda loop: loop
+)
+
 # `tools` are the bins (a state each), the coder, its output, and the tables of the machine
 
 
-@loop
+@_loop
 def _decide(tools, at, bit):  # type: ignore[no-untyped-def]
     """Code a decision by a bin (D.1.4 to D.1.6)."""
     bins, coder, out, size, more, less = tools
@@ -137,7 +155,7 @@ def _decide(tools, at, bit):  # type: ignore[no-untyped-def]
     coder[_WIDTH], coder[_CODE], coder[_SHIFTS] = width, code, shifts
 
 
-@loop
+@_loop
 def _put(coder, out, code):  # type: ignore[no-untyped-def]
     """Write a byte, and what it carries into earlier ones (D.1.6); the rest of the code."""
     length, byte = coder[_LENGTH], code >> 19
@@ -152,7 +170,7 @@ def _put(coder, out, code):  # type: ignore[no-untyped-def]
     return code & 0x7FFFF
 
 
-@loop
+@_loop
 def _finish(tools):  # type: ignore[no-untyped-def]
     """Write the number in the last interval that has most zeros at its end (D.1.8)."""
     _, coder, out, _, _, _ = tools
@@ -163,7 +181,7 @@ def _finish(tools):  # type: ignore[no-untyped-def]
     _put(coder, out, code << 8)
 
 
-@loop
+@_loop
 def _magnitude(tools, rest, first, second, third):  # type: ignore[no-untyped-def]
     """Code a magnitude less 1 (figures F.8 and F.9): how many bits it has, then all but the first.
 
@@ -182,7 +200,7 @@ def _magnitude(tools, rest, first, second, third):  # type: ignore[no-untyped-de
         top >>= 1
 
 
-@loop
+@_loop
 def _encode(values, components, kinds, block, before, tools):  # type: ignore[no-untyped-def]
     """Code blocks from `block` on, as many as there is room for; which one comes next.
 

@@ -1,7 +1,7 @@
 """From pixels to quantised coefficients (ITU-T T.81, annex A), for many images of a size at once.
 
-libjpeg cannot round coefficients down or choose them by what they cost, nor use Huffman tables that
-both ends know: this, `trellis`, `huffman`, `scan` and `arithmetic` are the encoder for that.
+libjpeg cannot round coefficients down, nor use Huffman tables that both ends know, and Pillow and
+imagecodecs do not ask it for arithmetic coding: this, `huffman`, `scan` and `arithmetic` do.
 """
 
 from __future__ import annotations
@@ -44,15 +44,9 @@ def quantised(images: npt.NDArray[np.uint8], settings: JpegSettings) -> Blocks:
     layout, found = settings.layout, []
     planes = transformed(images, layout.sampling)[: layout.components]
     for component, plane in enumerate(planes):
-        kind = min(component, 1)
-        steps = np.frombuffer(layout.quantisation[kind], np.uint8).astype(np.float32)
-        scaled = np.clip(plane / steps, -_LARGEST, _LARGEST)
-        if settings.trellis:
-            from codecframe_jpeg import trellis  # brings numba, where it is installed
-
-            found.append(trellis.chosen(scaled, settings.code_tables[2 + kind], settings.trellis))
-        else:
-            found.append(rounded(scaled, settings.deadzone).astype(np.int64))
+        table = layout.quantisation[min(component, 1)]
+        steps = np.frombuffer(table, np.uint8).astype(np.float32)
+        found.append(rounded(plane / steps, settings.deadzone).astype(np.int64))
     return _interleaved(found, images.shape[1:3], layout.sampling >> 4, layout.sampling & 15)
 
 
@@ -60,7 +54,8 @@ def rounded(scaled: F32, deadzone: float) -> F32:
     """Coefficients in steps, (..., 64), to whole steps: AC down by `deadzone` of a step."""
     rounding = np.full(64, 0.5 - deadzone, np.float32)
     rounding[0] = 0.5
-    return np.asarray(np.sign(scaled) * np.floor(np.abs(scaled) + rounding), np.float32)
+    values = np.sign(scaled) * np.floor(np.abs(scaled) + rounding)
+    return np.asarray(np.clip(values, -_LARGEST, _LARGEST), np.float32)
 
 
 def transformed(images: npt.NDArray[np.uint8], sampling: int) -> list[F32]:

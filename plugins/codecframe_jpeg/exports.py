@@ -23,7 +23,7 @@ def cjpeg(settings: JpegSettings) -> str:
         f"-smooth {settings.smoothing}": settings.smoothing > 0,
     }
     options += [switch for switch, wanted in switches.items() if wanted]
-    lines = [f"# cjpeg {' '.join(options)}", *_cannot(settings, ("huffman", "deadzone", "trellis"))]
+    lines = [f"# cjpeg {' '.join(options)}", *_cannot(settings, ("huffman", "deadzone"))]
     for name, table in zip(_TABLES, settings.scaled_tables, strict=False):
         lines += [f"# {name}", *_rows(table, 8)]
     return "\n".join(lines) + "\n"
@@ -64,12 +64,6 @@ def c(settings: JpegSettings) -> str:
     if settings.deadzone:
         lines += ["", "/* AC coefficients are rounded down by this much of a step */"]
         lines += [f"static const float deadzone = {settings.deadzone}f;"]
-    if settings.trellis:
-        lines += [
-            "",
-            "/* trellis quantisation: price of a bit, in squared steps of AC coefficients */",
-        ]
-        lines += [f"static const float trellis = {settings.trellis}f;"]
     return "\n".join(lines) + "\n"
 
 

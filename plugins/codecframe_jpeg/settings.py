@@ -13,7 +13,7 @@ from codecframe_jpeg.layout import Layout
 SUBSAMPLINGS = {"4:2:0": 0x22, "4:2:2": 0x21, "4:4:4": 0x11, "4:0:0": 0x11}
 """What can be asked for -> horizontal and vertical luma samples for one of chroma, as in files."""
 
-OWN = ("huffman", "arithmetic", "deadzone", "trellis")
+OWN = ("huffman", "arithmetic", "deadzone")
 """What libjpeg's encoder is not asked for: this plugin's own does it."""
 
 
@@ -55,13 +55,6 @@ class JpegSettings(codecframe.ScalableSettings):
     deadzone: float = codecframe.option(
         0.0, low=0.0, high=0.5, help="rounds AC coefficients down by this much of a step"
     )
-    trellis: float = codecframe.option(
-        0.0,
-        low=0.0,
-        high=1.0,
-        searched=False,
-        help="leaves AC coefficients out where that saves this many squared steps of error a bit",
-    )
     smoothing: int = codecframe.option(
         0,
         low=0,
@@ -100,8 +93,6 @@ class JpegSettings(codecframe.ScalableSettings):
                 raise codecframe.SettingsError("huffman", len(self.huffman), "4 tables")
         if self.huffman is not None and self.arithmetic:
             raise codecframe.SettingsError("arithmetic", True, "false with Huffman tables")
-        if self.deadzone and self.trellis:
-            raise codecframe.SettingsError("trellis", self.trellis, "0 with a deadzone")
         if self.own and (self.optimize or self.progressive or self.smoothing or self.restart):
             name = next(name for name in OWN if getattr(self, name))
             others = "none with optimize, progressive, smoothing or restart"

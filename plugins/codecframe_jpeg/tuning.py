@@ -33,10 +33,6 @@ ROUNDS = 2
 BANDS = (0, 1, 3, 6, 10, 15, 28, 64)
 """Where bands of coefficients that are refined together begin, in zigzag order."""
 FACTORS = (1.25, 0.8)
-TRELLIS = 0.1
-"""Price of a bit that is tried with the best tables: what a bit less costs where steps are fine,
-2 ln 2 / 12 squared steps, is about that.
-"""
 _MOST_PIXELS = 1 << 24
 """Derivatives are taken over no more."""
 _NUDGE = 24.0
@@ -76,7 +72,7 @@ class Tuner:
         best = self._measured(plain)
         if best.encode_us > self._slowest:
             self._own_coding = False
-            plain = plain.replace(huffman=None, arithmetic=False, deadzone=0.0, trellis=0.0)
+            plain = plain.replace(huffman=None, arithmetic=False, deadzone=0.0)
             best = self._measured(plain)
         yield best
         roundings = DEADZONES if self._own_coding else (0.0,)
@@ -92,10 +88,6 @@ class Tuner:
                 yield score
                 at = _settings(score)
                 best = min(best, score, key=_loss)
-        if self._own_coding:
-            score = self._measured(_settings(best).replace(deadzone=0.0, trellis=TRELLIS))
-            yield score
-            best = min(best, score, key=_loss)
         yield from self._refined(best)
 
     def _differentiable(self) -> bool:
@@ -113,11 +105,6 @@ class Tuner:
 
     def _with_huffman(self, settings: JpegSettings) -> JpegSettings:
         """With the tables that code the tuning images best."""
-        made = self._recoded(settings)
-        return self._recoded(made) if settings.trellis else made  # it goes by what the tables say
-
-    def _recoded(self, settings: JpegSettings) -> JpegSettings:
-        """With the best tables for what settings make of the tuning images."""
         counts = np.ones((4, 256), np.int64)
         for images in _of_one_size(_small(self._objective.images, settings)):
             counts += np.stack(symbols_of(quantised(images, settings)).counts())
@@ -133,7 +120,7 @@ class Tuner:
         """Tables by the derivatives at some settings; quality 50 is about the budget."""
         curves = [Curves.of(c, deadzone) for c in self._coefficients(at)]
         tables = allocate(curves, self._objective.allowance * 8)
-        return at.replace(qtables=tables, deadzone=deadzone, trellis=0.0, quality=50)
+        return at.replace(qtables=tables, deadzone=deadzone, quality=50)
 
     def _coefficients(self, settings: JpegSettings) -> list[Coefficients]:
         """Luma's and, if there is any, chroma's, and what a change of each does."""
@@ -193,7 +180,7 @@ class Tuner:
         while True:
             for move in _MOVES:
                 settings = move.applied(_settings(best))
-                if settings is None or (settings.own and not self._own_coding):
+                if settings is None or (settings.deadzone and not self._own_coding):
                     continue
                 score = self._measured(settings)
                 yield score
@@ -202,12 +189,12 @@ class Tuner:
 
 @dataclass(frozen=True)
 class _Move:
-    """A band of a table multiplied; or the dead zone moved, or the price of a bit in its place."""
+    """A band of a table, multiplied; or the rounding, moved."""
 
     table: int
     band: tuple[int, int]
     factor: float
-    rounding: float = 0.0
+    deadzone: float = 0.0
 
     def applied(self, settings: JpegSettings) -> JpegSettings | None:
         """The settings after the move, or None where it changes nothing."""
@@ -215,11 +202,8 @@ class _Move:
         if self.table >= len(tables):
             return None
         tables[self.table][slice(*self.band)] *= self.factor
-        used = "trellis" if settings.trellis else "deadzone"
-        rounding = min(0.5, max(0.0, round(getattr(settings, used) + self.rounding, 3)))
-        made = settings.replace(
-            qtables=tuple(map(as_table, tables)), quality=50, **{used: rounding}
-        )
+        deadzone = min(0.5, max(0.0, round(settings.deadzone + self.deadzone, 3)))
+        made = settings.replace(qtables=tuple(map(as_table, tables)), quality=50, deadzone=deadzone)
         same = replace(settings, qtables=made.qtables, quality=50)
         return None if made == same and made.scaled_tables == settings.scaled_tables else made
 

@@ -17,9 +17,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 import codecframe
 from codecframe.testing import CodecContract, natural_image, noise_image, psnr
-from codecframe_jpeg import arithmetic, huffman, loops, tables, trellis
+from codecframe_jpeg import arithmetic, huffman, tables
 from codecframe_jpeg.codec import JpegCodec
-from codecframe_jpeg.coefficients import quantised, rounded
+from codecframe_jpeg.coefficients import quantised
 from codecframe_jpeg.scan import symbols_of
 from codecframe_jpeg.settings import SUBSAMPLINGS, JpegSettings
 
@@ -56,8 +56,6 @@ class TestJpeg(CodecContract):
         JpegSettings(arithmetic=True),
         JpegSettings(arithmetic=True, deadzone=0.2, subsampling="4:0:0"),
         JpegSettings(arithmetic=True, subsampling="4:2:2", qtables=STEEP),
-        JpegSettings(trellis=0.1),
-        JpegSettings(trellis=0.2, arithmetic=True, subsampling="4:0:0"),
     )
 
 
@@ -285,51 +283,6 @@ def test_a_deadzone_saves_bytes() -> None:
     assert sizes[-1] < sizes[0]
 
 
-def cost(values: Any, scaled: Any, length: Any, price: float) -> float:
-    """Squared error plus what the bits of a block's AC coefficients cost."""
-    places = np.flatnonzero(values[1:]) + 1
-    bits = length[0] if values[63] == 0 else 0
-    for place, before in zip(places, [0, *places], strict=False):
-        run, size = int(place - before - 1), int(abs(values[place])).bit_length()
-        bits += (run >> 4) * length[0xF0] + length[(run & 15) << 4 | size] + size
-    return float(((values - scaled)[1:] ** 2).sum() + price * bits)
-
-
-@given(seed=st.integers(0, 10000), price=st.floats(0.01, 1), spread=st.floats(0.2, 20))
-@settings_(max_examples=40, deadline=None)
-def test_no_other_choice_of_coefficients_is_cheaper(seed: int, price: float, spread: float) -> None:
-    rng = np.random.default_rng(seed)
-    scaled = (rng.laplace(size=64) * spread / np.arange(1, 65)).astype(np.float32)
-    table = tables.HUFFMAN[0x10]
-    length = huffman.codes(table)[1]
-    chosen = trellis.chosen(scaled, table, price)
-    assert chosen[0] == np.rint(scaled[0])
-    least = cost(chosen, scaled, length, price) - 1e-4
-    for deadzone in (0.0, 0.1, 0.2, 0.5):
-        assert least <= cost(rounded(scaled, deadzone).astype(int), scaled, length, price)
-    for place in range(1, 64):
-        nearest = round(float(scaled[place]))
-        for value in {0, nearest, nearest - int(np.sign(nearest))}:
-            other = chosen.copy()
-            other[place] = value
-            assert least <= cost(other, scaled, length, price)
-
-
-def test_a_price_of_bits_saves_more_than_it_costs() -> None:
-    images = [natural_image(64, 64, seed) for seed in range(8)]
-
-    def measured(settings: JpegSettings) -> tuple[float, float]:
-        datas = CODEC.encode_many(images, settings)
-        error = np.mean([psnr(i, CODEC.decode(d)) for i, d in zip(images, datas, strict=True)])
-        return sum(len(CODEC.strip(data)) for data in datas), float(error)
-
-    zone = [measured(JpegSettings(quality=q, deadzone=0.2)) for q in (20, 40)]
-    priced = measured(JpegSettings(quality=36, trellis=0.1))
-    sizes, errors = zip(*zone, strict=True)
-    assert sizes[0] < priced[0] < sizes[1]
-    assert priced[1] > np.interp(np.log(priced[0]), np.log(sizes), errors)
-
-
 def test_extreme_blocks_have_codes() -> None:
     checks = np.indices((32, 32)).sum(axis=0) % 2 * 255
     image = np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8)
@@ -375,17 +328,13 @@ def test_arithmetic_coding_saves_bytes_where_there_are_some() -> None:
 def test_loops_are_the_same_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     images = [natural_image(40, 56), noise_image(40, 56)]
-    settings = JpegSettings(quality=90, trellis=0.1, arithmetic=True)
+    settings = JpegSettings(quality=90, arithmetic=True)
     compiled = CODEC.encode_many(images, settings)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "numba", None)
-        for module in (loops, trellis, arithmetic):
-            importlib.reload(module)
-        assert not loops.COMPILED
+        assert not importlib.reload(arithmetic).COMPILED
         assert CODEC.encode_many(images, settings) == compiled
-    for module in (loops, trellis, arithmetic):
-        importlib.reload(module)
-    assert loops.COMPILED
+    assert importlib.reload(arithmetic).COMPILED
 
 
 @pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2"])
@@ -439,11 +388,6 @@ def test_own_and_libjpegs_settings_do_not_mix(other: str) -> None:
 def test_huffman_tables_and_arithmetic_coding_do_not_mix() -> None:
     with pytest.raises(codecframe.SettingsError, match="arithmetic"):
         JpegSettings(arithmetic=True, huffman=SHARED)
-
-
-def test_a_deadzone_and_a_price_of_bits_do_not_mix() -> None:
-    with pytest.raises(codecframe.SettingsError, match="trellis"):
-        JpegSettings(trellis=0.1, deadzone=0.1)
 
 
 def test_made_tables_are_optimal_and_short() -> None:
