@@ -55,7 +55,9 @@ class Run:
         for spec in self.codecs:
             if said := own_words(spec):
                 codec, settings = parse_spec(spec)
-                found[codec.name, describe(codec, settings)] = said
+                words = describe(codec, settings)
+                if words != describe(codec, codec.settings_type()):  # some presets change nothing
+                    found[codec.name, words] = said
         return found
 
 

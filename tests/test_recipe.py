@@ -100,6 +100,13 @@ def test_presets_of_ones_own_go_by_the_names_of_their_files(root: Path) -> None:
     assert {row["label"] for row in rows_of(root)["toy"]} == {"toy", "toy preset=mine"}
 
 
+def test_a_preset_that_changes_nothing_goes_by_the_name_of_the_defaults(root: Path) -> None:
+    path = root / "vain.yaml"
+    path.write_text("{codec: toy, settings: {}}")
+    (root / "toys.yaml").write_text(RECIPE.replace("[toy]", f'[toy, "toy:preset={path}"]'))
+    assert {row["label"] for row in rows_of(root)["toy"]} == {"toy"}
+
+
 def test_a_run_names_the_head_whose_defaults_its_settings_are_set_beside(root: Path) -> None:
     run = 'training: joint, beside: brightness, codecs: ["toy:effort=0"]'
     recipe = RECIPE.replace("training: joint, codecs: [toy]", run)
