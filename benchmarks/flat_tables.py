@@ -9,6 +9,7 @@ images.
 from __future__ import annotations
 
 import argparse
+from bisect import bisect_left
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,6 @@ from codecframe_jpeg.scan import symbols_of
 from codecframe_jpeg.settings import JpegSettings
 
 CODEC = JpegCodec()
-KINDS = (huffman.DC_SYMBOLS,) * 2 + (huffman.AC_SYMBOLS,) * 2
 
 
 def flat(step: int, images: list[Image], said: argparse.Namespace) -> JpegSettings:
@@ -38,9 +38,8 @@ def flat(step: int, images: list[Image], said: argparse.Namespace) -> JpegSettin
         deadzone=said.deadzone,
     )
     small = np.stack([reduced(image, said.scale) for image in images])
-    counts = symbols_of(quantised(small, settings)).counts()
-    made = (huffman.made_from((c + 1).tolist(), k) for c, k in zip(counts, KINDS, strict=True))
-    return settings.replace(huffman=tuple(made))
+    counts = 1 + np.stack(symbols_of(quantised(small, settings)).counts())
+    return settings.replace(huffman=huffman.tables_from(counts.tolist()))
 
 
 def rate(settings: JpegSettings, images: list[Image]) -> float:
@@ -66,19 +65,13 @@ def main() -> None:
     said = parser.parse_args()
     items = open_images(said.images, limit=said.limit, data_root=said.data_root)
     images = [item.read() for item in items]
-    fine, coarse = 0, 255
-    while coarse - fine > 1:
-        step = (fine + coarse) // 2
-        if rate(flat(step, images, said), images) <= said.bpp:
-            coarse = step
-        else:
-            fine = step
-    settings = flat(coarse, images, said)
-    made = {
-        name: value for name, value in vars(said).items() if name not in ("output", "data_root")
-    }
-    made = {"search": "flat tables", **made}
-    Preset("jpeg", settings.changed(), made).write(said.output)
+
+    def fits(step: int) -> bool:
+        return rate(flat(step, images, said), images) <= said.bpp
+
+    settings = flat(1 + bisect_left(range(1, 255), True, key=fits), images, said)
+    how = {name: value for name, value in vars(said).items() if name not in ("output", "data_root")}
+    Preset("jpeg", settings.changed(), {"search": "flat tables", **how}).write(said.output)
 
 
 if __name__ == "__main__":

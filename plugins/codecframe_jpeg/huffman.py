@@ -6,7 +6,7 @@ A table is 16 counts, of the codes of 1 to 16 bits, and then the symbols by risi
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +18,8 @@ DC_SYMBOLS = tuple(range(12))
 """Sizes of DC differences in baseline files of 8 bits."""
 AC_SYMBOLS = (0x00, 0xF0, *(run << 4 | size for run in range(16) for size in range(1, 11)))
 """Runs and sizes of AC coefficients, the end of a block, and a run of 16 zeros."""
+KINDS = (DC_SYMBOLS, DC_SYMBOLS, AC_SYMBOLS, AC_SYMBOLS)
+"""Symbols of a file's tables: DC luma, DC chroma, AC luma, AC chroma."""
 _LONGEST = 16
 
 
@@ -68,6 +70,11 @@ def made_from(counts: Sequence[int], symbols: Sequence[int]) -> tuple[int, ...]:
     lengths[longest] -= 1  # the place of all ones, which stays free
     order = sorted(symbols, key=lambda symbol: (depths[symbol], symbol))
     return (*lengths[1 : _LONGEST + 1], *order)
+
+
+def tables_from(counts: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """The best tables of a file, in the order of `KINDS`."""
+    return tuple(made_from(each, kind) for each, kind in zip(counts, KINDS, strict=True))
 
 
 def _depths(counts: dict[int, int]) -> dict[int, int]:

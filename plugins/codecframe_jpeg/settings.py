@@ -84,9 +84,7 @@ class JpegSettings(codecframe.ScalableSettings):
     def _check_own(self) -> None:
         if self.huffman is not None:
             for number, table in enumerate(self.huffman):
-                wrong = huffman.problem(
-                    table, (huffman.DC_SYMBOLS, huffman.AC_SYMBOLS)[number // 2 % 2]
-                )
+                wrong = huffman.problem(table, huffman.KINDS[number % 4])
                 if wrong:
                     raise codecframe.SettingsError("huffman", table, wrong)
             if len(self.huffman) != 4:

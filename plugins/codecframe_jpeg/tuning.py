@@ -108,11 +108,7 @@ class Tuner:
         counts = np.ones((4, 256), np.int64)
         for images in _of_one_size(_small(self._objective.images, settings)):
             counts += np.stack(symbols_of(quantised(images, settings)).counts())
-        kinds = (huffman.DC_SYMBOLS, huffman.DC_SYMBOLS, huffman.AC_SYMBOLS, huffman.AC_SYMBOLS)
-        tables = (
-            huffman.made_from(c.tolist(), kind) for c, kind in zip(counts, kinds, strict=True)
-        )
-        return settings.replace(huffman=tuple(tables))
+        return settings.replace(huffman=huffman.tables_from(counts.tolist()))
 
     # -- quantisation tables ------------------------------------------------------------------
 

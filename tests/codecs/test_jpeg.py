@@ -81,7 +81,8 @@ def saved(mode: str, **options: Any) -> tuple[PilImage.Image, bytes]:
 def test_a_body_has_no_header(settings: JpegSettings) -> None:
     data = CODEC.encode(IMAGE, settings)
     body = CODEC.strip(data)
-    assert len(data) - len(body) >= 110
+    # no Huffman tables are in the header of an arithmetic-coded file
+    assert len(data) - len(body) >= (110 if settings.arithmetic else 130)
     assert not body.startswith(b"\xff\xd8")
 
 
