@@ -26,6 +26,7 @@ from codecframe.errors import DataError
 from codecframe.paths import write_whole
 from codecframe.preset import describe, own_words, parse_spec, shortest
 from codecframe.profile import Plan, ProfileTable, profile_images
+from codecframe.profile.plan import Variant
 from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting
 from codecframe.recipefile import open_recipe_images, read_recipe, recipe_root
@@ -157,7 +158,7 @@ def run_recipe(
         profile = folder / f"{recipe.name}-{number}.profile"
         own = run.words()
         with profile_images(profile, items, head, plan, progress=progress) as table:
-            for one in report.series_of(table, accounting):
+            for one in _asked_for(plan.variants(head), report.series_of(table, accounting)):
                 said = own.get((one.codec, one.words), one.words)
                 series = replace(one, words=said, note=recipe.note_of(run, one.codec))
                 found.append(_Measured(run, series, _curve(run, one, table, accounting)))
@@ -178,6 +179,15 @@ class _Measured:
     run: Run
     series: report.Series
     curve: Curve
+
+
+def _asked_for(variants: Sequence[Variant], series: Sequence[report.Series]) -> list[report.Series]:
+    """A profile's series in a recipe's order, without those of what the recipe no longer names."""
+    found = {(one.codec, one.words): one for one in series}
+    keys = dict.fromkeys(
+        (each.codec.name, describe(each.codec, each.settings)) for each in variants
+    )
+    return [found[key] for key in keys if key in found]
 
 
 def _curve(run: Run, series: report.Series, table: ProfileTable, accounting: Accounting) -> Curve:

@@ -107,6 +107,17 @@ def test_a_preset_that_changes_nothing_goes_by_the_name_of_the_defaults(root: Pa
     assert {row["label"] for row in rows_of(root)["toy"]} == {"toy"}
 
 
+def test_a_changed_recipe_goes_on_from_what_was_measured(root: Path) -> None:
+    for codecs in ('"toy:effort=0", bland', "toy, bland", 'toy, "toy:effort=0"'):
+        run = f"  - {{head: brightness, codecs: [{codecs}]}}\n"
+        (root / "toys.yaml").write_text(RECIPE.partition("  - {")[0] + run)
+        labels = [row["label"] for rows in rows_of(root).values() for row in rows]
+        assert list(dict.fromkeys(labels)) == [
+            "bland" if spec == "bland" else spec.replace('"', "").replace(":", " ")
+            for spec in codecs.split(", ")
+        ]
+
+
 def test_a_run_names_the_head_whose_defaults_its_settings_are_set_beside(root: Path) -> None:
     run = 'training: joint, beside: brightness, codecs: ["toy:effort=0"]'
     recipe = RECIPE.replace("training: joint, codecs: [toy]", run)

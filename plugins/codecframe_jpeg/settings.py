@@ -90,7 +90,9 @@ class JpegSettings(codecframe.ScalableSettings):
             if len(self.huffman) != 4:
                 raise codecframe.SettingsError("huffman", len(self.huffman), "4 tables")
         if self.huffman is not None and self.arithmetic:
-            raise codecframe.SettingsError("arithmetic", True, "false with Huffman tables")
+            raise codecframe.SettingsError(
+                "arithmetic", True, "false with Huffman tables; `huffman=none` leaves those out"
+            )
         if self.own and (self.optimize or self.progressive or self.smoothing or self.restart):
             name = next(name for name in OWN if getattr(self, name))
             others = "none with optimize, progressive, smoothing or restart"
