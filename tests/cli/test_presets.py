@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image as PilImage
 
 import codecframe
 from codecframe.preset import Preset
+from codecframe.scaling import reduced
 from codecframe.testing import natural_image
 
 JPEG = codecframe.get_codec("jpeg")
@@ -70,13 +70,34 @@ def test_export_for_cjpeg(run: Callable[..., Any], preset: Path, tmp_path: Path)
     assert quantisation(data) == TABLES
 
 
-def test_export_for_pillow(run: Callable[..., Any], preset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"scale": 0.625},
+        {"subsampling": "4:0:0", "restart": 3},
+        {"subsampling": "4:2:0", "smoothing": 20, "progressive": True},
+    ],
+    ids=str,
+)
+def test_export_for_pillow(run: Callable[..., Any], tmp_path: Path, more: dict[str, Any]) -> None:
+    settings = JPEG.settings_type.from_dict({**SETTINGS, **more})
+    preset, path = tmp_path / "mine.yaml", tmp_path / "image.jpg"
+    Preset("jpeg", settings.changed()).write(preset)
     code = run("presets", str(preset), "--export", "pillow").out
-    path = tmp_path / "image.jpg"
-    image = PilImage.fromarray(natural_image(48, 40))
-    exec(code.replace('"image.jpg"', repr(str(path))), {"image": image})
-    ours = JPEG.encode(np.asarray(image), JPEG.settings_type.from_dict(SETTINGS))
-    assert path.read_bytes() == ours
+    image = natural_image(48, 40)
+    exec(code.replace('"image.jpg"', repr(str(path))), {"image": PilImage.fromarray(image)})
+    small = reduced(image, settings.scale)
+    assert path.read_bytes() == JPEG.encode(small, settings.replace(scale=1.0))
+
+
+@pytest.mark.parametrize("name", ["c", "cjpeg", "pillow"])
+def test_exports_say_that_images_are_made_smaller(
+    run: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    Preset("jpeg", {**SETTINGS, "scale": 0.625}).write(path)
+    assert "at 0.625 of each side" in run("presets", str(path), "--export", name).out
 
 
 def test_export_as_c(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -88,6 +109,7 @@ def test_export_as_c(run: Callable[..., Any], tmp_path: Path) -> None:
     assert numbers(arrays["quant_luma"]) == TABLES[0]
     assert numbers(arrays["bits_ac_chroma"] + arrays["huffval_ac_chroma"]) == list(huffman[3])
     assert "deadzone = 0.2f;" in text
+    assert "cinfo.comp_info[0].h_samp_factor = 2, .v_samp_factor = 1" in text
     if (compiler := shutil.which("cc")) is None:
         pytest.skip("no C compiler")
     source = tmp_path / "tables.c"
