@@ -53,7 +53,9 @@ def pillow(settings: JpegSettings) -> str:
     ]
     if scale != 1:
         lines += [
+            "",
             "import PIL.Image",
+            "",
             f"size = round(image.width * {scale}), round(image.height * {scale})",
             "image = image.resize(size, PIL.Image.Resampling.LANCZOS)",
         ]
@@ -99,9 +101,8 @@ def _size(settings: JpegSettings) -> list[str]:
     """That images are made smaller, if they are."""
     if settings.scale == 1:
         return []
-    return [
-        f"for images at {settings.scale} of each side (Lanczos), enlarged again once decoded (bicubic)"
-    ]
+    size = f"{settings.scale} of each side"
+    return [f"for images at {size} (Lanczos), enlarged again once decoded (bicubic)"]
 
 
 def _cannot(settings: JpegSettings, names: Sequence[str]) -> list[str]:
