@@ -25,8 +25,7 @@ from codecframe.comparison import Curve, at_no_more_bits, beside_defaults, defau
 from codecframe.errors import DataError
 from codecframe.paths import write_whole
 from codecframe.preset import describe, own_words, parse_spec, shortest
-from codecframe.profile import Plan, ProfileTable, profile_images
-from codecframe.profile.plan import Variant
+from codecframe.profile import Plan, ProfileTable, Variant, profile_images
 from codecframe.progress import ProgressMaker
 from codecframe.rate import Accounting
 from codecframe.recipefile import open_recipe_images, read_recipe, recipe_root
