@@ -148,11 +148,11 @@ def run_recipe(
     items = open_recipe_images(vars(recipe), root)
     tune = open_recipe_images(recipe.tune, root) if recipe.tune else None
     accounting = Accounting(recipe.accounting)
+    heads = [registry.default().head(run.head) for run in recipe.runs]  # before hours of measuring
     folder = Path(results)
     folder.mkdir(parents=True, exist_ok=True)
     found: list[_Measured] = []
-    for number, run in enumerate(recipe.runs, 1):
-        head = registry.default().head(run.head)
+    for number, (run, head) in enumerate(zip(recipe.runs, heads, strict=True), 1):
         plan = Plan(run.codecs, rates=recipe.rates, accounting=accounting, tune=tune)
         profile = folder / f"{recipe.name}-{number}.profile"
         own = run.words()

@@ -1,4 +1,8 @@
-"""What recipes of every kind share: a flat YAML file that names images below a data root."""
+"""What recipes of every kind share: a flat YAML file that names images below a data root.
+
+A recipe may say `extends: OTHER.yaml`, a file beside it: it has that one's keys, too, but for those
+that it says itself.
+"""
 
 from __future__ import annotations
 
@@ -43,18 +47,13 @@ _KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def read_recipe(path: Path | str) -> dict[str, Any]:
-    """A recipe file as plain data.
+    """A recipe file, with what it extends, as plain data.
 
     Raises:
-        DataError: if it cannot be read, has no kind, no name or no images, or one of the keys that
-            recipes of every kind share is of the wrong type.
+        DataError: if it or what it extends cannot be read, it has no kind, no name or no images,
+            or one of the keys that recipes of every kind share is of the wrong type.
     """
-    try:
-        recipe = yamltext.load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(str(path), error) from None
-    if not isinstance(recipe, dict):
-        raise DataError(str(path), "is no recipe")
+    recipe = _extended(Path(path))
     for key in ("kind", "name", "images"):
         if not recipe.get(key):
             raise DataError(str(path), f"is no recipe: it says no {key!r}")
@@ -62,6 +61,25 @@ def read_recipe(path: Path | str) -> dict[str, Any]:
         if recipe.get(key) is not None and not fits(recipe[key]):
             raise DataError(str(path), f"{key!r} is {recipe[key]!r}, which is no {what}")
     return recipe
+
+
+def _extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The keys of a file, and those of the one that it extends."""
+    try:
+        own = yamltext.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(str(path), error) from None
+    if not isinstance(own, dict):
+        raise DataError(str(path), "is no recipe")
+    base = own.pop("extends", None)
+    if base is None:
+        return own
+    if not _is_text(base):
+        raise DataError(str(path), f"'extends' is {base!r}, which is no text")
+    chain = (*extending, path.resolve())
+    if (path.parent / base).resolve() in chain:
+        raise DataError(str(path), f"extends {base!r}, which extends it")
+    return _extended(path.parent / base, chain) | own
 
 
 def recipe_root(root: Path | str | None) -> Path:

@@ -139,3 +139,10 @@ def test_wrong_recipes_are_refused(root: Path, old: str, new: str, message: str)
     (root / "toys.yaml").write_text(RECIPE.replace(old, new))
     with pytest.raises(DataError, match=message):
         run_recipe(root / "toys.yaml", root / "results", root)
+
+
+def test_a_head_that_is_missing_is_told_before_anything_is_measured(root: Path) -> None:
+    (root / "toys.yaml").write_text(RECIPE.replace("brightness, training: joint", "models/no.onnx"))
+    with pytest.raises(DataError, match=r"models/no\.onnx"):
+        run_recipe(root / "toys.yaml", root / "results", root)
+    assert not (root / "results").exists()

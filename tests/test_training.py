@@ -296,6 +296,43 @@ def test_what_is_no_yaml_is_told_with_its_line(
         run_training(tmp_path / "none.yaml", tmp_path)
 
 
+def test_a_recipe_extends_another(
+    train: Callable[..., Path], trainer: MeanTrainer, tmp_path: Path
+) -> None:
+    train(epochs=5, rate=0.25)
+    (tmp_path / "more").mkdir()
+    texts = {
+        "more/short.yaml": "extends: ../recipe.yaml\nname: short\nepochs: 1\n",
+        "more/shorter.yaml": "extends: short.yaml\nname: shorter\nrate: 1.0\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        run_training(tmp_path / name, tmp_path / "models", tmp_path / "data")
+    said = [(run.name, run.recipe["epochs"], run.recipe["rate"]) for run in trainer.runs]
+    assert said == [("shades", 5, 0.25), ("short", 1, 0.25), ("shorter", 1, 1.0)]
+    assert all("extends" not in run.recipe and len(run.images) == 6 for run in trainer.runs)
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ("extends: own.yaml", r"own\.yaml: extends 'own\.yaml', which extends it"),
+        ("extends: base.yaml", r"base\.yaml: extends 'own\.yaml', which extends it"),
+        ("extends: none.yaml", r"none\.yaml: .*No such file"),
+        ("extends: [base.yaml]", r"own\.yaml: 'extends' is \['base\.yaml'\], which is no text"),
+        ("extends: list.yaml", r"list\.yaml: is no recipe"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(
+    trainer: MeanTrainer, tmp_path: Path, base: str, message: str
+) -> None:
+    (tmp_path / "base.yaml").write_text("extends: own.yaml\nkind: means\n")
+    (tmp_path / "list.yaml").write_text("- means\n")
+    (tmp_path / "own.yaml").write_text(f"{base}\nname: own\n")
+    with pytest.raises(codecframe.DataError, match=message):
+        run_training(tmp_path / "own.yaml", tmp_path)
+
+
 def test_labels_that_make_no_classes_are_refused(
     train: Callable[..., Path], tmp_path: Path
 ) -> None:
