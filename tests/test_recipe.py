@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from toys import items, toy_registry
 
-from codecframe import DataError
+from codecframe import DataError, UnknownNameError
 from codecframe.recipe import run_recipe
 
 RECIPE = """
@@ -142,7 +142,7 @@ def test_wrong_recipes_are_refused(root: Path, old: str, new: str, message: str)
 
 
 def test_a_head_that_is_missing_is_told_before_anything_is_measured(root: Path) -> None:
-    (root / "toys.yaml").write_text(RECIPE.replace("brightness, training: joint", "models/no.onnx"))
-    with pytest.raises(DataError, match=r"models/no\.onnx"):
+    (root / "toys.yaml").write_text(RECIPE.replace("brightness, training: joint", "dark-side"))
+    with pytest.raises(UnknownNameError, match="dark-side"):
         run_recipe(root / "toys.yaml", root / "results", root)
     assert not (root / "results").exists()
