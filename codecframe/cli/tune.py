@@ -98,7 +98,7 @@ def command(
         trials=trials,
         seed=seed,
         most_time=most_time,
-        work=path.with_suffix(".trials"),
+        measured=path.with_suffix(".trials"),
         made={"command": shlex.join(["codecframe", *sys.argv[1:]]), "seed": seed},
         retrain_to=Path(retrain_head) if retrain_head else None,
         progress=lambda total: output.ProgressBar(total, f"tune {chosen.name}"),

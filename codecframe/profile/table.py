@@ -9,9 +9,7 @@ Other tools read it with any SQLite client.
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +17,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.errors import DataError, MismatchError, OutputError
+from codecframe.database import Database
+from codecframe.errors import DataError, MismatchError
 from codecframe.rate import Accounting
 from codecframe.stats import wilson
 
@@ -185,9 +184,9 @@ class ProfileTable:
         OutputError: if it cannot be written.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._db = connection
+        self._file = Database(path, "a profile")
 
     @classmethod
     def create(cls, path: Path | str, meta: Mapping[str, Any]) -> Self:
@@ -197,16 +196,16 @@ class ProfileTable:
             MismatchError: if the profile there was made of something else than `meta` says.
         """
         path = Path(path)
-        table = cls(path, _connect(path))
-        with table._writing():
-            if not table._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-                table._db.executescript(_SCHEMA)
+        table = cls(path)
+        with table._file.writing() as db:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+                db.executescript(_SCHEMA)
                 rows = {"format": FORMAT, **meta}
-                table._db.executemany(
+                db.executemany(
                     "INSERT INTO meta VALUES (?, ?)",
                     [(key, json.dumps(value)) for key, value in rows.items()],
                 )
-            table._db.execute(_SEARCHES)
+            db.execute(_SEARCHES)
         known = table.meta
         for key, value in {"format": FORMAT, **meta}.items():
             if known.get(key) != value:
@@ -223,7 +222,7 @@ class ProfileTable:
         path = Path(path)
         if not path.is_file():
             raise DataError(str(path), "no such profile")
-        table = cls(path, _connect(path))
+        table = cls(path)
         if table.meta.get("format") != FORMAT:
             table.close()
             raise DataError(str(path), f"is not a profile of format {FORMAT}")
@@ -237,31 +236,14 @@ class ProfileTable:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction; SQLite's errors become ours."""
-        try:
-            with self._db:
-                yield
-        except sqlite3.OperationalError as error:
-            raise OutputError(str(self.path), error) from None
-        except sqlite3.DatabaseError as error:
-            raise DataError(str(self.path), f"is not a profile: {error}") from None
-
-    def _all(self, query: str, *values: Any) -> list[Any]:
-        try:
-            return self._db.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise DataError(str(self.path), f"is not a profile: {error}") from None
+        self._file.close()
 
     # -- writing --------------------------------------------------------------------------
 
     def add_point(self, point: Point) -> int:
         """The id of a point, added where it is new."""
-        with self._writing():
-            self._db.execute(
+        with self._file.writing() as db:
+            db.execute(
                 "INSERT OR IGNORE INTO points (codec, settings, budget, mode, accounting) "
                 "VALUES (?, ?, ?, ?, ?)",
                 point.key,
@@ -270,7 +252,7 @@ class ProfileTable:
             "SELECT id FROM points WHERE (codec, settings, budget, mode, accounting)"
             " = (?, ?, ?, ?, ?)"
         )
-        return int(self._all(query, *point.key)[0][0])
+        return int(self._file.all(query, *point.key)[0][0])
 
     def searched(self, key: str, search: Callable[[], list[Point]]) -> list[Point]:
         """What a search for points finds, or what it found in an earlier run.
@@ -279,13 +261,13 @@ class ProfileTable:
             key: all that the search depends on.
             search: made where the key is new.
         """
-        known = self._all("SELECT points FROM searches WHERE key = ?", key)
+        known = self._file.all("SELECT points FROM searches WHERE key = ?", key)
         if known:
             return [Point(**values) for values in json.loads(known[0][0])]
         points = search()
         text = json.dumps([asdict(point) for point in points])
-        with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, text))
+        with self._file.writing() as db:
+            db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, text))
         return points
 
     def add_images(self, images: Iterable[MeasuredImage]) -> None:
@@ -294,44 +276,44 @@ class ProfileTable:
             (i.image, i.name, *i.shape, json.dumps(i.target), json.dumps(i.reference), i.original)
             for i in images
         ]
-        with self._writing():
-            self._db.executemany(_ADD_IMAGE, rows)
+        with self._file.writing() as db:
+            db.executemany(_ADD_IMAGE, rows)
 
     def add_skipped(self, image: int, name: str, reason: str) -> None:
         """Note an image that could not be read."""
-        with self._writing():
-            self._db.execute(_ADD_SKIPPED, (image, name, reason))
+        with self._file.writing() as db:
+            db.execute(_ADD_SKIPPED, (image, name, reason))
 
     def add(self, point: int, measurements: Iterable[Measurement]) -> None:
         """Add a batch of measurements, all or none."""
         rows = [(point, *{**vars(m), "view": json.dumps(m.view)}.values()) for m in measurements]
-        with self._writing():
-            self._db.executemany(_ADD, rows)
+        with self._file.writing() as db:
+            db.executemany(_ADD, rows)
 
     def merge(self, other: ProfileTable) -> None:
         """Add what another profile of the same set has, all or nothing."""
         points = {theirs: self.add_point(point) for theirs, point in other.points().items()}
         rows = [
             (points[row[0]], *row[1:])
-            for row in other._all("SELECT * FROM measurements ORDER BY point, image")
+            for row in other._file.all("SELECT * FROM measurements ORDER BY point, image")
         ]
-        with self._writing():
+        with self._file.writing() as db:
             for add, name in ((_ADD_IMAGE, "images"), (_ADD_SKIPPED, "skipped")):
                 query = f"SELECT * FROM {name}"  # noqa: S608 - a name from above
-                self._db.executemany(add, other._all(query))
-            self._db.executemany(_ADD, rows)
+                db.executemany(add, other._file.all(query))
+            db.executemany(_ADD, rows)
 
     def clear(self, point: int) -> None:
         """Forget a point's measurements."""
-        with self._writing():
-            self._db.execute("DELETE FROM measurements WHERE point = ?", (point,))
+        with self._file.writing() as db:
+            db.execute("DELETE FROM measurements WHERE point = ?", (point,))
 
     # -- reading --------------------------------------------------------------------------
 
     @property
     def meta(self) -> dict[str, Any]:
         """What the profile was made of: head, images, accounting of labels, versions."""
-        return {key: json.loads(value) for key, value in self._all("SELECT * FROM meta")}
+        return {key: json.loads(value) for key, value in self._file.all("SELECT * FROM meta")}
 
     @property
     def labelled(self) -> bool:
@@ -341,20 +323,24 @@ class ProfileTable:
     def done(self, point: int, first: int, last: int) -> set[int]:
         """Images from `first` to before `last` that this point has measured."""
         query = "SELECT image FROM measurements WHERE point = ? AND image >= ? AND image < ?"
-        return {row[0] for row in self._all(query, point, first, last)}
+        return {row[0] for row in self._file.all(query, point, first, last)}
 
     def skipped(self) -> list[tuple[str, str]]:
         """(name, reason) of the images that could not be read."""
-        return [tuple(row) for row in self._all("SELECT name, reason FROM skipped ORDER BY id")]
+        return [
+            tuple(row) for row in self._file.all("SELECT name, reason FROM skipped ORDER BY id")
+        ]
 
     def skipped_ids(self) -> set[int]:
         """Positions of the images that could not be read."""
-        return {row[0] for row in self._all("SELECT id FROM skipped")}
+        return {row[0] for row in self._file.all("SELECT id FROM skipped")}
 
     def points(self) -> dict[int, Point]:
         """All points by id."""
         query = "SELECT id, codec, settings, budget, mode, accounting FROM points ORDER BY id"
-        return {row[0]: Point(row[1], json.loads(row[2]), *row[3:]) for row in self._all(query)}
+        return {
+            row[0]: Point(row[1], json.loads(row[2]), *row[3:]) for row in self._file.all(query)
+        }
 
     def rows(self) -> list[Row]:
         """The rate-accuracy table: a row for every point that has measurements."""
@@ -373,7 +359,7 @@ class ProfileTable:
         found = []
         for (
             point, n, unfit, fb, bb, fbpp, bbpp, score, top5, agreement, div, enc, dec, encs
-        ) in self._all(query):  # fmt: skip
+        ) in self._file.all(query):  # fmt: skip
             score_low, score_high = (None, None) if score is None else wilson(score, n)
             low, high = (None, None) if agreement is None else wilson(agreement, n)
             found.append(
@@ -393,7 +379,7 @@ class ProfileTable:
             SELECT m.image, i.height * i.width, {size}, COALESCE(m.least, {size}), {score}
             FROM measurements m JOIN images i ON i.id = m.image WHERE m.point = ? ORDER BY m.image
         """  # noqa: S608 - column names from the two lines above
-        values = np.array(self._all(query, point), dtype=np.float64).reshape(-1, 5)
+        values = np.array(self._file.all(query, point), dtype=np.float64).reshape(-1, 5)
         return PerImage(values[:, 0].astype(np.int64), *values[:, 1:].T)
 
     def level_range(self, points: Iterable[int]) -> tuple[int, int]:
@@ -403,7 +389,7 @@ class ProfileTable:
             SELECT MIN(level), MAX(level) FROM measurements
             WHERE point IN (SELECT value FROM json_each(?)) AND file_bytes IS NOT NULL
         """
-        low, high = self._all(query, ids)[0]
+        low, high = self._file.all(query, ids)[0]
         return low or 0, high or 0
 
     def samples(self, point: int) -> dict[int, Measurement]:
@@ -413,7 +399,7 @@ class ProfileTable:
             SELECT {", ".join(names)} FROM measurements JOIN images ON images.id = image
             WHERE point = ? AND original IS NOT NULL
         """  # noqa: S608 - column names from the dataclass
-        found = [dict(zip(names, row, strict=True)) for row in self._all(query, point)]
+        found = [dict(zip(names, row, strict=True)) for row in self._file.all(query, point)]
         return {
             values["image"]: Measurement(**{**values, "view": json.loads(values["view"])})
             for values in found
@@ -422,15 +408,4 @@ class ProfileTable:
     def originals(self) -> dict[int, tuple[str, bytes, Any]]:
         """(name, lossless encoding, the head's view) of the images kept for showing, by image."""
         query = "SELECT id, name, original, reference FROM images WHERE original IS NOT NULL"
-        return {i: (name, data, json.loads(view)) for i, name, data, view in self._all(query)}
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(path, timeout=10.0)
-        connection.execute("PRAGMA user_version")  # fails now if this is no database
-    except sqlite3.OperationalError as error:
-        raise OutputError(str(path), error) from None
-    except sqlite3.DatabaseError as error:
-        raise DataError(str(path), f"is not a profile: {error}") from None
-    return connection
+        return {i: (name, data, json.loads(view)) for i, name, data, view in self._file.all(query)}

@@ -17,6 +17,7 @@ from codecframe.image import Image
 from codecframe.pipeline import decode_for
 from codecframe.rate import Accounting, Budget, counted_size, fit_mean
 from codecframe.settings import Settings
+from codecframe.tune.memory import Memory
 
 F64 = npt.NDArray[np.float64]
 
@@ -88,6 +89,31 @@ class Objective:
         shapes = [image.shape[:2] for image in self.images]
         self.allowance = float(np.mean([budget.allowance(shape) for shape in shapes]))
         self._known: dict[tuple[str, Settings], Score] = {}
+        self._memory: Memory | None = None
+
+    def resume(self, memory: Memory, codec: Codec[Any], start: Settings) -> Score:
+        """Go on with what an earlier run has measured, and keep what this one measures.
+
+        What it began with is measured again. If that is not as it was, the head, the images, the
+        budget or the codec are others, and all is forgotten.
+
+        Args:
+            memory: of the earlier run.
+            codec: what was measured first.
+            start: its settings.
+
+        Returns:
+            What these are worth; also raises what `measure` does.
+        """
+        fresh = self.measure(codec, start)
+        self._memory = memory
+        key = self._key(codec, start)
+        known = self._recalled(key, start)
+        if known is not None and _alike(known, fresh):
+            return known
+        memory.forget()
+        self._keep(key, fresh)
+        return fresh
 
     def part(self, count: int) -> Objective:
         """The same over `count` of the images, evenly spread."""
@@ -143,6 +169,43 @@ class Objective:
             BudgetError: if even the lowest level is over the budget.
             SettingsError: if the codec does not take the settings together.
         """
+        key = self._key(codec, settings)
+        score = self._recalled(key, settings)
+        if score is None:
+            score = self._at_budget(codec, settings)
+            self._keep(key, score)
+        return score
+
+    def encode_us(self, codec: Codec[Any], settings: Settings, count: int) -> float:
+        """Microseconds that an image takes to encode, over `count` of the images."""
+        key = ["encode_us", count, *self._key(codec, settings)]
+        took = self._memory.recall(key) if self._memory else None
+        if took is None:
+            took = _timed(codec, settings, self.part(count).images)[1]
+            if self._memory:
+                self._memory.keep(key, took)
+        return float(took)
+
+    def _key(self, codec: Codec[Any], settings: Settings) -> list[Any]:
+        return [len(self.images), codec.name, settings.to_dict()]
+
+    def _recalled(self, key: list[Any], settings: Settings) -> Score | None:
+        """What settings were worth in an earlier run, if they were measured there."""
+        found = self._memory.recall(key) if self._memory else None
+        if found is None:
+            return None
+        level, losses, scores, size, encode_us = found
+        at_budget = settings.at_level(level)
+        return Score(at_budget, np.array(losses), np.array(scores), size, encode_us)
+
+    def _keep(self, key: list[Any], score: Score) -> None:
+        if self._memory:
+            losses, scores = score.losses.tolist(), score.scores.tolist()
+            value = [score.settings.level, losses, scores, score.size, score.encode_us]
+            self._memory.keep(key, value)
+
+    def _at_budget(self, codec: Codec[Any], settings: Settings) -> Score:
+        """The score at the budget, between the two levels around it."""
         some = self.part(_SAMPLE).images
         level = fit_mean(codec, settings, some, self.budget, self.accounting).level
         low = self._at_level(codec, settings.at_level(level))
@@ -156,10 +219,6 @@ class Objective:
             return low
         high = self._at_level(codec, settings.at_level(level + 1))
         return _between(low, high, self.allowance)
-
-    def encode_us(self, codec: Codec[Any], settings: Settings, count: int) -> float:
-        """Microseconds that an image takes to encode, over `count` of the images."""
-        return _timed(codec, settings, self.part(count).images)[1]
 
     def _at_level(self, codec: Codec[Any], settings: Settings) -> Score:
         """What the images cost and lose; encoded once for the same settings."""
@@ -206,4 +265,13 @@ def _between(low: Score, high: Score, size: float) -> Score:
         low.scores + share * (high.scores - low.scores),
         low.size,
         low.encode_us,
+    )
+
+
+def _alike(one: Score, other: Score) -> bool:
+    """Whether two scores are those of the same encodings, judged alike."""
+    return (
+        one.settings == other.settings
+        and one.losses.shape == other.losses.shape
+        and np.allclose([one.size, *one.losses], [other.size, *other.losses])
     )

@@ -16,6 +16,7 @@ from codecframe.progress import ProgressMaker, Silent
 from codecframe.rate import Accounting, Budget
 from codecframe.settings import Settings
 from codecframe.stats import paired_difference, wilson
+from codecframe.tune.memory import Memory
 from codecframe.tune.objective import F64, Objective, Score
 from codecframe.tune.retrain import check_retrainable, retrain, seen
 from codecframe.tune.search import search
@@ -70,7 +71,7 @@ def tune(
     trials: int = 100,
     seed: int = 0,
     most_time: float = 4.0,
-    work: Path,
+    measured: Path | None = None,
     made: dict[str, Any] | None = None,
     retrain_to: Path | None = None,
     progress: ProgressMaker = Silent,
@@ -90,32 +91,33 @@ def tune(
         trials: settings to try.
         seed: of the search.
         most_time: settings may take this many times as long to encode as the base.
-        work: folder for the trials, from which a stopped run goes on.
+        measured: file that keeps what was measured, from which a stopped run goes on as if it had
+            not been stopped; None keeps nothing.
         made: what the preset shall say of how it was made.
         retrain_to: where to write a description of the head as it is after retraining it on what
             the tuned codec leaves of the images; None retrains none.
         progress: shows how far it is.
 
     Raises:
-        DataError: if there are too few images.
+        DataError: if there are too few images, or `measured` is another file.
         MismatchError: if some images have labels and some do not, or the head cannot be retrained.
     """
     trained = None if retrain_to is None else check_retrainable(head)
     tuning, held = (_objective(head, part, budget, accounting) for part in _halves(items))
     start = base if base is not None else codec.settings_type()
-    work.mkdir(parents=True, exist_ok=True)
-    default = tuning.measure(codec, start)
-    found = [default]
-    steps = _steps(codec, start, tuning, found, trials, seed, work, most_time * default.encode_us)
-    with progress(trials) as display:
-        for score in steps:
-            if score is not None:
-                found.append(score)
-            best = min(found, key=_loss)
-            display.advance(1, f"loss {best.loss:.4f}, {100 * best.score:.1f} % at {budget}")
-    finalists = sorted(found, key=_loss)[:_FINALISTS]
-    judged = [(held.measure(codec, each.settings).loss, each) for each in finalists]
-    tuned = _plainest(codec, start, tuning, min(judged, key=lambda pair: pair[0])[1])
+    with Memory(measured) as memory:
+        default = tuning.resume(memory, codec, start)
+        found = [default]
+        steps = _steps(codec, start, tuning, found, trials, seed, most_time * default.encode_us)
+        with progress(trials) as display:
+            for score in steps:
+                if score is not None:
+                    found.append(score)
+                best = min(found, key=_loss)
+                display.advance(1, f"loss {best.loss:.4f}, {100 * best.score:.1f} % at {budget}")
+        finalists = sorted(found, key=_loss)[:_FINALISTS]
+        judged = [(held.measure(codec, each.settings).loss, each) for each in finalists]
+        tuned = _plainest(codec, start, tuning, min(judged, key=lambda pair: pair[0])[1])
     winner, usual = (held.measure(codec, settings) for settings in (tuned.settings, start))
     improved = winner.loss < usual.loss
     if not improved:
@@ -144,21 +146,12 @@ def _steps(
     found: list[Score],
     trials: int,
     seed: int,
-    work: Path,
     slowest: float,
 ) -> Iterator[Score | None]:
     """First a search over what the settings declare, then what the codec itself knows to do."""
     own = isinstance(codec, SelfTuning)
     searched = trials // 3 if own else trials
-    yield from search(
-        codec,
-        start,
-        objective,
-        searched,
-        seed=seed,
-        study=work / f"{codec.name}.study",
-        slowest=slowest,
-    )
+    yield from search(codec, start, objective, searched, seed=seed, slowest=slowest)
     if isinstance(codec, SelfTuning):
         best = min(found, key=_loss)
         yield from codec.tune(

@@ -11,7 +11,6 @@ import types
 import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,8 +37,6 @@ _SAMPLED = 0.5
 """Share of the trials that the estimator chooses."""
 _STEPS = (4, 16)
 """Steps that cross the range of a number: large ones and small ones are tried."""
-_AGAIN = 5
-"""Trials of an earlier run that are measured again."""
 
 
 def search(
@@ -49,29 +46,26 @@ def search(
     trials: int,
     *,
     seed: int,
-    study: Path,
     slowest: float,
 ) -> Iterator[Score | None]:
     """Try settings, the promising ones more often; yields the score of each.
 
     Settings that are refused, hopeless or too slow give None. The estimator chooses the first half
-    of the trials; each of the others changes one setting of the best.
-
-    What an earlier, stopped run found comes first: its best trials are measured again.
+    of the trials; each of the others changes one setting of the best. The same seed and scores
+    give the same trials.
 
     Args:
         codec: the codec.
         base: where the search starts; settings that cannot be searched stay as they are.
         objective: what they are worth.
-        trials: how many settings to try, those of an earlier run included.
+        trials: how many settings to try.
         seed: of the search.
-        study: file that keeps the trials.
         slowest: microseconds that an image may take to encode.
 
     Raises:
         DependencyError: if optuna is not installed.
     """
-    yield from _Search(codec, base, objective, slowest, _study(study, seed)).scores(trials)
+    yield from _Search(codec, base, objective, slowest, _study(seed)).scores(trials)
 
 
 @dataclass(frozen=True)
@@ -102,9 +96,7 @@ class _Search:
 
     def scores(self, trials: int) -> Iterator[Score | None]:
         """The score of each trial."""
-        finished = [trial for trial in self._study.trials if trial.state.is_finished()]
-        yield from self._again(finished)
-        for number in range(len(finished), trials):
+        for number in range(trials):
             self._enqueue(number, trials)
             trial = self._study.ask()
             try:
@@ -112,20 +104,6 @@ class _Search:
             except (SettingsError, BudgetError):
                 self._study.tell(trial, state=_pruned())
                 yield None
-
-    def _again(self, finished: list[Any]) -> Iterator[Score]:
-        """What the best trials of an earlier run are worth."""
-        taken = [
-            (trial, self._base.from_dict(trial.user_attrs["settings"]))
-            for trial in finished
-            if "settings" in trial.user_attrs  # others were refused
-        ]
-        self._tried.update(settings for _, settings in taken)
-        measured = [pair for pair in taken if pair[0].value is not None]
-        for _, settings in sorted(measured, key=lambda pair: pair[0].value)[:_AGAIN]:
-            score = self._objective.measure(self._codec, settings)
-            self._keep(settings, score, None)
-            yield score
 
     def _enqueue(self, number: int, trials: int) -> None:
         """Decide on a trial, unless the estimator shall."""
@@ -140,7 +118,6 @@ class _Search:
         """What a trial is worth; None if it is hopeless or too slow."""
         settings = self._base.replace(**{f.name: _suggest(trial, f) for f in self._fields})
         self._tried.add(settings)
-        trial.set_user_attr("settings", settings.to_dict())
         took = self._objective.encode_us(self._codec, settings, _TIMED * cpu_count())
         if took > _AGES * self._slowest:
             self._study.tell(trial, state=_pruned())
@@ -171,17 +148,12 @@ class _Search:
         return score.loss if score.encode_us <= self._slowest else 2 * score.loss
 
 
-def _study(path: Path, seed: int) -> Any:
-    """The study in a file, begun or gone on with."""
+def _study(seed: int) -> Any:
+    """A study, in memory."""
     optuna = require("optuna", INSTALL)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    backend = optuna.storages.journal.JournalFileBackend(str(path))
-    return optuna.create_study(
-        study_name="tune",
-        storage=optuna.storages.JournalStorage(backend),
-        load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8),
-    )
+    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8)
+    return optuna.create_study(sampler=sampler)
 
 
 def _pruned() -> Any:

@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable
 from functools import cache
 from itertools import islice, product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,12 +114,12 @@ def test_arithmetic_coding_stays_where_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize("head", [WaveHead, module_head])
 def test_the_coefficient_that_counts_gets_the_finest_step(
-    head: Callable[[], codecframe.TaskHead], tmp_path: Path
+    head: Callable[[], codecframe.TaskHead],
 ) -> None:
     jpeg = codecframe.get_codec("jpeg")
     found = tune(
         jpeg, head(), images(48), BUDGET, Accounting.BARE,
-        base=jpeg.settings_type(), trials=8, most_time=1e9, work=tmp_path,
+        base=jpeg.settings_type(), trials=8, most_time=1e9,
     )  # fmt: skip
     assert found.improved
     held = found.preset.scored["held-out"]

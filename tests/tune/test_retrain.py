@@ -43,7 +43,7 @@ class DarkCodec(ToyCodec):
 def tuned(folder: Path, head: codecframe.TaskHead, *, labelled: bool) -> Tuning:
     return tune(
         DarkCodec(), head, items(96, labelled=labelled), BUDGET,
-        trials=2, work=folder / "trials", retrain_to=folder / "new.yaml",
+        trials=2, measured=folder / "trials", retrain_to=folder / "new.yaml",
     )  # fmt: skip
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from toys import BrightnessHead, ToyCodec, ToySettings, items
 
 import codecframe
+from codecframe.errors import OutputError
+from codecframe.head import Batch, Prediction
 from codecframe.preset import Preset, find_preset, parse_settings, parse_spec, preset_names
 from codecframe.rate import Accounting, Budget
 from codecframe.tune import Objective, Score, Tuning, tune
@@ -36,7 +40,7 @@ class BlurryCodec(ToyCodec):
     encoded = 0
 
     def encode(self, image: codecframe.Image, settings: BlurrySettings) -> bytes:
-        type(self).encoded += 1
+        BlurryCodec.encoded += 1
         if settings.slow:
             time.sleep(0.0005)
         darker = image.astype(int) - settings.darken * (image > settings.darken)
@@ -49,11 +53,9 @@ class HarmlessCodec(ToyCodec):
     name = "harmless"
 
 
-def test_what_is_found_is_better_on_other_images(tmp_path: Path) -> None:
+def test_what_is_found_is_better_on_other_images() -> None:
     images = items(24, labelled=True)
-    found = tune(
-        BlurryCodec(), BrightnessHead(), images, BUDGET, trials=30, most_time=EVER, work=tmp_path
-    )
+    found = tune(BlurryCodec(), BrightnessHead(), images, BUDGET, trials=30, most_time=EVER)
     assert found.improved
     assert found.preset.settings["darken"] < 30
     assert "slow" not in found.preset.settings  # it gains nothing
@@ -63,13 +65,13 @@ def test_what_is_found_is_better_on_other_images(tmp_path: Path) -> None:
     assert held["difference"][0] > 0
 
 
-def test_the_second_half_changes_one_setting_of_the_best(tmp_path: Path) -> None:
+def test_the_second_half_changes_one_setting_of_the_best() -> None:
     images = [item.read() for item in items(12)]
     objective = Objective(BrightnessHead(), images, None, BUDGET, Accounting.BARE)
     scores = list(
         search(
             BlurryCodec(), BlurrySettings(), objective, 20,
-            seed=1, study=tmp_path / "study", slowest=EVER,
+            seed=1, slowest=EVER,
         )
     )  # fmt: skip
     assert len(scores) == 20
@@ -83,26 +85,24 @@ def test_the_second_half_changes_one_setting_of_the_best(tmp_path: Path) -> None
     assert len(seen) > 15
 
 
-def test_without_labels_the_uncompressed_prediction_is_the_aim(tmp_path: Path) -> None:
+def test_without_labels_the_uncompressed_prediction_is_the_aim() -> None:
     found = tune(
         BlurryCodec(), BrightnessHead(), items(24), BUDGET,
-        trials=9, most_time=EVER, work=tmp_path,
+        trials=9, most_time=EVER,
     )  # fmt: skip
     assert found.improved
     assert found.preset.settings["darken"] < 40
 
 
-def test_what_takes_too_long_is_not_found(tmp_path: Path) -> None:
-    found = tune(
-        BlurryCodec(), BrightnessHead(), items(24), BUDGET, trials=4, most_time=0, work=tmp_path
-    )
+def test_what_takes_too_long_is_not_found() -> None:
+    found = tune(BlurryCodec(), BrightnessHead(), items(24), BUDGET, trials=4, most_time=0)
     assert not found.improved
     assert "darken" not in found.preset.settings
 
 
 @pytest.mark.parametrize("is_seen_at_once", [False, True])
 def test_what_takes_too_long_is_given_up_on_a_quarter_of_the_images(
-    tmp_path: Path, is_seen_at_once: bool, monkeypatch: pytest.MonkeyPatch
+    is_seen_at_once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_seen_at_once:  # on the first few images it was fast
         monkeypatch.setattr(Objective, "encode_us", lambda *_: 0.0)
@@ -111,17 +111,14 @@ def test_what_takes_too_long_is_given_up_on_a_quarter_of_the_images(
         before = BlurryCodec.encoded
         images = [item.read() for item in items(128)]
         objective = Objective(BrightnessHead(), images, None, BUDGET, Accounting.BARE)
-        study = tmp_path / f"{most_time}.study"
-        scores = search(
-            BlurryCodec(), BlurrySettings(), objective, 4, seed=0, study=study, slowest=most_time
-        )
+        scores = search(BlurryCodec(), BlurrySettings(), objective, 4, seed=0, slowest=most_time)
         assert len(list(scores)) == 4
         encodes[most_time] = BlurryCodec.encoded - before
     assert encodes[0] < encodes[EVER] / 2
 
 
-def test_defaults_are_kept_where_nothing_beats_them(tmp_path: Path) -> None:
-    found = tune(HarmlessCodec(), BrightnessHead(), items(32), BUDGET, trials=6, work=tmp_path)
+def test_defaults_are_kept_where_nothing_beats_them() -> None:
+    found = tune(HarmlessCodec(), BrightnessHead(), items(32), BUDGET, trials=6)
     held = found.preset.scored["held-out"]
     assert held["tuned"]["loss"] <= held["default"]["loss"]
     if not found.improved:
@@ -153,20 +150,90 @@ class Watching:
             raise Stop
 
 
-def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
-    def run(progress: Watching) -> Tuning:
-        images = items(24, labelled=True)
-        return tune(
-            BlurryCodec(), BrightnessHead(), images, BUDGET,
-            trials=9, most_time=EVER, work=tmp_path, progress=progress,
-        )  # fmt: skip
+class KnowingCodec(BlurryCodec):
+    """Tunes itself, after the search."""
 
+    name = "knowing"
+
+    def tune(
+        self, base: BlurrySettings, objective: Objective, *, trials: int, seed: int, slowest: float
+    ) -> Iterator[Score]:
+        for i in range(trials):
+            yield objective.measure(self, base.replace(darken=max(0, 50 - 10 * i)))
+
+
+@pytest.fixture
+def tuned(tmp_path: Path) -> Callable[..., tuple[Tuning, int]]:
+    """Tune with one file of measurements; also returns how many images were encoded."""
+
+    def call(
+        progress: Watching | None = None,
+        codec: type[BlurryCodec] = BlurryCodec,
+        head: codecframe.TaskHead | None = None,
+        budget: Budget = BUDGET,
+        images: int = 24,
+        file: str = "measured",
+    ) -> tuple[Tuning, int]:
+        before = BlurryCodec.encoded
+        found = tune(
+            codec(), head or BrightnessHead(), items(images, labelled=True), budget,
+            trials=9, most_time=EVER, measured=tmp_path / file, progress=progress or Watching(),
+        )  # fmt: skip
+        return found, BlurryCodec.encoded - before
+
+    return call
+
+
+@pytest.mark.parametrize("codec", [BlurryCodec, KnowingCodec])
+@pytest.mark.parametrize("stop_after", [2, 7])
+def test_a_stopped_run_goes_on_as_if_it_had_not(
+    tuned: Callable[..., tuple[Tuning, int]], codec: type[BlurryCodec], stop_after: int
+) -> None:
+    whole, encoded = tuned(codec=codec, file="whole")
     with pytest.raises(Stop):
-        run(Watching(stop_after=7))
+        tuned(Watching(stop_after), codec=codec)
     watching = Watching()
-    found = run(watching)
-    assert 2 <= watching.seen <= 7  # what was best before, and the two that were left
-    assert found.preset.settings["darken"] < 60
+    found, left = tuned(watching, codec=codec)
+    assert watching.seen == 9
+    assert left <= encoded - 24 * stop_after  # two levels of 12 images each, at least
+    assert found.preset.settings == whole.preset.settings
+    again, checked = tuned(codec=codec)
+    assert again.preset.settings == whole.preset.settings
+    assert checked < encoded / 2  # the start, and the held-out images
+
+
+class DimHead(BrightnessHead):
+    """Sees less of a difference."""
+
+    def predict(self, batch: Batch) -> Prediction:
+        seen = super().predict(batch)
+        return Prediction(0.5 * seen.scores, seen.labels)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"head": DimHead()}, {"budget": Budget(7, "bpp", "mean")}, {"images": 26}, {"images": 120}],
+    ids=str,
+)
+def test_what_was_measured_of_something_else_is_forgotten(
+    tuned: Callable[..., tuple[Tuning, int]], other: dict[str, Any]
+) -> None:
+    anew, encoded = tuned(**other, file="other")
+    tuned()
+    found, again = tuned(**other)
+    assert found.preset.settings == anew.preset.settings
+    assert again == encoded
+
+
+def test_only_what_a_tuning_has_measured_is_gone_on_from(
+    tuned: Callable[..., tuple[Tuning, int]], tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8" * 999)
+    with pytest.raises(codecframe.DataError, match=r"photo\.jpg: is not what a tuning"):
+        tuned(file="photo.jpg")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="folder"):
+        tuned(file="folder")
 
 
 def test_a_little_more_budget_changes_little() -> None:
@@ -198,23 +265,19 @@ def test_fields_that_can_be_searched() -> None:
     assert not {"quality", "restart", "qtables"} & {info.name for info in searchable(jpeg)}
 
 
-def test_a_codec_that_tunes_itself_is_asked(tmp_path: Path) -> None:
-    class Knowing(BlurryCodec):
-        name = "knowing"
-
-        def tune(self, base, objective, *, trials, seed, slowest):
-            assert trials == 2
-            yield objective.measure(self, base.replace(darken=0))
-
+def test_a_codec_that_tunes_itself_is_asked_for_two_thirds() -> None:
+    watching = Watching()
     found = tune(
-        Knowing(), BrightnessHead(), items(24, labelled=True), BUDGET, trials=3, work=tmp_path
-    )
-    assert found.preset.settings["darken"] == 0
+        KnowingCodec(), BrightnessHead(), items(24, labelled=True), BUDGET,
+        trials=9, most_time=EVER, progress=watching,
+    )  # fmt: skip
+    assert watching.seen == 9
+    assert found.preset.settings["darken"] <= 0
 
 
-def test_too_few_images_are_refused(tmp_path: Path) -> None:
+def test_too_few_images_are_refused() -> None:
     with pytest.raises(codecframe.DataError, match="16 or more"):
-        tune(ToyCodec(), BrightnessHead(), items(9), BUDGET, work=tmp_path)
+        tune(ToyCodec(), BrightnessHead(), items(9), BUDGET)
 
 
 # -- presets ----------------------------------------------------------------------------------
