@@ -115,9 +115,7 @@ def tune(
                     found.append(score)
                 best = min(found, key=_loss)
                 display.advance(1, f"loss {best.loss:.4f}, {100 * best.score:.1f} % at {budget}")
-        finalists = sorted(found, key=_loss)[:_FINALISTS]
-        judged = [(held.measure(codec, each.settings).loss, each) for each in finalists]
-        tuned = _plainest(codec, start, tuning, min(judged, key=lambda pair: pair[0])[1])
+        tuned = _plainest(codec, start, tuning, _chosen(codec, held, found))
     winner, usual = (held.measure(codec, settings) for settings in (tuned.settings, start))
     improved = winner.loss < usual.loss
     if not improved:
@@ -157,6 +155,12 @@ def _steps(
         yield from codec.tune(
             best.settings, objective, trials=trials - searched, seed=seed, slowest=slowest
         )
+
+
+def _chosen(codec: Codec[Any], held: Objective, found: list[Score]) -> Score:
+    """Of the best on the tuning images the best on those held out."""
+    finalists = sorted(found, key=_loss)[:_FINALISTS]
+    return min(finalists, key=lambda score: held.measure(codec, score.settings).loss)
 
 
 def _plainest(codec: Codec[Any], start: Settings, objective: Objective, best: Score) -> Score:
