@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -108,11 +108,12 @@ class Objective:
         fresh = self.measure(codec, start)
         self._memory = memory
         key = self._key(codec, start)
-        known = self._recalled(key, start)
-        if known is not None and _alike(known, fresh):
-            return known
+        if known := memory.recall(key):
+            score = _from_plain(known, start)
+            if _alike(score, fresh):
+                return score
         memory.forget()
-        self._keep(key, fresh)
+        memory.keep(key, _plain(fresh))
         return fresh
 
     def part(self, count: int) -> Objective:
@@ -170,39 +171,27 @@ class Objective:
             SettingsError: if the codec does not take the settings together.
         """
         key = self._key(codec, settings)
-        score = self._recalled(key, settings)
-        if score is None:
-            score = self._at_budget(codec, settings)
-            self._keep(key, score)
-        return score
+        found = self._remembered(key, lambda: _plain(self._at_budget(codec, settings)))
+        return _from_plain(found, settings)
 
     def encode_us(self, codec: Codec[Any], settings: Settings, count: int) -> float:
         """Microseconds that an image takes to encode, over `count` of the images."""
         key = ["encode_us", count, *self._key(codec, settings)]
-        took = self._memory.recall(key) if self._memory else None
-        if took is None:
-            took = _timed(codec, settings, self.part(count).images)[1]
-            if self._memory:
-                self._memory.keep(key, took)
-        return float(took)
+        images = self.part(count).images
+        return float(self._remembered(key, lambda: _timed(codec, settings, images)[1]))
 
     def _key(self, codec: Codec[Any], settings: Settings) -> list[Any]:
         return [len(self.images), codec.name, settings.to_dict()]
 
-    def _recalled(self, key: list[Any], settings: Settings) -> Score | None:
-        """What settings were worth in an earlier run, if they were measured there."""
-        found = self._memory.recall(key) if self._memory else None
+    def _remembered(self, key: Any, measure: Callable[[], Any]) -> Any:
+        """What was measured in an earlier run, or else is now."""
+        if self._memory is None:
+            return measure()
+        found = self._memory.recall(key)
         if found is None:
-            return None
-        level, losses, scores, size, encode_us = found
-        at_budget = settings.at_level(level)
-        return Score(at_budget, np.array(losses), np.array(scores), size, encode_us)
-
-    def _keep(self, key: list[Any], score: Score) -> None:
-        if self._memory:
-            losses, scores = score.losses.tolist(), score.scores.tolist()
-            value = [score.settings.level, losses, scores, score.size, score.encode_us]
-            self._memory.keep(key, value)
+            found = measure()
+            self._memory.keep(key, found)
+        return found
 
     def _at_budget(self, codec: Codec[Any], settings: Settings) -> Score:
         """The score at the budget, between the two levels around it."""
@@ -266,6 +255,18 @@ def _between(low: Score, high: Score, size: float) -> Score:
         low.size,
         low.encode_us,
     )
+
+
+def _plain(score: Score) -> list[Any]:
+    """A score as plain data; of its settings the knob's level."""
+    losses, scores = score.losses.tolist(), score.scores.tolist()
+    return [score.settings.level, losses, scores, score.size, score.encode_us]
+
+
+def _from_plain(values: list[Any], settings: Settings) -> Score:
+    """The score of settings, whatever their knob, that `_plain` gave."""
+    level, losses, scores, size, encode_us = values
+    return Score(settings.at_level(level), np.array(losses), np.array(scores), size, encode_us)
 
 
 def _alike(one: Score, other: Score) -> bool:
