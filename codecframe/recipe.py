@@ -23,6 +23,7 @@ import numpy as np
 from codecframe import registry, report
 from codecframe.comparison import Curve, at_no_more_bits, beside_defaults, defaults_of
 from codecframe.errors import DataError
+from codecframe.head import TaskHead
 from codecframe.paths import write_whole
 from codecframe.preset import describe, own_words, parse_spec, shortest
 from codecframe.profile import Plan, ProfileTable, Variant, profile_images
@@ -42,12 +43,14 @@ class Run:
         training: what the head was trained on: `clean`, `retrained` or `joint`.
         beside: the head of the run that has the defaults which these settings are set beside; by
             default this one. For heads that were retrained on what settings leave of images.
+        note: what tells its codecs from themselves in other runs; by default the training.
     """
 
     head: str
     codecs: tuple[str, ...]
     training: str = "clean"
     beside: str = ""
+    note: str = ""
 
     def words(self) -> dict[tuple[str, str], str]:
         """What the recipe calls settings of preset files, by codec and what `describe` says."""
@@ -120,9 +123,26 @@ class ProfileRecipe:
         return recipe
 
     def note_of(self, run: Run, codec: str) -> str:
-        """What tells a codec from itself in another run: the training of its head."""
+        """What tells a codec from itself in another run."""
         runs = sum(codec in {spec.partition(":")[0] for spec in each.codecs} for each in self.runs)
-        return run.training if runs > 1 else ""
+        return (run.note or run.training) if runs > 1 else ""
+
+    def heads(self, path: Path | str) -> list[TaskHead]:
+        """The heads of all runs.
+
+        Args:
+            path: the recipe's file. A model file that is not there may be what a recipe beside it,
+                of the same name, trains.
+
+        Raises:
+            DataError: if a model file is not there, or cannot be read.
+            UnknownNameError: if there is no head of that name.
+        """
+        absent = [Path(run.head) for run in self.runs if not Path(run.head).exists()]
+        beside = [Path(path).with_name(f"{head.stem}.yaml") for head in absent if head.suffix]
+        if first := [file.as_posix() for file in beside if file.exists()]:
+            raise DataError(str(path), "wants `codecframe train` first for " + ", ".join(first))
+        return [registry.default().head(run.head) for run in self.runs]
 
 
 def run_recipe(
@@ -148,7 +168,7 @@ def run_recipe(
     items = open_recipe_images(vars(recipe), root)
     tune = open_recipe_images(recipe.tune, root) if recipe.tune else None
     accounting = Accounting(recipe.accounting)
-    heads = [registry.default().head(run.head) for run in recipe.runs]  # before hours of measuring
+    heads = recipe.heads(path)  # before hours of measuring
     folder = Path(results)
     folder.mkdir(parents=True, exist_ok=True)
     found: list[_Measured] = []

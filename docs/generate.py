@@ -196,7 +196,7 @@ def tuned(argument: str) -> str:
 
 def _variant(row: dict[str, Any]) -> str:
     """Codec and settings, without what tells heads apart."""
-    return str(row["label"].removesuffix(f" {row['training']}"))
+    return str(row["label"].partition(f" {row['training']}")[0])
 
 
 def _interval(found: list[float] | None, unit: str = "") -> str:
@@ -230,7 +230,8 @@ def _by_codec(name: str) -> dict[str, list[dict[str, Any]]]:
     for row in rows:
         name = _variant(row)
         if len(trainings[row["codec"]]) > 1:
-            name += f", {TRAININGS[row['training']]}"
+            _, _, more = row["label"].partition(f" {row['training']}")
+            name += f", {TRAININGS[row['training']]}{more}"
         found.setdefault(name, []).append(row)
     return found
 

@@ -116,6 +116,14 @@ def test_a_changed_recipe_goes_on_from_what_was_measured(root: Path) -> None:
         assert list(dict.fromkeys(labels)) == wanted
 
 
+def test_a_note_tells_runs_of_one_codec_apart(root: Path) -> None:
+    again = "  - {head: brightness, training: joint, note: joint again, codecs: [toy]}\n"
+    (root / "toys.yaml").write_text(RECIPE + again)
+    rows = rows_of(root)
+    assert {row["label"] for row in rows["toy"]} == {"toy joint", "toy joint again"}
+    assert {row["label"] for row in rows["bland"]} == {"bland"}
+
+
 def test_a_run_names_the_head_whose_defaults_its_settings_are_set_beside(root: Path) -> None:
     run = 'training: joint, beside: brightness, codecs: ["toy:effort=0"]'
     recipe = RECIPE.replace("training: joint, codecs: [toy]", run)
@@ -146,3 +154,10 @@ def test_a_head_that_is_missing_is_told_before_anything_is_measured(root: Path) 
     with pytest.raises(UnknownNameError, match="dark-side"):
         run_recipe(root / "toys.yaml", root / "results", root)
     assert not (root / "results").exists()
+
+
+def test_recipes_whose_models_are_missing_are_named(root: Path) -> None:
+    (root / "dark.yaml").write_text("{kind: classifier, name: dark}")
+    (root / "toys.yaml").write_text(RECIPE.replace("brightness, training: joint", "dark.onnx"))
+    with pytest.raises(DataError, match=r"`codecframe train` first for .*dark\.yaml$"):
+        run_recipe(root / "toys.yaml", root / "results", root)
