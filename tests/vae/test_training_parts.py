@@ -29,7 +29,7 @@ from codecframe.testing import natural_image, noise_image
 from codecframe_vae.model import open_session
 from codecframe_vae.training import checkpoint, data
 from codecframe_vae.training import shipped as shipped_models
-from codecframe_vae.training.classifier import Channel
+from codecframe_vae.training.channel import Channel
 from codecframe_vae.training.data import Batches, Labelled
 from codecframe_vae.training.export import (
     classifier_graph,
@@ -163,26 +163,32 @@ def test_augmentation_leaves_the_images_themselves_alone() -> None:
     assert np.array_equal(some.images, before)
 
 
-def test_a_codec_sees_images_as_cameras_do_shifted_and_mirrored_but_whole() -> None:
-    met: list[Any] = []
+class Negative:
+    """A channel at whose end images are the negatives of what was sent."""
 
-    def seen(images: Any) -> Any:
-        met.append(images.copy())
+    def seen(self, images: Any) -> Any:
         return 255 - images
 
-    some = labelled(20)
-    options: dict[str, Any] = {"shift": 2, "flip": True, "cutout": 4, "batch": 10}
-    plain, behind = (
-        list(Batches(some, 3, ClassifierRecipe(**options), *more).epoch(1))
-        for more in ((), (seen,))
-    )
-    for (images, _), (left, _), before in zip(plain, behind, met, strict=True):
-        whole = before.transpose(0, 3, 1, 2)
-        cut = (images.numpy() == 128).all(1)  # what cutout blanks it blanks behind the codec
-        assert cut.any() and not (whole == 128).all(1)[cut].all()
-        assert np.array_equal(images.numpy().transpose(0, 2, 3, 1)[~cut], before[~cut])
-        assert np.array_equal(left.numpy().transpose(0, 2, 3, 1)[~cut], 255 - before[~cut])
-        assert (left.numpy().transpose(0, 2, 3, 1)[cut] == 128).all()
+
+def test_behind_a_codec_a_classifier_learns_of_what_arrives_and_its_teacher_of_what_is_sent(
+    tmp_path: Path,
+) -> None:
+    images = data.to_tensor(labelled(30).images)
+    targets = torch.eye(3)[labelled(30).targets]
+    master = trained(run_in(tmp_path, "master")).model.eval()
+    recipe = ClassifierRecipe(**{**RECIPE.to_dict(), "teacher": "master", "teaching": 1.0})
+    channel: Any = Negative()
+    task = PixelTask(
+        trained(run_in(tmp_path, "pupil")).model.eval(),
+        recipe, labelled(30), Teacher(recipe, run_in(tmp_path)), channel,
+    )  # fmt: skip
+    with torch.no_grad(), autocast("cpu"):
+        said, meant = task.model(255 - images), master(images).softmax(1)
+        assert torch.allclose(task.logits(images), said, atol=1e-3)
+        loss, figures = task.loss(images, targets, 0.0)
+    wanted = functional.cross_entropy(said.float(), meant.float())
+    assert float(loss) == pytest.approx(float(wanted), rel=1e-2)
+    assert task.validate()["val top1"] == pytest.approx(figures["top1"])
 
 
 def test_a_channel_has_the_level_of_its_rate() -> None:

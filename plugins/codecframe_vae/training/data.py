@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,18 +95,9 @@ class Batches:
         data: what to make batches of.
         classes: how many there are.
         recipe: says how large batches are, what is done to images, and the seed of all that.
-        seen: what is left of images, (n, height, width, 3), once they are shifted and mirrored, as
-            cameras are; None: all.
     """
 
-    def __init__(
-        self,
-        data: Labelled,
-        classes: int,
-        recipe: TrainingRecipe,
-        seen: Callable[[U8], U8] | None = None,
-    ) -> None:
-        self._seen = seen
+    def __init__(self, data: Labelled, classes: int, recipe: TrainingRecipe) -> None:
         self._targets = np.eye(classes, dtype=np.float32)[data.targets]
         self._recipe, seed, shift = recipe, recipe.seed, recipe.shift
         self._batch = min(recipe.batch, len(data))
@@ -133,8 +124,6 @@ class Batches:
         for step in range(self.steps):
             index = order[step * self._batch : (step + 1) * self._batch]
             images, targets = self._moved(index, number, rng), self._targets[index]
-            if self._seen:
-                images = self._seen(images)
             if self._recipe.cutout:
                 self._cut(images, rng)
             if self._recipe.mix:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from codecframe_vae.training.channel import Channel
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.precision import autocast
@@ -16,7 +18,7 @@ from codecframe_vae.training.teacher import Teacher
 
 
 class PixelTask(SupervisedTask):
-    """Cross-entropy."""
+    """Cross-entropy, behind a codec or not; the teacher sees what cameras do."""
 
     def __init__(
         self,
@@ -24,29 +26,43 @@ class PixelTask(SupervisedTask):
         settings: ClassifierRecipe,
         validation: Labelled,
         teacher: Teacher,
+        channel: Channel | None = None,
     ) -> None:
         super().__init__(model, settings, teacher)
         self.model: PixelModel = model
-        self._validation = validation
+        self._channel = channel
+        self._targets = validation.targets
+        self._received = self._arriving(to_tensor(validation.images))
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits, (n, classes)."""
+        return self._classified(self._arriving(images))
+
+    def adopt(self, classifier: Shipped, images: Tensor) -> None:
+        """Start from a classifier that comes with the plugin."""
+        adopt(self.model, classifier, self._arriving(images))
+
+    def _arriving(self, images: Tensor) -> Tensor:
+        """What the codec leaves of images, `uint8`, (n, 3, height, width)."""
+        if self._channel is None:
+            return images
+        sent = np.ascontiguousarray(images.permute(0, 2, 3, 1).cpu().numpy())
+        return to_tensor(self._channel.seen(sent)).to(images.device)
+
+    def _classified(self, images: Tensor) -> Tensor:
+        """Logits for images as they arrive."""
         with autocast(self._settings.device):
             logits: Tensor = self.model(images)
         return logits
 
-    def adopt(self, classifier: Shipped, images: Tensor) -> None:
-        """Start from a classifier that comes with the plugin."""
-        adopt(self.model, classifier, images)
-
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
         """Top-1 in per cent; nothing without images."""
-        if not len(self._validation):
+        if not len(self._targets):
             return {}
         self.model.eval()
         logits = (
-            self.logits(some.to(self._settings.device))
-            for some in to_tensor(self._validation.images).split(AT_ONCE)  # type: ignore[no-untyped-call]
+            self._classified(some.to(self._settings.device))
+            for some in self._received.split(AT_ONCE)  # type: ignore[no-untyped-call]
         )
-        return {"val top1": top1(logits, self._validation.targets)}
+        return {"val top1": top1(logits, self._targets)}

@@ -17,7 +17,7 @@ from codecframe_vae.training.shipped import shipped
 
 
 class Teacher:
-    """The classifier of another recipe, which sees the images before any learned codec.
+    """The classifier of another recipe, which sees the images before any codec.
 
     Args:
         recipe: names the teacher, or none; its share of the loss.
