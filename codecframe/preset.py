@@ -2,7 +2,7 @@
 
     codec: jpeg
     settings: {subsampling: 4:4:4, deadzone: 0.2}
-    made: {command: codecframe tune jpeg ..., seed: 0}
+    made: {head: cifar10, command: codecframe tune jpeg ..., seed: 0}
     scored: {...}
 
 A preset is named wherever settings are given, as if it were one: `--set preset=cifar10`,
@@ -36,7 +36,7 @@ class Preset:
     Attributes:
         codec: the codec's name.
         settings: the settings that differ from its defaults, as plain data.
-        made: how it was found.
+        made: how it was found; `head` is the one that it was found for.
         scored: what it scored, and the defaults beside it.
     """
 
@@ -60,8 +60,9 @@ class Preset:
             raise DataError(str(path), "is no preset: it has no codec or no settings")
         if unknown := set(values) - set(cls.__dataclass_fields__):
             raise DataError(str(path), f"is no preset: it says {sorted(unknown)[0]!r}")
-        if not isinstance(values["settings"], dict):
-            raise DataError(str(path), "its settings are no mapping")
+        for name in values.keys() - {"codec"}:
+            if not isinstance(values[name], dict):
+                raise DataError(str(path), f"its {name!r} is no mapping")
         return cls(**values)
 
     def write(self, path: Path | str) -> None:
@@ -76,6 +77,18 @@ def preset_names(codec: Codec[Any]) -> list[str]:
     if codec.presets is None:
         return []
     return sorted(path.stem for path in codec.presets.glob(f"*{_SUFFIX}"))
+
+
+def presets_for(codec: Codec[S], head: str) -> list[S]:
+    """The settings of the presets that come with a codec and were made for a head.
+
+    Raises:
+        DataError: if one of them cannot be read.
+        SettingsError: if the codec does not take its settings.
+    """
+    found = [Preset.read(preset_path(codec, name)) for name in preset_names(codec)]
+    made = [preset.settings for preset in found if preset.made.get("head") == head]
+    return [codec.settings_type.from_dict(settings) for settings in made]
 
 
 def preset_path(codec: Codec[Any], name: str) -> Path:

@@ -170,11 +170,14 @@ def select_on_images(
         budget: what may be spent.
         accounting: which bytes count.
         codecs: specs such as `jpeg:optimize=true`; empty for every installed codec with a knob, at
-            full and at half resolution.
+            full and at half resolution and with presets that come with it and were made for the
+            head.
         prepare: bring images to the geometry the head looks at before encoding them.
         progress: shows how far it is.
     """
-    plan = Plan(codecs=codecs, scales=(1.0, 0.5), budget=budget, accounting=accounting)
+    plan = Plan(
+        codecs=codecs, scales=(1.0, 0.5), presets=True, budget=budget, accounting=accounting
+    )
     with profile_images(path, items, head, plan, prepare=prepare, progress=progress) as table:
         return select(table, budget, accounting)
 

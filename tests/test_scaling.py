@@ -90,18 +90,6 @@ def test_floats_keep_their_range() -> None:
     assert np.abs(small.mean() - values.mean()) < 500
 
 
-def test_codecs_that_are_not_named_are_tried_at_half_resolution() -> None:
-    from codecframe.profile import Plan
-
-    variants = Plan(scales=(1.0, 0.5)).variants(codecframe.get_head("efficientnet-lite0"))
-    tried = [(v.codec.name, v.settings.scale) for v in variants if v.codec.name in NAMES]
-    assert ("jpeg", 1.0) in tried
-    assert ("webp", 0.5) in tried
-    assert len(tried) == len(set(tried))
-    named = Plan(["jpeg"], scales=(1.0, 0.5)).variants(codecframe.get_head("efficientnet-lite0"))
-    assert [v.settings.scale for v in named] == [1.0]
-
-
 def test_a_file_may_end_like_the_beginning_of_a_mark() -> None:
     """As JPEG XL made one of every few hundred images of CIFAR."""
     jpeg = codecframe.get_codec("jpeg")

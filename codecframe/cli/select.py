@@ -64,8 +64,8 @@ def command(
 ) -> int:
     """Choose codec and settings for a budget, from a profile or straight from images.
 
-    Straight from images, all installed lossy codecs are tried, at full and at half resolution,
-    unless some are named.
+    Straight from images, all installed lossy codecs are tried, at full and at half resolution and
+    with presets that come with them and were made for the head, unless some are named.
 
     Ends with 1 if nothing meets the budget, and says what would.
 

@@ -16,7 +16,7 @@ from codecframe.head import TaskHead
 from codecframe.image import Image
 from codecframe.images import ImageItem
 from codecframe.pipeline import join
-from codecframe.preset import parse_spec
+from codecframe.preset import parse_spec, presets_for
 from codecframe.profile.table import Point
 from codecframe.progress import ProgressMaker, Silent
 from codecframe.rate import Accounting, Budget, MeanSearch, fit_mean
@@ -78,7 +78,9 @@ class Plan:
 
     Attributes:
         codecs: specs as `parse_spec` reads them; empty for every installed codec with a knob.
-        scales: resolutions at which codecs are measured that are not named by `codecs`.
+        scales: resolutions at which codecs are measured where `codecs` names none.
+        presets: whether they are measured, too, with presets that come with them and were made for
+            the head.
         rates: mean bits per pixel at which to measure; None for `DEFAULT_RATES`, unless `levels`
             or `budget` says what to measure.
         levels: knob values at which to measure.
@@ -90,6 +92,7 @@ class Plan:
 
     codecs: Sequence[str] = ()
     scales: Sequence[float] = (1.0,)
+    presets: bool = False
     rates: Sequence[float] | None = None
     levels: Sequence[float] | None = None
     budget: Budget | None = None
@@ -108,7 +111,7 @@ class Plan:
                 Variant(codec, settings)
                 for codec in registry.available(registry.default().codecs.values())
                 if codec.settings_type.knob() and head.accepts in codec.emits
-                for settings in _at_scales(codec.settings_type(), self.scales)
+                for settings in self._tried(codec, head)
             ]
         variants = [Variant(*parse_spec(spec)) for spec in self.codecs]
         for variant in variants:
@@ -116,6 +119,11 @@ class Plan:
             for package, install in variant.codec.requires.items():
                 registry.require(package, install)
         return variants
+
+    def _tried(self, codec: Codec[Any], head: TaskHead) -> list[Settings]:
+        """The settings at which a codec is measured that was not named."""
+        made = presets_for(codec, head.name) if self.presets else []
+        return _at_scales(codec.settings_type(), self.scales) + made
 
     def points(
         self,

@@ -93,7 +93,7 @@ def tune(
         most_time: settings may take this many times as long to encode as the base.
         measured: file that keeps what was measured, from which a stopped run goes on as if it had
             not been stopped; None keeps nothing.
-        made: what the preset shall say of how it was made.
+        made: what the preset shall say of how it was made, besides for which head.
         retrain_to: where to write a description of the head as it is after retraining it on what
             the tuned codec leaves of the images; None retrains none.
         progress: shows how far it is.
@@ -133,7 +133,8 @@ def tune(
             trained, codec, settings, tuning, held, retrain_to, seed=seed, progress=progress
         )
         scored["retrained"] = _retrained(new, held.judge(seen(codec, settings, held)))
-    preset = Preset(codec.name, tuned.settings.changed(), made or {}, scored)
+    made = {"head": head.name, **(made or {})}
+    preset = Preset(codec.name, tuned.settings.changed(), made, scored)
     return Tuning(preset, improved, retrain_to)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,5 +34,22 @@ def test_encodes_and_says_what_it_gains(codec: codecframe.Codec[Any], name: str)
     assert codec.restore(codec.strip(data), settings, (32, 32)) == data
     preset = Preset.read(preset_path(codec, name))
     assert str(preset.made["command"]).startswith(f"codecframe tune {codec.name} ")
+    assert f"--head {preset.made['head']} " in preset.made["command"]
     held = preset.scored["held-out"]
     assert held["tuned"]["loss"] < held["default"]["loss"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{codec: jpeg}",
+        "{codec: jpeg, settings: 3}",
+        "{codec: jpeg, settings: {}, made: for-mine}",
+        "{codec: jpeg, settings: {}, more: {}}",
+    ],
+)
+def test_what_is_no_preset_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(text)
+    with pytest.raises(codecframe.DataError, match=r"wrong\.yaml.*(no preset|no mapping)"):
+        Preset.read(tmp_path / "wrong.yaml")

@@ -1,0 +1,28 @@
+"""What is measured where no codec is named."""
+
+from __future__ import annotations
+
+import codecframe
+from codecframe.preset import describe
+from codecframe.profile import Plan
+
+HEAD = codecframe.get_head("efficientnet-lite0")
+
+
+def tried(plan: Plan, codec: str) -> list[str]:
+    """The settings at which a codec is measured."""
+    variants = plan.variants(HEAD)
+    return [describe(each.codec, each.settings) for each in variants if each.codec.name == codec]
+
+
+def test_codecs_that_are_not_named_are_tried_at_half_resolution() -> None:
+    for codec in ("jpeg", "webp"):
+        assert tried(Plan(scales=(1.0, 0.5)), codec) == ["", "scale=0.5"]
+        assert tried(Plan([codec], scales=(1.0, 0.5)), codec) == [""]
+
+
+def test_codecs_that_are_not_named_are_tried_with_presets_made_for_the_head() -> None:
+    for codec in ("jpeg", "webp"):
+        assert tried(Plan(presets=True), codec) == ["", "preset=imagenet"]
+        assert tried(Plan(), codec) == [""]
+        assert tried(Plan([codec], presets=True), codec) == [""]
