@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toys import BrightnessHead, ToyCodec, ToySettings, items, toy_registry
 
-from codecframe import UnknownNameError
+import codecframe
+from codecframe import MismatchError, UnknownNameError, registry
+from codecframe.head import Batch
 from codecframe.profile import Plan, ProfileTable, profile_images
 from codecframe.rate import Accounting, Budget
 from codecframe.select import select, select_on_images
@@ -95,3 +98,135 @@ def test_profile_and_select_in_one_go(tmp_path: Path, budget: str, mode: str) ->
     assert 0.85 * allowed <= found.winner.bytes_per_image <= allowed * slack
     again = select_on_images(tmp_path / "p", images, HEAD, asked, codecs=["toy", "bland"])
     assert again == found
+
+
+SPACE = codecframe.LatentSpace("shade-of-images", 1, 48)
+
+
+class ShadeCodec(ToyCodec):
+    """One byte of latents for an image; as pixels it shows a grey that says nothing."""
+
+    name = "shade"
+    emits = (SPACE, codecframe.PIXELS)
+
+    def encode(self, image: codecframe.Image, settings: ToySettings) -> bytes:
+        return bytes([round(float(image.mean()))])
+
+    def decode(self, data: bytes) -> codecframe.Image:
+        return np.full((48, 40, 3), 128, np.uint8)
+
+    def decode_latents(self, data: bytes) -> codecframe.Latents:
+        return codecframe.Latents(SPACE, np.array([[[data[0]]]], np.int32), 0, (48, 40))
+
+    def strip(self, data: bytes) -> bytes:
+        return data
+
+
+class ShadeHead(BrightnessHead):
+    """Sees in the latents what `brightness` sees in images."""
+
+    name = "shade-head"
+    accepts = SPACE
+    reference = "brightness"
+
+    def predict(self, batch: Batch) -> codecframe.Prediction:
+        return super().predict([one.values for one in batch])  # type: ignore[union-attr]
+
+
+class BlindHead(BrightnessHead):
+    """Another classifier of pixels, which sees little."""
+
+    name = "blind"
+
+    def predict(self, batch: Batch) -> codecframe.Prediction:
+        return super().predict([image // 100 * 100 for image in batch])  # type: ignore[operator]
+
+
+class ShadePlugin:
+    @codecframe.hookimpl
+    def codecframe_codecs(self) -> list[ToyCodec]:
+        return [ShadeCodec()]
+
+    @codecframe.hookimpl
+    def codecframe_heads(self) -> list[codecframe.TaskHead]:
+        return [ShadeHead(), BlindHead()]
+
+
+@pytest.fixture
+def shades() -> None:
+    registry.default().register(ShadePlugin(), "shades")
+
+
+@pytest.mark.usefixtures("shades")
+def test_a_head_of_latents_that_stands_for_the_one_asked_for_is_tried(tmp_path: Path) -> None:
+    budget = Budget(200, "bytes", "mean")
+    found = select_on_images(tmp_path / "p", items(30), HEAD, budget)
+    assert found.winner is not None
+    assert (found.winner.codec, found.winner.head) == ("shade", "shade-head")
+    assert found.winner.score == 1
+    others = {(other.codec, other.head) for other in found.others}
+    assert others == {(name, "brightness") for name in ("toy", "bland", "shade")}
+    named = select_on_images(tmp_path / "named", items(30), HEAD, budget, codecs=["toy", "shade"])
+    assert {c.head for c in (named.winner, *named.others) if c} == {"brightness"}
+    with (
+        ProfileTable.open(tmp_path / "p") as one,
+        ProfileTable.open(tmp_path / "p-shade-head") as other,
+    ):
+        assert select([one, other], budget) == found
+
+
+@pytest.mark.usefixtures("shades")
+def test_heads_are_compared_each_with_the_codecs_that_it_takes(tmp_path: Path) -> None:
+    heads = [HEAD, ShadeHead(), BlindHead()]
+    images, budget = items(30, labelled=True), Budget(1500, "bytes")
+    found = select_on_images(tmp_path / "p", images, heads, budget, codecs=["toy", "shade"])
+    assert found.winner is not None
+    tried = {(c.codec, c.head): c for c in (found.winner, *found.others)}
+    pixels = {(codec, head) for codec in ("toy", "shade") for head in ("brightness", "blind")}
+    assert tried.keys() == pixels | {("shade", "shade-head")}
+    assert tried["toy", "blind"].score < tried["toy", "brightness"].score
+    for other in found.others:  # on the same images
+        assert other.gap == pytest.approx(found.winner.score - other.score)
+
+
+@pytest.mark.usefixtures("shades")
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    budget = Budget(1500, "bytes")
+
+    def run(heads: list[codecframe.TaskHead], codecs: list[str]) -> None:
+        select_on_images(tmp_path / "p", items(8), heads, budget, codecs=codecs)
+
+    with pytest.raises(MismatchError, match="give labels"):
+        run([HEAD, BlindHead()], ["toy"])
+    with pytest.raises(MismatchError, match="names of their own"):
+        run([HEAD, BrightnessHead()], ["toy"])
+    with pytest.raises(MismatchError, match="'toy' emits pixels"):
+        run([ShadeHead()], ["toy"])
+    alone = ShadeHead()
+    alone.reference = ""
+    with pytest.raises(MismatchError, match="measured by labels alone"):
+        run([alone], ["shade"])
+    plan = Plan(["toy"], levels=[50])
+    with (
+        profile_images(tmp_path / "8", items(8), HEAD, plan) as few,
+        profile_images(tmp_path / "9", items(9), HEAD, plan) as more,
+        pytest.raises(MismatchError, match=r"8 was made with images 8, .*9 with 9"),
+    ):
+        select([few, more], budget)
+
+
+class CroppingHead(BrightnessHead):
+    """Looks at the middle alone."""
+
+    name = "middle"
+
+    def prepare(self, image: codecframe.Image) -> codecframe.Image:
+        return image[-24:, -20:]
+
+
+def test_bits_a_pixel_are_not_compared_between_sizes(tmp_path: Path) -> None:
+    heads, images = [HEAD, CroppingHead()], items(8, labelled=True)
+    with pytest.raises(MismatchError, match="give the budget in bytes"):
+        select_on_images(tmp_path / "p", images, heads, Budget(4.0, "bpp"), codecs=["toy"])
+    found = select_on_images(tmp_path / "b", images, heads, Budget(1500, "bytes"), codecs=["toy"])
+    assert found.winner is not None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("select")
-@click.argument("profile", required=False, type=click.Path())
+@click.argument("profiles", nargs=-1, metavar="[PROFILE]...", type=click.Path())
 @click.option(
     "--images",
     multiple=True,
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 @click.option(
     "--head",
     "-H",
+    "heads",
+    multiple=True,
     metavar="HEAD",
     shell_complete=options.complete_head,
-    help="The head to measure with, with --images.",
+    help="The head to measure with, with --images. Repeat for several: each with the codecs that "
+    "it can be joined to.",
 )
 @click.option(
     "--budget",
@@ -47,9 +50,9 @@ if TYPE_CHECKING:
 @click.option("--output", "-o", "path", metavar="FILE", help="Keep what was measured as a profile.")
 @options.json_option
 def command(
-    profile: str | None,
+    profiles: tuple[str, ...],
     images: tuple[str, ...],
-    head: str | None,
+    heads: tuple[str, ...],
     budget: str,
     mean: bool,
     accounting: str,
@@ -62,10 +65,14 @@ def command(
     path: str | None,
     as_json: bool,
 ) -> int:
-    """Choose codec and settings for a budget, from a profile or straight from images.
+    """Choose codec and settings for a budget, from profiles or straight from images.
 
     Straight from images, all installed lossy codecs are tried, at full and at half resolution and
-    with presets that come with them and were made for the head, unless some are named.
+    with presets that come with them and were made for the head, unless some are named. Learned
+    codecs are tried with heads of their own that stand for it.
+
+    Several profiles, or heads, are compared on the same images: without labels, heads must agree
+    with the same one on uncompressed images.
 
     Ends with 1 if nothing meets the budget, and says what would.
 
@@ -74,10 +81,11 @@ def command(
       codecframe select photos.profile --budget 0.4bpp
       codecframe select --images photos/ --head efficientnet-lite0 --budget 0.8bpp
       codecframe select --images photos/ --head head.yaml --labels folders --budget 2kB --json
+      codecframe select --images cifar10:test --head cifar10 --head cifar10-vae --budget 0.4bpp
     """
-    if (profile is None) == (not images):
+    if bool(profiles) == bool(images):
         raise click.UsageError("give either a PROFILE or --images")
-    if images and head is None:
+    if images and not heads:
         raise click.UsageError("--images needs --head")
     from codecframe.profile import ProfileTable
     from codecframe.rate import Accounting
@@ -85,9 +93,9 @@ def command(
 
     asked, counting = options.budget_of(budget, mean), Accounting(accounting)
     with ExitStack() as stack:
-        if profile is not None:
-            table = stack.enter_context(ProfileTable.open(profile))
-            found = select(table, asked, counting, codecs or None)
+        if profiles:
+            tables = [stack.enter_context(ProfileTable.open(profile)) for profile in profiles]
+            found = select(tables, asked, counting, codecs or None)
         else:
             from codecframe import registry
             from codecframe.images import open_images
@@ -100,7 +108,7 @@ def command(
             found = select_on_images(
                 path or Path(scratch) / "select.profile",
                 items,
-                registry.default().head(head or ""),
+                [registry.default().head(head) for head in heads],
                 asked,
                 counting,
                 codecs,
@@ -124,17 +132,20 @@ def render_selection(found: Selection) -> None:
             click.echo(f"Closest: {found.would_fit}.\n")
     else:
         click.echo(f"{found.winner.label}\n")
-    columns = ["", "codec", f">{found.measure} %", ">95 %", ">bytes", ">bpp", ">encode µs",
-               ">decode µs", "why"]  # fmt: skip
     chosen = [found.winner] if found.winner else []
-    rows = [_cells(candidate, first=candidate in chosen) for candidate in [*chosen, *found.others]]
+    every = [*chosen, *found.others]
+    several = len({candidate.head for candidate in every}) > 1
+    columns = ["", "codec", *(["head"] if several else []), f">{found.measure} %", ">95 %",
+               ">bytes", ">bpp", ">encode µs", ">decode µs", "why"]  # fmt: skip
+    rows = [_cells(candidate, candidate in chosen, several) for candidate in every]
     output.print_table(columns, rows, title=title if found.winner else "")
 
 
-def _cells(candidate: Candidate, *, first: bool) -> list[object]:
+def _cells(candidate: Candidate, first: bool, several: bool) -> list[object]:
     return [
         ">" if first else "",
         candidate.label,
+        *([candidate.head] if several else []),
         output.percent(candidate.score),
         output.interval(candidate.low, candidate.high),
         f"{candidate.bytes_per_image:.0f}",

@@ -90,7 +90,7 @@ def measure(
     Raises:
         MismatchError: if a codec does not fit the head, or labels are not the head's.
     """
-    reference = _reference_of(head)
+    reference = reference_of(head)
     runs = [_Run(table, point, head) for point in points]
     skipped = table.skipped_ids()
     for part in spans(len(images)) if span is None else [span]:
@@ -143,7 +143,7 @@ def _read(
     return _Chunk(first, position, ids, read, known, uncompressed)
 
 
-def _reference_of(head: TaskHead) -> TaskHead | None:
+def reference_of(head: TaskHead) -> TaskHead | None:
     """Whose prediction of the uncompressed images `head` should agree with; None if nobody's, or
     if that head is not installed.
     """

@@ -8,10 +8,10 @@ from typing import Any
 
 import codecframe
 from codecframe.engine import Engine, Local
-from codecframe.errors import DataError
+from codecframe.errors import DataError, MismatchError
 from codecframe.head import TaskHead
 from codecframe.images import ImageItem
-from codecframe.profile.measure import measure
+from codecframe.profile.measure import measure, reference_of
 from codecframe.profile.plan import Plan
 from codecframe.profile.spread import spread
 from codecframe.profile.table import ProfileTable
@@ -45,11 +45,18 @@ def profile_images(
         The profile, open; close it, or use it as a context manager.
 
     Raises:
-        MismatchError: if the file there is a profile of something else, a codec does not fit, or a
-            link's budget, whose images follow each other, is to be met elsewhere.
+        MismatchError: if the file there is a profile of something else, a codec does not fit, a
+            head of latents has neither labels nor a classifier of pixels to agree with, or a link's
+            budget, whose images follow each other, is to be met elsewhere.
         DataError: if no image could be read.
     """
-    table = ProfileTable.create(path, _meta(items, head, prepare))
+    meta = _meta(items, head, prepare)
+    if not meta["labelled"] and reference_of(head) is None:
+        raise MismatchError(
+            f"head {head.name!r} sees no uncompressed images, so that it is measured by labels "
+            "alone: give labels"
+        )
+    table = ProfileTable.create(path, meta)
     try:
         points = plan.points(
             items, head, prepare=prepare, searched=table.searched, progress=progress

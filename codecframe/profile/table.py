@@ -320,6 +320,11 @@ class ProfileTable:
         """Whether scores are against labels (else agreement with the uncompressed prediction)."""
         return bool(self.meta.get("labelled"))
 
+    @property
+    def pixels(self) -> int:
+        """Pixels of all images, as they are encoded."""
+        return int(self._file.all("SELECT TOTAL(height * width) FROM images")[0][0])
+
     def done(self, point: int, first: int, last: int) -> set[int]:
         """Images from `first` to before `last` that this point has measured."""
         query = "SELECT image FROM measurements WHERE point = ? AND image >= ? AND image < ?"

@@ -1,4 +1,4 @@
-"""Choosing a codec and settings from a profile under a budget, and saying why."""
+"""Choosing a codec and settings from profiles under a budget, and saying why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,10 @@ import numpy.typing as npt
 
 from codecframe import registry
 from codecframe.errors import DataError, UnknownNameError
-from codecframe.head import TaskHead
-from codecframe.images import ImageItem
 from codecframe.preset import describe
-from codecframe.profile import PerImage, Plan, Point, ProfileTable, profile_images
-from codecframe.progress import ProgressMaker
+from codecframe.profile import PerImage, Point, ProfileTable
 from codecframe.rate import Accounting, Budget
+from codecframe.select.comparable import check_comparable
 from codecframe.stats import paired_difference, wilson
 
 
@@ -30,6 +27,7 @@ class Candidate:
 
     Attributes:
         codec: the codec's name.
+        head: the name of the head that judged it.
         settings: its settings; where the knob varies from image to image, without the knob.
         knob: the knob as words: `quality=31`, or `quality=12..48` where it varies.
         fits: whether the budget is met for every image (cap) or on average (mean, link).
@@ -44,6 +42,7 @@ class Candidate:
     """
 
     codec: str
+    head: str
     settings: Mapping[str, Any]
     knob: str
     fits: bool
@@ -104,7 +103,7 @@ class _Tried:
 
 
 def select(
-    table: ProfileTable,
+    profiles: ProfileTable | Sequence[ProfileTable],
     budget: Budget,
     accounting: Accounting = Accounting.BARE,
     codecs: Iterable[str] | None = None,
@@ -117,17 +116,26 @@ def select(
     mean fits. Ties in score go to fewer bytes.
 
     Args:
-        table: the profile.
+        profiles: a profile, or several of the same images: one for each of several heads.
         budget: what may be spent.
         accounting: which bytes count.
         codecs: only consider these.
 
     Raises:
-        UnknownNameError: if a codec in `codecs` is not in the profile.
-        DataError: if the profile holds no measurements.
+        UnknownNameError: if a codec in `codecs` is not in the profiles.
+        DataError: if they hold no measurements.
+        MismatchError: if the profiles cannot be compared.
     """
-    families = _families(table, codecs)
-    tried = [_best_of(table, family, budget, accounting) for family in families]
+    tables = [profiles] if isinstance(profiles, ProfileTable) else list(profiles)
+    table = tables[0]
+    for other in tables[1:]:
+        check_comparable(table, other, budget)
+    wanted = _wanted(tables, codecs)
+    tried = [
+        _best_of(each, family, budget, accounting)
+        for each in tables
+        for family in _families(each, wanted)
+    ]
     if not tried:
         raise DataError(str(table.path), "holds no measurements")
     fitting = [t for t in tried if t.candidate.fits]
@@ -150,47 +158,19 @@ def select(
     )
 
 
-def select_on_images(
-    path: Path | str,
-    items: Sequence[ImageItem],
-    head: TaskHead,
-    budget: Budget,
-    accounting: Accounting = Accounting.BARE,
-    codecs: Sequence[str] = (),
-    *,
-    prepare: bool = True,
-    progress: ProgressMaker | None = None,
-) -> Selection:
-    """Profile codecs at a budget over images, and select: both in one go.
-
-    Args:
-        path: where the profile is kept.
-        items: the images.
-        head: judges the decoded images.
-        budget: what may be spent.
-        accounting: which bytes count.
-        codecs: specs such as `jpeg:optimize=true`; empty for every installed codec with a knob, at
-            full and at half resolution and with presets that come with it and were made for the
-            head.
-        prepare: bring images to the geometry the head looks at before encoding them.
-        progress: shows how far it is.
-    """
-    plan = Plan(
-        codecs=codecs, scales=(1.0, 0.5), presets=True, budget=budget, accounting=accounting
-    )
-    with profile_images(path, items, head, plan, prepare=prepare, progress=progress) as table:
-        return select(table, budget, accounting)
-
-
-def _families(table: ProfileTable, codecs: Iterable[str] | None) -> list[dict[int, Point]]:
-    """The profile's points, grouped by codec and settings other than the knob."""
-    points = table.points()
-    known = {point.codec for point in points.values()}
+def _wanted(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> set[str]:
+    """The codecs to consider."""
+    known = {point.codec for table in tables for point in table.points().values()}
     wanted = known if codecs is None else set(codecs)
     for name in sorted(wanted - known):
         raise UnknownNameError("codec in this profile", name, known)
+    return wanted
+
+
+def _families(table: ProfileTable, wanted: set[str]) -> list[dict[int, Point]]:
+    """The profile's points, grouped by codec and settings other than the knob."""
     families: dict[tuple[str, str], dict[int, Point]] = defaultdict(dict)
-    for number, point in points.items():
+    for number, point in table.points().items():
         if point.codec in wanted:
             rest = json.dumps(_without_knob(point), sort_keys=True)
             families[point.codec, rest][number] = point
@@ -300,6 +280,7 @@ def _tried(
     size = float(found.size[fitted].sum())
     candidate = Candidate(
         codec=point.codec,
+        head=table.meta["head"],
         settings=_without_knob(point) if varies else dict(point.settings),
         knob=_knob_words(table, numbers, point.codec),
         fits=fits,
