@@ -55,7 +55,7 @@ codecs_option = click.option(
     metavar="SPEC",
     shell_complete=complete_codec,
     help="Codec with optional settings, e.g. webp or jpeg:subsampling=4:4:4,optimize=true. "
-    "Repeat for several. Default: all installed lossy codecs.",
+    "Repeat for several. Default: all installed lossy codecs that suit the head.",
 )
 
 

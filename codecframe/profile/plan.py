@@ -77,7 +77,8 @@ class Plan:
     """What a profile measures.
 
     Attributes:
-        codecs: specs as `parse_spec` reads them; empty for every installed codec with a knob.
+        codecs: specs as `parse_spec` reads them; empty for every installed codec with a knob that
+            emits what the head accepts first: what a simple decoder shows people is not for heads.
         scales: resolutions at which codecs are measured where `codecs` names none.
         presets: whether they are measured, too, with presets that come with them and were made for
             the head.
@@ -110,7 +111,7 @@ class Plan:
             return [
                 Variant(codec, settings)
                 for codec in registry.available(registry.default().codecs.values())
-                if codec.settings_type.knob() and head.accepts in codec.emits
+                if codec.settings_type.knob() and head.accepts == codec.emits[0]
                 for settings in self._tried(codec, head)
             ]
         variants = [Variant(*parse_spec(spec)) for spec in self.codecs]
