@@ -43,6 +43,21 @@ def join(codec: Codec[Any], head: TaskHead) -> Representation:
     )
 
 
+def stand_ins(head: TaskHead) -> list[TaskHead]:
+    """Installed heads that stand for this one, of pixels, behind learned codecs: they take latents
+    and should predict what it does (`TaskHead.reference`).
+    """
+    known = registry.available(registry.default().heads.values())
+    return [other for other in known if other.reference == head.name]
+
+
+def stand_in(codec: Codec[Any], head: TaskHead) -> TaskHead | None:
+    """The head that takes a learned codec's latents and stands for `head`, which would see what its
+    simple decoder shows people.
+    """
+    return next((other for other in stand_ins(head) if other.accepts in codec.emits), None)
+
+
 def decode_for(codec: Codec[Any], head: TaskHead, datas: Sequence[bytes]) -> Batch:
     """Decode into what the head accepts: the codec's latents or pixels."""
     if join(codec, head) == PIXELS:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from codecframe import registry
 from codecframe.errors import MismatchError
 from codecframe.head import TaskHead
 from codecframe.images import ImageItem
-from codecframe.pipeline import join
+from codecframe.pipeline import join, stand_ins
 from codecframe.preset import parse_spec
 from codecframe.profile import Plan, ProfileTable, profile_images
 from codecframe.progress import ProgressMaker
@@ -73,8 +72,7 @@ def _shares(
     if len(names) < len(heads):
         raise MismatchError("heads that are compared must have names of their own")
     if not codecs:
-        known = registry.available(registry.default().heads.values())
-        more = [head for head in known if head.reference in names and head.name not in names]
+        more = [other for head in heads for other in stand_ins(head) if other.name not in names]
         return [(head, ()) for head in [*heads, *more]]
     emitted = {spec: parse_spec(spec)[0] for spec in codecs}
     for codec in emitted.values():

@@ -88,6 +88,14 @@ def test_classify_straight_and_through_a_codec(run: Run, photos: Path, head_modu
     assert all(image["bytes"] <= 64 * 56 / 8 for image in through["images"])
 
 
+def test_a_head_that_would_see_what_is_shown_to_people_is_told_of_the_one_for_latents(
+    run: Run, photos: Path
+) -> None:
+    through = ("classify", photos, "--codec", "efficientnet-vae", "--budget", "2bpp", "--head")
+    assert "go to the head efficientnet-vae" in run(*through, "efficientnet-lite0").err
+    assert run(*through, "efficientnet-vae").err == ""
+
+
 def test_profile_report_and_select(
     run: Run, photos: Path, head_module: str, tmp_path: Path
 ) -> None:
