@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -10,11 +11,15 @@ from codecframe.cli import options, output
 
 
 @click.command("report")
-@click.argument("profile", type=click.Path())
+@click.argument("profiles", nargs=-1, required=True, metavar="PROFILE...", type=click.Path())
 @click.option("--output", "-o", "path", required=True, metavar="FILE", help="The HTML page.")
 @options.combined(options.budget_option, options.mean_option, options.accounting_option)
-def command(profile: str, path: str, budget: str | None, mean: bool, accounting: str) -> None:
-    """Make a self-contained HTML page of a profile: plot, table, choice, decoded images.
+def command(
+    profiles: tuple[str, ...], path: str, budget: str | None, mean: bool, accounting: str
+) -> None:
+    """Make a self-contained HTML page of profiles: plot, table, choice, decoded images.
+
+    Several are shown together: of the same images, one for each of several heads.
 
     \b
     Examples:
@@ -27,9 +32,10 @@ def command(profile: str, path: str, budget: str | None, mean: bool, accounting:
     from codecframe.rate import Accounting
     from codecframe.select import select
 
-    with ProfileTable.open(profile) as table:
+    with ExitStack() as stack:
+        tables = [stack.enter_context(ProfileTable.open(profile)) for profile in profiles]
         found = None
         if budget is not None:
-            found = select(table, options.budget_of(budget, mean), Accounting(accounting))
-        write_whole(Path(path), report.html(table, found))
+            found = select(tables, options.budget_of(budget, mean), Accounting(accounting))
+        write_whole(Path(path), report.html(tables, found))
     output.say(f"report: {path}")

@@ -125,27 +125,29 @@ def command(
 def render_selection(found: Selection) -> None:
     """Print the choice and why the others lost."""
     how = {"cap": "for every image", "mean": "on average", "link": "over the link"}[found.mode]
+    several = len(found.heads) > 1
     title = f"{found.budget} {how}, {found.accounting} bytes, {found.images} images"
     if found.winner is None:
         click.echo(f"Nothing meets {title}.")
         if found.would_fit:
             click.echo(f"Closest: {found.would_fit}.\n")
     else:
-        click.echo(f"{found.winner.label}\n")
-    chosen = [found.winner] if found.winner else []
-    every = [*chosen, *found.others]
-    several = len({candidate.head for candidate in every}) > 1
-    columns = ["", "codec", *(["head"] if several else []), f">{found.measure} %", ">95 %",
-               ">bytes", ">bpp", ">encode µs", ">decode µs", "why"]  # fmt: skip
-    rows = [_cells(candidate, candidate in chosen, several) for candidate in every]
+        behind = f" for the head {found.winner.head}" if several else ""
+        click.echo(f"{found.winner.label}{behind}\n")
+    columns = ["", "codec", *["head"] * several, f">{found.measure} %", ">95 %", ">bytes", ">bpp",
+               ">encode µs", ">decode µs", "why"]  # fmt: skip
+    rows = [
+        _cells(candidate, first=candidate is found.winner, several=several)
+        for candidate in found.candidates
+    ]
     output.print_table(columns, rows, title=title if found.winner else "")
 
 
-def _cells(candidate: Candidate, first: bool, several: bool) -> list[object]:
+def _cells(candidate: Candidate, *, first: bool, several: bool) -> list[object]:
     return [
         ">" if first else "",
         candidate.label,
-        *([candidate.head] if several else []),
+        *[candidate.head] * several,
         output.percent(candidate.score),
         output.interval(candidate.low, candidate.high),
         f"{candidate.bytes_per_image:.0f}",

@@ -1,5 +1,6 @@
 """Profiles: the measured table of rate, accuracy and cost over (codec, settings) for one head."""
 
+from codecframe.profile.comparable import comparable
 from codecframe.profile.measure import measure
 from codecframe.profile.plan import (
     DEFAULT_RATES,
@@ -24,6 +25,7 @@ __all__ = [
     "ProfileTable",
     "Row",
     "Variant",
+    "comparable",
     "measure",
     "point_for_budget",
     "points_for_levels",

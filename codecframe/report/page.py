@@ -16,7 +16,7 @@ from importlib import resources
 from PIL import Image as PilImage
 
 from codecframe.image import Image
-from codecframe.profile import ProfileTable
+from codecframe.profile import ProfileTable, comparable
 from codecframe.rate import Accounting
 from codecframe.report.pictures import kept_images
 from codecframe.report.plot import rate_accuracy_plot
@@ -33,19 +33,22 @@ _BYTES = {
 }
 
 
-def html(table: ProfileTable, selection: Selection | None = None) -> str:
+def html(
+    profiles: ProfileTable | Sequence[ProfileTable], selection: Selection | None = None
+) -> str:
     """Make the page: answer, plot, decoded images, table, what was measured.
 
     Args:
-        table: the profile.
-        selection: the choice made from it; without one, rates are of bare bytes and images are
+        profiles: a profile, or several of the same images: one for each of several heads.
+        selection: the choice made from them; without one, rates are of bare bytes and images are
             shown at the middle rate.
 
     Raises:
         DependencyError: if matplotlib is not installed.
-        UnknownNameError: if a codec of the profile is not installed.
+        UnknownNameError: if a codec of the profiles is not installed.
+        MismatchError: if the profiles cannot be compared.
     """
-    return _Page(table, selection).text()
+    return _Page(comparable(profiles), selection).text()
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,16 @@ class _Cell:
 
 
 class _Page:
-    """A page being written: the profile, as one accounting counts it."""
+    """A page being written: profiles, as one accounting counts them."""
 
-    def __init__(self, table: ProfileTable, selection: Selection | None) -> None:
-        self._table = table
+    def __init__(self, tables: list[ProfileTable], selection: Selection | None) -> None:
+        self._tables = tables
+        self._table = table = tables[0]
         self._selection = selection
         self._meta = table.meta
+        self._heads = list(dict.fromkeys(str(each.meta["head"]) for each in tables))
         self._accounting = Accounting(selection.accounting if selection else "bare")
-        self._series = series_of(table, self._accounting)
+        self._series = series_of(tables, self._accounting)
         self._measure = self._meta.get("metric", "score") if table.labelled else "agreement"
 
     def text(self) -> str:
@@ -79,7 +84,7 @@ class _Page:
         style = (files / "page.css").read_text(encoding="utf-8")
         script = (files / "page.js").read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        title = f"Rate and accuracy for {self._meta.get('head', '')}"
+        title = f"Rate and accuracy for {' and '.join(self._heads)}"
         sections = [
             f"<h1>{escape(title)}</h1>",
             self._summary(),
@@ -120,13 +125,14 @@ class _Page:
             f"(95 %: {_interval(best.low, best.high)}) over {_count(found.images, 'image')}, "
             f"{best.bytes_per_image:.0f} bytes an image, {best.bpp:.3f} bpp."
         )
+        behind = f" for the head {best.head}" if len(self._heads) > 1 else ""
         return (
-            f'<div class="answer"><p><strong>{escape(best.label)}</strong></p>'
+            f'<div class="answer"><p><strong>{escape(best.label)}</strong>{escape(behind)}</p>'
             f"<p>{escape(figures)}</p></div>"
         )
 
     def _plot(self) -> str:
-        plot = rate_accuracy_plot(self._table, self._selection, accounting=self._accounting)
+        plot = rate_accuracy_plot(self._tables, self._selection, accounting=self._accounting)
         label = escape(f"{self._measure} against bits per pixel; the table below has the numbers")
         picture = plot.inline_svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
         notes = "Bands are 95 % intervals."
@@ -143,12 +149,13 @@ class _Page:
         found = self._selection
         if found is None:
             return ""
-        columns = ["", "codec", f">{found.measure} %", ">95 %", ">bytes", ">bpp", ">encode µs",
-                   ">decode µs", "why"]  # fmt: skip
-        chosen = [found.winner] if found.winner else []
-        rows = [_candidate(c, chosen=c in chosen) for c in [*chosen, *found.others]]
+        columns = ["", "codec", "head", f">{found.measure} %", ">95 %", ">bytes", ">bpp",
+                   ">encode µs", ">decode µs", "why"]  # fmt: skip
+        rows = [_candidate(c, chosen=c is found.winner) for c in found.candidates]
+        if len(self._heads) == 1:
+            columns, rows = _without(columns, rows, "head")
         return "<h2>The choice, and why the others lost</h2>" + _table(
-            columns, rows, first_chosen=bool(chosen)
+            columns, rows, first_chosen=found.winner is not None
         )
 
     def _pictures(self) -> str:
@@ -178,12 +185,14 @@ class _Page:
         return middle_bpp(self._series)
 
     def _points(self) -> str:
-        columns = ["codec", "settings", "knob", ">bare bpp", ">file bpp", f">{self._measure} %",
-                   ">95 %", ">agreement %", ">divergence", ">encode µs", ">decode µs",
-                   ">encodes"]  # fmt: skip
+        columns = ["codec", "settings", "head", "knob", ">bare bpp", ">file bpp",
+                   f">{self._measure} %", ">95 %", ">agreement %", ">divergence", ">encode µs",
+                   ">decode µs", ">encodes"]  # fmt: skip
         rows = [_point(one, spot) for one in self._series for spot in one.spots]
         if not self._table.labelled:  # the score is the agreement
             columns, rows = _without(columns, rows, ">agreement %")
+        if len(self._heads) == 1:
+            columns, rows = _without(columns, rows, "head")
         if not any(one.words for one in self._series):
             columns, rows = _without(columns, rows, "settings")
         if not any(one.controlled for one in self._series):
@@ -200,7 +209,7 @@ class _Page:
         if not self._meta.get("prepared"):
             prepared = "encoded as they are"
         facts = {
-            "head": str(self._meta.get("head", "")),
+            "head": ", ".join(self._heads),
             "images": f"{self._images}, from {self._meta.get('first_image', '')}; {prepared}",
             "left out": "; ".join(f"{name}: {reason}" for name, reason in skipped[:20]),
             "score": f"{score}; intervals are 95 % (Wilson)",
@@ -217,6 +226,7 @@ def _candidate(candidate: Candidate, *, chosen: bool) -> list[_Cell]:
     return [
         _Cell("chosen" if chosen else ""),
         _Cell(candidate.label, kind="name"),
+        _Cell(candidate.head),
         _percent(candidate.score),
         _Cell(_interval(candidate.low, candidate.high), candidate.low),
         _number(candidate.bytes_per_image, ".0f"),
@@ -243,6 +253,7 @@ def _point(one: Series, spot: Spot) -> list[_Cell]:
     return [
         _Cell(one.codec),
         _Cell(one.words, kind="name"),
+        _Cell(str(one.table.meta["head"])),
         _Cell(knob),
         _number(row.bare_bpp, ".3f"),
         _number(row.file_bpp, ".3f"),

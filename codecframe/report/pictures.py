@@ -22,13 +22,15 @@ from codecframe.representation import PIXELS
 def kept_images(
     table: ProfileTable, chosen: Iterable[tuple[Series, Spot]], accounting: Accounting
 ) -> tuple[list[str], list[SheetRow]]:
-    """Headings and rows: the kept images uncompressed, and through every chosen point."""
+    """Headings and rows: the images that a profile kept, and what every chosen point made of them;
+    points may be of other profiles of the same images.
+    """
     pairs = list(chosen)
     columns = ["uncompressed"] + [f"{one.label}\n{spot.knob or spot.budget}" for one, spot in pairs]
-    samples = [(one.codec, table.samples(spot.number)) for one, spot in pairs]
+    samples = [(one, one.table.samples(spot.number)) for one, spot in pairs]
     rows = []
     for image, (name, original, view) in sorted(table.originals().items()):
-        through = [_through(table, codec, found.get(image), accounting) for codec, found in samples]
+        through = [_through(one, found.get(image), accounting) for one, found in samples]
         uncompressed = _shown(_lossless(original), says=_says(view))
         rows.append(SheetRow(name, (uncompressed, *through)))
     return columns, rows
@@ -38,16 +40,14 @@ def _says(view: Mapping[str, Any] | None) -> str:
     return says(view["label"], view["probability"]) if view else ""
 
 
-def _through(
-    table: ProfileTable, codec: str, found: Measurement | None, accounting: Accounting
-) -> Shown:
+def _through(one: Series, found: Measurement | None, accounting: Accounting) -> Shown:
     if found is None:
         return Shown(None, note="not measured")
     if found.data is None:
         return Shown(None, note="does not fit the budget")
-    right = found.score if table.labelled else found.agreement
+    right = found.score if one.table.labelled else found.agreement
     return _shown(
-        _decoded(codec, found.data),
+        _decoded(one.codec, found.data),
         size=found.file_bytes if accounting is Accounting.FILE else found.bare_bytes,
         says=_says(found.view),
         agrees=None if right is None else right >= 0.5,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from codecframe.profile import ProfileTable
+from codecframe.profile import ProfileTable, comparable
 from codecframe.rate import Accounting
 from codecframe.registry import require
 from codecframe.report.series import Series, budget_bpp, series_of
@@ -64,7 +64,7 @@ class Plot:
 
 
 def rate_accuracy_plot(
-    table: ProfileTable,
+    profiles: ProfileTable | Sequence[ProfileTable],
     selection: Selection | None = None,
     *,
     accounting: Accounting | None = None,
@@ -76,18 +76,21 @@ def rate_accuracy_plot(
     choice is ringed and its budget drawn as a vertical line. A lossless codec is a level line.
 
     Args:
-        table: the profile.
+        profiles: a profile, or several of the same images.
         selection: the choice to mark.
         accounting: the bytes that rates count; by default the selection's, or else bare ones.
 
     Raises:
         DependencyError: if matplotlib is not installed.
-        UnknownNameError: if a codec of the profile is not installed.
+        UnknownNameError: if a codec of the profiles is not installed.
+        MismatchError: if the profiles cannot be compared.
     """
     if accounting is None:
         accounting = Accounting(selection.accounting) if selection else Accounting.BARE
+    every = series_of(profiles, accounting)
+    table = comparable(profiles)[0]
     mark = (selection, budget_bpp(table, selection)) if selection else None
-    return series_plot(series_of(table, accounting), measure_of(table), accounting, mark=mark)
+    return series_plot(every, measure_of(table), accounting, mark=mark)
 
 
 def series_plot(
@@ -234,7 +237,10 @@ def _mark(axes: Axes, selection: Selection, bpp: float) -> None:
 def _label_lines(axes: Axes, series: Sequence[Series]) -> None:
     """Name each line right of the axes, at its end's height as far as names do not collide."""
     named = [(one, look.colour, end) for one, look in _styled(series) if (end := _end(one))]
-    wraps = [textwrap.wrap(one.label, 24, subsequent_indent="  ") for one, _, _ in named]
+    wraps = [
+        textwrap.wrap(one.label, 24, subsequent_indent="  ", break_on_hyphens=False)
+        for one, _, _ in named
+    ]
     to_axes = axes.transData + axes.transAxes.inverted()
     wanted = [float(to_axes.transform(end)[1]) for _, _, end in named]
     line = 12.5 / (axes.get_window_extent().height * 72 / axes.figure.dpi)

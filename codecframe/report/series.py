@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import exp, log
 
 from codecframe import preset, registry
-from codecframe.profile import Point, ProfileTable, Row
+from codecframe.profile import Point, ProfileTable, Row, comparable
 from codecframe.rate import Accounting, Budget
 from codecframe.representation import PIXELS
 from codecframe.select import Selection
@@ -44,6 +44,7 @@ class Series:
     Attributes:
         codec: the codec's name.
         words: its settings that differ from the defaults, without the knob.
+        table: the profile that it is of.
         note: what else tells it from others, e.g. `retrained`.
         fixed: points with one knob value for all images, by rising rate.
         controlled: points at which the rate controller set the knob image by image.
@@ -51,6 +52,7 @@ class Series:
 
     codec: str
     words: str
+    table: ProfileTable
     fixed: tuple[Spot, ...]
     controlled: tuple[Spot, ...]
     note: str = ""
@@ -87,12 +89,26 @@ class Series:
         return min(usable, key=lambda spot: abs(log(spot.bpp / bpp)), default=None)
 
 
-def series_of(table: ProfileTable, accounting: Accounting) -> list[Series]:
-    """The profile's codec variants, in the order in which they were first measured.
+def series_of(
+    profiles: ProfileTable | Sequence[ProfileTable], accounting: Accounting
+) -> list[Series]:
+    """The codec variants of one or several profiles, in the order in which they were first
+    measured; those of several heads are told apart by the heads' names.
 
     Raises:
-        UnknownNameError: if a codec of the profile is not installed.
+        UnknownNameError: if a codec of a profile is not installed.
+        MismatchError: if the profiles cannot be compared.
     """
+    tables = comparable(profiles)
+    several = len({table.meta["head"] for table in tables}) > 1
+    return [
+        replace(one, note=f"\N{RIGHTWARDS ARROW} {table.meta['head']}" if several else "")
+        for table in tables
+        for one in _of_one(table, accounting)
+    ]
+
+
+def _of_one(table: ProfileTable, accounting: Accounting) -> list[Series]:
     numbers = {point.key: number for number, point in table.points().items()}
     found: dict[tuple[str, str], list[Spot]] = {}
     for row in table.rows():
@@ -103,6 +119,7 @@ def series_of(table: ProfileTable, accounting: Accounting) -> list[Series]:
         Series(
             codec,
             words,
+            table,
             tuple(sorted((s for s in spots if s.knob), key=lambda spot: spot.bpp)),
             tuple(s for s in spots if not s.knob),
         )

@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from codecframe import registry
-from codecframe.errors import DataError, UnknownNameError
+from codecframe.errors import DataError, MismatchError, UnknownNameError
 from codecframe.preset import describe
-from codecframe.profile import PerImage, Point, ProfileTable
+from codecframe.profile import PerImage, Point, ProfileTable, comparable
 from codecframe.rate import Accounting, Budget
-from codecframe.select.comparable import check_comparable
 from codecframe.stats import paired_difference, wilson
 
 
@@ -88,6 +87,16 @@ class Selection:
     others: tuple[Candidate, ...]
     would_fit: str | None = None
 
+    @property
+    def candidates(self) -> list[Candidate]:
+        """All, the winner first."""
+        return [*([self.winner] if self.winner else []), *self.others]
+
+    @property
+    def heads(self) -> list[str]:
+        """The heads that judged, each once."""
+        return list(dict.fromkeys(candidate.head for candidate in self.candidates))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
@@ -124,12 +133,12 @@ def select(
     Raises:
         UnknownNameError: if a codec in `codecs` is not in the profiles.
         DataError: if they hold no measurements.
-        MismatchError: if the profiles cannot be compared.
+        MismatchError: if the profiles cannot be compared, or not at bits a pixel.
     """
-    tables = [profiles] if isinstance(profiles, ProfileTable) else list(profiles)
+    tables = comparable(profiles)
     table = tables[0]
-    for other in tables[1:]:
-        check_comparable(table, other, budget)
+    if budget.unit == "bpp" and len({each.pixels for each in tables}) > 1:
+        raise MismatchError("the heads look at images of different sizes: give the budget in bytes")
     wanted = _wanted(tables, codecs)
     tried = [
         _best_of(each, family, budget, accounting)

@@ -124,6 +124,28 @@ def test_labelled_profiles_show_score_and_agreement(tmp_path: Path) -> None:
     assert "top-1 %" in heading and "agreement %" in heading
 
 
+def test_profiles_of_several_heads_are_shown_together(tmp_path: Path) -> None:
+    class Other(BrightnessHead):
+        name = "other"
+
+    images, plan = items(12, labelled=True), Plan(codecs=["toy"], levels=[20, 140])
+    with (
+        profile_images(tmp_path / "1", images, BrightnessHead(), plan) as one,
+        profile_images(tmp_path / "2", images, Other(), plan) as other,
+    ):
+        text = report.html([one, other], select([one, other], BUDGET))
+        assert "toy \N{RIGHTWARDS ARROW} other" in report.rate_accuracy_plot([one, other]).svg
+    page = Page(text)
+    headings = [i for i, row in enumerate(page.rows) if "head" in row]
+    assert len(headings) == 2  # the choice, and all points
+    for heading, count in zip(headings, (2, 4), strict=True):
+        column = page.rows[heading].index("head")
+        shown = [row[column] for row in page.rows[heading + 1 : heading + 1 + count]]
+        assert sorted(set(shown)) == ["brightness", "other"]
+    assert "Rate and accuracy for brightness and other" in text
+    assert len(page.all("img")) == 6 * 3  # uncompressed once
+
+
 def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     evil = '<script>alert("x")</script><img src=http://x.example/>'
 

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from codecframe import registry
 from codecframe.errors import CodecframeError, MismatchError
-from codecframe.profile import ProfileTable
-from codecframe.rate import Budget
+from codecframe.profile.table import ProfileTable
 
 
-def check_comparable(one: ProfileTable, other: ProfileTable, budget: Budget) -> None:
-    """That scores and bytes of two profiles can be compared.
+def comparable(profiles: ProfileTable | Sequence[ProfileTable]) -> list[ProfileTable]:
+    """One or several profiles as a list, in which scores can be compared.
 
     Raises:
         MismatchError: if they are of other images or measures.
     """
+    if isinstance(profiles, ProfileTable):
+        return [profiles]
+    first, *others = profiles
+    for other in others:
+        _check(first, other)
+    return [first, *others]
+
+
+def _check(one: ProfileTable, other: ProfileTable) -> None:
     facts, others = one.meta, other.meta
     for key in ("images", "first_image", "labelled", "metric"):
         if facts[key] != others[key]:
             raise MismatchError(
                 f"{one.path} was made with {key} {facts[key]!r}, {other.path} with {others[key]!r}"
             )
-    if budget.unit == "bpp" and one.pixels != other.pixels:
-        raise MismatchError(
-            f"{facts['head']} and {others['head']} look at images of other sizes: give the budget "
-            "in bytes"
-        )
     if not one.labelled and _judge(facts["head"]) != _judge(others["head"]):
         raise MismatchError(
             f"without labels, {facts['head']} and {others['head']} are measured by what each sees "
