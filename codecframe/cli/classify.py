@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codecframe.cli import options, output
+from codecframe.cli.hints import tell_stand_ins
 
 if TYPE_CHECKING:
     from codecframe.convert import Classified
@@ -58,18 +59,14 @@ def command(
     from codecframe import registry
     from codecframe.convert import Failed, classify_set, read_set
     from codecframe.images import open_images
-    from codecframe.pipeline import stand_in
     from codecframe.preset import parse_settings
     from codecframe.rate import Accounting
 
     judge = registry.default().head(head)
     chosen = registry.default().codec(codec) if codec else None
     settings = parse_settings(chosen, assignments) if chosen else None
-    if chosen and (other := stand_in(chosen, judge)):
-        output.say(
-            f"codecframe: {judge.name} sees what {chosen.name} shows people; its latents go to the "
-            f"head {other.name}, which stands for {judge.name}"
-        )
+    if codec:
+        tell_stand_ins([codec], [judge])
     limit = options.budget_of(budget, mean) if budget else None
     items = open_images(images)
     rows: list[dict[str, Any]] = []

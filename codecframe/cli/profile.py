@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codecframe.cli import options, output
+from codecframe.cli.hints import tell_stand_ins
 
 if TYPE_CHECKING:
     from codecframe.profile import ProfileTable, Row
@@ -90,6 +91,7 @@ def command(
         images, labels=labels, where=options.where_of(where), limit=limit, data_root=data_root
     )
     judge = registry.default().head(head)
+    tell_stand_ins(codecs, [judge])
     table = profile_images(
         path,
         items,

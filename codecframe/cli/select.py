@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codecframe.cli import options, output
+from codecframe.cli.hints import tell_stand_ins
 
 if TYPE_CHECKING:
     from codecframe.select import Candidate, Selection
@@ -104,11 +105,13 @@ def command(
                 images, labels=labels, where=options.where_of(where), limit=limit,
                 data_root=data_root,
             )  # fmt: skip
+            judges = [registry.default().head(head) for head in heads]
+            tell_stand_ins(codecs, judges)
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="codecframe-"))
             found = select_on_images(
                 path or Path(scratch) / "select.profile",
                 items,
-                [registry.default().head(head) for head in heads],
+                judges,
                 asked,
                 counting,
                 codecs,
