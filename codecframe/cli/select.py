@@ -48,7 +48,13 @@ if TYPE_CHECKING:
     options.image_set_options,
     options.prepare_option,
 )
-@click.option("--output", "-o", "path", metavar="FILE", help="Keep what was measured as a profile.")
+@click.option(
+    "--output",
+    "-o",
+    "path",
+    metavar="FILE",
+    help="Keep what was measured as a profile; those of further heads lie beside it.",
+)
 @options.json_option
 def command(
     profiles: tuple[str, ...],

@@ -26,14 +26,15 @@ def comparable(profiles: ProfileTable | Sequence[ProfileTable]) -> list[ProfileT
 def _check(one: ProfileTable, other: ProfileTable) -> None:
     facts, others = one.meta, other.meta
     for key in ("images", "first_image", "labelled", "metric"):
-        if facts[key] != others[key]:
+        ours, theirs = facts.get(key), others.get(key)
+        if ours != theirs:
             raise MismatchError(
-                f"{one.path} was made with {key} {facts[key]!r}, {other.path} with {others[key]!r}"
+                f"{one.path} was made with {key} {ours!r}, {other.path} with {theirs!r}"
             )
-    if not one.labelled and _judge(facts["head"]) != _judge(others["head"]):
+    if not one.labelled and _judge(one.head) != _judge(other.head):
         raise MismatchError(
-            f"without labels, {facts['head']} and {others['head']} are measured by what each sees "
-            "in the uncompressed images: give labels"
+            f"without labels, {one.head} and {other.head} are measured by what each sees in the "
+            "uncompressed images: give labels"
         )
 
 

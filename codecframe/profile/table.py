@@ -316,6 +316,11 @@ class ProfileTable:
         return {key: json.loads(value) for key, value in self._file.all("SELECT * FROM meta")}
 
     @property
+    def head(self) -> str:
+        """The name of the head that judged."""
+        return str(self.meta.get("head", ""))
+
+    @property
     def labelled(self) -> bool:
         """Whether scores are against labels (else agreement with the uncompressed prediction)."""
         return bool(self.meta.get("labelled"))

@@ -73,7 +73,7 @@ class _Page:
         self._table = table = tables[0]
         self._selection = selection
         self._meta = table.meta
-        self._heads = list(dict.fromkeys(str(each.meta["head"]) for each in tables))
+        self._heads = list(dict.fromkeys(each.head for each in tables))
         self._accounting = Accounting(selection.accounting if selection else "bare")
         self._series = series_of(tables, self._accounting)
         self._measure = self._meta.get("metric", "score") if table.labelled else "agreement"
@@ -253,7 +253,7 @@ def _point(one: Series, spot: Spot) -> list[_Cell]:
     return [
         _Cell(one.codec),
         _Cell(one.words, kind="name"),
-        _Cell(str(one.table.meta["head"])),
+        _Cell(one.table.head),
         _Cell(knob),
         _number(row.bare_bpp, ".3f"),
         _number(row.file_bpp, ".3f"),

@@ -100,9 +100,9 @@ def series_of(
         MismatchError: if the profiles cannot be compared.
     """
     tables = comparable(profiles)
-    several = len({table.meta["head"] for table in tables}) > 1
+    several = len({table.head for table in tables}) > 1
     return [
-        replace(one, note=f"\N{RIGHTWARDS ARROW} {table.meta['head']}" if several else "")
+        replace(one, note=f"\N{RIGHTWARDS ARROW} {table.head}" if several else "")
         for table in tables
         for one in _of_one(table, accounting)
     ]

@@ -289,7 +289,7 @@ def _tried(
     size = float(found.size[fitted].sum())
     candidate = Candidate(
         codec=point.codec,
-        head=table.meta["head"],
+        head=table.head,
         settings=_without_knob(point) if varies else dict(point.settings),
         knob=_knob_words(table, numbers, point.codec),
         fits=fits,
