@@ -237,10 +237,7 @@ def _mark(axes: Axes, selection: Selection, bpp: float) -> None:
 def _label_lines(axes: Axes, series: Sequence[Series]) -> None:
     """Name each line right of the axes, at its end's height as far as names do not collide."""
     named = [(one, look.colour, end) for one, look in _styled(series) if (end := _end(one))]
-    wraps = [
-        textwrap.wrap(one.label, 24, subsequent_indent="  ", break_on_hyphens=False)
-        for one, _, _ in named
-    ]
+    wraps = [_wrapped(one.label) for one, _, _ in named]
     to_axes = axes.transData + axes.transAxes.inverted()
     wanted = [float(to_axes.transform(end)[1]) for _, _, end in named]
     line = 12.5 / (axes.get_window_extent().height * 72 / axes.figure.dpi)
@@ -252,6 +249,13 @@ def _label_lines(axes: Axes, series: Sequence[Series]) -> None:
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.7, "alpha": 0.6,
                         "shrinkA": 2, "shrinkB": 4, "relpos": (0, 0.5)},
         )  # fmt: skip
+
+
+def _wrapped(label: str) -> list[str]:
+    """Lines of a label: cut at spaces, and at hyphens where a word is too long for a line."""
+    width, indent = 24, "  "
+    too_long = any(len(word) > width - len(indent) for word in label.split())
+    return textwrap.wrap(label, width, subsequent_indent=indent, break_on_hyphens=too_long)
 
 
 def _end(one: Series) -> tuple[float, float] | None:
