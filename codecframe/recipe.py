@@ -44,6 +44,7 @@ class Run:
         beside: the head of the run that has the defaults which these settings are set beside; by
             default this one. For heads that were retrained on what settings leave of images.
         note: what tells its codecs from themselves in other runs; by default the training.
+        rates: mean rates to measure at, bits per pixel; by default the recipe's.
     """
 
     head: str
@@ -51,6 +52,7 @@ class Run:
     training: str = "clean"
     beside: str = ""
     note: str = ""
+    rates: tuple[float, ...] = ()
 
     def words(self) -> dict[tuple[str, str], str]:
         """What the recipe calls settings of preset files, by codec and what `describe` says."""
@@ -173,7 +175,8 @@ def run_recipe(
     folder.mkdir(parents=True, exist_ok=True)
     found: list[_Measured] = []
     for number, (run, head) in enumerate(zip(recipe.runs, heads, strict=True), 1):
-        plan = Plan(run.codecs, rates=recipe.rates, accounting=accounting, tune=tune)
+        rates = run.rates or recipe.rates
+        plan = Plan(run.codecs, rates=rates, accounting=accounting, tune=tune)
         profile = folder / f"{recipe.name}-{number}.profile"
         own = run.words()
         with profile_images(profile, items, head, plan, progress=progress) as table:

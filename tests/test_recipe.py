@@ -124,6 +124,12 @@ def test_a_note_tells_runs_of_one_codec_apart(root: Path) -> None:
     assert {row["label"] for row in rows["bland"]} == {"bland"}
 
 
+def test_a_run_may_have_rates_of_its_own(root: Path) -> None:
+    (root / "toys.yaml").write_text(RECIPE.replace("codecs: [toy]", "codecs: [toy], rates: [3]"))
+    rows = rows_of(root)
+    assert len(rows["toy"]) == 1 and len(rows["bland"]) > 1
+
+
 def test_a_run_names_the_head_whose_defaults_its_settings_are_set_beside(root: Path) -> None:
     run = 'training: joint, beside: brightness, codecs: ["toy:effort=0"]'
     recipe = RECIPE.replace("training: joint, codecs: [toy]", run)
