@@ -126,8 +126,7 @@ def test_a_note_tells_runs_of_one_codec_apart(root: Path) -> None:
 
 def test_a_run_may_have_rates_of_its_own(root: Path) -> None:
     (root / "toys.yaml").write_text(RECIPE.replace("codecs: [toy]", "codecs: [toy], rates: [3]"))
-    rows = rows_of(root)
-    assert len(rows["toy"]) == 1 and len(rows["bland"]) > 1
+    assert len(rows_of(root)["toy"]) == 1
 
 
 def test_a_run_names_the_head_whose_defaults_its_settings_are_set_beside(root: Path) -> None:
