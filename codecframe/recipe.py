@@ -111,7 +111,10 @@ class ProfileRecipe:
         if values.pop("kind") != "profile":
             raise DataError(str(path), "is no recipe of kind 'profile'")
         try:
-            runs = tuple(Run(**{**run, "codecs": tuple(run["codecs"])}) for run in values["runs"])
+            runs = tuple(
+                Run(**{**run, "codecs": tuple(run["codecs"]), "rates": tuple(run.get("rates", ()))})
+                for run in values["runs"]
+            )
             lists = {key: tuple(values[key]) for key in ("images", "rates")}
             recipe = cls(**{**values, **lists, "runs": runs})
         except KeyError as error:

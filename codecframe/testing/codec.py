@@ -253,7 +253,7 @@ class CodecContract:
             with codecframe.limit_pixels(100), pytest.raises(codecframe.LimitError):
                 self.codec.decode(data)
 
-        decoding = _fastest(lambda: self.codec.decode(data), 3)
+        decoding = _fastest(lambda: self.codec.decode(data), 10)
         assert _fastest(refuse, 10) < decoding / 2
 
     def _decode_or_refuse(

@@ -21,6 +21,12 @@ def test_codecs_that_are_not_named_are_tried_at_half_resolution() -> None:
         assert tried(Plan([codec], scales=(1.0, 0.5)), codec) == [""]
 
 
+def test_nothing_is_tried_twice() -> None:
+    variants = Plan(scales=(1.0, 0.5), presets=True).variants(HEAD)
+    found = [(each.codec.name, each.settings) for each in variants]
+    assert len(found) == len(set(found))
+
+
 def test_codecs_that_are_not_named_are_tried_with_presets_made_for_the_head() -> None:
     for codec in ("jpeg", "webp"):
         assert tried(Plan(presets=True), codec) == ["", "preset=imagenet"]
