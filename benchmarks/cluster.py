@@ -21,9 +21,9 @@ from typing import Any
 from common import crops
 from PIL import Image as PilImage
 
-from codecframe.engine import Engine, Local, Ray
-from codecframe.results import write_results
-from codecframe.transcode import Work, transcode
+from codecframe.evaluation.results import write_results
+from codecframe.pipeline.engine import Engine, Local, Ray
+from codecframe.pipeline.transcode import Work, transcode
 
 WORKERS = 2
 WORK = Work("webp", {"method": 6}, budget="0.8bpp")

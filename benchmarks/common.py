@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from codecframe.image import Image
+from codecframe.core.image import Image
 from codecframe.testing import natural_image
 
 

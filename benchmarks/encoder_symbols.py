@@ -21,7 +21,7 @@ from torch.nn import functional
 
 import codecframe
 from codecframe.images import CifarSet
-from codecframe_vae.model import Model
+from codecframe_vae.runtime.model import Model
 
 
 def conv(x: Any, weight: Any, bias: Any, strides: list[int], pads: list[int], **_: Any) -> Any:

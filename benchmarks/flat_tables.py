@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from codecframe.image import Image
+from codecframe.core.image import Image
+from codecframe.core.presets import Preset
+from codecframe.core.scaling import reduced
 from codecframe.images import open_images
-from codecframe.preset import Preset
-from codecframe.scaling import reduced
 from codecframe_jpeg import huffman
 from codecframe_jpeg.codec import JpegCodec
 from codecframe_jpeg.coefficients import quantised
@@ -56,9 +56,9 @@ def flat(step: float, images: list[Image], said: argparse.Namespace) -> JpegSett
 
 
 def rate(settings: JpegSettings, images: list[Image]) -> float:
-    """Mean bare rate in bits per pixel."""
-    bodies = [CODEC.strip(data) for data in CODEC.encode_many(images, settings)]
-    return 8 * sum(map(len, bodies)) / sum(image[..., 0].size for image in images)
+    """Mean payload rate in bits per pixel."""
+    payloads = [CODEC.strip(data) for data in CODEC.encode_many(images, settings)]
+    return 8 * sum(map(len, payloads)) / sum(image[..., 0].size for image in images)
 
 
 def main() -> None:

@@ -31,9 +31,9 @@ import matplotlib
 import numpy as np
 
 import codecframe
+from codecframe.core.statistics import wilson
+from codecframe.evaluation.results import write_results
 from codecframe.images import open_images
-from codecframe.results import write_results
-from codecframe.stats import wilson
 
 matplotlib.use("agg")
 from matplotlib import pyplot

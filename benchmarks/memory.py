@@ -21,7 +21,7 @@ from typing import Any
 from common import crops
 from PIL import Image
 
-from codecframe.results import write_results
+from codecframe.evaluation.results import write_results
 
 HEAD = """
 import numpy as np

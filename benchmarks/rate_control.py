@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 
 import codecframe
-from codecframe.codec import Fit
-from codecframe.demo import installed_photos
-from codecframe.image import Image
+from codecframe.core.codec import Fit
+from codecframe.core.image import Image
+from codecframe.evaluation.demo import installed_photos
 from codecframe.images import open_images
 from codecframe.rate import Budget, controller
 

@@ -30,14 +30,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import codecframe
-from codecframe.image import Image
+from codecframe.core.image import Image
+from codecframe.evaluation.results import write_results
 from codecframe.images import ImageItem
-from codecframe.link.encoder import Choice
-from codecframe.link.plan import Outcome, Plan
-from codecframe.link.protocol import Answer, Frame, Hello, Ready, Status, Welcome, read_text
-from codecframe.link.sender import Sender
-from codecframe.link.worker import Job, Worker
-from codecframe.results import write_results
+from codecframe_serving.encoder import Choice
+from codecframe_serving.plan import Outcome, Plan
+from codecframe_serving.protocol import Answer, Frame, Hello, Ready, Status, Welcome, read_text
+from codecframe_serving.sender import Sender
+from codecframe_serving.worker import Job, Worker
 
 PROGRAM = Path(sys.executable).with_name("codecframe")
 TOKEN = secrets.token_urlsafe()
@@ -136,7 +136,7 @@ def pictures(side: int, count: int) -> list[Image]:
     return crops(count, side, of=4 * side, seed=side)
 
 
-def body(image: Image) -> bytes:
+def payload(image: Image) -> bytes:
     """What is sent of an image."""
     return CODEC.strip(CODEC.encode(image, SETTINGS))
 
@@ -149,10 +149,10 @@ def row(what: str, figure: float, must: str, met: bool, note: str) -> dict[str, 
 # -- load ---------------------------------------------------------------------------------
 
 
-def in_process(head: str, bodies: Sequence[bytes], side: int, seconds: float) -> float:
+def in_process(head: str, payloads: Sequence[bytes], side: int, seconds: float) -> float:
     """Images a second of the same decoding and prediction without a server."""
     worker = Worker(codecframe.get_head(head), [CODEC])
-    jobs = [Job(one, CODEC, SETTINGS, (side, side)) for one in bodies[:BATCH]]
+    jobs = [Job(one, CODEC, SETTINGS, (side, side)) for one in payloads[:BATCH]]
     worker.run(jobs)
     begun, done = time.perf_counter(), 0
     while (taken := time.perf_counter() - begun) < seconds:
@@ -160,7 +160,7 @@ def in_process(head: str, bodies: Sequence[bytes], side: int, seconds: float) ->
     return done / taken
 
 
-async def ask(server: Server, bodies: Sequence[bytes], side: int, until: float) -> list[float]:
+async def ask(server: Server, payloads: Sequence[bytes], side: int, until: float) -> list[float]:
     """Seconds to each answer of one stream, which sends a frame when the last is answered."""
     loop, times = asyncio.get_running_loop(), []
     async with stream(server, (side, side)) as opened:
@@ -168,7 +168,9 @@ async def ask(server: Server, bodies: Sequence[bytes], side: int, until: float) 
             begun = loop.time()
             if begun >= until:
                 break
-            await opened.send(Frame(number, SETTINGS.level, bodies[number % len(bodies)]).pack())
+            await opened.send(
+                Frame(number, SETTINGS.level, payloads[number % len(payloads)]).pack()
+            )
             answer = Answer.unpack(bytes(await opened.recv()))  # type: ignore[arg-type]
             assert answer.status is Status.OK, answer
             times.append(loop.time() - begun)
@@ -178,12 +180,12 @@ async def ask(server: Server, bodies: Sequence[bytes], side: int, until: float) 
 def under_load(head: str, streams: int, seconds: float) -> dict[str, Any]:
     """Many streams at a time."""
     side = HEADS[head]
-    bodies = [body(image) for image in pictures(side, 64)]
-    alone = in_process(head, bodies, side, seconds / 4)
+    payloads = [payload(image) for image in pictures(side, 64)]
+    alone = in_process(head, payloads, side, seconds / 4)
 
     async def everyone(server: Server) -> list[list[float]]:
         until = asyncio.get_running_loop().time() + seconds
-        return await asyncio.gather(*(ask(server, bodies, side, until) for _ in range(streams)))
+        return await asyncio.gather(*(ask(server, payloads, side, until) for _ in range(streams)))
 
     with serving(head) as server:
         begun = time.perf_counter()
@@ -259,7 +261,7 @@ async def send_rubbish(server: Server, messages: int) -> list[float]:
     """Send messages with something wrong; the server's memory after each of the connections."""
     side = HEADS[SMALL]
     samples = [Hello("jpeg", {"quality": 50}, shape=(side, side)).pack()]
-    samples += [Frame(n, 50, body(image)).pack() for n, image in enumerate(pictures(side, 8))]
+    samples += [Frame(n, 50, payload(image)).pack() for n, image in enumerate(pictures(side, 8))]
     left, memory = iter(range(messages)), []
 
     async def sender(seed: int) -> None:
@@ -292,7 +294,7 @@ def with_rubbish(messages: int) -> Iterator[dict[str, Any]]:
 
     async def sane(server: Server) -> bool:
         async with stream(server, (side, side)) as opened:
-            await opened.send(Frame(7, SETTINGS.level, body(image)).pack())
+            await opened.send(Frame(7, SETTINGS.level, payload(image)).pack())
             answer = Answer.unpack(bytes(await opened.recv()))  # type: ignore[arg-type]
             return answer.status is Status.OK
 
@@ -351,7 +353,7 @@ def main() -> None:
         add(found)
     notes = (
         "Server and clients share the machine's cores. Streams send a frame when the last one is "
-        "answered; the in-process pipeline decodes and predicts the same bodies, "
+        "answered; the in-process pipeline decodes and predicts the same payloads, "
         f"{BATCH} at a time. Cameras: `codecframe send`'s sender, {FPS:g} images/s each."
     )
     given.output.mkdir(parents=True, exist_ok=True)

@@ -33,18 +33,18 @@ from common import crops
 from PIL import Image as PilImage
 
 import codecframe
-from codecframe.image import Image
+from codecframe.core.image import Image
+from codecframe.core.parallel import limit_threads
+from codecframe.evaluation.profile import Plan, profile_images
+from codecframe.evaluation.results import write_results
 from codecframe.images import CifarSet, ImageItem
-from codecframe.parallel import limit_threads
-from codecframe.profile import Plan, profile_images
 from codecframe.rate import Accounting, fit
-from codecframe.results import write_results
 from codecframe.testing import natural_image
 from codecframe_torch import TorchHead
 from codecframe_vae.bench.baselines import resnet18
-from codecframe_vae.context import REACH, ContextArrays, ContextModel, fold_sign
-from codecframe_vae.model import open_session
-from codecframe_vae.rangecoder import TOTAL
+from codecframe_vae.entropy.context import REACH, ContextArrays, ContextModel, fold_sign
+from codecframe_vae.entropy.rangecoder import TOTAL
+from codecframe_vae.runtime.model import open_session
 
 Work = Callable[[], object]
 _SECONDS = 0.2
@@ -170,7 +170,8 @@ def budgets() -> Iterator[Comparison]:
 
         def ours(codec: Any = codec, settings: Any = settings, work: Any = work) -> list[int]:
             return [
-                fit(codec, image, settings, limit, Accounting.BARE)[0].size for image, limit in work
+                fit(codec, image, settings, limit, Accounting.PAYLOAD)[0].size
+                for image, limit in work
             ]
 
         sizes = ours()
@@ -210,7 +211,7 @@ def learned(images: list[Image]) -> Iterator[Comparison]:
 
     def budgeted() -> None:
         for image in some:
-            fit(codec, image, codec.settings_type(), 100, Accounting.BARE)
+            fit(codec, image, codec.settings_type(), 100, Accounting.PAYLOAD)
 
     def plain() -> None:
         for image in some:

@@ -50,12 +50,12 @@ def commands(_: str) -> str:
     """The `--help` of codecframe and of each of its commands, under headings."""
     import click
 
-    from codecframe.cli.main import COMMANDS, cli
+    from codecframe.cli.main import cli
 
     settings = {**cli.context_settings, "terminal_width": 96}
     with click.Context(cli, info_name="codecframe", **settings) as parent:
         parts = [f"## codecframe\n\n{_fenced('text', cli.get_help(parent))}"]
-        for name in COMMANDS:
+        for name in cli.list_commands(parent):
             command = cli.get_command(parent, name)
             if command is None:
                 raise SystemExit(f"no command {name!r}")
@@ -81,7 +81,7 @@ def plugin(name: str) -> str:
 
 def preprocess(_: str) -> str:
     """The fields of `Preprocess`."""
-    from codecframe.preprocess import Preprocess
+    from codecframe import Preprocess
 
     return _fields(Preprocess.fields())
 
@@ -90,7 +90,7 @@ def training(kind: str) -> str:
     """The fields of a training recipe; of others than a codec's, those that it has not, or has with
     another default.
     """
-    from codecframe import registry
+    from codecframe.core import registry
 
     def infos(kind: str) -> dict[str, Any]:
         settings = registry.default().trainer(kind).settings_type

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from codecframe.torch import CodecTransform
+from codecframe.integrations.torch import CodecTransform
 
 SIDE = 32
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from codecframe.pipeline import Pipeline
+from codecframe import Pipeline
 from codecframe_callable import CallableHead
 from codecframe_torch import TorchHead
 

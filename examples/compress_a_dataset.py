@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datasets import Dataset, Features, Image
 
-from codecframe.demo import installed_photos
-from codecframe.huggingface import Compress
+from codecframe.evaluation.demo import installed_photos
+from codecframe.integrations.huggingface import Compress
 
 photos = Dataset.from_dict(
     {"image": [str(path) for path in installed_photos()]}, features=Features({"image": Image()})

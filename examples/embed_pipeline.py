@@ -1,6 +1,6 @@
 """codecframe inside a program: a camera and a server with a thin link between them.
 
-The camera sends a level byte and a bare body for each frame; the server rebuilds the file and
+The camera sends a level byte and a payload for each frame; the server rebuilds the file and
 classifies it. Both ends make their pipeline from the same description, which travels once.
 """
 
@@ -10,10 +10,8 @@ import json
 import struct
 from collections.abc import Iterable, Iterator
 
-from codecframe.demo import installed_photos
-from codecframe.image import Image
-from codecframe.images import read_image
-from codecframe.pipeline import Packet, Pipeline
+from codecframe import Image, Packet, Pipeline, read_image
+from codecframe.evaluation.demo import installed_photos
 
 DESCRIPTION = json.dumps(
     {
@@ -24,7 +22,7 @@ DESCRIPTION = json.dumps(
     }
 )
 HEADER = struct.Struct(">BHHH")
-"""Level, height, width, length of the body."""
+"""Level, height, width, length of the payload."""
 
 
 def camera(frames: Iterable[Image], description: str) -> Iterator[bytes]:
@@ -32,7 +30,7 @@ def camera(frames: Iterable[Image], description: str) -> Iterator[bytes]:
     pipeline = Pipeline(**json.loads(description))
     for frame in frames:
         packet = pipeline.transmit(frame)
-        yield HEADER.pack(packet.level, *packet.shape, len(packet.body)) + packet.body
+        yield HEADER.pack(packet.level, *packet.shape, len(packet.payload)) + packet.payload
 
 
 def server(messages: Iterable[bytes], description: str) -> Iterator[tuple[int, str, float]]:
@@ -40,8 +38,8 @@ def server(messages: Iterable[bytes], description: str) -> Iterator[tuple[int, s
     pipeline = Pipeline(**json.loads(description))
     for message in messages:
         level, height, width, length = HEADER.unpack_from(message)
-        body = message[HEADER.size : HEADER.size + length]
-        top = pipeline.classify([Packet(level, body, (height, width))]).top(1)[0][0]
+        payload = message[HEADER.size : HEADER.size + length]
+        top = pipeline.classify([Packet(level, payload, (height, width))]).top(1)[0][0]
         yield len(message), top.label, top.probability
 
 

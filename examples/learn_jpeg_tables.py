@@ -10,12 +10,11 @@ import numpy as np
 import torch
 
 import codecframe
-from codecframe.demo import installed_photos
-from codecframe.images import read_image
-from codecframe.rate import Budget, fit_mean
+from codecframe import Budget, fit_mean, read_image
+from codecframe.evaluation.demo import installed_photos
 from codecframe_jpeg import DifferentiableJpeg
 
-SIDE, PRICE = 224, 2e-6
+SIDE, LAMBDA = 224, 2e-6
 """Pixels of a side, and what a bit costs, in nats of the classifier's divergence."""
 
 head = codecframe.get_head("efficientnet-lite0")
@@ -50,7 +49,7 @@ for _ in range(12):
     decoded, bits = jpeg.coded(images)
     said = log_probabilities(decoded)
     divergence = (aim.exp() * (aim - said)).sum(1)
-    loss = (divergence + PRICE * bits).mean()
+    loss = (divergence + LAMBDA * bits).mean()
     adam.zero_grad()
     loss.backward()
     adam.step()

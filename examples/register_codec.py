@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 import codecframe
-from codecframe.demo import installed_photos
-from codecframe.image import Image, Shape
-from codecframe.images import read_image
-from codecframe.rate import Budget, controller
-from codecframe.registry import default
+from codecframe import Budget, Image, Shape, controller, read_image
+from codecframe.core.registry import default
+from codecframe.evaluation.demo import installed_photos
 
 _HEADER = struct.Struct(">4sBII")
 
@@ -70,9 +68,9 @@ class ThinCodec(codecframe.Codec[ThinSettings]):
         """What settings and size do not say. See `codecframe.Codec.strip`."""
         return data[_HEADER.size :]
 
-    def restore(self, body: bytes, settings: ThinSettings, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: ThinSettings, shape: Shape) -> bytes:
         """See `codecframe.Codec.restore`."""
-        return _HEADER.pack(b"THIN", settings.step, *shape) + body
+        return _HEADER.pack(b"THIN", settings.step, *shape) + payload
 
 
 class Plugin:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from codecframe.comparison import Curve, at_no_more_bits, beside_defaults, defaults_of
+from codecframe.evaluation.comparison import Curve, at_no_more_bits, beside_defaults, defaults_of
 
 RATES = (0.2, 0.4, 0.8)
 

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from toys import BrightnessHead, ToyCodec, ToySettings, picture, toy_registry
 
-from codecframe import BudgetError, DependencyError, UnknownNameError, demo
-from codecframe.errors import OutputError
-from codecframe.profile import ProfileTable
+from codecframe import BudgetError, DependencyError, UnknownNameError
+from codecframe.core.errors import OutputError
+from codecframe.evaluation import demo
+from codecframe.evaluation.profile import ProfileTable
 
 HEAD = BrightnessHead()
 
@@ -132,7 +133,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, photos: list[Path]) -> Non
 
 def test_photographs_are_found_without_importing_their_packages() -> None:
     code = (
-        "import sys; from codecframe import demo; paths = demo.installed_photos();"
+        "import sys; from codecframe.evaluation import demo; paths = demo.installed_photos();"
         "print(len(paths), [n for n in ('skimage', 'sklearn', 'matplotlib') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

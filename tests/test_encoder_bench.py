@@ -19,7 +19,7 @@ from codecframe_vae.bench.baselines import factorized, resnet18
 from codecframe_vae.bench.count import count
 from codecframe_vae.bench.encoders import synthetic_images
 from codecframe_vae.bench.energy import energy_meter
-from codecframe_vae.model import Model, open_session
+from codecframe_vae.runtime.model import Model, open_session
 
 MODEL = Model(Path(__file__).parent / "fixtures" / "vae" / "tiny.safetensors")
 

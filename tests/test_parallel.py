@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from codecframe.parallel import cpu_count, limit_threads, map_threads
+from codecframe.core.parallel import cpu_count, limit_threads, map_threads
 
 
 def test_results_are_in_order_whatever_the_number_of_threads() -> None:

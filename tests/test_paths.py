@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import codecframe
-from codecframe import paths
-from codecframe.errors import OutputError
-from codecframe.paths import cache_dir, data_root, write_whole
+from codecframe.core import files as paths
+from codecframe.core.errors import OutputError
+from codecframe.core.files import cache_dir, data_root, write_whole
 
 
 def test_writes_bytes_and_text_and_makes_folders(tmp_path: Path) -> None:

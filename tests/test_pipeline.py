@@ -34,7 +34,7 @@ def test_both_ends_of_a_link_see_what_the_pipeline_sees(budget: str | None) -> N
         data = receiver.receive(packet)
         assert ToyCodec().decode(data).shape == image.shape
         if budget:
-            assert len(packet.body) + 1 <= 48 * 40 * 4 / 8
+            assert len(packet.payload) + 1 <= 48 * 40 * 4 / 8
 
 
 def test_evaluation_counts_real_bytes_and_scores() -> None:
@@ -45,7 +45,7 @@ def test_evaluation_counts_real_bytes_and_scores() -> None:
     assert found.bytes_per_image == pytest.approx(np.mean(sizes))
     assert found.bpp == pytest.approx(8 * np.mean(sizes) / (48 * 40))
     assert found.low <= found.score <= found.high
-    assert found.to_dict()["accounting"] == "bare"
+    assert found.to_dict()["accounting"] == "payload"
     with pytest.raises(MismatchError, match="fewer targets"):
         Pipeline("toy", HEAD).evaluate(IMAGES, TARGETS[:-1])
 

@@ -10,7 +10,7 @@ from PIL import Image as PilImage
 from toys import picture
 
 import codecframe
-from codecframe.preprocess import IMAGENET, INTERPOLATIONS, Preprocess
+from codecframe.core.preprocess import IMAGENET, INTERPOLATIONS, Preprocess
 
 
 def usual(image: np.ndarray, resize: int, crop: int, method: PilImage.Resampling) -> np.ndarray:

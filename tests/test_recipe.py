@@ -13,7 +13,7 @@ import pytest
 from toys import items, toy_registry
 
 from codecframe import DataError, UnknownNameError
-from codecframe.recipe import run_recipe
+from codecframe.training.tables import run_recipe
 
 RECIPE = """
 kind: profile
@@ -56,7 +56,7 @@ def test_a_recipe_makes_table_and_plot(root: Path) -> None:
     rows = rows_of(root)
     assert len(rows["toy"]) == 2 and rows["bland"]
     for row in [*rows["toy"], *rows["bland"]]:
-        assert row["n"] == 24 and row["data"] == "toy pictures" and row["accounting"] == "bare"
+        assert row["n"] == 24 and row["data"] == "toy pictures" and row["accounting"] == "payload"
         assert row["low"] <= row["top1"] <= row["high"] and row["top1"] <= row["top5"] <= 1
     assert rows["toy"][0]["training"] == "joint" and "strength" in rows["toy"][0]["settings"]
     assert "<svg" in (root / "results/toys.svg").read_text()

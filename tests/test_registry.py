@@ -4,8 +4,8 @@ import pytest
 from toys import ToyCodec, ToyPlugin
 
 import codecframe
-from codecframe import registry
-from codecframe.registry import Registry
+from codecframe.core import registry
+from codecframe.core.registry import Registry
 
 
 class Broken:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image as PilImage
 
 import codecframe
+from codecframe.core.scaling import TRAILER, enlarged, reduced
 from codecframe.rate import Accounting, counted_size, fit
-from codecframe.scaling import TRAILER, enlarged, reduced
 from codecframe.testing import natural_image, psnr
 
 IMAGE = natural_image(90, 131, seed=4)
@@ -19,7 +19,7 @@ NAMES = ["avif", "heic", "htj2k", "jpeg", "jpeg2000", "jpegxl", "png", "webp", "
 
 
 def test_every_pixel_codec_has_it() -> None:
-    from codecframe import registry
+    from codecframe.core import registry
 
     scalable = [
         codec.name
@@ -49,13 +49,13 @@ def test_at_low_rates_less_resolution_is_more() -> None:
     assert psnr(smooth, jpeg.decode(half)) > psnr(smooth, jpeg.decode(whole)) + 1
 
 
-def test_bodies_and_budgets_count_what_is_sent() -> None:
+def test_payloads_and_budgets_count_what_is_sent() -> None:
     jpeg = codecframe.get_codec("jpeg")
     settings = jpeg.settings_type(scale=0.25)
     data = jpeg.encode(IMAGE, settings)
-    body = counted_size(jpeg, data, settings, Accounting.BARE, knob_varies=False)
-    assert body == len(jpeg.strip(data)) < len(data) - TRAILER
-    found, _ = fit(jpeg, IMAGE, settings, 150, Accounting.BARE)
+    payload = counted_size(jpeg, data, settings, Accounting.PAYLOAD, knob_varies=False)
+    assert payload == len(jpeg.strip(data)) < len(data) - TRAILER
+    found, _ = fit(jpeg, IMAGE, settings, 150, Accounting.PAYLOAD)
     assert found.size == len(jpeg.strip(found.data)) + 1 <= 150  # and the knob's level
     assert found.settings.scale == 0.25
 

@@ -9,11 +9,12 @@ import pytest
 from toys import BrightnessHead, ToyCodec, ToySettings, items, toy_registry
 
 import codecframe
-from codecframe import MismatchError, UnknownNameError, registry
-from codecframe.head import Batch
-from codecframe.profile import Plan, ProfileTable, profile_images
+from codecframe import MismatchError, UnknownNameError
+from codecframe.core import registry
+from codecframe.core.head import Batch
+from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
+from codecframe.evaluation.select import select, select_on_images
 from codecframe.rate import Accounting, Budget
-from codecframe.select import select, select_on_images
 
 HEAD = BrightnessHead()
 LEVELS = [20, 80, 140, 200, 240]

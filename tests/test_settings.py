@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecframe import Settings, SettingsError, knob, option, yamltext
+from codecframe import Settings, SettingsError, knob, option
+from codecframe.core import yamltext
 
 
 @dataclass(frozen=True, kw_only=True)

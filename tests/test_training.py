@@ -14,9 +14,9 @@ import yaml
 from PIL import Image as PilImage
 
 import codecframe
-from codecframe import registry
-from codecframe.errors import OutputError
-from codecframe.paths import write_whole
+from codecframe.core import registry
+from codecframe.core.errors import OutputError
+from codecframe.core.files import write_whole
 from codecframe.training import run_training
 
 

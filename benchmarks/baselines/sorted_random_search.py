@@ -19,7 +19,7 @@ import numpy as np
 import codecframe
 from codecframe.images import open_images
 from codecframe.rate import Budget
-from codecframe.tune import Objective, Score, tune
+from codecframe.tuning import Objective, Score, tune
 from codecframe_jpeg.allocation import as_table
 from codecframe_jpeg.codec import JpegCodec
 from codecframe_jpeg.settings import JpegSettings

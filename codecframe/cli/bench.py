@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from codecframe import registry
-from codecframe.benchmark import Benchmark
 from codecframe.cli import options, output
 from codecframe.cli.groups import SuggestingGroup
-from codecframe.results import write_results
+from codecframe.core import registry
+from codecframe.core.benchmark import Benchmark
+from codecframe.evaluation.results import write_results
 
 
 class _Benchmarks(SuggestingGroup):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codecframe.cli import options, output
-from codecframe.cli.hints import tell_stand_ins
+from codecframe.cli.hints import tell_counterparts
 
 if TYPE_CHECKING:
-    from codecframe.convert import Classified
+    from codecframe.pipeline.convert import Classified
 
 
 @click.command("classify")
@@ -56,17 +56,17 @@ def command(
     """
     if codec is None and (assignments or budget):
         raise click.UsageError("--set and --budget need --codec")
-    from codecframe import registry
-    from codecframe.convert import Failed, classify_set, read_set
+    from codecframe.core import registry
+    from codecframe.core.presets import parse_settings
     from codecframe.images import open_images
-    from codecframe.preset import parse_settings
+    from codecframe.pipeline.convert import Failed, classify_set, read_set
     from codecframe.rate import Accounting
 
     judge = registry.default().head(head)
     chosen = registry.default().codec(codec) if codec else None
     settings = parse_settings(chosen, assignments) if chosen else None
     if codec:
-        tell_stand_ins([codec], [judge])
+        tell_counterparts([codec], [judge])
     limit = options.budget_of(budget, mean) if budget else None
     items = open_images(images)
     rows: list[dict[str, Any]] = []

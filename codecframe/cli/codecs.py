@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from codecframe import registry
 from codecframe.cli import options, output
-from codecframe.codec import Codec
-from codecframe.preset import preset_names
+from codecframe.core import registry
+from codecframe.core.codec import Codec
+from codecframe.core.presets import preset_names
 
 
 @click.command("codecs")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from codecframe.cli import options, output
-from codecframe.errors import CodecframeError, DataError
+from codecframe.core.errors import CodecframeError, DataError
 
 
 @click.command("decode")
@@ -32,23 +32,23 @@ from codecframe.errors import CodecframeError, DataError
     help="Codec; by default the file says.",
 )
 @click.option(
-    "--body",
+    "--payload",
     is_flag=True,
-    help="The files are bare bodies; --codec, --shape and the settings say of what.",
+    help="The files are payloads; --codec, --shape and the settings say of what.",
 )
-@click.option("--shape", metavar="HEIGHTxWIDTH", help="Image size, for bodies.")
+@click.option("--shape", metavar="HEIGHTxWIDTH", help="Image size, for payloads.")
 @options.settings_option
 @click.option(
     "--level-byte",
     is_flag=True,
-    help="The bodies begin with a knob level byte (they were encoded to a budget).",
+    help="The payloads begin with a knob level byte (they were encoded to a budget).",
 )
 @options.json_option
 def command(
     files: tuple[str, ...],
     target: str | None,
     codec: str | None,
-    body: bool,
+    payload: bool,
     shape: str | None,
     assignments: tuple[str, ...],
     level_byte: bool,
@@ -60,10 +60,10 @@ def command(
     Examples:
       codecframe decode photo.jxl -o photo.png
       codecframe decode out/*.avif -o decoded/
-      codecframe decode photo.body --body --level-byte --codec jpeg --shape 224x224 -o photo.png
+      codecframe decode a.payload --payload --level-byte --codec jpeg --shape 224x224 -o a.png
     """
-    if body and not (codec and shape):
-        raise click.UsageError("--body needs --codec and --shape")
+    if payload and not (codec and shape):
+        raise click.UsageError("--payload needs --codec and --shape")
     if target == "-" and len(files) != 1:
         raise click.UsageError("-o - takes one file")
     size = _shape(shape) if shape else None
@@ -73,7 +73,7 @@ def command(
         try:
             data = _read(name)
             found, image = _decode(
-                name, data, codec, size if body else None, assignments, level_byte
+                name, data, codec, size if payload else None, assignments, level_byte
             )
             path = _write(name, image, target, several=len(files) > 1)
         except CodecframeError as error:
@@ -119,10 +119,10 @@ def _decode(
     assignments: tuple[str, ...],
     level_byte: bool,
 ) -> tuple[str, Any]:
-    from codecframe import registry
-    from codecframe.convert import decode_any
-    from codecframe.image import check_size
-    from codecframe.preset import parse_settings
+    from codecframe.core import registry
+    from codecframe.core.image import check_size
+    from codecframe.core.presets import parse_settings
+    from codecframe.pipeline.convert import decode_any
 
     if codec is None:
         found, image = decode_any(name, data)
@@ -142,7 +142,7 @@ def _decode(
 def _write(name: str, image: Any, target: str | None, *, several: bool) -> str:
     from PIL import Image as PilImage
 
-    from codecframe.paths import write_whole
+    from codecframe.core.files import write_whole
 
     buffer = io.BytesIO()
     PilImage.fromarray(image).save(buffer, "PNG")

@@ -9,7 +9,7 @@ import click
 from codecframe.cli import options, output
 
 if TYPE_CHECKING:
-    from codecframe.demo import Demo, Photo
+    from codecframe.evaluation.demo import Demo, Photo
 
 
 @click.command("demo")
@@ -33,7 +33,7 @@ def command(folder: str, budgets: tuple[str, ...], as_json: bool) -> None:
       codecframe demo
       codecframe demo --budget 0.4bpp --output out/ --json
     """
-    from codecframe.demo import run_demo
+    from codecframe.evaluation.demo import run_demo
 
     found = run_demo(
         folder, budgets=budgets, progress=lambda total: output.ProgressBar(total, "measure")

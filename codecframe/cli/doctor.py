@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 import codecframe
-from codecframe import image, parallel, registry
 from codecframe.cli import options, output
+from codecframe.core import image, parallel, registry
 
 _PACKAGES = (
     "numpy",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codecframe.cli import options, output
-from codecframe.settings import words
+from codecframe.core.settings import words
 
 if TYPE_CHECKING:
-    from codecframe.convert import Encoded
+    from codecframe.pipeline.convert import Encoded
 
 
 @click.command("encode")
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     "Default: the image's own name with the codec's suffix, in the current folder.",
 )
 @click.option(
-    "--body",
+    "--payload",
     is_flag=True,
-    help="Write bare bodies instead of standard files; with a budget, one byte before "
+    help="Write payloads instead of standard files; with a budget, one byte before "
     "each names the knob level.",
 )
 @options.json_option
@@ -48,7 +48,7 @@ def command(
     mean: bool,
     accounting: str,
     target: str | None,
-    body: bool,
+    payload: bool,
     as_json: bool,
 ) -> int:
     """Encode images with given settings or to a budget.
@@ -62,17 +62,17 @@ def command(
       codecframe encode photos/ --codec avif --budget 0.8bpp --mean --json -o out/
       cat photo.png | codecframe encode - --codec jpegxl --budget 0.5bpp -o - > photo.jxl
     """
-    from codecframe import registry
-    from codecframe.convert import Failed, encode_set, read_set
+    from codecframe.core import registry
+    from codecframe.core.presets import parse_settings
     from codecframe.images import open_images
-    from codecframe.preset import parse_settings
+    from codecframe.pipeline.convert import Failed, encode_set, read_set
     from codecframe.rate import Accounting
 
     chosen = registry.default().codec(codec)
     settings = parse_settings(chosen, assignments)
     limit = options.budget_of(budget, mean) if budget else None
     items = open_images(images)
-    writer = _Writer(target, len(items), ".body" if body else chosen.extension)
+    writer = _Writer(target, len(items), ".payload" if payload else chosen.extension)
     rows: list[dict[str, Any]] = []
     total = _Total()
     failed = 0
@@ -83,7 +83,7 @@ def command(
                 output.say(f"codecframe: {result}")
             else:
                 data = result.data
-                if body:
+                if payload:
                     data = chosen.strip(data)
                     if limit is not None and settings.knob():
                         data = bytes([result.settings.level]) + data
@@ -171,7 +171,7 @@ class _Writer:
 
     def write(self, name: str, data: bytes) -> str:
         """Write one encoding whole or not at all; returns where it went."""
-        from codecframe.paths import write_whole
+        from codecframe.core.files import write_whole
 
         if self.to_stdout:
             sys.stdout.buffer.write(data)

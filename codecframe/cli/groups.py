@@ -1,6 +1,8 @@
-"""A group of commands that names the nearest where there is no such command."""
+"""Groups of commands: built on first use, and naming the nearest where there is no such command."""
 
 from __future__ import annotations
+
+import importlib
 
 import click
 
@@ -22,3 +24,52 @@ class SuggestingGroup(click.Group):
                 raise
             message = f"{error.format_message()} Did you mean {close[0]!r}?"
             raise click.UsageError(message, ctx) from None
+
+
+class CommandGroup(SuggestingGroup):
+    """The command line: commands are imported when they are run, not to list them."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self._lazy: dict[str, tuple[str, str]] = {}
+        self._plugins_loaded = False
+
+    def add_lazy_command(self, name: str, summary: str, target: str) -> None:
+        """Add a command that is imported on first use.
+
+        Args:
+            name: what users type.
+            summary: one line for `--help`.
+            target: where the `click.Command` is, `package.module:attribute`.
+        """
+        self._lazy[name] = (summary, target)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands, those of plugins included."""
+        self._load_plugins()
+        return sorted({*self._lazy, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; plugins are asked where there is no built-in one."""
+        if cmd_name not in self._lazy:
+            self._load_plugins()
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._lazy[cmd_name][1].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in `--help`."""
+        self._load_plugins()
+        added = {name: command.get_short_help_str(60) for name, command in self.commands.items()}
+        lazy = {name: summary for name, (summary, _) in self._lazy.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted({**added, **lazy}.items()))
+
+    def _load_plugins(self) -> None:
+        if not self._plugins_loaded:
+            from codecframe.core import registry
+
+            self._plugins_loaded = True
+            registry.default().add_commands(self)

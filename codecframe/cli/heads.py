@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from codecframe import registry
 from codecframe.cli import options, output
-from codecframe.head import TaskHead
+from codecframe.core import registry
+from codecframe.core.head import TaskHead
 
 
 @click.command("heads")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import click
 
 import codecframe
-from codecframe.cli.groups import SuggestingGroup
-from codecframe.errors import CodecframeError
+from codecframe.cli.groups import CommandGroup
+from codecframe.core.errors import CodecframeError
 
 COMMANDS = {
     "bench": "List benchmarks, or run one on this machine.",
@@ -28,8 +27,6 @@ COMMANDS = {
     "recipe": "Reproduce a published table and its plot.",
     "report": "Make a self-contained HTML page of a profile.",
     "select": "Choose codec and settings for a budget.",
-    "send": "Send images over a link to a server, and say what it sees.",
-    "serve": "Classify for cameras and others, over HTTP and WebSocket.",
     "train": "Train a learned codec or a classifier as a recipe says.",
     "transcode": "Take a whole data set through a codec, here or on a cluster.",
     "tune": "Find settings of a codec that suit a head.",
@@ -40,37 +37,8 @@ OK, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; refused (bad input, a budget that nothing meets); bad usage; Ctrl-C."""
 
 
-class _LazyGroup(SuggestingGroup):
-    """A group whose built-in commands are imported when they are run."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        self._load_plugins()
-        return sorted({*COMMANDS, *super().list_commands(ctx)})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in COMMANDS:
-            module = importlib.import_module(f"codecframe.cli.{cmd_name}")
-            command: click.Command = module.command
-            return command
-        self._load_plugins()
-        return super().get_command(ctx, cmd_name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        self._load_plugins()
-        added = {n: c.get_short_help_str(60) for n, c in self.commands.items()}
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted({**added, **COMMANDS}.items()))
-
-    def _load_plugins(self) -> None:
-        if not getattr(self, "_loaded", False):
-            from codecframe import registry
-
-            self._loaded = True
-            registry.default().add_commands(self)
-
-
 @click.group(
-    cls=_LazyGroup,
+    cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog='Completion: eval "$(_CODECFRAME_COMPLETE=bash_source codecframe)" (also zsh, fish).',
 )
@@ -84,6 +52,10 @@ def cli() -> None:
       codecframe encode photos/ --codec webp --budget 12kB -o out/
       codecframe classify photo.jpg --head efficientnet-lite0
     """
+
+
+for _name, _summary in COMMANDS.items():
+    cli.add_lazy_command(_name, _summary, f"codecframe.cli.{_name}:command")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,14 +13,14 @@ Decorator = Callable[[F], F]
 
 def complete_codec(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Codec names, for shell completion."""
-    from codecframe import registry
+    from codecframe.core import registry
 
     return [name for name in registry.default().codecs if name.startswith(incomplete)]
 
 
 def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Head names, for shell completion."""
-    from codecframe import registry
+    from codecframe.core import registry
 
     return [name for name in registry.default().heads if name.startswith(incomplete)]
 
@@ -118,10 +118,10 @@ mean_option = click.option(
 
 accounting_option = click.option(
     "--accounting",
-    type=click.Choice(["bare", "file"]),
-    default="bare",
+    type=click.Choice(["payload", "file"]),
+    default="payload",
     show_default=True,
-    help="Bytes that count: bodies without constant headers, or whole standard files.",
+    help="Bytes that count: payloads without constant headers, or whole standard files.",
 )
 
 prepare_option = click.option(

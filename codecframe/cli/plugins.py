@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from codecframe import registry
 from codecframe.cli import options, output
-from codecframe.errors import UnknownNameError
+from codecframe.core import registry
+from codecframe.core.errors import UnknownNameError
 
 
 @click.command("plugins")

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from codecframe import registry
 from codecframe.cli import options, output
-from codecframe.errors import UnknownNameError
-from codecframe.preset import Preset, preset_names, preset_path
+from codecframe.core import registry
+from codecframe.core.errors import UnknownNameError
+from codecframe.core.presets import Preset, preset_names, preset_path
 
 
 @click.command("presets")

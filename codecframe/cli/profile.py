@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from codecframe.cli import options, output
-from codecframe.cli.hints import tell_stand_ins
+from codecframe.cli.hints import tell_counterparts
 
 if TYPE_CHECKING:
-    from codecframe.profile import ProfileTable, Row
+    from codecframe.evaluation.profile import ProfileTable, Row
 
 
 @click.command("profile")
@@ -74,10 +74,10 @@ def command(
       codecframe profile photos/ --head model.onnx --labels folders -c jpeg -c webp -o p.profile
       codecframe profile cifar10:test --head head.yaml -c jpeg --levels 5,10,20,40 -o c.profile
     """
-    from codecframe import registry
-    from codecframe.engine import open_engine
+    from codecframe.core import registry
+    from codecframe.evaluation.profile import Plan, profile_images
     from codecframe.images import open_images
-    from codecframe.profile import Plan, profile_images
+    from codecframe.pipeline.engine import open_engine
     from codecframe.rate import Accounting
 
     plan = Plan(
@@ -91,7 +91,7 @@ def command(
         images, labels=labels, where=options.where_of(where), limit=limit, data_root=data_root
     )
     judge = registry.default().head(head)
-    tell_stand_ins(codecs, [judge])
+    tell_counterparts(codecs, [judge])
     table = profile_images(
         path,
         items,
@@ -116,21 +116,21 @@ def _numbers(text: str, option: str) -> list[float]:
 
 def render_profile(table: ProfileTable, *, as_json: bool) -> None:
     """Print the rate-accuracy table of a profile."""
-    rows = sorted(table.rows(), key=lambda row: (row.point.codec, row.bare_bpp))
+    rows = sorted(table.rows(), key=lambda row: (row.point.codec, row.payload_bpp))
     for name, reason in table.skipped():
         output.say(f"codecframe: left out {name}: {reason}")
     if as_json:
         output.print_json({"meta": table.meta, "rows": [row.to_dict() for row in rows]})
         return
     columns = [
-        "codec", "settings", ">bare bpp", ">file bpp", f">{table.meta['metric']} %", ">95 %",
+        "codec", "settings", ">payload bpp", ">file bpp", f">{table.meta['metric']} %", ">95 %",
         ">agreement %", ">divergence", ">encode µs", ">decode µs", ">n",
     ]  # fmt: skip
     output.print_table(columns, [_cells(row) for row in rows])
 
 
 def _cells(row: Row) -> list[object]:
-    from codecframe.report.series import describe
+    from codecframe.evaluation.report.series import describe
 
     words, knob = describe(row.point)
     if row.point.mode in ("cap", "link"):
@@ -139,7 +139,7 @@ def _cells(row: Row) -> list[object]:
     low = row.agreement_low if row.score is None else row.score_low
     high = row.agreement_high if row.score is None else row.score_high
     return [
-        row.point.codec, f"{words} {knob}".strip(), f"{row.bare_bpp:.3f}", f"{row.file_bpp:.3f}",
+        row.point.codec, f"{words} {knob}".strip(), f"{row.payload_bpp:.3f}", f"{row.file_bpp:.3f}",
         output.percent(score if row.score is not None else None), output.interval(low, high),
         output.percent(row.agreement),
         "" if row.divergence is None else f"{row.divergence:.3f}",

@@ -31,7 +31,7 @@ def command(recipe: str, results: str, data_root: str | None) -> None:
     Examples:
       codecframe recipe recipes/imagenet-sample.yaml --data-root data/
     """
-    from codecframe.recipe import run_recipe
+    from codecframe.training.tables import run_recipe
 
     path = run_recipe(
         recipe,

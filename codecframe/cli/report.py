@@ -26,11 +26,11 @@ def command(
       codecframe report photos.profile -o report.html
       codecframe report photos.profile --budget 0.4bpp --mean -o report.html
     """
-    from codecframe import report
-    from codecframe.paths import write_whole
-    from codecframe.profile import ProfileTable
+    from codecframe.core.files import write_whole
+    from codecframe.evaluation import report
+    from codecframe.evaluation.profile import ProfileTable
+    from codecframe.evaluation.select import select
     from codecframe.rate import Accounting
-    from codecframe.select import select
 
     with ExitStack() as stack:
         tables = [stack.enter_context(ProfileTable.open(profile)) for profile in profiles]

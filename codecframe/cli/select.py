@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from codecframe.cli import options, output
-from codecframe.cli.hints import tell_stand_ins
+from codecframe.cli.hints import tell_counterparts
 
 if TYPE_CHECKING:
-    from codecframe.select import Candidate, Selection
+    from codecframe.evaluation.select import Candidate, Selection
 
 
 @click.command("select")
@@ -94,9 +94,9 @@ def command(
         raise click.UsageError("give either a PROFILE or --images")
     if images and not heads:
         raise click.UsageError("--images needs --head")
-    from codecframe.profile import ProfileTable
+    from codecframe.evaluation.profile import ProfileTable
+    from codecframe.evaluation.select import select, select_on_images
     from codecframe.rate import Accounting
-    from codecframe.select import select, select_on_images
 
     asked, counting = options.budget_of(budget, mean), Accounting(accounting)
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ def command(
             tables = [stack.enter_context(ProfileTable.open(profile)) for profile in profiles]
             found = select(tables, asked, counting, codecs or None)
         else:
-            from codecframe import registry
+            from codecframe.core import registry
             from codecframe.images import open_images
 
             items = open_images(
@@ -112,7 +112,7 @@ def command(
                 data_root=data_root,
             )  # fmt: skip
             judges = [registry.default().head(head) for head in heads]
-            tell_stand_ins(codecs, judges)
+            tell_counterparts(codecs, judges)
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="codecframe-"))
             found = select_on_images(
                 path or Path(scratch) / "select.profile",

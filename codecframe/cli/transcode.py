@@ -19,7 +19,7 @@ from codecframe.cli import options, output
     options.budget_option,
     options.accounting_option,
 )
-@click.option("--body", is_flag=True, help="Write bare bodies instead of standard files.")
+@click.option("--payload", is_flag=True, help="Write payloads instead of standard files.")
 @options.combined(options.engine_options, options.json_option)
 def command(
     sources: tuple[str, ...],
@@ -28,7 +28,7 @@ def command(
     assignments: tuple[str, ...],
     budget: str | None,
     accounting: str,
-    body: bool,
+    payload: bool,
     engine: str,
     ray_address: str | None,
     as_json: bool,
@@ -44,14 +44,14 @@ def command(
       codecframe transcode photos/ small/ --codec webp --budget 0.5bpp
       codecframe transcode shards/ small/ --codec jpeg --set quality=40 --engine ray
     """
-    from codecframe import registry
-    from codecframe.engine import open_engine
-    from codecframe.preset import parse_settings
-    from codecframe.transcode import Work, transcode
+    from codecframe.core import registry
+    from codecframe.core.presets import parse_settings
+    from codecframe.pipeline.engine import open_engine
+    from codecframe.pipeline.transcode import Work, transcode
 
     chosen = registry.default().codec(codec)
     settings = parse_settings(chosen, assignments)
-    work = Work(codec, settings.changed(), budget, accounting, body)
+    work = Work(codec, settings.changed(), budget, accounting, payload)
     summary = transcode(
         sources,
         target,

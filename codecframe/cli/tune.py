@@ -77,11 +77,11 @@ def command(
       codecframe encode photo.png --codec jpeg --preset jpeg.yaml
       codecframe tune jpeg --images photos/ --head net.pt2 --budget 0.8bpp --retrain-head new.yaml
     """
-    from codecframe import registry
+    from codecframe.core import registry
+    from codecframe.core.presets import parse_settings
     from codecframe.images import open_images
-    from codecframe.preset import parse_settings
     from codecframe.rate import Accounting
-    from codecframe.tune import tune
+    from codecframe.tuning import tune
 
     chosen = registry.default().codec(codec)
     path = Path(target or f"{chosen.name}.yaml")

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.errors import DataError
-from codecframe.image import Image
-from codecframe.paths import data_root
+from codecframe.core.errors import DataError
+from codecframe.core.files import data_root
+from codecframe.core.image import Image
 
 if TYPE_CHECKING:
     from codecframe.images.sets import ImageItem

@@ -10,9 +10,9 @@ import urllib.request
 from pathlib import Path
 from typing import BinaryIO
 
-from codecframe.errors import DataError
+from codecframe.core.errors import DataError
+from codecframe.core.files import reported
 from codecframe.images.cifar import KINDS
-from codecframe.paths import reported
 
 _TIMEOUT = 60
 _MOST_BYTES = 400_000_000

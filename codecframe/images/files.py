@@ -7,7 +7,7 @@ import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from codecframe.errors import DataError
+from codecframe.core.errors import DataError
 from codecframe.images.read import image_suffixes
 
 Found = tuple[str, list[str]]

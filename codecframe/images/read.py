@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from codecframe import registry
-from codecframe.codec import Codec
-from codecframe.errors import CodecframeError, DataError, DependencyError, LimitError
-from codecframe.image import Image, check_size, max_pixels
+from codecframe.core import registry
+from codecframe.core.codec import Codec
+from codecframe.core.errors import CodecframeError, DataError, DependencyError, LimitError
+from codecframe.core.image import Image, check_size, max_pixels
 
 if TYPE_CHECKING:
     from PIL import Image as PilImage

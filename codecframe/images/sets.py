@@ -11,8 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import overload
 
-from codecframe.errors import DataError, UnknownNameError
-from codecframe.image import Image
+from codecframe.core.errors import DataError, UnknownNameError
+from codecframe.core.image import Image
 from codecframe.images import cifar
 from codecframe.images.files import find_files, read_labels
 from codecframe.images.read import read_image

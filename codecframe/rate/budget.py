@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from codecframe.codec import Codec
-from codecframe.errors import BudgetError
-from codecframe.image import Shape
-from codecframe.settings import Settings
+from codecframe.core.codec import Codec
+from codecframe.core.errors import BudgetError
+from codecframe.core.image import Shape
+from codecframe.core.settings import Settings
 
 Unit = Literal["bpp", "bytes", "bits/s"]
 Mode = Literal["cap", "mean", "link"]
@@ -28,12 +28,16 @@ Mode = Literal["cap", "mean", "link"]
 class Accounting(StrEnum):
     """Which bytes count.
 
-    `FILE`: the whole standard file. `BARE`: the body alone, plus one byte for the knob level where
-    the level varies from image to image.
+    `FILE`: the whole standard file. `PAYLOAD`: the payload alone, plus one byte for the knob level
+    where the level varies from image to image.
     """
 
     FILE = "file"
-    BARE = "bare"
+    PAYLOAD = "payload"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Accounting | None:
+        return cls.PAYLOAD if value == "bare" else None  # its name in files of before 0.1.0
 
 
 def counted_size(

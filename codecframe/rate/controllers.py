@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol
 
-from codecframe.codec import Codec, Fit
-from codecframe.errors import BudgetError
-from codecframe.image import Image
-from codecframe.parallel import map_threads
+from codecframe.core.codec import Codec, Fit
+from codecframe.core.errors import BudgetError
+from codecframe.core.image import Image
+from codecframe.core.parallel import map_threads
+from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.curve import RateCurve
 from codecframe.rate.search import fit
-from codecframe.settings import Settings
 
 _CHUNK = 32
 """Images that are searched side by side with one state of the curve, at most; the same on every
@@ -54,7 +54,7 @@ def controller(
     codec: Codec[Any],
     settings: Settings,
     budget: Budget,
-    accounting: Accounting = Accounting.BARE,
+    accounting: Accounting = Accounting.PAYLOAD,
     *,
     buffer_seconds: float = 1.0,
 ) -> RateController:

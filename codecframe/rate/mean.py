@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from codecframe.codec import Codec
-from codecframe.errors import BudgetError
-from codecframe.image import Image, Shape
-from codecframe.parallel import chunks
+from codecframe.core.codec import Codec
+from codecframe.core.errors import BudgetError
+from codecframe.core.image import Image, Shape
+from codecframe.core.parallel import chunks
+from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.curve import RateCurve
-from codecframe.settings import Settings
 
 _CHUNK = 32
 """Images in memory at a time."""
@@ -24,7 +24,7 @@ def fit_mean(
     settings: Settings,
     images: Iterable[Image],
     budget: Budget,
-    accounting: Accounting = Accounting.BARE,
+    accounting: Accounting = Accounting.PAYLOAD,
 ) -> Settings:
     """The settings with the largest one level for all at which the images' total meets the budget.
 
@@ -51,7 +51,7 @@ class MeanSearch:
         codec: Codec[Any],
         settings: Settings,
         images: Iterable[Image],
-        accounting: Accounting = Accounting.BARE,
+        accounting: Accounting = Accounting.PAYLOAD,
     ) -> None:
         self._codec = codec
         self._settings = settings

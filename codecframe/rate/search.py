@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from codecframe.codec import Codec, Fit, SelfFitting
-from codecframe.errors import BudgetError
-from codecframe.image import Image
+from codecframe.core.codec import Codec, Fit, SelfFitting
+from codecframe.core.errors import BudgetError
+from codecframe.core.image import Image
+from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, counted_size
 from codecframe.rate.curve import RateCurve
-from codecframe.settings import Settings
 
 TIGHTNESS = 0.96
 """A search ends early once this share of the limit is used; on average it then uses over 97 %."""
@@ -29,7 +29,7 @@ def fit(
     image: Image,
     settings: Settings,
     max_bytes: int,
-    accounting: Accounting = Accounting.BARE,
+    accounting: Accounting = Accounting.PAYLOAD,
     *,
     curve: RateCurve | None = None,
     start: int | None = None,
@@ -45,7 +45,7 @@ def fit(
         image: the image.
         settings: everything but the knob.
         max_bytes: the limit, in bytes under `accounting`.
-        accounting: which bytes count; the knob byte counts for `BARE`.
+        accounting: which bytes count; the knob byte counts for `PAYLOAD`.
         curve: what is known of the codec; read, not changed. Where that is nothing and the image is
             large, some of its squares are searched first, which costs a fraction of an encode.
         start: level to try first; by default the curve's guess.
@@ -56,10 +56,10 @@ def fit(
     Raises:
         BudgetError: if even the smallest encoding is larger; says how large it is.
     """
-    bare = accounting is Accounting.BARE
+    payload_only = accounting is Accounting.PAYLOAD
     if isinstance(codec, SelfFitting):
-        knob_byte = 1 if bare and settings.knob() else 0
-        found = codec.fit(image, settings, max_bytes - knob_byte, bare=bare)
+        knob_byte = 1 if payload_only and settings.knob() else 0
+        found = codec.fit(image, settings, max_bytes - knob_byte, payload_only=payload_only)
         size = found.size + knob_byte
         return Fit(found.data, found.settings, size, found.encodes), {found.settings.level: size}
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import codecframe
-from codecframe import yamltext
-from codecframe.image import Image, Shape
-from codecframe.scaling import TRAILER, ScalableSettings
-from codecframe.settings import FieldInfo, Settings
+from codecframe.core import yamltext
+from codecframe.core.image import Image, Shape
+from codecframe.core.scaling import TRAILER, ScalableSettings
+from codecframe.core.settings import FieldInfo, Settings
 from codecframe.testing import damage
 from codecframe.testing.images import flat_image, natural_image, noise_image, psnr
 
@@ -189,24 +189,24 @@ class CodecContract:
         for data, image in zip(datas, decoded, strict=True):
             assert np.array_equal(self.codec.decode(data), image)
 
-    # -- bodies ---------------------------------------------------------------------------
+    # -- payloads ---------------------------------------------------------------------------
 
-    def test_body_restores_exactly(self, settings: Settings, shape: Shape) -> None:
-        """`restore` inverts `strip`, bit for bit, and a body is never larger than its data."""
+    def test_payload_restores_exactly(self, settings: Settings, shape: Shape) -> None:
+        """`restore` inverts `strip`, bit for bit, and a payload is never larger than its data."""
         for image in _images(shape):
             for level in _levels(settings, 5):
                 at_level = settings.at_level(level)
                 data = self.codec.encode(image, at_level)
-                body = self.codec.strip(data)
-                assert type(body) is bytes
-                assert len(body) <= len(data)
-                assert self.codec.restore(body, at_level, shape) == data
+                payload = self.codec.strip(data)
+                assert type(payload) is bytes
+                assert len(payload) <= len(data)
+                assert self.codec.restore(payload, at_level, shape) == data
 
-    def test_survives_damaged_bodies(self, settings: Settings) -> None:
-        """`restore` of a damaged body gives `DataError` or bytes that `decode` takes or refuses."""
+    def test_survives_damaged_payloads(self, settings: Settings) -> None:
+        """`restore` of a damaged payload gives `DataError`, or bytes that `decode` may refuse."""
         image = natural_image(32, 40)
-        body = self.codec.strip(self.codec.encode(image, settings))
-        for bad in [*_damaged(body), *damage.FOREIGN.values()]:
+        payload = self.codec.strip(self.codec.encode(image, settings))
+        for bad in [*_damaged(payload), *damage.FOREIGN.values()]:
             self._decode_or_refuse(bad, lambda b: self.codec.restore(b, settings, (32, 40)))
 
     # -- bad input ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import codecframe
-from codecframe.head import Batch, TaskHead
+from codecframe.core.head import Batch, TaskHead
 from codecframe.testing.images import natural_image
 
 _SIZES = ((40, 56), (64, 64), (33, 47), (1, 1), (7, 90), (128, 31))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.image import Image
+from codecframe.core.image import Image
 
 
 def natural_image(height: int = 48, width: int = 64, seed: int = 0) -> Image:

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 import codecframe
-from codecframe import isobmff
-from codecframe.image import Image, Shape
-from codecframe.samples import to_image
+from codecframe import Image, Shape, to_image
+from codecframe.core import isobmff
 from codecframe_avif import bitstream, container, encoders
 from codecframe_avif.bitstream import SequenceHeader
 from codecframe_avif.settings import LOSSLESS, AvifSettings
@@ -87,17 +86,17 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
             return item
         return data
 
-    def restore(self, body: bytes, settings: AvifSettings, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: AvifSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        form = _form(body)
+        form = _form(payload)
         if form == "file":
-            return body
+            return payload
         if form == "item":
-            header = SequenceHeader.from_bytes(_sequence_and_frame(body, 0, len(body))[0])
-            return container.wrap(header, body) + container.UNEXPECTED
+            header = SequenceHeader.from_bytes(_sequence_and_frame(payload, 0, len(payload))[0])
+            return container.wrap(header, payload) + container.UNEXPECTED
         codecframe.check_size(*shape, self.name)
         header, sequence = _promised(_Shown.of(settings), shape)
-        return container.wrap(header, _item(sequence, body))
+        return container.wrap(header, _item(sequence, payload))
 
 
 # -- the parts of the data ----------------------------------------------------------------
@@ -133,12 +132,12 @@ def _item(sequence: bytes, frame: bytes) -> bytes:
     )
 
 
-def _form(body: bytes) -> str:
-    """What a body is: a whole `file`, the AV1 data of an `item`, or the payload of a `frame`."""
-    if body[4:8] == b"ftyp":
+def _form(payload: bytes) -> str:
+    """What a payload is: a whole `file`, the AV1 data of an `item`, or the payload of a `frame`."""
+    if payload[4:8] == b"ftyp":
         return "file"
     try:
-        SequenceHeader.from_bytes(_sequence_and_frame(body, 0, len(body))[0])
+        SequenceHeader.from_bytes(_sequence_and_frame(payload, 0, len(payload))[0])
     except ValueError:
         return "frame"
     return "item"
@@ -177,7 +176,7 @@ def _promised(shown: _Shown, shape: Shape) -> tuple[SequenceHeader, bytes]:
     """The sequence header that the encoders of today write, and its bytes.
 
     Encoder options or another release of an encoder may give another one, and svt's depends on
-    more than this: then the body keeps it.
+    more than this: then the payload keeps it.
     """
     height, width = shape
     is_rav1e = shown.encoder == "rav1e"

@@ -10,8 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import codecframe
-from codecframe.image import Image
-from codecframe.registry import require
+from codecframe import Image, require
 from codecframe_avif.bitstream import SRGB
 from codecframe_avif.settings import LOSSLESS, AvifSettings
 

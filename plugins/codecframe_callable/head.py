@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any
 
 import codecframe
-from codecframe.preprocess import Preprocess
+from codecframe import Preprocess
 
 
 class CallableHead(codecframe.ClassifierHead):

@@ -8,8 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 
 import codecframe
-from codecframe.preprocess import Preprocess
-from codecframe.registry import require
+from codecframe import Preprocess, require
 
 if TYPE_CHECKING:
     from codecframe_efficientnet.network import EfficientNetLite0 as Network

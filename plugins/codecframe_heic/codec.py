@@ -11,10 +11,8 @@ from types import ModuleType
 import numpy as np
 
 import codecframe
-from codecframe import isobmff
-from codecframe.image import Image, Shape
-from codecframe.registry import require
-from codecframe.samples import to_image
+from codecframe import Image, Shape, require, to_image
+from codecframe.core import isobmff
 from codecframe_heic import container
 from codecframe_heic.settings import HeicSettings
 
@@ -29,7 +27,7 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
 
     `strip` leaves the coded slice of an image of at most 2**18 pixels; the rest is rebuilt by
     encoding a blank image, so both ends need the same release of pillow-heif. A file whose rest is
-    not the one that settings and size promise ends in an empty box, and is its own body.
+    not the one that settings and size promise ends in an empty box, and is its own payload.
     """
 
     name = "heic"
@@ -78,14 +76,14 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
             return data
         return coded
 
-    def restore(self, body: bytes, settings: HeicSettings, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: HeicSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if container.is_file(body):
-            return body
+        if container.is_file(payload):
+            return payload
         codecframe.check_size(*shape, self.name)
         if shape[0] * shape[1] > _MAX_STRIPPED:
             raise codecframe.DataError(self.name, "a bare slice of an image that large")
-        return container.join(_promised(settings, shape), body)
+        return container.join(_promised(settings, shape), payload)
 
 
 def _library() -> ModuleType:

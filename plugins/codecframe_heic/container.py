@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from codecframe import isobmff
+from codecframe.core import isobmff
 
 UNEXPECTED = b"\0\0\0\x08free"
 """An empty box that ends a file whose beginning its settings and size did not promise."""
@@ -55,6 +55,6 @@ def join(head: Head, coded: bytes) -> bytes:
     return bytes(data) + coded
 
 
-def is_file(body: bytes) -> bool:
-    """Whether a body is a whole file and not a slice."""
-    return body[4:8] == b"ftyp"
+def is_file(payload: bytes) -> bool:
+    """Whether a payload is a whole file and not a slice."""
+    return payload[4:8] == b"ftyp"

@@ -1,9 +1,9 @@
 """Quantisation steps that lose least for the bits they save.
 
-Bits and harm of each coefficient are tabulated over all steps. Harm is the change of a head's loss
-to second order, with squared first derivatives in place of the second ones (the empirical Fisher
-information). For any price of a bit the best step of each coefficient can then be read off; that is
-the Lagrangian allocation of Shoham and Gersho ("Efficient bit allocation for an arbitrary set of
+Bits and loss of each coefficient are tabulated over all steps. The loss is the change of a head's
+loss to second order, with squared first derivatives in place of the second ones (the empirical
+Fisher information). For any lambda, the best step of each coefficient can then be read off: the
+Lagrangian allocation of Shoham and Gersho ("Efficient bit allocation for an arbitrary set of
 quantizers", IEEE Trans. ASSP 1988).
 """
 
@@ -34,12 +34,12 @@ class Coefficients:
 
     Attributes:
         values: (blocks, 64), in zigzag order, component after component of image after image.
-        harm: squared derivatives of the loss, the same.
+        fisher: squared derivatives of the loss, the same.
         images: number of images.
     """
 
     values: F32
-    harm: F32
+    fisher: F32
     images: int
 
 
@@ -49,40 +49,40 @@ class Curves:
 
     Attributes:
         bits: about how many bits are coded.
-        harm: about how much the loss rises, in nats.
+        fisher: about how much the loss rises, in nats.
     """
 
     bits: F64
-    harm: F64
+    fisher: F64
 
     @classmethod
     def of(cls, coefficients: Coefficients, deadzone: float) -> Curves:
         """Tabulate all `STEPS`."""
-        bits, harm = np.empty((2, 64, len(STEPS)))
+        bits, fisher = np.empty((2, 64, len(STEPS)))
         for number, step in enumerate(STEPS):
             quantised = rounded(coefficients.values / np.float32(step), deadzone)
             error = coefficients.values - quantised * np.float32(step)
-            harm[:, number] = 0.5 * (coefficients.harm * error**2).sum(axis=0, dtype=np.float64)
+            fisher[:, number] = 0.5 * (coefficients.fisher * error**2).sum(axis=0, dtype=np.float64)
             bits[:, number] = _bits(quantised)
         # noise of few samples must not make a coarser step look dearer, nor less harmful
         bits = np.minimum.accumulate(bits, axis=1)
-        harm = np.maximum.accumulate(harm, axis=1)
-        return cls(bits / coefficients.images, harm / coefficients.images)
+        fisher = np.maximum.accumulate(fisher, axis=1)
+        return cls(bits / coefficients.images, fisher / coefficients.images)
 
-    def best(self, price: float) -> I64:
-        """The step of each coefficient when a bit costs `price` nats, as places in `STEPS`: the
+    def best(self, lambda_: float) -> I64:
+        """The step of each coefficient when a bit costs `lambda_` nats, as places in `STEPS`: the
         coarsest of those that are as good, e.g. where all coefficients become zero.
         """
-        coarsest_first = (self.harm + price * self.bits)[:, ::-1]
+        coarsest_first = (self.fisher + lambda_ * self.bits)[:, ::-1]
         return np.asarray(len(STEPS) - 1 - coarsest_first.argmin(axis=1))
 
 
 def allocate(curves: Sequence[Curves], bits: float) -> tuple[Table, ...]:
     """Tables, row by row, one for each of `curves`, by which an image takes about `bits` bits."""
-    low, high = -40.0, 10.0  # logarithm of the price
+    low, high = -40.0, 10.0  # logarithm of the lambda
     for _ in range(50):
-        price = float(np.exp((low + high) / 2))
-        spent = sum(float(c.bits[np.arange(64), c.best(price)].sum()) for c in curves)
+        lambda_ = float(np.exp((low + high) / 2))
+        spent = sum(float(c.bits[np.arange(64), c.best(lambda_)].sum()) for c in curves)
         low, high = ((low + high) / 2, high) if spent > bits else (low, (low + high) / 2)
     return tuple(as_table(STEPS[c.best(float(np.exp(high)))]) for c in curves)
 

@@ -14,9 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 import codecframe
-from codecframe.image import Image, Shape
-from codecframe.parallel import chunks, map_threads
-from codecframe.samples import to_image
+from codecframe import Image, Shape, chunks, map_threads, to_image
 from codecframe_jpeg import layout
 from codecframe_jpeg.coefficients import quantised
 from codecframe_jpeg.header import read_header
@@ -26,7 +24,7 @@ from codecframe_jpeg.settings import JpegSettings
 if TYPE_CHECKING:
     from PIL import Image as PilImage
 
-    from codecframe.tune import Objective, Score
+    from codecframe import Objective, Score
 
 _MAX_SIDE = 65500  # libjpeg's
 _MAX_SCANS = 100  # encoders write 1 to some 20, and each takes time for the whole image
@@ -48,8 +46,8 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
     """JPEG, by libjpeg-turbo.
 
     `strip` leaves the entropy-coded data, and the Huffman tables where they were made for the
-    image. A file that is laid out in another way is its own body: it starts with FF D8, and no
-    other body does.
+    image. A file that is laid out in another way is its own payload: it starts with FF D8, and no
+    other payload does.
     """
 
     name = "jpeg"
@@ -153,18 +151,18 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         except ValueError:
             return data
 
-    def restore(self, body: bytes, settings: JpegSettings, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: JpegSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if body.startswith(layout.SOI):
-            return body
+        if payload.startswith(layout.SOI):
+            return payload
         try:
-            return layout.join(settings.layout, shape, body)
+            return layout.join(settings.layout, shape, payload)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
 
 
 def _laid_out_as_promised(data: bytes, settings: JpegSettings, shape: Shape) -> bool:
-    """Whether `restore` can rebuild the file from its body."""
+    """Whether `restore` can rebuild the file from its payload."""
     promised = settings.layout
     if not promised.own_huffman:
         return data.startswith(layout.up_to_data(promised, shape))
@@ -196,7 +194,7 @@ def _encode_stacked(images: Sequence[Image], settings: JpegSettings) -> list[byt
     restart = height // rows * -(-width // columns)
     tall = _encode_any(np.concatenate(images), settings.replace(restart=restart))
     before = layout.up_to_data(settings.layout, shape)
-    return [before + body + layout.EOI for body in _RESTART.split(layout.split(tall)[2])]
+    return [before + payload + layout.EOI for payload in _RESTART.split(layout.split(tall)[2])]
 
 
 def _encode_own(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
@@ -205,11 +203,11 @@ def _encode_own(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
     if settings.arithmetic:
         from codecframe_jpeg import arithmetic  # brings numba, where it is installed
 
-        bodies = arithmetic.coded(blocks)
+        payloads = arithmetic.coded(blocks)
     else:
-        bodies = coded(symbols_of(blocks), settings.code_tables)
+        payloads = coded(symbols_of(blocks), settings.code_tables)
     shape = images[0].shape[:2]
-    return [layout.join(settings.layout, shape, body) for body in bodies]
+    return [layout.join(settings.layout, shape, payload) for payload in payloads]
 
 
 def _encode_any(image: Image, settings: JpegSettings) -> bytes:

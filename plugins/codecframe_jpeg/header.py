@@ -6,7 +6,7 @@ import re
 import struct
 from typing import NamedTuple
 
-from codecframe.image import Shape
+from codecframe import Shape
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)  # libjpeg skips other bytes, too
 _USUAL = re.compile(  # quantisation tables, frame of three components, usual Huffman tables, scan

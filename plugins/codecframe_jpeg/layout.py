@@ -1,7 +1,7 @@
 """The layout of the JPEG files that libjpeg writes, and what is left of a file without it.
 
 A file is a frame header (quantisation tables, size, sampling), then scans. A scan is its Huffman
-tables, a header and entropy-coded data. The body keeps the data of all scans, and the Huffman
+tables, a header and entropy-coded data. The payload keeps the data of all scans, and the Huffman
 tables where they are not the standard ones.
 """
 
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from codecframe.image import Shape
+from codecframe import Shape
 from codecframe_jpeg.tables import HUFFMAN
 
 SOI, EOI, SOS = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
 _DQT, _DHT, _DRI = b"\xff\xdb\x00\x43", b"\xff\xc4", b"\xff\xdd\x00\x04"
 _SHARED = b"\xff\xfe\x00\x10shared Huffman"
-"""A comment, by which `split` knows tables that a body does without from an image's own."""
+"""A comment, by which `split` knows tables that a payload does without from an image's own."""
 _JFIF = SOI + b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _BASELINE, _PROGRESSIVE, _ARITHMETIC = b"\xff\xc0", b"\xff\xc2", b"\xff\xc9"
 _SCAN_END = re.compile(rb"\xff[\xc4\xda]")  # within the data of a scan, 00 or D0 to D7 follow FF
@@ -80,11 +80,11 @@ class Scan(NamedTuple):
     header: bytes
 
 
-# -- file and body ------------------------------------------------------------------------
+# -- file and payload ------------------------------------------------------------------------
 
 
-def join(layout: Layout, shape: Shape, body: bytes) -> bytes:
-    """The file that has this body.
+def join(layout: Layout, shape: Shape, payload: bytes) -> bytes:
+    """The file that has this payload.
 
     Raises:
         ValueError: if there is no such file.
@@ -93,12 +93,12 @@ def join(layout: Layout, shape: Shape, body: bytes) -> bytes:
     plan = scans(layout)
     for number, scan in enumerate(plan, start=1):
         for table in scan.tables:
-            segment, position = _expanded(body, position, table)
+            segment, position = _expanded(payload, position, table)
             parts.append(segment)
-        end = len(body) if number == len(plan) else body.find(SOS, position)
+        end = len(payload) if number == len(plan) else payload.find(SOS, position)
         if end <= position:
-            raise ValueError(f"a body without scan {number} of {len(plan)}")
-        parts += scan.header, body[position:end]
+            raise ValueError(f"a payload without scan {number} of {len(plan)}")
+        parts += scan.header, payload[position:end]
         position = end + len(SOS)
     parts.append(EOI)
     return b"".join(parts)
@@ -112,13 +112,13 @@ def split(data: bytes) -> tuple[Layout, Shape, bytes]:
     """
     try:
         layout, shape = _described(data)
-        body = _body(data, layout, len(frame_header(layout, shape)))
-        same = join(layout, shape, body) == data
+        payload = _body(data, layout, len(frame_header(layout, shape)))
+        same = join(layout, shape, payload) == data
     except (IndexError, struct.error):
         same = False
     if not same:
         raise ValueError("not laid out as libjpeg does")
-    return layout, shape, body
+    return layout, shape, payload
 
 
 def _described(data: bytes) -> tuple[Layout, Shape]:
@@ -149,7 +149,7 @@ def _described(data: bytes) -> tuple[Layout, Shape]:
 
 
 def _body(data: bytes, layout: Layout, position: int) -> bytes:
-    """The body of a file whose scans start at `position`."""
+    """The payload of a file whose scans start at `position`."""
     parts = []
     plan = scans(layout)
     for number, scan in enumerate(plan, start=1):
@@ -247,7 +247,7 @@ def _tables(data: bytes, position: int, end: int) -> tuple[bytes, ...]:
     return tuple(found[number] for number in _NUMBERS if number in found)
 
 
-# -- Huffman tables in a body: counts up to the longest code in use, then symbols ----------
+# -- Huffman tables in a payload: counts up to the longest code in use, then symbols ----------
 
 
 def _compact(data: bytes, position: int) -> tuple[bytes, int]:
@@ -257,13 +257,13 @@ def _compact(data: bytes, position: int) -> tuple[bytes, int]:
     return bytes([len(counts)]) + counts + data[position + 21 : end], end
 
 
-def _expanded(body: bytes, position: int, number: int) -> tuple[bytes, int]:
+def _expanded(payload: bytes, position: int, number: int) -> tuple[bytes, int]:
     """The segment of a Huffman table in compact form, and where that form ends."""
     start = position + 1
-    longest = body[position] if position < len(body) else 0
-    counts = body[start : start + longest]
-    symbols = body[start + longest : start + longest + sum(counts)]
+    longest = payload[position] if position < len(payload) else 0
+    counts = payload[start : start + longest]
+    symbols = payload[start + longest : start + longest + sum(counts)]
     if not 1 <= longest <= 16 or len(counts) + len(symbols) != longest + sum(counts):
-        raise ValueError("a body with a damaged Huffman table")
+        raise ValueError("a payload with a damaged Huffman table")
     header = _DHT + struct.pack(">HB", 19 + len(symbols), number)
     return header + counts.ljust(16, b"\0") + symbols, start + longest + len(symbols)

@@ -36,7 +36,7 @@ class JpegSettings(codecframe.ScalableSettings):
     optimize: bool = codecframe.option(
         False,
         searched=False,  # tuning makes tables that both ends know, and with those there is none
-        help="Huffman tables made for each image: smaller files, mostly larger small bodies",
+        help="Huffman tables made for each image: smaller files, mostly larger small payloads",
     )
     progressive: bool = codecframe.option(
         False, searched=False, help="coefficients in ten passes; implies optimize"

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import codecframe
-from codecframe.image import Image
-from codecframe.scaling import enlarged, reduced, reduced_shape
+from codecframe import Image, enlarged, reduced, reduced_shape
 from codecframe_jpeg import huffman
 from codecframe_jpeg.allocation import Coefficients, Curves, allocate, as_table
 from codecframe_jpeg.coefficients import gradients, pattern, quantised, transformed
@@ -21,7 +20,7 @@ from codecframe_jpeg.settings import JpegSettings
 from codecframe_jpeg.tables import ZIGZAG
 
 if TYPE_CHECKING:
-    from codecframe.tune import Objective, Score
+    from codecframe import Objective, Score
 
 F32 = npt.NDArray[np.float32]
 T = TypeVar("T", bound=np.generic)
@@ -132,16 +131,16 @@ class Tuner:
             kind = settings.subsampling, settings.scale
             if kind not in self._tried:
                 self._tried[kind] = self._nudged(settings)
-            harm = self._tried[kind]
+            fisher = self._tried[kind]
         else:
             # what enlarging spreads over several pixels comes together again
             small = [some / np.float32(settings.scale**2) for some in _small(found, settings)]
             slopes = [_by_table(gradients(some, sampling))[:tables] for some in _of_one_size(small)]
-            harm = [np.concatenate(table) ** 2 for table in zip(*slopes, strict=True)]
+            fisher = [np.concatenate(table) ** 2 for table in zip(*slopes, strict=True)]
         together = [np.concatenate(table) for table in zip(*values, strict=True)]
         return [
             Coefficients(value, weight, len(part.images))
-            for value, weight in zip(together, harm, strict=False)
+            for value, weight in zip(together, fisher, strict=False)
         ]
 
     def _decoded(self, part: Objective, settings: JpegSettings) -> list[Image]:
@@ -154,7 +153,7 @@ class Tuner:
         part = self._part.part(_NUDGED)
         decoded = self._decoded(part, settings)
         before, _ = part.judge(decoded)
-        harm = np.zeros((2, 1, 64), np.float32)
+        fisher = np.zeros((2, 1, 64), np.float32)
         for table, place in np.ndindex(2, 64):
             patterns = {
                 shape: _pattern(shape, settings, table, place)
@@ -165,9 +164,9 @@ class Tuner:
             for change in (_NUDGE, -_NUDGE):
                 moved = [image + change * patterns[image.shape[:2]][0] for image in decoded]
                 rise += part.judge([_to_pixels(image) for image in moved])[0].sum()
-            harm[table, 0, place] = max(0.0, rise / (_NUDGE**2 * blocks))
-        floor = harm.max(axis=(1, 2), keepdims=True) / 1000
-        return list(np.maximum(harm, floor))
+            fisher[table, 0, place] = max(0.0, rise / (_NUDGE**2 * blocks))
+        floor = fisher.max(axis=(1, 2), keepdims=True) / 1000
+        return list(np.maximum(fisher, floor))
 
     # -- refinement ---------------------------------------------------------------------------
 

@@ -9,8 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 import codecframe
-from codecframe.image import Image, Shape
-from codecframe.samples import to_image
+from codecframe import Image, Shape, to_image
 from codecframe_jpeg2000 import codestream
 from codecframe_jpeg2000.settings import HighThroughputSettings, Jpeg2000Settings
 
@@ -22,7 +21,7 @@ class _CodestreamCodec(codecframe.Codec[S]):
 
     `data` is a bare codestream without the library's comment. `strip` leaves the packets. A file
     whose main header is not the one that settings and size promise keeps its comment, and is its
-    own body.
+    own payload.
     """
 
     extension = ".j2k"
@@ -76,12 +75,12 @@ class _CodestreamCodec(codecframe.Codec[S]):
         ours = codestream.join(header, packets) == data and not codestream.is_file(packets)
         return packets if ours else data
 
-    def restore(self, body: bytes, settings: S, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: S, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if codestream.is_file(body):
-            return body
+        if codestream.is_file(payload):
+            return payload
         codecframe.check_size(*shape, self.name)
-        return codestream.join(self._main_header(settings, shape), body)
+        return codestream.join(self._main_header(settings, shape), payload)
 
 
 @codecframe.scalable

@@ -10,8 +10,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from codecframe import isobmff
-from codecframe.image import Shape
+from codecframe import Shape
+from codecframe.core import isobmff
 
 _SOC, _SOT, _SOD, _EOC = b"\xff\x4f", b"\xff\x90", b"\xff\x93", b"\xff\xd9"
 _SIZ, _COMMENT = b"\xff\x51", b"\xff\x64"
@@ -88,9 +88,9 @@ def with_size(header: bytes, shape: Shape) -> bytes:
     return header[:8] + size + size + header[40:]
 
 
-def is_file(body: bytes) -> bool:
-    """Whether a body is a whole file. Packets cannot end like one: no marker occurs in them."""
-    return body.endswith(_EOC)
+def is_file(payload: bytes) -> bool:
+    """Whether a payload is a whole file. Packets cannot end like one: no marker occurs in them."""
+    return payload.endswith(_EOC)
 
 
 def _tile_part(packets: bytes) -> bytes:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 import codecframe
-from codecframe.image import Image, Shape
-from codecframe.samples import to_image
-from codecframe_jpegxl import body as bare
+from codecframe import Image, Shape, to_image
 from codecframe_jpegxl import header
+from codecframe_jpegxl import payload as framing
 from codecframe_jpegxl.settings import JpegXlSettings
 
 
@@ -18,7 +17,7 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
 
     `strip` leaves out the image header and, of an image of at most 256x256 pixels, the frame
     header, the section's length and the tables that all such images share. A file with another
-    image header (a lossless one) is its own body.
+    image header (a lossless one) is its own payload.
     """
 
     name = "jpegxl"
@@ -69,14 +68,14 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
             usual = header.image_header(header.declared(data)[0])
         except ValueError:
             return data
-        return bare.shorten(data[len(usual) :]) if data.startswith(usual) else data
+        return framing.shorten(data[len(usual) :]) if data.startswith(usual) else data
 
-    def restore(self, body: bytes, settings: JpegXlSettings, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: JpegXlSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if bare.is_file(body):
-            return body
+        if framing.is_file(payload):
+            return payload
         codecframe.check_size(*shape, self.name)
         try:
-            return header.image_header(shape) + bare.lengthen(body)
+            return header.image_header(shape) + framing.lengthen(payload)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None

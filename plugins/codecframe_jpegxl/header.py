@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codecframe import isobmff
-from codecframe.image import Shape
+from codecframe import Shape
+from codecframe.core import isobmff
 
 CODESTREAM = b"\xff\x0a"
 CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"

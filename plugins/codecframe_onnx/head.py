@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import codecframe
-from codecframe.parallel import cpu_count
-from codecframe.preprocess import Preprocess
-from codecframe.registry import require
+from codecframe import Preprocess, cpu_count, require
 
 _INSTALL = "codecframe[onnx]"
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}

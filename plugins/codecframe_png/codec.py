@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import codecframe
-from codecframe.image import Image, Shape
-from codecframe.samples import to_image
+from codecframe import Image, Shape, to_image
 from codecframe_png import container
 from codecframe_png.settings import FILTERS, STRATEGIES, PngSettings
 
@@ -13,8 +12,8 @@ from codecframe_png.settings import FILTERS, STRATEGIES, PngSettings
 class PngCodec(codecframe.Codec[PngSettings]):
     """PNG, by libpng: lossless, the upper end of the rate scale.
 
-    `strip` leaves the zlib stream. A file that would not be rebuilt from that is its own body: it
-    starts with the signature, which no zlib stream does.
+    `strip` leaves the zlib stream. A file that would not be rebuilt from that is its own payload:
+    it starts with the signature, which no zlib stream does.
     """
 
     name = "png"
@@ -60,6 +59,8 @@ class PngCodec(codecframe.Codec[PngSettings]):
         except ValueError:
             return data
 
-    def restore(self, body: bytes, settings: PngSettings, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: PngSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        return body if body.startswith(container.SIGNATURE) else container.join(shape, body)
+        return (
+            payload if payload.startswith(container.SIGNATURE) else container.join(shape, payload)
+        )

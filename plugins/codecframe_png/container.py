@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from codecframe.image import Shape
+from codecframe import Shape
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DATA_CHUNK = 8192  # libpng's

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import codecframe
-from codecframe.preprocess import Preprocess
-from codecframe.registry import require
+from codecframe import Preprocess, require
 from codecframe_torch.head import INSTALL, TorchHead
 
 

@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import codecframe
-from codecframe.preprocess import Preprocess
-from codecframe.registry import require
+from codecframe import Preprocess, require
 
 INSTALL = "codecframe[train]"
 

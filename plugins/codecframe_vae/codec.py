@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 import codecframe
-from codecframe.image import Image, Shape
-from codecframe_vae.batches import map_alike
-from codecframe_vae.context import I8
-from codecframe_vae.model import F32, Model
-from codecframe_vae.modelfile import NEEDS
-from codecframe_vae.rangecoder import CorruptBodyError
+from codecframe import Image, Shape
+from codecframe_vae.entropy.context import I8
+from codecframe_vae.entropy.rangecoder import CorruptPayloadError
+from codecframe_vae.runtime.batches import map_alike
+from codecframe_vae.runtime.model import F32, Model
+from codecframe_vae.runtime.modelfile import NEEDS
 from codecframe_vae.settings import LEVELS, VaeSettings
 
 _MAGIC = b"cfv1"
@@ -23,7 +23,7 @@ _HEADER = struct.Struct(">4s6sBHH")
 _MAX_LATENTS = 1 << 24
 """Latents of one image, at most: they are coded one after the other."""
 _LANES = 256
-"""Bodies that are coded side by side."""
+"""Payloads that are coded side by side."""
 
 
 class VaeCodec(codecframe.Codec[VaeSettings]):
@@ -66,8 +66,8 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         return (self.model.space, codecframe.PIXELS)
 
     def save(self, path: Path | str) -> None:
-        """Write the model as a file of its own, with all weights that it borrows from a classifier:
-        it runs where that is not installed, and latents are the same.
+        """Write the model as a file of its own, with all its external weights: it runs where the
+        classifier that has them is not installed, and latents are the same.
 
         Raises:
             MismatchError: if the classifier is not what it was.
@@ -77,7 +77,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
     # -- encoding -------------------------------------------------------------------------
 
     def encode(self, image: Image, settings: VaeSettings) -> bytes:
-        """Header and body.
+        """Header and payload.
 
         Raises:
             SettingsError: if the image is too large for this codec.
@@ -85,30 +85,30 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         return self.encode_many([image], settings)[0]
 
     def encode_many(self, images: Iterable[Image], settings: VaeSettings) -> list[bytes]:
-        """One network pass over all images of a size, then all bodies side by side."""
+        """One network pass over all images of a size, then all payloads side by side."""
         everything = list(images)
         for image in everything:
             self._check(image)
         analysed = self.model.analyse(everything, int8=settings.int8)
         latents = [self.model.quantise(real, settings.level) for real in analysed]
-        bodies = self._coded(latents, settings.level)
+        payloads = self._coded(latents, settings.level)
         return [
-            self._header(settings.level, image.shape[:2]) + body
-            for image, body in zip(everything, bodies, strict=True)
+            self._header(settings.level, image.shape[:2]) + payload
+            for image, payload in zip(everything, payloads, strict=True)
         ]
 
     def fit(
-        self, image: Image, settings: VaeSettings, max_bytes: int, *, bare: bool
+        self, image: Image, settings: VaeSettings, max_bytes: int, *, payload_only: bool
     ) -> codecframe.Fit[VaeSettings]:
         """The highest level that fits, from one network pass.
 
         Where even the lowest does not, latents are dropped from the end of the coding order until
-        the rest fits; without any, the body is empty.
+        the rest fits; without any, the payload is empty.
 
         Raises:
             BudgetError: if the header alone is larger.
         """
-        overhead = 0 if bare else _HEADER.size
+        overhead = 0 if payload_only else _HEADER.size
         if max_bytes < overhead:
             raise codecframe.BudgetError(
                 f"{self.name}: no encoding is smaller than {overhead} bytes, over the "
@@ -118,14 +118,14 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
             )
         self._check(image)
         real = self.model.analyse([image], int8=settings.int8)[0]
-        level, body = self._highest(real, image.shape[0] * image.shape[1], max_bytes - overhead)
-        if body is None:
-            body = self._dropped(real, max_bytes - overhead)
-        data = self._header(level, image.shape[:2]) + body
-        return codecframe.Fit(data, settings.at_level(level), len(body) + overhead, 1)
+        level, payload = self._highest(real, image.shape[0] * image.shape[1], max_bytes - overhead)
+        if payload is None:
+            payload = self._dropped(real, max_bytes - overhead)
+        data = self._header(level, image.shape[:2]) + payload
+        return codecframe.Fit(data, settings.at_level(level), len(payload) + overhead, 1)
 
     def _highest(self, real: F32, pixels: int, limit: int) -> tuple[int, bytes | None]:
-        """(highest level whose body fits, that body), or (0, None)."""
+        """(highest level whose payload fits, that payload), or (0, None)."""
         rates = np.array(self.model.manifest.rates)
         low, high, found = -1, LEVELS, None
         wanted = 8 * limit / max(pixels, 1)
@@ -134,24 +134,24 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
             guess = int(np.searchsorted(rates, wanted, "right")) - 1
             level = min(max(guess, low + 1), high - 1)
             latents = self.model.quantise(real, level)
-            body = self.model.context(level).encode(latents[None])[0]
-            if len(body) <= limit:
-                low, found = level, body
+            payload = self.model.context(level).encode(latents[None])[0]
+            if len(payload) <= limit:
+                low, found = level, payload
             else:
                 high = level
-            wanted = rates[level] * limit / max(len(body), 1)
+            wanted = rates[level] * limit / max(len(payload), 1)
         return max(low, 0), found
 
     def _dropped(self, real: F32, limit: int) -> bytes:
-        """The lowest level's body with as many of its first latents as fit."""
+        """The lowest level's payload with as many of its first latents as fit."""
         latents = self.model.quantise(real, 0)
         context = self.model.context(0)
         low, high, found = 0, latents.size, b""
         while high - low > 1:
             middle = (low + high) // 2
-            body = context.encode(context.keep_first(latents[None], middle))[0]
-            if len(body) <= limit:
-                low, found = middle, body
+            payload = context.encode(context.keep_first(latents[None], middle))[0]
+            if len(payload) <= limit:
+                low, found = middle, payload
             else:
                 high = middle
         return found
@@ -180,7 +180,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         stride = self.model.manifest.stride
         return -(-shape[0] // stride), -(-shape[1] // stride)
 
-    # -- header and body ------------------------------------------------------------------
+    # -- header and payload ------------------------------------------------------------------
 
     def _header(self, level: int, shape: Sequence[int]) -> bytes:
         space = bytes.fromhex(self.model.manifest.space[:12])
@@ -190,11 +190,11 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         """The entropy-coded latents alone."""
         return data[_HEADER.size :]
 
-    def restore(self, body: bytes, settings: VaeSettings, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: VaeSettings, shape: Shape) -> bytes:
         """Put the header back."""
         if not all(1 <= side <= 0xFFFF for side in shape):
             raise codecframe.DataError(self.name, f"no image is {shape[1]}x{shape[0]}")
-        return self._header(settings.level, shape) + body
+        return self._header(settings.level, shape) + payload
 
     # -- decoding -------------------------------------------------------------------------
 
@@ -223,9 +223,9 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         def decode(some: list[int]) -> I8:
             level, shape = headers[some[0]]
             try:
-                bodies = [self.strip(everything[n]) for n in some]
-                return self.model.context(level).decode(bodies, *self._grid(shape))
-            except CorruptBodyError as error:
+                payloads = [self.strip(everything[n]) for n in some]
+                return self.model.context(level).decode(payloads, *self._grid(shape))
+            except CorruptPayloadError as error:
                 raise codecframe.DataError(self.name, error) from None
 
         return [

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import codecframe
-from codecframe.head import Batch
-from codecframe.image import Image
-from codecframe.preprocess import Preprocess
-from codecframe_vae.model import BATCH, Model, open_session
-from codecframe_vae.modelfile import INSTALL, NEEDS
+from codecframe import Batch, Image, Preprocess
+from codecframe_vae.runtime.model import BATCH, Model, open_session
+from codecframe_vae.runtime.modelfile import INSTALL, NEEDS
 
 
 class LatentHead(codecframe.TaskHead):

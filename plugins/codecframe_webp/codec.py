@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import codecframe
-from codecframe.image import Image, Shape
-from codecframe.samples import to_image
+from codecframe import Image, Shape, to_image
 from codecframe_webp import container, encoder
 from codecframe_webp.settings import WebpLosslessSettings, WebpSettings
 
@@ -21,7 +20,7 @@ class _WebpCodec(codecframe.Codec[S]):
     """What the two codecs share.
 
     `strip` leaves the bitstream without its header. A file that would not be rebuilt from that is
-    its own body.
+    its own payload.
     """
 
     extension = ".webp"
@@ -31,7 +30,7 @@ class _WebpCodec(codecframe.Codec[S]):
         """The bitstream in a file, without its header; `ValueError` if the file is not ours."""
 
     @abstractmethod
-    def _file(self, body: bytes, settings: S, shape: Shape) -> bytes:
+    def _file(self, payload: bytes, settings: S, shape: Shape) -> bytes:
         """Inverse of `_body`; `ValueError` if there is no such file."""
 
     def encode(self, image: Image, settings: S) -> bytes:
@@ -87,17 +86,17 @@ class _WebpCodec(codecframe.Codec[S]):
     def strip(self, data: bytes) -> bytes:
         """The bitstream without its header. See the class."""
         try:
-            body = self._body(data)
+            payload = self._body(data)
         except (ValueError, IndexError):
             return data
-        return data if container.is_file(body) else body
+        return data if container.is_file(payload) else payload
 
-    def restore(self, body: bytes, settings: S, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: S, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if container.is_file(body):
-            return body
+        if container.is_file(payload):
+            return payload
         try:
-            return self._file(body, settings, shape)
+            return self._file(payload, settings, shape)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
 
@@ -114,8 +113,8 @@ class WebpCodec(_WebpCodec[WebpSettings]):
     def _body(self, data: bytes) -> bytes:
         return container.without_lossy_header(container.unwrap(container.LOSSY, data))
 
-    def _file(self, body: bytes, settings: WebpSettings, shape: Shape) -> bytes:
-        payload = container.with_lossy_header(body, settings.profile, shape)
+    def _file(self, payload: bytes, settings: WebpSettings, shape: Shape) -> bytes:
+        payload = container.with_lossy_header(payload, settings.profile, shape)
         return container.wrap(container.LOSSY, payload)
 
 
@@ -130,6 +129,6 @@ class WebpLosslessCodec(_WebpCodec[WebpLosslessSettings]):
     def _body(self, data: bytes) -> bytes:
         return container.without_lossless_header(container.unwrap(container.LOSSLESS, data))
 
-    def _file(self, body: bytes, settings: WebpLosslessSettings, shape: Shape) -> bytes:
-        payload = container.with_lossless_header(body, shape)
+    def _file(self, payload: bytes, settings: WebpLosslessSettings, shape: Shape) -> bytes:
+        payload = container.with_lossless_header(payload, shape)
         return container.wrap(container.LOSSLESS, payload)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from codecframe.image import Shape
+from codecframe import Shape
 
 LOSSY, LOSSLESS, _EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
 _KEY_FRAME = b"\x9d\x01\x2a"
@@ -73,7 +73,7 @@ def declared_shape(data: bytes) -> Shape:
 
 
 def without_lossy_header(payload: bytes) -> bytes:
-    """The body of a lossy bitstream: the first partition's size, as a varint, and all partitions.
+    """The payload of a lossy bitstream: size of the first partition (varint), all partitions.
 
     Of the zero bytes at the end, z where there are 2z + 1 or 2z + 2: the even length tells which.
 
@@ -88,20 +88,20 @@ def without_lossy_header(payload: bytes) -> bytes:
     return _varint(tag >> 5) + content + bytes((zeros - 1) // 2)
 
 
-def with_lossy_header(body: bytes, profile: int, shape: Shape) -> bytes:
+def with_lossy_header(payload: bytes, profile: int, shape: Shape) -> bytes:
     """Inverse of `without_lossy_header`.
 
     Raises:
         ValueError: if there is no such bitstream.
     """
-    first_partition, start = _read_varint(body)
+    first_partition, start = _read_varint(payload)
     if first_partition >= 1 << 19:
         raise ValueError("an impossible partition")
     tag = first_partition << 5 | 0x10 | profile << 1
     height, width = shape
     header = tag.to_bytes(3, "little") + _KEY_FRAME + struct.pack("<HH", width, height)
-    content = body[start:].rstrip(b"\0")
-    zeros = len(body) - start - len(content)
+    content = payload[start:].rstrip(b"\0")
+    zeros = len(payload) - start - len(content)
     return header + content + bytes(2 * zeros + 2 - len(content) % 2)
 
 
@@ -109,7 +109,7 @@ def with_lossy_header(body: bytes, profile: int, shape: Shape) -> bytes:
 
 
 def without_lossless_header(payload: bytes) -> bytes:
-    """The body of a lossless bitstream.
+    """The payload of a lossless bitstream.
 
     Raises:
         ValueError: if it has another header than our encoders write.
@@ -119,11 +119,11 @@ def without_lossless_header(payload: bytes) -> bytes:
     return payload[5:]
 
 
-def with_lossless_header(body: bytes, shape: Shape) -> bytes:
+def with_lossless_header(payload: bytes, shape: Shape) -> bytes:
     """Inverse of `without_lossless_header`."""
     height, width = shape
     bits = height - 1 << 14 | width - 1
-    return struct.pack("<BI", _LOSSLESS_SIGN, bits) + body
+    return struct.pack("<BI", _LOSSLESS_SIGN, bits) + payload
 
 
 # -- bytes --------------------------------------------------------------------------------
@@ -146,11 +146,11 @@ def _varint(value: int) -> bytes:
     return bytes([*parts, value])
 
 
-def _read_varint(body: bytes) -> tuple[int, int]:
+def _read_varint(payload: bytes) -> tuple[int, int]:
     """A number of at most three bytes, and where it ends."""
     value = 0
-    for position, byte in enumerate(body[:3]):
+    for position, byte in enumerate(payload[:3]):
         value |= (byte & 0x7F) << 7 * position
         if byte < 0x80:
             return value, position + 1
-    raise ValueError("a body without its first number")
+    raise ValueError("a payload without its first number")

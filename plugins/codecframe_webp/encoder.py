@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import codecframe
-from codecframe.image import Image
-from codecframe.registry import require
+from codecframe import Image, require
 
 # `webp` declares the first 16 fields of `WebPConfig`, which is all 4-byte fields; these are later
 _PLACES = {

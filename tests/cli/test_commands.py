@@ -22,7 +22,7 @@ Run = Callable[..., Result]
 
 def test_help_lists_every_command_and_every_command_has_examples(run: Run) -> None:
     listed = run("--help").out
-    for name in COMMANDS:
+    for name in [*COMMANDS, "send", "serve"]:
         assert name in listed
         text = run(name, "--help").out
         assert "Examples:" in text and f"codecframe {name}" in text
@@ -70,12 +70,12 @@ def test_pipes(run: Run, photos: Path, tmp_path: Path) -> None:
     assert PilImage.open(io.BytesIO(done.stdout)).format == "JPEG"
 
 
-def test_bodies_come_back_with_settings_and_shape(run: Run, photos: Path, tmp_path: Path) -> None:
+def test_payloads_come_back_with_settings_and_shape(run: Run, photos: Path, tmp_path: Path) -> None:
     image = photos / "class-0" / "0.png"
-    run("encode", image, "--codec", "jpeg", "--budget", "150B", "--body", "-o", "x.body")
-    assert (tmp_path / "x.body").stat().st_size <= 150
-    found = run("decode", "x.body", "--body", "--level-byte", "--codec", "jpeg", "--shape", "64x56",
-                "-o", "x.png")  # fmt: skip
+    run("encode", image, "--codec", "jpeg", "--budget", "150B", "--payload", "-o", "x.payload")
+    assert (tmp_path / "x.payload").stat().st_size <= 150
+    found = run("decode", "x.payload", "--payload", "--level-byte", "--codec", "jpeg",
+                "--shape", "64x56", "-o", "x.png")  # fmt: skip
     assert found.code == 0
     assert np.asarray(PilImage.open(tmp_path / "x.png")).shape == (64, 56, 3)
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image as PilImage
 
 import codecframe
-from codecframe.preset import Preset
-from codecframe.scaling import reduced
+from codecframe.core.presets import Preset
+from codecframe.core.scaling import reduced
 from codecframe.testing import natural_image
 
 JPEG = codecframe.get_codec("jpeg")

@@ -26,9 +26,9 @@ class TestAvif(CodecContract):
 
 
 def frame_of(data: bytes) -> bytes:
-    body = CODEC.strip(data)
-    assert data.endswith(body)
-    return body
+    payload = CODEC.strip(data)
+    assert data.endswith(payload)
+    return payload
 
 
 @pytest.mark.parametrize("encoder", ["aom", "rav1e"])
@@ -42,14 +42,14 @@ def test_only_the_frame_is_left(encoder, speed, quality, subsampling):
         assert len(data) - len(frame_of(data)) > 270
 
 
-def test_an_unexpected_sequence_header_stays_in_the_body():
+def test_an_unexpected_sequence_header_stays_in_the_payload():
     settings = AvifSettings(speed=9, advanced=("enable-cdef=0",))
     image = natural_image(32, 32)
     data = CODEC.encode(image, settings)
-    body = CODEC.strip(data)
-    assert body[0] >> 3 == 1, "starts with the sequence header"
-    assert len(data) - len(body) > 250
-    assert CODEC.restore(body, settings, (32, 32)) == data
+    payload = CODEC.strip(data)
+    assert payload[0] >> 3 == 1, "starts with the sequence header"
+    assert len(data) - len(payload) > 250
+    assert CODEC.restore(payload, settings, (32, 32)) == data
     assert psnr(CODEC.decode(data), image) > 25
 
 
@@ -98,7 +98,7 @@ TOOLS = ("qm", "deltaq", "deblocking", "cdef", "edge_filter")
 
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize(("quality", "speed"), [(30, 9), (40, 4), (100, 9)])
-def test_without_a_tool_of_aom_the_body_is_the_frame_alone(tool, quality, speed):
+def test_without_a_tool_of_aom_the_payload_is_the_frame_alone(tool, quality, speed):
     settings = AvifSettings(quality=quality, speed=speed, **{tool: False})
     image = natural_image(32, 32)
     data = CODEC.encode(image, settings)

@@ -71,8 +71,8 @@ class Padding(ToyCodec):
     def strip(self, data: bytes) -> bytes:
         return data + b"padding"
 
-    def restore(self, body: bytes, settings: ToySettings, shape: codecframe.Shape) -> bytes:
-        return body[: -len(b"padding")]
+    def restore(self, payload: bytes, settings: ToySettings, shape: codecframe.Shape) -> bytes:
+        return payload[: -len(b"padding")]
 
 
 class Forgetful(ToyCodec):
@@ -81,10 +81,10 @@ class Forgetful(ToyCodec):
 
 
 class Fragile(ToyCodec):
-    def restore(self, body: bytes, settings: ToySettings, shape: codecframe.Shape) -> bytes:
-        if len(body) < 8:
+    def restore(self, payload: bytes, settings: ToySettings, shape: codecframe.Shape) -> bytes:
+        if len(payload) < 8:
             raise ValueError("too short")
-        return super().restore(body, settings, shape)
+        return super().restore(payload, settings, shape)
 
 
 class Leaky(ToyCodec):
@@ -134,9 +134,9 @@ BREAKAGES: list[tuple[type[ToyCodec], Callable[[CodecContract], None]]] = [
     (Backwards, lambda kit: kit.test_knob_is_monotone()),
     (Moody, lambda kit: kit.test_same_on_every_call_and_thread(SETTINGS)),
     (Shuffling, lambda kit: kit.test_many_is_a_loop(2)),
-    (Padding, lambda kit: kit.test_body_restores_exactly(SETTINGS, SHAPE)),
-    (Forgetful, lambda kit: kit.test_body_restores_exactly(SETTINGS, SHAPE)),
-    (Fragile, lambda kit: kit.test_survives_damaged_bodies(SETTINGS)),
+    (Padding, lambda kit: kit.test_payload_restores_exactly(SETTINGS, SHAPE)),
+    (Forgetful, lambda kit: kit.test_payload_restores_exactly(SETTINGS, SHAPE)),
+    (Fragile, lambda kit: kit.test_survives_damaged_payloads(SETTINGS)),
     (Leaky, lambda kit: kit.test_refuses_foreign_data("text")),
     (Leaky, lambda kit: kit.test_survives_damaged_data(SETTINGS)),
     (Trusting, lambda kit: kit.test_refuses_foreign_data("text")),

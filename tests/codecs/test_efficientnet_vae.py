@@ -23,7 +23,7 @@ class TestCodec(CodecContract):
     settings_samples = (VaeSettings(level=0), VaeSettings(level=LEVELS - 1))
 
     def test_refuses_truncated_data(self, settings: codecframe.Settings) -> None:
-        """Tested with a tiny model, whose bodies are short."""
+        """Tested with a tiny model, whose payloads are short."""
 
 
 class TestHead(HeadContract):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import codecframe
-from codecframe import registry
+from codecframe.core import registry
 
 FOLDER = Path(__file__).parents[1] / "fixtures"
 INDEX: dict[str, dict[str, Any]] = json.loads((FOLDER / "index.json").read_text())
@@ -45,14 +45,14 @@ def test_decodes_to_the_same_pixels(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INDEX)
-def test_has_the_same_body(name: str) -> None:
+def test_has_the_same_payload(name: str) -> None:
     """A sender of today and a receiver of tomorrow understand each other, and the reverse."""
     codec, data = opened(name)
     known = INDEX[name]
-    body = codec.strip(data)
+    payload = codec.strip(data)
     settings = codec.settings_type.from_dict(known["settings"])
-    assert digest(body) == known["body"]
-    assert codec.restore(body, settings, tuple(known["shape"])) == data
+    assert digest(payload) == known["payload"]
+    assert codec.restore(payload, settings, tuple(known["shape"])) == data
 
 
 def test_every_codec_has_encodings() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import codecframe
-from codecframe.registry import require
+from codecframe.core.registry import require
 from codecframe.testing import CodecContract, natural_image, psnr
 
 pillow_heif = pytest.importorskip("pillow_heif")
@@ -29,9 +29,9 @@ class TestHeic(CodecContract):
 @pytest.mark.parametrize("shape", [(1, 1), (32, 32), (33, 70), (200, 90)], ids=str)
 def test_only_the_slice_is_left(shape, subsampling):
     data = CODEC.encode(natural_image(*shape), FAST.replace(subsampling=subsampling))
-    body = CODEC.strip(data)
-    assert len(data) - len(body) > 350
-    assert data.endswith(body)
+    payload = CODEC.strip(data)
+    assert len(data) - len(payload) > 350
+    assert data.endswith(payload)
 
 
 def test_a_large_image_keeps_its_boxes():
@@ -60,9 +60,9 @@ def test_without_a_tool_only_the_slice_is_left(tool):
     for shape in ((32, 32), (96, 70)):
         image = natural_image(*shape, seed=3)
         data = CODEC.encode(image, settings)
-        body = CODEC.strip(data)
-        assert len(data) - len(body) > 350
-        assert CODEC.restore(body, settings, shape) == data
+        payload = CODEC.strip(data)
+        assert len(data) - len(payload) > 350
+        assert CODEC.restore(payload, settings, shape) == data
         assert psnr(CODEC.decode(data), image) > 15
     assert data != CODEC.encode(image, settings.replace(**{tool: True}))
 

@@ -78,18 +78,18 @@ def saved(mode: str, **options: Any) -> tuple[PilImage.Image, bytes]:
 
 
 @pytest.mark.parametrize("settings", TestJpeg.settings_samples)
-def test_a_body_has_no_header(settings: JpegSettings) -> None:
+def test_a_payload_has_no_header(settings: JpegSettings) -> None:
     data = CODEC.encode(IMAGE, settings)
-    body = CODEC.strip(data)
+    payload = CODEC.strip(data)
     # no Huffman tables are in the header of an arithmetic-coded file
-    assert len(data) - len(body) >= (110 if settings.arithmetic else 130)
-    assert not body.startswith(b"\xff\xd8")
+    assert len(data) - len(payload) >= (110 if settings.arithmetic else 130)
+    assert not payload.startswith(b"\xff\xd8")
 
 
-def test_a_small_body_is_tens_of_bytes() -> None:
+def test_a_small_payload_is_tens_of_bytes() -> None:
     images = [natural_image(32, 32, seed) for seed in range(9)]
-    bodies = [CODEC.strip(CODEC.encode(image, JpegSettings(quality=5))) for image in images]
-    assert np.median([len(body) for body in bodies]) < 50
+    payloads = [CODEC.strip(CODEC.encode(image, JpegSettings(quality=5))) for image in images]
+    assert np.median([len(payload) for payload in payloads]) < 50
 
 
 @pytest.mark.parametrize("quality", [1, 20, 49, 50, 51, 90, 100])
@@ -163,13 +163,13 @@ def test_decodes_files_from_elsewhere(mode: str, options: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
-def test_a_file_from_elsewhere_is_its_own_body(mode: str) -> None:
+def test_a_file_from_elsewhere_is_its_own_payload(mode: str) -> None:
     data = saved(mode, comment=b"not ours")[1]
     assert CODEC.strip(data) == data
     assert CODEC.restore(data, JpegSettings(), IMAGE.shape[:2]) == data
 
 
-def test_a_file_that_breaks_its_promise_is_its_own_body(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_breaks_its_promise_is_its_own_payload(monkeypatch: pytest.MonkeyPatch) -> None:
     """As from a libjpeg that scales tables in another way: strip must not trust the layout."""
     import imagecodecs
 
@@ -177,9 +177,9 @@ def test_a_file_that_breaks_its_promise_is_its_own_body(monkeypatch: pytest.Monk
     monkeypatch.setattr(imagecodecs, "jpeg8_encode", lambda *_, **__: other)
     settings = JpegSettings(quality=61)
     data = CODEC.encode(IMAGE, settings)
-    body = CODEC.strip(data)
-    assert body == data
-    assert CODEC.restore(body, settings, IMAGE.shape[:2]) == data
+    payload = CODEC.strip(data)
+    assert payload == data
+    assert CODEC.restore(payload, settings, IMAGE.shape[:2]) == data
     assert np.array_equal(CODEC.decode(data), imagecodecs.jpeg8_decode(other))
 
 
@@ -347,7 +347,7 @@ def test_blocks_outside_the_image_cost_next_to_nothing(subsampling: str) -> None
     assert abs(sizes[1] - sizes[0]) < 0.01 * sizes[0]
 
 
-def test_bodies_leave_shared_tables_out() -> None:
+def test_payloads_leave_shared_tables_out() -> None:
     image = natural_image(32, 32)
     settings = JpegSettings(quality=10, huffman=SHARED)
     data = CODEC.encode(image, settings)

@@ -32,13 +32,13 @@ class TestHighThroughput(CodecContract):
 def test_only_packets_are_left(codec, shape):
     settings = codec.settings_type()
     data = codec.encode(natural_image(*shape), settings)
-    body = codec.strip(data)
-    assert data == data[: data.index(b"\xff\x93") + 2] + body + b"\xff\xd9"
+    payload = codec.strip(data)
+    assert data == data[: data.index(b"\xff\x93") + 2] + payload + b"\xff\xd9"
     assert b"\xff\x64" not in data[: data.index(b"\xff\x93")], "no comment is written"
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-def test_a_file_of_others_is_its_own_body(codec):
+def test_a_file_of_others_is_its_own_payload(codec):
     data = imagecodecs.jpeg2k_encode(natural_image(), level=30, codecformat="JP2")
     assert codec.strip(data) == data
     assert codec.restore(data, codec.settings_type(), (48, 64)) == data

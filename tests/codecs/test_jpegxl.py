@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import codecframe
 from codecframe.testing import CodecContract, natural_image, psnr
-from codecframe_jpegxl import body, header
+from codecframe_jpegxl import header, payload
 from codecframe_jpegxl.codec import JpegXlCodec
 from codecframe_jpegxl.settings import JpegXlSettings
 
@@ -40,13 +40,13 @@ def test_neighbouring_levels_are_close():
 
 @pytest.mark.parametrize("effort", [1, 3, 5, 7])
 @pytest.mark.parametrize("distance", [0.5, 2.0, 10.0])
-def test_small_bodies_leave_out_what_all_share(effort, distance):
+def test_small_payloads_leave_out_what_all_share(effort, distance):
     settings = JpegXlSettings(effort=effort, distance=distance)
     data = CODEC.encode(natural_image(32, 32), settings)
     assert len(data) - len(CODEC.strip(data)) >= 28
 
 
-def test_a_file_of_another_kind_is_its_own_body():
+def test_a_file_of_another_kind_is_its_own_payload():
     image = natural_image(32, 32)
     for data in (
         imagecodecs.jpegxl_encode(image, distance=2.0, usecontainer=True),
@@ -74,19 +74,19 @@ def test_size_is_written_as_the_library_writes_it(shape):
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=100), st.data())
 def test_shortening_is_exact_for_any_bytes(tail, data):
-    start = data.draw(st.sampled_from([b"", *body._FRAME_HEADERS]))
-    for frames in (start + tail, start + body._length(len(tail)) + tail if start else tail):
-        assert body.lengthen(body.shorten(frames)) == frames
+    start = data.draw(st.sampled_from([b"", *payload._FRAME_HEADERS]))
+    for frames in (start + tail, start + payload._length(len(tail)) + tail if start else tail):
+        assert payload.lengthen(payload.shorten(frames)) == frames
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(min_size=1, max_size=60))
-def test_a_body_is_refused_or_lengthened(bad):
+def test_a_payload_is_refused_or_lengthened(bad):
     try:
-        frames = body.lengthen(bad)
+        frames = payload.lengthen(bad)
     except ValueError:
         return
-    assert body.lengthen(body.shorten(frames)) == frames
+    assert payload.lengthen(payload.shorten(frames)) == frames
 
 
 # -- files of others ----------------------------------------------------------------------

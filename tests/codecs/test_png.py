@@ -40,11 +40,11 @@ def saved(mode: str) -> tuple[PilImage.Image, bytes]:
 
 
 @pytest.mark.parametrize("image", [natural_image(32, 32), noise_image(90, 91), noise_image(1, 2)])
-def test_a_body_has_no_chunks(image: codecframe.Image) -> None:
+def test_a_payload_has_no_chunks(image: codecframe.Image) -> None:
     data = CODEC.encode(image, PngSettings())
-    body = CODEC.strip(data)
-    assert len(body) <= len(data) - 57
-    assert b"IDAT" not in body
+    payload = CODEC.strip(data)
+    assert len(payload) <= len(data) - 57
+    assert b"IDAT" not in payload
 
 
 def test_effort_makes_it_smaller() -> None:
@@ -66,7 +66,7 @@ def test_depth_is_brought_to_8_bits() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
-def test_a_file_from_elsewhere_is_its_own_body(mode: str) -> None:
+def test_a_file_from_elsewhere_is_its_own_payload(mode: str) -> None:
     data = saved(mode)[1]
     assert CODEC.strip(data) == data
     assert CODEC.restore(data, PngSettings(), IMAGE.shape[:2]) == data

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import codecframe
-from codecframe import registry
-from codecframe.preset import Preset, describe, find_preset, preset_names, preset_path
+from codecframe.core import registry
+from codecframe.core.presets import Preset, describe, find_preset, preset_names, preset_path
 from codecframe.testing import natural_image
 
 SHIPPED = [

@@ -18,14 +18,14 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("safetensors")
 
 import codecframe
-from codecframe import registry
-from codecframe.image import Image
+from codecframe.core import registry
+from codecframe.core.image import Image
 from codecframe.testing import CodecContract, flat_image, natural_image, noise_image
-from codecframe_vae import modelfile
 from codecframe_vae.bundled import CIFAR10
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead
-from codecframe_vae.model import Model
+from codecframe_vae.runtime import modelfile
+from codecframe_vae.runtime.model import Model
 from codecframe_vae.settings import LEVELS, VaeSettings
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "vae"
@@ -48,7 +48,7 @@ class TestVae(CodecContract):
     settings_samples = (VaeSettings(level=0), VaeSettings(level=LEVELS - 1))
 
     def test_refuses_truncated_data(self, settings: codecframe.Settings) -> None:
-        """Within the header. A body cut short is another body: no byte says how long it was."""
+        """Within the header. A payload cut short is another one: no byte says how long it was."""
         data = self.codec.encode(IMAGES["natural"], settings)
         whole = self.codec.decode_latents(data)
         for length in range(len(data)):
@@ -69,7 +69,7 @@ def test_encodings_decode_to_the_same_latents_for_ever(name: str) -> None:
     latents = CODEC.decode_latents(data)
     assert (latents.level, list(latents.shape)) == (known["level"], known["shape"])
     assert digest(latents.values.astype("<i4").tobytes()) == known["latents"]
-    assert digest(CODEC.strip(data)) == known["body"]
+    assert digest(CODEC.strip(data)) == known["payload"]
     shape = (known["shape"][0], known["shape"][1])
     assert CODEC.restore(CODEC.strip(data), settings(known["level"]), shape) == data
 
@@ -110,8 +110,8 @@ def test_an_encoder_in_integers_makes_nearly_the_latents_of_that_in_floats() -> 
     codec = VaeCodec(CIFAR10)
     sent = {}
     for int8 in (True, False):
-        bodies = codec.encode_many(images, settings(10).replace(int8=int8))
-        sent[int8] = np.stack([codec.decode_latents(body).values for body in bodies])
+        payloads = codec.encode_many(images, settings(10).replace(int8=int8))
+        sent[int8] = np.stack([codec.decode_latents(payload).values for payload in payloads])
     differ = np.abs(sent[True] - sent[False])
     assert 0 < (differ > 0).mean() < 0.05
     assert differ.max() <= 3
@@ -143,14 +143,14 @@ def test_levels_of_several_encodings_may_differ() -> None:
 
 
 @pytest.mark.parametrize("name", IMAGES)
-@pytest.mark.parametrize("bare", [True, False])
-def test_a_fit_is_never_over_and_uses_what_it_is_given(name: str, bare: bool) -> None:
-    image, overhead = IMAGES[name], 0 if bare else HEADER
+@pytest.mark.parametrize("payload_only", [True, False])
+def test_a_fit_is_never_over_and_uses_what_it_is_given(name: str, payload_only: bool) -> None:
+    image, overhead = IMAGES[name], 0 if payload_only else HEADER
     levels, places = [], []
     for max_bytes in range(overhead, 201):
-        fit = CODEC.fit(image, VaeSettings(), max_bytes, bare=bare)
-        body = CODEC.strip(fit.data)
-        assert fit.size == len(body) + overhead <= max_bytes
+        fit = CODEC.fit(image, VaeSettings(), max_bytes, payload_only=payload_only)
+        payload = CODEC.strip(fit.data)
+        assert fit.size == len(payload) + overhead <= max_bytes
         latents = CODEC.decode_latents(fit.data)
         assert latents.level == fit.settings.level
         whole = CODEC.encode(image, fit.settings)
@@ -166,12 +166,12 @@ def test_a_fit_is_never_over_and_uses_what_it_is_given(name: str, bare: bool) ->
 
 @pytest.mark.parametrize("start", [0, 9, LEVELS - 1])
 def test_a_fit_is_the_highest_level_that_fits(start: int) -> None:
-    """Wherever the search starts, where bodies grow from level to level."""
+    """Wherever the search starts, where payloads grow from level to level."""
     image = natural_image(64, 64, seed=5)
     sizes = [len(CODEC.encode(image, settings(level))) for level in range(LEVELS)]
     assert sizes == sorted(sizes)
     for level in range(LEVELS):
-        found = CODEC.fit(image, settings(start), sizes[level], bare=False)
+        found = CODEC.fit(image, settings(start), sizes[level], payload_only=False)
         highest = max(other for other in range(LEVELS) if sizes[other] <= sizes[level])
         assert (found.settings.level, len(found.data)) == (highest, sizes[level])
 
@@ -179,14 +179,14 @@ def test_a_fit_is_the_highest_level_that_fits(start: int) -> None:
 def test_less_than_a_header_is_refused() -> None:
     for max_bytes in (-1, 0, HEADER - 1):
         with pytest.raises(codecframe.BudgetError) as caught:
-            CODEC.fit(IMAGES["flat"], VaeSettings(), max_bytes, bare=False)
+            CODEC.fit(IMAGES["flat"], VaeSettings(), max_bytes, payload_only=False)
         assert caught.value.smallest == HEADER
     with pytest.raises(codecframe.BudgetError):
-        CODEC.fit(IMAGES["flat"], VaeSettings(), -1, bare=True)
+        CODEC.fit(IMAGES["flat"], VaeSettings(), -1, payload_only=True)
 
 
-def test_an_empty_body_is_an_image() -> None:
-    fit = CODEC.fit(IMAGES["noise"], VaeSettings(), 0, bare=True)
+def test_an_empty_payload_is_an_image() -> None:
+    fit = CODEC.fit(IMAGES["noise"], VaeSettings(), 0, payload_only=True)
     assert CODEC.strip(fit.data) == b""
     assert CODEC.decode(fit.data).shape == (32, 32, 3)
 
@@ -194,7 +194,7 @@ def test_an_empty_body_is_an_image() -> None:
 # -- what is refused ----------------------------------------------------------------------
 
 
-def test_a_body_that_goes_on_is_refused() -> None:
+def test_a_payload_that_goes_on_is_refused() -> None:
     data = CODEC.encode(IMAGES["natural"], VaeSettings())
     for more in (b"\0", b"\1\0", bytes(1000), b"\xff" * 8, b"\xff" * 100_000):
         with pytest.raises(codecframe.DataError):
@@ -228,7 +228,7 @@ def test_images_over_the_limits_are_refused() -> None:
         with pytest.raises(codecframe.LimitError, match="too large"):
             CODEC.encode(image, VaeSettings())
         with pytest.raises(codecframe.LimitError):
-            CODEC.fit(image, VaeSettings(), 100, bare=True)
+            CODEC.fit(image, VaeSettings(), 100, payload_only=True)
     whole = CODEC.encode(IMAGES["flat"], VaeSettings())
 
     def declaring(level: int, height: int, width: int) -> bytes:

@@ -66,7 +66,9 @@ def saved(picture: PilImage.Image, **options: Any) -> bytes:
         *((LOSSLESS, settings) for settings in TestWebpNearLossless.settings_samples),
     ],
 )
-def test_a_body_has_no_header(codec: codecframe.Codec[Any], settings: codecframe.Settings) -> None:
+def test_a_payload_has_no_header(
+    codec: codecframe.Codec[Any], settings: codecframe.Settings
+) -> None:
     for seed in range(4):
         data = codec.encode(natural_image(32, 32, seed), settings)
         assert len(codec.strip(data)) <= len(data) - 25
@@ -132,23 +134,23 @@ def test_decodes_files_from_elsewhere() -> None:
     assert np.abs(decoded - over_white).max() <= 1
 
 
-def test_an_ambiguous_body_is_not_stripped() -> None:
+def test_an_ambiguous_payload_is_not_stripped() -> None:
     """A first partition of 82 bytes that begins with IFF looks like a file."""
     data = container.wrap(container.LOSSY, container.with_lossy_header(b"RIFF", 0, (8, 8)))
     assert LOSSY.strip(data) == data
     assert LOSSY.restore(data, WebpSettings(), (8, 8)) == data
 
 
-def test_a_file_that_breaks_its_promise_is_its_own_body(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_breaks_its_promise_is_its_own_payload(monkeypatch: pytest.MonkeyPatch) -> None:
     """As from a libwebp that chooses another profile: strip must not lose it."""
     import imagecodecs
 
     other = LOSSY.encode(IMAGE, WebpSettings(filter_type="simple"))
     monkeypatch.setattr(imagecodecs, "webp_encode", lambda *_, **__: other)
     data = LOSSY.encode(IMAGE, WebpSettings())
-    body = LOSSY.strip(data)
-    assert body == data
-    assert LOSSY.restore(body, WebpSettings(), IMAGE.shape[:2]) == data
+    payload = LOSSY.strip(data)
+    assert payload == data
+    assert LOSSY.restore(payload, WebpSettings(), IMAGE.shape[:2]) == data
     assert np.array_equal(LOSSY.decode(data), LOSSY.decode(other))
 
 
@@ -163,6 +165,6 @@ def test_refuses_a_side_that_no_file_can_have() -> None:
 def test_first_partition_of_any_size(size: int) -> None:
     tag = (size << 5 | 0x10).to_bytes(3, "little")
     for partitions in (b"even\0\0", b"odd\0", b"odd\0\0\0", b"even" + bytes(6), b"\0\0"):
-        payload = tag + b"\x9d\x01\x2a" + bytes([7, 0, 5, 0]) + partitions
-        body = container.without_lossy_header(payload)
-        assert container.with_lossy_header(body, 0, (5, 7)) == payload
+        frame = tag + b"\x9d\x01\x2a" + bytes([7, 0, 5, 0]) + partitions
+        payload = container.without_lossy_header(frame)
+        assert container.with_lossy_header(payload, 0, (5, 7)) == frame

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from codecframe.demo import installed_photos
+from codecframe.evaluation.demo import installed_photos
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

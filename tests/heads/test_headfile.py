@@ -9,7 +9,7 @@ from models import LABELS, onnx_file, reference
 from toys import picture, toy_registry
 
 import codecframe
-from codecframe import headfile
+from codecframe.core import headfile
 
 
 def described(folder: Path, text: str) -> str:

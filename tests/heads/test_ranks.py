@@ -7,7 +7,7 @@ import pytest
 from toys import BrightnessHead
 
 import codecframe
-from codecframe.stats import mcnemar
+from codecframe.core.statistics import mcnemar
 
 
 def test_ranks_count_what_is_preferred_to_the_target() -> None:

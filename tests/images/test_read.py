@@ -98,8 +98,11 @@ def test_16_bit_colour_keeps_its_high_bytes() -> None:
     samples = np.array([0x1234, 0xFEDC, 0x00FF], ">u2").tobytes()
     rows = zlib.compress(b"\0" + samples)
     data = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + tag + body + struct.pack(">I", zlib.crc32(tag + body))
-        for tag, body in (
+        struct.pack(">I", len(payload))
+        + tag
+        + payload
+        + struct.pack(">I", zlib.crc32(tag + payload))
+        for tag, payload in (
             (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)),
             (b"IDAT", rows),
             (b"IEND", b""),
@@ -147,7 +150,7 @@ def test_first_frame_of_an_animation() -> None:
 
 @pytest.mark.parametrize("name", ["jpegxl", "jpeg2000", "webp", "avif", "heic"])
 def test_reads_what_codecs_write(name: str, tmp_path: Path) -> None:
-    from codecframe.registry import missing
+    from codecframe.core.registry import missing
 
     codec = codecframe.get_codec(name)
     if missing(codec.requires):
@@ -196,8 +199,8 @@ def test_damage_is_never_anything_but_an_error_of_ours(data: st.DataObject) -> N
 def bomb(kind: str, side: int) -> bytes:
     """A tiny file that declares side x side pixels."""
     if kind == "png":
-        body = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-        chunk = b"IHDR" + body
+        payload = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        chunk = b"IHDR" + payload
         idat = b"IDAT" + zlib.compress(b"\0" * 9)
         return b"\x89PNG\r\n\x1a\n" + b"".join(
             struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c))

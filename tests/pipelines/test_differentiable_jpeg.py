@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import codecframe
-from codecframe.demo import installed_photos
+from codecframe.evaluation.demo import installed_photos
 from codecframe.images import read_image
 from codecframe.testing import natural_image, psnr
 from codecframe_jpeg.settings import JpegSettings

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as PilImage
 
 import codecframe
-from codecframe.huggingface import Compress
+from codecframe.integrations.huggingface import Compress
 from codecframe.testing import natural_image
 
 IMAGES = [natural_image(40, 48, seed=i) for i in range(6)]

@@ -13,7 +13,7 @@ import codecframe
 from codecframe.testing import natural_image
 
 torch = pytest.importorskip("torch")
-from codecframe.torch import CodecTransform  # noqa: E402
+from codecframe.integrations.torch import CodecTransform  # noqa: E402
 
 JPEG = codecframe.get_codec("jpeg")
 IMAGE = natural_image(40, 56, seed=1)

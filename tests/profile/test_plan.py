@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codecframe
-from codecframe.preset import describe
-from codecframe.profile import Plan
+from codecframe.core.presets import describe
+from codecframe.evaluation.profile import Plan
 
 HEAD = codecframe.get_head("efficientnet-lite0")
 

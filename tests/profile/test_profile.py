@@ -9,7 +9,7 @@ import pytest
 from toys import BrightnessHead, Item, ToyCodec, items, toy_registry
 
 from codecframe import DataError, MismatchError
-from codecframe.profile import Plan, ProfileTable, profile_images
+from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
 from codecframe.rate import Accounting, Budget
 
 HEAD = BrightnessHead()
@@ -24,7 +24,7 @@ def toys() -> Iterator[None]:
 def rows_of(path: Path) -> list[tuple]:
     with ProfileTable.open(path) as table:
         return [
-            (r.point.key, r.n, r.file_bytes, r.bare_bytes, r.score, r.agreement, r.divergence)
+            (r.point.key, r.n, r.file_bytes, r.payload_bytes, r.score, r.agreement, r.divergence)
             for r in table.rows()
         ]
 
@@ -40,8 +40,8 @@ def test_rows_hold_real_bytes_and_scores(tmp_path: Path) -> None:
         datas = [codec.encode(item.image, chosen) for item in images]
         assert row.n == 20
         assert row.file_bytes == pytest.approx(np.mean([len(data) for data in datas]))
-        assert row.bare_bytes == pytest.approx(row.file_bytes - 9)
-        assert row.bare_bpp == pytest.approx(row.bare_bytes * 8 / (48 * 40))
+        assert row.payload_bytes == pytest.approx(row.file_bytes - 9)
+        assert row.payload_bpp == pytest.approx(row.payload_bytes * 8 / (48 * 40))
         hits = HEAD.score(
             HEAD.predict([codec.decode(d) for d in datas]), [i.target for i in images]
         )
@@ -62,7 +62,7 @@ def test_without_labels_agreement_is_measured(tmp_path: Path) -> None:
 def test_rates_become_levels_with_mean_rates_under_them(tmp_path: Path) -> None:
     plan = Plan(codecs=["toy"], rates=[2, 4, 8])
     with profile_images(tmp_path / "p", items(20), HEAD, plan) as table:
-        found = sorted(row.bare_bpp for row in table.rows())
+        found = sorted(row.payload_bpp for row in table.rows())
     assert len(found) == 3
     for rate, bpp in zip([2, 4, 8], found, strict=True):
         assert 0.7 * rate <= bpp <= rate
@@ -164,7 +164,7 @@ def test_an_image_that_cannot_meet_a_cap_counts_as_lost(tmp_path: Path) -> None:
     with profile_images(tmp_path / "p", images, HEAD, plan) as table:
         (row,) = table.rows()
         (point,) = table.points()
-        sizes_seen = table.per_image(point, Accounting.BARE).size
+        sizes_seen = table.per_image(point, Accounting.PAYLOAD).size
     assert row.n == 6 and row.unfit == 1
     assert np.isnan(sizes_seen[3])
 

@@ -84,7 +84,7 @@ def test_a_mean_is_never_exceeded_at_any_moment_and_is_used() -> None:
 def test_a_link_buffer_never_overflows(seconds: float, seed: int) -> None:
     budget = Budget(5 * 8 * 900, "bits/s", "link", 5)  # 900 bytes a frame
     depth = budget.amount / 8 * seconds
-    rate = StreamController(CODEC, ToySettings(), budget, Accounting.BARE, depth=depth)
+    rate = StreamController(CODEC, ToySettings(), budget, Accounting.PAYLOAD, depth=depth)
     backlog = 0.0
     for image in (picture(seed + i) for i in range(40)):
         size = rate.encode(image).size

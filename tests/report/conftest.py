@@ -7,7 +7,7 @@ import pytest
 from toyprofiles import make_table
 from toys import toy_registry
 
-from codecframe.profile import ProfileTable
+from codecframe.evaluation.profile import ProfileTable
 
 
 @pytest.fixture(autouse=True)

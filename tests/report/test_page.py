@@ -15,10 +15,10 @@ from toyprofiles import BUDGET, make_table
 from toys import BrightnessHead, Item, ToyCodec, items, picture
 
 import codecframe
-from codecframe import report
-from codecframe.profile import Plan, ProfileTable, profile_images
+from codecframe.evaluation import report
+from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
+from codecframe.evaluation.select import select
 from codecframe.rate import Accounting, Budget
-from codecframe.select import select
 
 
 class Page(HTMLParser):
@@ -76,11 +76,11 @@ def test_every_point_is_in_the_table(table: ProfileTable) -> None:
     heading = next(i for i, row in enumerate(page.rows) if "divergence" in row)
     found = page.rows[heading + 1 :]
     expected = {
-        (row.point.codec, f"{row.bare_bpp:.3f}", f"{row.file_bpp:.3f}") for row in table.rows()
+        (row.point.codec, f"{row.payload_bpp:.3f}", f"{row.file_bpp:.3f}") for row in table.rows()
     }
     assert {(row[0], row[3], row[4]) for row in found} == expected
     assert len(found) == len(table.rows())
-    assert any(row[2] == "for 4bpp cap, bare" for row in found)
+    assert any(row[2] == "for 4bpp cap, payload" for row in found)
 
 
 def test_the_choice_and_why_the_others_lost(table: ProfileTable) -> None:
@@ -106,7 +106,7 @@ def test_pictures_are_the_decoded_samples(table: ProfileTable, accounting: Accou
     assert len(sources) == 6 * 4  # six images are kept; uncompressed and three variants
     (controlled,) = [n for n, point in table.points().items() if point.budget]
     samples = table.samples(controlled)
-    if accounting is Accounting.BARE:  # the budget that the controlled point was made for
+    if accounting is Accounting.PAYLOAD:  # the budget that the controlled point was made for
         for image, measurement in samples.items():
             assert measurement.data is not None
             shown = decoded(sources[4 * image + 1])

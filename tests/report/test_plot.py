@@ -15,12 +15,12 @@ from PIL import Image
 from toyprofiles import BUDGET
 
 from codecframe import DependencyError
-from codecframe.profile import ProfileTable
+from codecframe.evaluation.profile import ProfileTable
+from codecframe.evaluation.report import rate_accuracy_plot
+from codecframe.evaluation.report.plot import series_plot, spread
+from codecframe.evaluation.report.series import budget_bpp, series_of
+from codecframe.evaluation.select import select
 from codecframe.rate import Accounting
-from codecframe.report import rate_accuracy_plot
-from codecframe.report.plot import series_plot, spread
-from codecframe.report.series import budget_bpp, series_of
-from codecframe.select import select
 
 
 def test_the_same_profile_gives_the_same_svg(table: ProfileTable) -> None:
@@ -47,9 +47,9 @@ def test_accounting_and_selection_change_the_plot(table: ProfileTable) -> None:
 
 
 def test_no_two_of_many_variants_look_alike(table: ProfileTable) -> None:
-    first = series_of(table, Accounting.BARE)[0]
+    first = series_of(table, Accounting.PAYLOAD)[0]
     many = [replace(first, words=f"effort={i}", controlled=()) for i in range(14)]
-    svg = series_plot(many, "score", Accounting.BARE).svg
+    svg = series_plot(many, "score", Accounting.PAYLOAD).svg
     marks = re.findall(r'<use xlink:href="#(\w+)"[^>]*style="fill: (#\w+); stroke: \2', svg)
     drawn = len([spot for spot in first.fixed if spot.bpp > 0])
     counts = Counter(mark for mark in marks if mark[1] != "#1f2328")  # ink is for axes
@@ -67,7 +67,7 @@ def test_inline_svg_takes_the_colours_of_its_page(table: ProfileTable) -> None:
 
 
 def test_series_hold_every_row_once(table: ProfileTable) -> None:
-    series = series_of(table, Accounting.BARE)
+    series = series_of(table, Accounting.PAYLOAD)
     assert [one.label for one in series] == ["toy", "bland", "toy effort=1"]
     spots = [spot for one in series for spot in one.spots]
     assert sorted(spot.row.point.key for spot in spots) == sorted(
@@ -75,13 +75,13 @@ def test_series_hold_every_row_once(table: ProfileTable) -> None:
     )
     assert [spot.knob for spot in series[0].fixed] == [f"strength={s}" for s in (20, 140, 240)]
     (controlled,) = series[0].controlled
-    assert controlled.budget == "4bpp cap, bare"
-    assert controlled.bpp == pytest.approx(controlled.row.bare_bpp)
+    assert controlled.budget == "4bpp cap, payload"
+    assert controlled.bpp == pytest.approx(controlled.row.payload_bpp)
 
 
 def test_nearest_prefers_the_point_made_for_the_budget(table: ProfileTable) -> None:
     found = select(table, BUDGET)
-    toy, bland, _ = series_of(table, Accounting.BARE)
+    toy, bland, _ = series_of(table, Accounting.PAYLOAD)
     assert toy.nearest(4.0, found) == toy.controlled[0]
     assert toy.nearest(4.0) in toy.fixed
     assert bland.nearest(1e9, found) == bland.fixed[-1]

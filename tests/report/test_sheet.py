@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from toys import picture
 
-from codecframe.report import SheetRow, Shown, contact_sheet
+from codecframe.evaluation.report import SheetRow, Shown, contact_sheet
 
 GREEN, RED = (26, 127, 55), (207, 34, 46)
 

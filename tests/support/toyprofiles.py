@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toys import BrightnessHead, items
 
-from codecframe.profile import Plan, ProfileTable, profile_images
+from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
 from codecframe.rate import Budget
 
 LEVELS = [20, 140, 240]

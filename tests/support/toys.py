@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 import codecframe
-from codecframe import registry
-from codecframe.head import Batch, FloatArray
+from codecframe.core import registry
+from codecframe.core.head import Batch, FloatArray
 
 HEADER = b"TOY1"
 
@@ -53,8 +53,8 @@ class ToyCodec(codecframe.Codec[ToySettings]):
     def strip(self, data: bytes) -> bytes:
         return data[9:]
 
-    def restore(self, body: bytes, settings: ToySettings, shape: codecframe.Shape) -> bytes:
-        return self._header(settings, shape) + body
+    def restore(self, payload: bytes, settings: ToySettings, shape: codecframe.Shape) -> bytes:
+        return self._header(settings, shape) + payload
 
     @staticmethod
     def _header(settings: ToySettings, shape: codecframe.Shape) -> bytes:

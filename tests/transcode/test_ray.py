@@ -13,13 +13,13 @@ import pytest
 from PIL import Image as PilImage
 from toys import picture
 
-from codecframe import registry
-from codecframe.engine import Ray, open_engine
-from codecframe.errors import DataError, MismatchError, UnknownNameError
+from codecframe.core import registry
+from codecframe.core.errors import DataError, MismatchError, UnknownNameError
+from codecframe.evaluation.profile import Plan, profile_images
 from codecframe.images import open_images
-from codecframe.profile import Plan, profile_images
+from codecframe.pipeline.engine import Ray, open_engine
+from codecframe.pipeline.transcode import Work, transcode
 from codecframe.rate import Budget
-from codecframe.transcode import Work, transcode
 
 ray = pytest.importorskip("ray")
 
@@ -109,7 +109,7 @@ def test_ray_data_maps_batches(cluster: Ray, photos: Path) -> None:
     import numpy as np
 
     from codecframe.images import read_image
-    from codecframe.raydata import CodecTransform
+    from codecframe.integrations.raydata import CodecTransform
 
     files = sorted(photos.iterdir())[:6]
     images = np.stack([read_image(path) for path in files])

@@ -16,9 +16,9 @@ from PIL import Image as PilImage
 from toys import picture
 
 import codecframe
-from codecframe.errors import BudgetError, DataError, MismatchError, SettingsError
+from codecframe.core.errors import BudgetError, DataError, MismatchError, SettingsError
 from codecframe.images import read_image
-from codecframe.transcode import Work, transcode
+from codecframe.pipeline.transcode import Work, transcode
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -235,10 +235,10 @@ def test_nothing_to_do_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_record_says_what_was_done(photos: Path, tmp_path: Path) -> None:
-    transcode([photos], tmp_path / "small", Work("jpeg", budget="0.9bpp", body=True))
+    transcode([photos], tmp_path / "small", Work("jpeg", budget="0.9bpp", payload=True))
     record = json.loads((tmp_path / "small" / "transcode.json").read_text())
     assert record["codec"] == "jpeg" and record["budget"] == "0.9bpp"
-    packet = (tmp_path / "small" / "class-0" / "0.body").read_bytes()
+    packet = (tmp_path / "small" / "class-0" / "0.payload").read_bytes()
     codec = codecframe.get_codec("jpeg")
     settings = codec.settings_type().at_level(packet[0])
     assert codec.decode(codec.restore(packet[1:], settings, (24, 32))).shape == (24, 32, 3)

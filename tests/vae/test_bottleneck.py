@@ -22,7 +22,7 @@ import torch
 from safetensors.numpy import load_file
 
 import codecframe
-from codecframe import registry
+from codecframe.core import registry
 from codecframe.testing import natural_image
 from codecframe.training import run_training
 from codecframe_torch import TorchHead
@@ -69,7 +69,7 @@ RECIPE = """
     groups: 2
     rates: [0.3, 2.0]
     shares: [0.5, 0.5]
-    prices: [1.0e-4, 1.0e-6]
+    lambdas: [1.0e-4, 1.0e-6]
     lowest: 0.3
     octave: 6
     batch: 8
@@ -98,13 +98,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def borrowing(made: Path) -> Path:
+def external(made: Path) -> Path:
     """Another, of kept features, which leaves out what the classifier has."""
     folder = made.parent.parent
-    changes = ["head=theirs", "borrowed=true", "tuned=biases", "views=2", "epochs=3"]
+    changes = ["head=theirs", "external_weights=true", "tuned=biases", "views=2", "epochs=3"]
     with pytest.MonkeyPatch.context() as patch:
         _lend(patch, codecframe.get_head("theirs_net:head"))
-        return run_training(folder / "mine.yaml", folder / "borrowing", folder, changes=changes)
+        return run_training(folder / "mine.yaml", folder / "external", folder, changes=changes)
 
 
 def _lend(patch: pytest.MonkeyPatch, head: codecframe.TaskHead) -> None:
@@ -152,8 +152,8 @@ def test_large_images_pass_in_tiles_with_the_same_latents(
     settings = codec.settings_type().at_level(12)
     image = natural_image(150, 230, seed=5)
     whole = codec.decode_latents(codec.encode(image, settings)).values
-    monkeypatch.setattr("codecframe_vae.tiles.SIDE", 64)
-    monkeypatch.setattr("codecframe_vae.tiles.HALO", 16)
+    monkeypatch.setattr("codecframe_vae.runtime.tiles.SIDE", 64)
+    monkeypatch.setattr("codecframe_vae.runtime.tiles.HALO", 16)
     tiled = codec.decode_latents(codec.encode(image, settings)).values
     assert tiled.shape == whole.shape
     assert (tiled != whole).mean() < 0.001  # ties of rounding
@@ -166,8 +166,8 @@ def test_large_images_are_rebuilt_in_tiles_as_if_whole(
     image = natural_image(300, 421, seed=5)
     data = codec.encode(image, codec.settings_type().at_level(12))
     whole = codec.decode(data).astype(int)
-    monkeypatch.setattr("codecframe_vae.tiles.SIDE", 64)
-    monkeypatch.setattr("codecframe_vae.tiles.HALO", 64)
+    monkeypatch.setattr("codecframe_vae.runtime.tiles.SIDE", 64)
+    monkeypatch.setattr("codecframe_vae.runtime.tiles.HALO", 64)
     tiled = codec.decode(data)
     assert tiled.shape == image.shape
     assert np.abs(tiled - whole).max() <= 1  # ties of rounding
@@ -212,17 +212,17 @@ def test_a_recipe_names_classifier_and_layer() -> None:
         BottleneckRecipe(head="mine")
 
 
-def test_features_are_kept_where_the_front_stays(borrowing: Path) -> None:
-    rows = [json.loads(row) for row in (borrowing.parent / "mine.log/log.jsonl").open()]
+def test_features_are_kept_where_the_front_stays(external: Path) -> None:
+    rows = [json.loads(row) for row in (external.parent / "mine.log/log.jsonl").open()]
     assert len(rows) == 3
     assert rows[-1]["val top1 @2"] >= 85
 
 
 def test_what_the_classifier_has_is_left_out(
-    borrowing: Path, pictures: list[codecframe.Image], monkeypatch: pytest.MonkeyPatch
+    external: Path, pictures: list[codecframe.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs: Any = codecframe.get_head("theirs_net:head")
-    tensors = load_file(borrowing)
+    tensors = load_file(external)
     graphs = b"".join(tensors[f"{name}.onnx"].tobytes() for name in ("encoder", "head"))
     for layer in (theirs.torch_model().middle[0], theirs.torch_model().late):
         assert layer.weight.detach().numpy().tobytes() not in graphs
@@ -236,15 +236,15 @@ def test_what_the_classifier_has_is_left_out(
 
     with monkeypatch.context() as patch:
         _lend(patch, theirs)
-        expected = seen(borrowing)
-        alone = borrowing.with_name("alone.safetensors")
-        codec: Any = codecframe.get_codec(str(borrowing))
+        expected = seen(external)
+        alone = external.with_name("alone.safetensors")
+        codec: Any = codecframe.get_codec(str(external))
         codec.save(alone)
     assert seen(alone) == expected  # the same latent space, and needs nothing but the file
 
     def copy(name: str) -> Path:
         """One that is opened anew."""
-        return Path(shutil.copy(borrowing, borrowing.with_name(name)))
+        return Path(shutil.copy(external, external.with_name(name)))
 
     with pytest.raises(codecframe.MismatchError, match="no plugin brings a head 'theirs'"):
         seen(copy("copy.safetensors"))
@@ -265,7 +265,9 @@ def test_graphs_tell_no_paths(made: Path) -> None:
 def test_only_a_plugins_head_lends(made: Path) -> None:
     folder = made.parent.parent
     with pytest.raises(codecframe.MismatchError, match="no plugin brings"):
-        run_training(folder / "mine.yaml", folder / "not", folder, changes=["borrowed=true"])
+        run_training(
+            folder / "mine.yaml", folder / "not", folder, changes=["external_weights=true"]
+        )
 
 
 @pytest.mark.parametrize(("side", "stride", "padding"), [(8, 1, 1), (9, 2, 0), (10, 2, 1)])

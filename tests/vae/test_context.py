@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecframe_vae.context import REACH, ContextArrays, ContextModel
-from codecframe_vae.rangecoder import TOTAL, CorruptBodyError
+from codecframe_vae.entropy.context import REACH, ContextArrays, ContextModel
+from codecframe_vae.entropy.rangecoder import TOTAL, CorruptPayloadError
 
 
 @pytest.fixture(autouse=True, scope="module", params=["compiled", "plain"])
@@ -65,11 +65,11 @@ def cases(draw: st.DrawFn) -> tuple[ContextModel, Any]:
     return model, latents_of(model, seed, *sizes, draw(st.sampled_from([0.0, 0.7, 5.0, 500.0])))
 
 
-def decoded(model: ContextModel, body: bytes, height: int, width: int) -> Any:
-    """The latents, or none where the body is corrupt."""
+def decoded(model: ContextModel, payload: bytes, height: int, width: int) -> Any:
+    """The latents, or none where the payload is corrupt."""
     try:
-        return model.decode([body], height, width)[0]
-    except CorruptBodyError:
+        return model.decode([payload], height, width)[0]
+    except CorruptPayloadError:
         return None
 
 
@@ -77,17 +77,17 @@ def decoded(model: ContextModel, body: bytes, height: int, width: int) -> Any:
 
 
 def by_the_description(
-    arrays: ContextArrays, groups: int, body: bytes, height: int, width: int
+    arrays: ContextArrays, groups: int, payload: bytes, height: int, width: int
 ) -> Any:
-    """Latents of a body, one by one in Python integers, as the plugin's README describes it."""
+    """Latents of a payload, one by one in Python integers, as the plugin's README describes it."""
     limit, weight, shift, lut, row, frequency = (
         getattr(arrays, name).astype(int).tolist() for name in ContextArrays.names()
     )
     channels = len(limit)
     found: dict[tuple[int, int, int], int] = {}
-    value, low, span, bits = int.from_bytes(body, "big"), 0, 1 << 48, 48
-    if 8 * len(body) < bits:
-        value <<= bits - 8 * len(body)
+    value, low, span, bits = int.from_bytes(payload, "big"), 0, 1 << 48, 48
+    if 8 * len(payload) < bits:
+        value <<= bits - 8 * len(payload)
 
     def known(channel: int, y: int, x: int) -> int:
         return found.get((channel, y, x), 0)
@@ -114,7 +114,9 @@ def by_the_description(
                         at = min(max(total >> shift[0], -128), 127) + 128
                         table = frequency[row[phase][channel][lut[phase][channel][at]]]
                         unit = span >> 14
-                        here = value >> 8 * len(body) - bits if 8 * len(body) > bits else value
+                        here = (
+                            value >> 8 * len(payload) - bits if 8 * len(payload) > bits else value
+                        )
                         slot, symbol, start = (here - low) // unit, 0, 0
                         while start + table[symbol] <= slot:
                             start += table[symbol]
@@ -123,8 +125,8 @@ def by_the_description(
                         found[channel, y, x] = -(symbol + 1 >> 1) if symbol & 1 else symbol >> 1
                         if span < 1 << 32:
                             low, span, bits = low << 16, span << 16, bits + 16
-                            if 8 * len(body) < bits:
-                                value <<= min(16, bits - 8 * len(body))
+                            if 8 * len(payload) < bits:
+                                value <<= min(16, bits - 8 * len(payload))
     grid = [
         [[known(c, y, x) for x in range(width)] for y in range(height)] for c in range(channels)
     ]
@@ -132,10 +134,10 @@ def by_the_description(
 
 
 @given(cases())
-def test_bodies_are_what_the_description_says(case: tuple[ContextModel, Any]) -> None:
+def test_payloads_are_what_the_description_says(case: tuple[ContextModel, Any]) -> None:
     model, latents = case
-    for body, one in zip(model.encode(latents), latents, strict=True):
-        found = by_the_description(model.arrays, model.groups, body, *one.shape[1:])
+    for payload, one in zip(model.encode(latents), latents, strict=True):
+        found = by_the_description(model.arrays, model.groups, payload, *one.shape[1:])
         assert np.array_equal(found, one)
 
 
@@ -146,18 +148,18 @@ def test_bodies_are_what_the_description_says(case: tuple[ContextModel, Any]) ->
 def test_any_latents_round_trip_alone_and_together(case: tuple[ContextModel, Any]) -> None:
     model, latents = case
     shape = latents.shape[2:]
-    bodies = model.encode(latents)
-    together = model.decode(bodies, *shape)
+    payloads = model.encode(latents)
+    together = model.decode(payloads, *shape)
     assert together.dtype == np.int8
     assert np.array_equal(together, latents)
-    for body, one in zip(bodies, latents, strict=True):
-        assert model.encode(one[None]) == [body]
-        assert np.array_equal(decoded(model, body, *shape), one)
-    assert model.encode(latents) == bodies
+    for payload, one in zip(payloads, latents, strict=True):
+        assert model.encode(one[None]) == [payload]
+        assert np.array_equal(decoded(model, payload, *shape), one)
+    assert model.encode(latents) == payloads
     again = ContextModel(model.arrays, model.groups)
-    assert again.encode(latents) == bodies
+    assert again.encode(latents) == payloads
     ideal = model.ideal_bytes(latents)
-    assert all(len(b) < bound + 1.01 for b, bound in zip(bodies, ideal, strict=True))
+    assert all(len(b) < bound + 1.01 for b, bound in zip(payloads, ideal, strict=True))
 
 
 def test_the_mean_overhead_is_below_two_bytes() -> None:
@@ -165,7 +167,7 @@ def test_the_mean_overhead_is_below_two_bytes() -> None:
     for scale in (0.3, 1.0, 4.0):
         model = ContextModel(arrays_of(1, 6, [3, 9, 0, 1, 20, 5], 5), 3)
         latents = latents_of(model, 0, 300, 8, 8, scale)
-        sizes = np.array([len(body) for body in model.encode(latents)])
+        sizes = np.array([len(payload) for payload in model.encode(latents)])
         assert (sizes - model.ideal_bytes(latents)).mean() < 2
 
 
@@ -190,11 +192,11 @@ def test_extremes(limits: list[int], size: tuple[int, int]) -> None:
     most = limits[0]
     for value in {-most, most, 0}:
         latents = np.full((3, 1, *size), value, np.int8)
-        bodies = model.encode(latents)
-        assert np.array_equal(model.decode(bodies, *size), latents)
-        assert np.array_equal(decoded(model, bodies[0], *size), latents[0])
+        payloads = model.encode(latents)
+        assert np.array_equal(model.decode(payloads, *size), latents)
+        assert np.array_equal(decoded(model, payloads[0], *size), latents[0])
         if not most:
-            assert bodies == [b""] * 3
+            assert payloads == [b""] * 3
 
 
 def test_sums_at_the_edge_of_float32_are_exact() -> None:
@@ -205,14 +207,14 @@ def test_sums_at_the_edge_of_float32_are_exact() -> None:
     model = ContextModel(arrays, 2)
     rng = np.random.default_rng(0)
     latents = (56 - (rng.random((2, channels, 3, 3)) < 0.1)).astype(np.int8)
-    bodies = model.encode(latents)
-    assert np.array_equal(model.decode(bodies, 3, 3), latents)
-    assert [model.encode(one[None])[0] for one in latents] == bodies
+    payloads = model.encode(latents)
+    assert np.array_equal(model.decode(payloads, 3, 3), latents)
+    assert [model.encode(one[None])[0] for one in latents] == payloads
     with pytest.raises(ValueError, match="not exact"):
         ContextModel(replace(arrays, limit=np.full(channels, 58, np.uint8)), 2)
 
 
-# -- bodies that nobody wrote ----------------------------------------------------------------
+# -- payloads that nobody wrote ----------------------------------------------------------------
 
 
 @given(cases(), st.data())
@@ -222,7 +224,7 @@ def test_any_bytes_are_latents_or_refused(
     model, latents = case
     shape = latents.shape[2:]
     whole = model.encode(latents)[0]
-    body = data.draw(
+    payload = data.draw(
         st.one_of(
             st.binary(max_size=2 * len(whole) + 20),
             st.integers(0, len(whole)).map(lambda length: whole[:length]),
@@ -230,21 +232,21 @@ def test_any_bytes_are_latents_or_refused(
             st.just(b"\xff" * (len(whole) + 8)),
         )
     )
-    alone = decoded(model, body, *shape)
+    alone = decoded(model, payload, *shape)
     if alone is None:
-        with pytest.raises(CorruptBodyError, match="body 2 of 3"):
-            model.decode([whole, body, whole], *shape)
+        with pytest.raises(CorruptPayloadError, match="payload 2 of 3"):
+            model.decode([whole, payload, whole], *shape)
         return
     assert alone.shape == latents[0].shape
-    together = model.decode([whole, body, whole], *shape)
+    together = model.decode([whole, payload, whole], *shape)
     assert np.array_equal(together, np.stack([latents[0], alone, latents[0]]))
 
 
-def test_a_body_far_too_long_is_refused() -> None:
+def test_a_payload_far_too_long_is_refused() -> None:
     model = ContextModel(arrays_of(5, 2, [3, 3], 2), 1)
-    for bodies in ([b"\xff" * 1_000_000], [b"", b"\xff" * 1_000_000]):
-        with pytest.raises(CorruptBodyError):
-            model.decode(bodies, 2, 2)
+    for payloads in ([b"\xff" * 1_000_000], [b"", b"\xff" * 1_000_000]):
+        with pytest.raises(CorruptPayloadError):
+            model.decode(payloads, 2, 2)
 
 
 # -- integers that make no model -------------------------------------------------------------

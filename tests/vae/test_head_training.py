@@ -19,10 +19,10 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("safetensors")
 
 import codecframe
-from codecframe.image import Image
+from codecframe.core.image import Image
 from codecframe.testing import natural_image
 from codecframe.training import run_training
-from codecframe_vae.model import Model
+from codecframe_vae.runtime.model import Model
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.head import HeadTask
 
@@ -72,19 +72,19 @@ def train(images: Path, tmp_path: Path) -> Callable[..., Path]:
     return call
 
 
-def test_a_head_of_ones_own_takes_the_bodies_of_the_codec(train: Callable[..., Path]) -> None:
+def test_a_head_of_ones_own_takes_the_payloads_of_the_codec(train: Callable[..., Path]) -> None:
     made = train()
     head, codec = codecframe.get_head(str(made)), codecframe.get_codec(str(CODEC))
     assert (head.name, head.labels) == ("shades", ("dark", "light"))
     assert head.accepts == codec.emits[0]
     shown = [shade(name, seed) for name in BRIGHTNESS for seed in range(60, 80)]
     for level in (0, LEVELS // 2, LEVELS - 1):
-        bodies = codec.encode_many(shown, codec.settings_type(level=level))
-        said = head.predict(codec.decode_latents_many(bodies)).scores.argmax(axis=1)
+        payloads = codec.encode_many(shown, codec.settings_type(level=level))
+        said = head.predict(codec.decode_latents_many(payloads)).scores.argmax(axis=1)
         assert np.mean(said == np.repeat([0, 1], 20)) >= 0.9, f"level {level}"
         assert (
             codecframe.get_codec(str(made)).encode_many(shown, codec.settings_type(level=level))
-            == bodies
+            == payloads
         ), "the file is the same codec"
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecframe_vae.rangecoder import (
+from codecframe_vae.entropy.rangecoder import (
     MOST_TABLES,
     TOTAL,
-    CorruptBodyError,
+    CorruptPayloadError,
     ManyDecoder,
     OneDecoder,
     OneEncoder,
@@ -59,20 +59,20 @@ def messages(draw: st.DrawFn) -> tuple[Tables, Any, Any]:
     return tables, *messages_of(rng, tables, places, count, likely=draw(st.booleans()))
 
 
-def decoded_alone(tables: Tables, body: bytes, row: Any, pieces: int = 1) -> list[int] | None:
-    """The symbols, or none where the body is corrupt."""
+def decoded_alone(tables: Tables, payload: bytes, row: Any, pieces: int = 1) -> list[int] | None:
+    """The symbols, or none where the payload is corrupt."""
     try:
-        decoder = OneDecoder(tables, body, len(row))
+        decoder = OneDecoder(tables, payload, len(row))
         found = [s for part in np.array_split(row, pieces) for s in decoder.decode(part.tolist())]
         decoder.finish()
-    except CorruptBodyError:
+    except CorruptPayloadError:
         return None
     return found
 
 
-def decoded_together(tables: Tables, bodies: list[bytes], row: Any, pieces: int = 1) -> Any:
-    """(symbols, which bodies are corrupt)."""
-    decoder = ManyDecoder(tables, bodies, len(row))
+def decoded_together(tables: Tables, payloads: list[bytes], row: Any, pieces: int = 1) -> Any:
+    """(symbols, which payloads are corrupt)."""
+    decoder = ManyDecoder(tables, payloads, len(row))
     parts = [decoder.decode(part) for part in np.array_split(row, pieces)]
     return np.concatenate(parts), decoder.finish()
 
@@ -89,25 +89,25 @@ def encode_one(tables: Tables, row: Any, symbol: Any) -> bytes:
 @given(messages(), st.integers(1, 4))
 def test_any_message_round_trips(message: tuple[Tables, Any, Any], pieces: int) -> None:
     tables, row, symbol = message
-    bodies = encode_many(tables, row, symbol)
-    assert bodies == [encode_one(tables, r, s) for r, s in zip(row.T, symbol.T, strict=True)]
-    for body, rows, symbols in zip(bodies, row.T, symbol.T, strict=True):
-        assert decoded_alone(tables, body, rows, pieces) == symbols.tolist()
-    found, corrupt = decoded_together(tables, bodies, row, pieces)
+    payloads = encode_many(tables, row, symbol)
+    assert payloads == [encode_one(tables, r, s) for r, s in zip(row.T, symbol.T, strict=True)]
+    for payload, rows, symbols in zip(payloads, row.T, symbol.T, strict=True):
+        assert decoded_alone(tables, payload, rows, pieces) == symbols.tolist()
+    found, corrupt = decoded_together(tables, payloads, row, pieces)
     assert np.array_equal(found, symbol)
     assert not corrupt.any()
 
 
 @given(messages())
-def test_a_body_is_the_shortest_and_hardly_longer_than_ideal(
+def test_a_payload_is_the_shortest_and_hardly_longer_than_ideal(
     message: tuple[Tables, Any, Any],
 ) -> None:
     tables, row, symbol = message
     bits = ideal_bits(tables, row, symbol)
-    for n, body in enumerate(encode_many(tables, row, symbol)):
-        assert len(body) < bits[n] / 8 + 1.01
-        for length in range(len(body)):
-            assert decoded_alone(tables, body[:length], row[:, n]) != symbol[:, n].tolist()
+    for n, payload in enumerate(encode_many(tables, row, symbol)):
+        assert len(payload) < bits[n] / 8 + 1.01
+        for length in range(len(payload)):
+            assert decoded_alone(tables, payload[:length], row[:, n]) != symbol[:, n].tolist()
 
 
 def test_the_mean_overhead_is_below_half_a_byte() -> None:
@@ -115,23 +115,23 @@ def test_the_mean_overhead_is_below_half_a_byte() -> None:
     for peak in (0.0, 2.0, 20.0):
         tables = tables_of(rng, 8, 31, peak)
         row, symbol = messages_of(rng, tables, 200, 1000, likely=True)
-        sizes = np.array([len(body) for body in encode_many(tables, row, symbol)])
+        sizes = np.array([len(payload) for payload in encode_many(tables, row, symbol)])
         overhead = sizes - ideal_bits(tables, row, symbol) / 8
         assert 0 < overhead.mean() < 0.5
 
 
 @st.composite
-def damaged(draw: st.DrawFn, body: bytes) -> bytes:
+def damaged(draw: st.DrawFn, payload: bytes) -> bytes:
     """Cut, gone on, with a byte changed, something else, or whole."""
     kind = draw(st.sampled_from(["cut", "more", "changed", "any", "whole"]))
     if kind == "cut":
-        return body[: draw(st.integers(0, len(body)))]
+        return payload[: draw(st.integers(0, len(payload)))]
     if kind == "more":
-        return body + draw(st.binary(min_size=1, max_size=40))
-    if kind == "changed" and body:
-        at = draw(st.integers(0, len(body) - 1))
-        return body[:at] + bytes([body[at] ^ draw(st.integers(1, 255))]) + body[at + 1 :]
-    return draw(st.binary(max_size=300)) if kind == "any" else body
+        return payload + draw(st.binary(min_size=1, max_size=40))
+    if kind == "changed" and payload:
+        at = draw(st.integers(0, len(payload) - 1))
+        return payload[:at] + bytes([payload[at] ^ draw(st.integers(1, 255))]) + payload[at + 1 :]
+    return draw(st.binary(max_size=300)) if kind == "any" else payload
 
 
 @given(messages(), st.data())
@@ -139,10 +139,10 @@ def test_any_bytes_are_a_message_or_refused_alone_and_together(
     message: tuple[Tables, Any, Any], data: st.DataObject
 ) -> None:
     tables, row, symbol = message
-    bodies = [data.draw(damaged(body)) for body in encode_many(tables, row, symbol)]
-    found, corrupt = decoded_together(tables, bodies, row)
-    for n, body in enumerate(bodies):
-        alone = decoded_alone(tables, body, row[:, n])
+    payloads = [data.draw(damaged(payload)) for payload in encode_many(tables, row, symbol)]
+    found, corrupt = decoded_together(tables, payloads, row)
+    for n, payload in enumerate(payloads):
+        alone = decoded_alone(tables, payload, row[:, n])
         assert (alone is None) == corrupt[n]
         if alone is not None:
             assert alone == found[:, n].tolist()
@@ -151,19 +151,19 @@ def test_any_bytes_are_a_message_or_refused_alone_and_together(
 
 
 @given(messages(), st.binary(min_size=9, max_size=40))
-def test_a_body_that_goes_on_is_refused(message: tuple[Tables, Any, Any], more: bytes) -> None:
+def test_a_payload_that_goes_on_is_refused(message: tuple[Tables, Any, Any], more: bytes) -> None:
     tables, row, symbol = message
-    body = encode_one(tables, row[:, 0], symbol[:, 0])
-    assert decoded_alone(tables, body + more, row[:, 0]) is None
-    assert decoded_alone(tables, body + b"\0", row[:, 0]) is None
+    payload = encode_one(tables, row[:, 0], symbol[:, 0])
+    assert decoded_alone(tables, payload + more, row[:, 0]) is None
+    assert decoded_alone(tables, payload + b"\0", row[:, 0]) is None
 
 
-def test_a_huge_body_is_refused_at_once() -> None:
+def test_a_huge_payload_is_refused_at_once() -> None:
     """Before memory is taken for it as often as there are messages."""
     tables = Tables(np.array([[TOTAL // 2, TOTAL // 2]], np.uint16))
     row = np.zeros((3, 2), np.int64)
     huge = b"\xff" * 10_000_000
-    with pytest.raises(CorruptBodyError):
+    with pytest.raises(CorruptPayloadError):
         OneDecoder(tables, huge, 3)
     _, corrupt = decoded_together(tables, [b"", huge], row)
     assert corrupt.tolist() == [False, True]
@@ -186,12 +186,12 @@ def test_the_rarest_symbols_all_the_way() -> None:
         row = np.full((400, 3), table)
         symbol = np.full((400, 3), rare)
         symbol[-1, 1] = symbol[0, 2] = 1 - rare
-        bodies = encode_many(tables, row, symbol)
-        assert bodies == [encode_one(tables, r, s) for r, s in zip(row.T, symbol.T, strict=True)]
-        found, corrupt = decoded_together(tables, bodies, row)
+        payloads = encode_many(tables, row, symbol)
+        assert payloads == [encode_one(tables, r, s) for r, s in zip(row.T, symbol.T, strict=True)]
+        found, corrupt = decoded_together(tables, payloads, row)
         assert np.array_equal(found, symbol)
         assert not corrupt.any()
-        assert len(bodies[0]) <= 400 * 14 / 8 + 1
+        assert len(payloads[0]) <= 400 * 14 / 8 + 1
 
 
 @pytest.mark.parametrize(

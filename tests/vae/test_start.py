@@ -70,7 +70,7 @@ def test_sensitivity_is_where_the_classifier_looks() -> None:
             first = x[:, 0].mean((1, 2))
             return (torch.stack([first, -first], 1),)
 
-    harm = sensitivity(Tail(), lambda scores: scores.log_softmax(1), features())
-    assert harm[0, 0] > 0
-    assert harm[1:].abs().max() == 0
-    assert harm[:, 1:].abs().max() == 0
+    fisher = sensitivity(Tail(), lambda scores: scores.log_softmax(1), features())
+    assert fisher[0, 0] > 0
+    assert fisher[1:].abs().max() == 0
+    assert fisher[:, 1:].abs().max() == 0

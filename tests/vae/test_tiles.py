@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecframe_vae.tiles import HALO, SIDE, tiles_of
+from codecframe_vae.runtime.tiles import HALO, SIDE, tiles_of
 
 SIDES = st.integers(1, 3 * SIDE // 64).map(lambda count: 64 * count)
 

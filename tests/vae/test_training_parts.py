@@ -24,9 +24,9 @@ from torch import nn
 from torch.nn import functional
 
 import codecframe
-from codecframe.progress import Silent
+from codecframe.core.progress import Silent
 from codecframe.testing import natural_image, noise_image
-from codecframe_vae.model import open_session
+from codecframe_vae.runtime.model import open_session
 from codecframe_vae.training import checkpoint, data
 from codecframe_vae.training import shipped as shipped_models
 from codecframe_vae.training.channel import Channel
@@ -488,7 +488,7 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     tensors = {
         "model.a": torch.randn(3, 4, 5, 5).to(memory_format=torch.channels_last),
         "model.count": torch.tensor(7),
-        "task.prices": torch.rand(2, 3).T,
+        "task.lambdas": torch.rand(2, 3).T,
     }
     path = tmp_path / "new" / checkpoint.NAME
     checkpoint.write(path, tensors, {"epochs": 3, "settings": {"rate": 0.1}})

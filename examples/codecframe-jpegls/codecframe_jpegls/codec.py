@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 import codecframe
-from codecframe.image import Image, Shape
+from codecframe import Image, Shape
 from codecframe_jpegls.settings import JpegLsSettings
 
 _LARGEST_SIDE = 65535
@@ -19,8 +19,8 @@ _FRAME, _SCAN = 0xFFF7, 0xFFDA
 class JpegLsCodec(codecframe.Codec[JpegLsSettings]):
     """JPEG-LS (ITU-T T.87) through CharLS.
 
-    A body is the scan, between headers that follow from size and `near`. Within a scan no byte of
-    80 or more (hexadecimal) follows an FF, so it cannot be taken for a whole file (FF D8).
+    A payload is the scan, between headers that follow from size and `near`. Within a scan no byte
+    of 80 or more (hexadecimal) follows an FF, so it cannot be taken for a whole file (FF D8).
     """
 
     name = "jpegls"
@@ -64,11 +64,11 @@ class JpegLsCodec(codecframe.Codec[JpegLsSettings]):
         ours = data.startswith(header) and data.endswith(_END)
         return data[len(header) : -len(_END)] if ours else data
 
-    def restore(self, body: bytes, settings: JpegLsSettings, shape: Shape) -> bytes:
+    def restore(self, payload: bytes, settings: JpegLsSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        if body.startswith(_START):
-            return body
-        return _header(shape, settings.near) + body + _END
+        if payload.startswith(_START):
+            return payload
+        return _header(shape, settings.near) + payload + _END
 
 
 class _Frame(NamedTuple):

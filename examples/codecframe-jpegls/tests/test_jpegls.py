@@ -20,7 +20,7 @@ def test_no_sample_is_off_by_more_than_near(near):
     assert np.abs(decoded.astype(int) - image).max() <= near
 
 
-def test_body_is_the_scan_alone():
+def test_payload_is_the_scan_alone():
     codec = JpegLsCodec()
     data = codec.encode(natural_image(), JpegLsSettings())
     assert len(data) - len(codec.strip(data)) == 81

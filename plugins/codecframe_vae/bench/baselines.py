@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from codecframe.registry import require
+from codecframe import require
 
 INSTALL = "codecframe[train]"
 _OPSET, _IR = 17, 9

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import codecframe
-from codecframe.registry import require
+from codecframe import require
 from codecframe_vae.bench.baselines import INSTALL
 
 

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 import codecframe
-from codecframe.parallel import limit_threads
-from codecframe.progress import ProgressMaker
+from codecframe import ProgressMaker, limit_threads
 from codecframe_vae.bench.baselines import INSTALL, factorized, resnet18
 from codecframe_vae.bench.count import count
 from codecframe_vae.bench.energy import Meter, energy_meter
 from codecframe_vae.bundled import CIFAR10
 from codecframe_vae.codec import VaeCodec
-from codecframe_vae.model import Model, open_session
+from codecframe_vae.runtime.model import Model, open_session
 from codecframe_vae.settings import LEVELS
 
 U8 = npt.NDArray[np.uint8]

@@ -15,7 +15,7 @@ import codecframe
 from codecframe_vae.bottleneck.model import Bottleneck, Encoder
 from codecframe_vae.bottleneck.task import LogProbabilities
 from codecframe_vae.training.export import SMALL, quantised
-from codecframe_vae.training.lending import Lent
+from codecframe_vae.training.external_weights import Externalizer
 
 _OPSET = 18
 
@@ -56,13 +56,15 @@ def encoder_graph(encoder: Encoder, images: Tensor) -> bytes:
     return _graph(_Analysis(encoder), {"images": example}, {"images": any_size}, "latents")
 
 
-def head_graph(model: Bottleneck, logs: LogProbabilities, images: Tensor, lent: Lent) -> bytes:
-    """Adapter and tail, for latents of images of the final size; lent kernels stay as they are."""
+def head_graph(
+    model: Bottleneck, logs: LogProbabilities, images: Tensor, external: Externalizer
+) -> bytes:
+    """Adapter and tail, for latents of images of the final size; external kernels stay."""
     with torch.no_grad():
         latents = model.encoder(images[:2])
     given = {"latents": latents, "shift": model.adapter.shifts.detach()[[0, 0]]}
     batches = {name: {0: torch.export.Dim.AUTO} for name in given}
-    return _packed(_graph(_Recognition(model, logs), given, batches, "logits"), lent)
+    return _packed(_graph(_Recognition(model, logs), given, batches, "logits"), external)
 
 
 def _graph(
@@ -105,7 +107,7 @@ def _without_notes(model: onnx.ModelProto) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _packed(graph: bytes, lent: Lent) -> bytes:
+def _packed(graph: bytes, external: Externalizer) -> bytes:
     """The same with large kernels in `int8`, as in `codecframe_vae.training.export`."""
     model = onnx.load_from_string(graph)
     nodes = model.graph.node
@@ -113,7 +115,7 @@ def _packed(graph: bytes, lent: Lent) -> bytes:
     casts = []
     for constant in list(model.graph.initializer):
         weight = numpy_helper.to_array(constant)
-        if constant.name not in kernels or weight.size < SMALL or lent.key(constant):
+        if constant.name not in kernels or weight.size < SMALL or external.key(constant):
             continue
         stored, scale = quantised(weight)
         model.graph.initializer.remove(constant)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import codecframe
-from codecframe.preprocess import Preprocess
+from codecframe import Preprocess
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.start import Start, Transform
 from codecframe_vae.training.nets import Gains

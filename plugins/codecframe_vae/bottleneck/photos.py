@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 import codecframe
-from codecframe.image import Image, Shape
-from codecframe.parallel import map_threads
+from codecframe import Image, Shape, map_threads
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.training.data import U8, to_tensor
 

@@ -37,8 +37,9 @@ class BottleneckRecipe(CodedRecipe):
         choices=("all", "biases"),
         help="what of the classifier's own layers learns: all, or what is added alone",
     )
-    borrowed: bool = codecframe.option(
+    external_weights: bool = codecframe.option(
         False,
+        formerly="borrowed",
         help="leave the classifier's weights that are as they were out of the model file: whoever "
         "opens it needs the head",
     )
@@ -71,8 +72,9 @@ class BottleneckRecipe(CodedRecipe):
     shares: tuple[float, ...] = codecframe.option(
         (0.15, 0.25, 0.25, 0.2, 0.15), low=0.0, help="how often each of them is trained"
     )
-    prices: tuple[float, ...] = codecframe.option(
+    lambdas: tuple[float, ...] = codecframe.option(
         (1e-3, 4e-4, 1.5e-4, 5e-5, 1.5e-5),
+        formerly="prices",
         low=0.0,
         help="what a bit costs at each of them, in nats, to begin with",
     )

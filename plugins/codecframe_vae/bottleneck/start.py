@@ -56,18 +56,18 @@ class Start:
 
 
 def start_from(
-    features: Tensor, harm: Tensor, latents: int, rates: Sequence[float], pixels: int
+    features: Tensor, fisher: Tensor, latents: int, rates: Sequence[float], pixels: int
 ) -> Start:
     """Where a training begins.
 
     Args:
         features: at the cut, of some images, (n, channels, height, width).
-        harm: H, (channels, channels).
+        fisher: H, (channels, channels).
         latents: channels of the latents.
         rates: in bits per pixel, ascending.
         pixels: of an image.
     """
-    transform = _transform(features, harm, latents)
+    transform = _transform(features, fisher, latents)
     centred = features - transform.mean[:, None, None]
     real = torch.einsum("kc,nchw->nkhw", transform.forward, centred)
     gains = [_gain_for(real, rate * pixels) for rate in rates]
@@ -97,11 +97,11 @@ def sensitivity(
     return found / features[:, 0].numel()
 
 
-def _transform(features: Tensor, harm: Tensor, latents: int) -> Transform:
+def _transform(features: Tensor, fisher: Tensor, latents: int) -> Transform:
     """The first of the latents has unit variance."""
     flat = features.transpose(0, 1).flatten(1).double()
     mean = flat.mean(1, keepdim=True)
-    values, vectors = torch.linalg.eigh(harm.double())
+    values, vectors = torch.linalg.eigh(fisher.double())
     values = values.clamp_min(float(values[-1]) * _FLOOR).clamp_min(1e-30)
     root, inverse = ((vectors * values**power) @ vectors.T for power in (0.5, -0.5))
     spread = root @ (flat - mean)

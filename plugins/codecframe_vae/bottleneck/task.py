@@ -11,10 +11,10 @@ from torch import Tensor
 from codecframe_vae.bottleneck.model import Bottleneck, Whole
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.lambdas import Lambdas
 from codecframe_vae.training.loop import Task
 from codecframe_vae.training.optim import Part
 from codecframe_vae.training.precision import autocast
-from codecframe_vae.training.prices import Prices
 
 LogProbabilities = Callable[[Tensor], Tensor]
 """From a classifier's scores to logarithms of its classes' probabilities."""
@@ -22,7 +22,7 @@ LogProbabilities = Callable[[Tensor], Tensor]
 
 class BottleneckTask(Task):
     """Cross-entropy against the whole classifier's prediction (and labels, where there are any),
-    squared error of features, and price * bits.
+    squared error of features, and lambda * bits.
 
     Args:
         model: to train.
@@ -46,7 +46,7 @@ class BottleneckTask(Task):
         self._recipe = recipe
         self._validation = validation
         self._pixels = validation.pixels
-        self._prices = Prices(recipe, self._pixels)
+        self._lambdas = Lambdas(recipe, self._pixels)
 
     def parts(self) -> list[Part]:
         """New layers, the two fitted ones, the classifier's own, and gains.
@@ -80,7 +80,7 @@ class BottleneckTask(Task):
     ) -> tuple[Tensor, dict[str, float]]:
         """Mean over the batch; with `views`, `images` are features at the cut."""
         recipe = self._recipe
-        level = self._prices.levels(len(images)).to(images.device)
+        level = self._lambdas.levels(len(images)).to(images.device)
         with torch.no_grad(), autocast(recipe.device):
             cut = images.float() if recipe.views else self._whole.features(images)
             wanted, *watched = self._whole.tail(cut)
@@ -92,8 +92,8 @@ class BottleneckTask(Task):
             aim = recipe.labels * targets + (1 - recipe.labels) * aim
         surprise = -(aim * self._logs(scores)).sum(1)
         error = _errors(features, [cut, *watched])
-        loss = self._prices.loss(level, surprise + recipe.features * error, bits)
-        self._prices.follow(level, bits.detach(), progress)
+        loss = self._lambdas.loss(level, surprise + recipe.features * error, bits)
+        self._lambdas.follow(level, bits.detach(), progress)
         agrees = (scores.argmax(1) == wanted.argmax(1)).float()
         return loss, {
             "loss": float(loss.detach()),
@@ -123,12 +123,12 @@ class BottleneckTask(Task):
         return dict(figures)
 
     def state(self) -> dict[str, Tensor]:
-        """The prices."""
-        return self._prices.state()
+        """The lambdas."""
+        return self._lambdas.state()
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from the prices of a checkpoint."""
-        self._prices.restore(state)
+        """Go on from the lambdas of a checkpoint."""
+        self._lambdas.restore(state)
 
 
 def _errors(found: list[Tensor], wanted: list[Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import codecframe
-from codecframe.image import Shape
+from codecframe import Shape
 from codecframe_vae.bottleneck.graphs import encoder_graph, head_graph
 from codecframe_vae.bottleneck.model import Bottleneck, Normalise, Whole
 from codecframe_vae.bottleneck.photos import Photos, Views, prepared
@@ -22,8 +22,8 @@ from codecframe_vae.bottleneck.start import sensitivity, start_from
 from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.export import eval_mode
+from codecframe_vae.training.external_weights import Externalizer
 from codecframe_vae.training.finish import Networks, finish
-from codecframe_vae.training.lending import Lent
 from codecframe_vae.training.loop import train
 
 _SAMPLE = 256
@@ -33,7 +33,7 @@ _SAMPLE = 256
 def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> None:
     """Train a codec as `recipe` says, and write its model file."""
     head, shape = _classifier(recipe)
-    lent = Lent(recipe.head if recipe.borrowed else "")
+    external = Externalizer(recipe.head if recipe.external_weights else "")
     classes = [head.target_of(name) for name in run.classes]
     images, held = _split(run.images, recipe.held_out)
     validation = _seen(held, classes, head, shape)
@@ -48,9 +48,9 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     networks = Networks(
         model,
         encoder_graph(model.encoder, example),
-        head_graph(model, head.log_probabilities, example, lent),
+        head_graph(model, head.log_probabilities, example, external),
         model.adapter.shifts,
-        lent,
+        external,
     )
     geometry = {
         name: value
@@ -94,9 +94,9 @@ def _networks(
     with torch.no_grad():
         parts = torch.split(example, recipe.batch)
         features = torch.cat([whole.features(part) for part in parts])
-    harm = sensitivity(whole.tail, head.log_probabilities, features)
+    fisher = sensitivity(whole.tail, head.log_probabilities, features)
     pixels = example[0, 0].numel()
-    start = start_from(features, harm, recipe.latents, recipe.rates, pixels)
+    start = start_from(features, fisher, recipe.latents, recipe.rates, pixels)
     model = Bottleneck(normalise, front, tail, start, recipe)
     for network in (model, whole):
         network.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

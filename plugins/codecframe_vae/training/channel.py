@@ -8,8 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 import codecframe
-from codecframe.preset import parse_spec
-from codecframe.rate import Budget, fit_mean
+from codecframe import Budget, fit_mean, parse_spec
 from codecframe_vae.training.data import U8, Labelled
 from codecframe_vae.training.recipes import ClassifierRecipe
 
@@ -24,7 +23,7 @@ class Channel:
     Attributes:
         codec: the codec.
         settings: with its knob.
-        bpp: mean bare rate, in bits per pixel.
+        bpp: mean payload rate, in bits per pixel.
     """
 
     codec: codecframe.Codec[Any]
@@ -33,8 +32,8 @@ class Channel:
 
     @classmethod
     def chosen(cls, recipe: ClassifierRecipe, training: Labelled) -> Self:
-        """The recipe's codec, at the level whose mean bare rate over training images comes closest
-        under `bpp`.
+        """The recipe's codec, at the level whose mean payload rate over training images comes
+        closest under `bpp`.
         """
         codec, settings = parse_spec(recipe.codec)
         some = np.linspace(0, len(training) - 1, _SAMPLE).astype(int)

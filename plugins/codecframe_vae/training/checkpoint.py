@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 import codecframe
-from codecframe.paths import write_whole
+from codecframe import write_whole
 
 NAME = "last.safetensors"
 

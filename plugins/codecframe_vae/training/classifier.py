@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import codecframe
-from codecframe.paths import write_whole
+from codecframe import write_whole
 from codecframe_vae.training import data as datasets
 from codecframe_vae.training.channel import Channel
 from codecframe_vae.training.data import Batches

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codecframe_vae.context import I8, REACH, ContextArrays, ContextModel, shifted
-from codecframe_vae.rangecoder import I64, TOTAL, U8, U16
+from codecframe_vae.entropy.context import I8, REACH, ContextArrays, ContextModel, shifted
+from codecframe_vae.entropy.rangecoder import I64, TOTAL, U8, U16
 
 F64 = npt.NDArray[np.float64]
 

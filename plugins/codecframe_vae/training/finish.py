@@ -11,15 +11,15 @@ import numpy as np
 from torch import Tensor
 
 import codecframe
-from codecframe_vae import modelfile
-from codecframe_vae.borrowed import Borrowed
-from codecframe_vae.model import Model
+from codecframe_vae.runtime import modelfile
+from codecframe_vae.runtime.external_weights import ExternalWeights
+from codecframe_vae.runtime.model import Model
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.data import U8, Labelled
 from codecframe_vae.training.decoder import train_decoder
 from codecframe_vae.training.export import decoder_graph
+from codecframe_vae.training.external_weights import Externalizer
 from codecframe_vae.training.ladder import Coded, fit_ladder
-from codecframe_vae.training.lending import Lent
 from codecframe_vae.training.recipes import CodedRecipe
 
 
@@ -32,7 +32,7 @@ class Networks:
         encoder: ONNX graph, as `export.encoder_graph` describes it.
         head: ONNX graph, as `export.head_graph` describes it.
         shifts: of the head's first layer, (trained levels, width).
-        lent: weights that the model file shall not hold.
+        external: weights that the model file shall not hold.
         int8_encoder: ONNX graph, as `int8.int8_graph` makes it, if there is one.
     """
 
@@ -40,7 +40,7 @@ class Networks:
     encoder: bytes
     head: bytes
     shifts: Tensor
-    lent: Lent = field(default_factory=Lent)
+    external: Externalizer = field(default_factory=Externalizer)
     int8_encoder: bytes | None = None
 
 
@@ -67,9 +67,9 @@ def finish(
         pictures: images for the decoder, `uint8`, (n, height, width, 3).
     """
     arrays: modelfile.Arrays = {}
-    loans = {}
+    references = {}
     for name, graph in (("encoder", networks.encoder), ("head", networks.head)):
-        kept, loans[name] = networks.lent.taken_out(graph)
+        kept, references[name] = networks.external.taken_out(graph)
         arrays[f"{name}.onnx"] = as_tensor(kept)
     if networks.int8_encoder is not None:
         arrays[f"{modelfile.INT8_ENCODER}.onnx"] = as_tensor(networks.int8_encoder)
@@ -94,7 +94,7 @@ def finish(
         rates=tuple(round(rate, 4) for rate in ladder.rates),
         recipe=run.recipe,
         measured={},
-        borrowed=Borrowed(networks.lent.lender, loans),
+        external_weights=ExternalWeights(networks.external.head, references),
     )
     write_measured(arrays, manifest, run, validation)
 

@@ -1,4 +1,4 @@
-"""Training of a head of its own behind a learned codec: encoder, tables and bodies stay."""
+"""Training of a head of its own behind a learned codec: encoder, tables and payloads stay."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 import codecframe
-from codecframe.parallel import chunks
+from codecframe import chunks
 from codecframe_vae.codec import VaeCodec
-from codecframe_vae.model import F32, Model
+from codecframe_vae.runtime.model import F32, Model
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training import data as datasets
 from codecframe_vae.training.data import U8, Batches, Labelled
@@ -50,14 +50,14 @@ def train_head(recipe: HeadRecipe, run: codecframe.TrainingRun) -> None:
         "levels.head": head.shifts.detach().numpy()[nearest],
     }
     said = model.manifest
-    loans = {name: lent for name, lent in said.borrowed.loans.items() if name != "head"}
+    kept = {name: one for name, one in said.external_weights.weights.items() if name != "head"}
     manifest = replace(
         said,
         name=run.name,
         classes=run.classes,
         geometry=training.geometry,
         recipe=run.recipe,
-        borrowed=replace(said.borrowed, loans=loans),
+        external_weights=replace(said.external_weights, weights=kept),
     )
     write_measured(arrays, manifest, run, validation)
 

@@ -1,4 +1,4 @@
-"""Joint training of encoder, prior and head: cross-entropy + price * bits, at all rates at once."""
+"""Joint training of encoder, prior and head at all rates: cross-entropy + lambda * bits."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.lambdas import Lambdas
 from codecframe_vae.training.loop import Task
 from codecframe_vae.training.nets import Encoder, Gains, Head
 from codecframe_vae.training.optim import Part, network_parts
 from codecframe_vae.training.precision import autocast
-from codecframe_vae.training.prices import Prices
 from codecframe_vae.training.prior import Prior
 from codecframe_vae.training.recipes import VaeRecipe, Widths
 from codecframe_vae.training.teacher import Teacher
@@ -52,7 +52,7 @@ class JointTask(Task):
         self._validation = validation
         self._teacher = teacher
         self._pixels = validation.pixels
-        self._prices = Prices(settings, self._pixels)
+        self._lambdas = Lambdas(settings, self._pixels)
 
     def parts(self) -> list[Part]:
         """Kernels, gains, and all else."""
@@ -61,15 +61,15 @@ class JointTask(Task):
     def loss(
         self, images: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, float]]:
-        """Mean over the batch of cross-entropy + price * bits."""
-        level = self._prices.levels(len(images)).to(images.device)
+        """Mean over the batch of cross-entropy + lambda * bits."""
+        level = self._lambdas.levels(len(images)).to(images.device)
         with autocast(self._settings.device):
             logits, bits = self.model(images, level)
-        loss = self._prices.loss(level, self._teacher.loss(logits, images, targets), bits)
+        loss = self._lambdas.loss(level, self._teacher.loss(logits, images, targets), bits)
         hits = (logits.argmax(1) == targets.argmax(1)).float()
         figures = {"loss": float(loss.detach()), "top1": 100 * float(hits.mean())}
         figures["bpp"] = float(bits.detach().mean()) / self._pixels
-        self._prices.follow(level, bits.detach(), progress)
+        self._lambdas.follow(level, bits.detach(), progress)
         return loss, figures
 
     @torch.inference_mode()
@@ -95,9 +95,9 @@ class JointTask(Task):
         return figures
 
     def state(self) -> dict[str, Tensor]:
-        """The prices."""
-        return self._prices.state()
+        """The lambdas."""
+        return self._lambdas.state()
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from the prices of a checkpoint."""
-        self._prices.restore(state)
+        """Go on from the lambdas of a checkpoint."""
+        self._lambdas.restore(state)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 import codecframe
-from codecframe_vae.context import LARGEST, ContextModel
-from codecframe_vae.model import by_shape, open_session
+from codecframe_vae.entropy.context import LARGEST, ContextModel
+from codecframe_vae.runtime.model import by_shape, open_session
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.contexts import F64, fit_context
 from codecframe_vae.training.data import U8, Labelled
@@ -39,8 +39,8 @@ _STEP = 512_000
 _MANY, _FEW = 150, 40
 """Steps of such a fit: from weights that training left, or from those of a place nearby."""
 _NEARBY = 0.5
-_BODY_END = 0.33
-"""What a body takes besides what the tables say, in bytes."""
+_PAYLOAD_END = 0.33
+"""What a payload takes besides what the tables say, in bytes."""
 
 
 class Coded(Protocol):
@@ -244,7 +244,7 @@ class _Fitting:
         sizes = [
             context.ideal_bytes(latents[at : at + 1000]) for at in range(0, len(latents), 1000)
         ]
-        return float(np.concatenate(sizes).mean() + _BODY_END) * 8 / self._pixels
+        return float(np.concatenate(sizes).mean() + _PAYLOAD_END) * 8 / self._pixels
 
 
 def refined(

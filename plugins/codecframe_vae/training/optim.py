@@ -88,7 +88,7 @@ class Part:
 def network_parts(model: nn.Module, settings: TrainingRecipe, gain_rate: float) -> list[Part]:
     """Kernels of convolutions go to Muon; biases, `gains` and `prior` are few and have learning
     rates of their own: biases as only they scale what kernels of fixed norms see, the others to
-    follow prices quickly.
+    follow lambdas quickly.
     """
     parts: dict[str, list[Tensor]] = {"muon": [], "biases": [], "gains": [], "adam": []}
     for name, parameter in model.named_parameters():

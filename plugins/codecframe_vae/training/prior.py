@@ -12,7 +12,7 @@ class Prior(nn.Module):
 
     Order of decoding: channel groups; within a group the even squares of the checkerboard, then the
     odd ones. An even square sees all earlier groups in its 3x3 neighbourhood; an odd one also the
-    four even squares beside it in its own group. `codecframe_vae.context` codes in the same order.
+    four even squares beside it in its own group. `ContextModel` codes in the same order.
 
     The mass of an integer q is that between q - 1/2 and q + 1/2 (Balle et al., ICLR 2018).
     """

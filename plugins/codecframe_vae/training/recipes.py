@@ -84,16 +84,17 @@ class CodedRecipe(ScheduleRecipe):
     shares: tuple[float, ...] = codecframe.option(
         (0.08, 0.26, 0.14, 0.34, 0.09, 0.09), low=0.0, help="how often each of them is trained"
     )
-    prices: tuple[float, ...] = codecframe.option(
+    lambdas: tuple[float, ...] = codecframe.option(
         (2e-3, 8e-4, 4e-4, 2e-4, 7e-5, 2e-5),
+        formerly="prices",
         low=0.0,
         help="what a bit costs at each of them, in nats, to begin with",
     )
     control: float = codecframe.option(
-        0.03, low=0.0, help="how fast prices follow the error of their rate"
+        0.03, low=0.0, help="how fast lambdas follow the error of their rate"
     )
     balance: float = codecframe.option(
-        0.003, low=1e-9, help="the price at which a rate weighs half as much in the loss"
+        0.003, low=1e-9, help="the lambda at which a rate weighs half as much in the loss"
     )
     anneal: float = codecframe.option(
         0.35, low=0.0, high=1.0, help="share of the epochs over which rates fall to those wanted"
@@ -113,7 +114,7 @@ class CodedRecipe(ScheduleRecipe):
         super().__post_init__()
         if len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)):
             raise codecframe.SettingsError("rates", self.rates, "two or more, ascending")
-        for name in ("shares", "prices"):
+        for name in ("shares", "lambdas"):
             if len(getattr(self, name)) != len(self.rates):
                 raise codecframe.SettingsError(name, getattr(self, name), "one for each of rates")
         if self.latents % self.groups:
@@ -220,7 +221,9 @@ class ClassifierRecipe(EncoderRecipe):
         "`jpeg:preset=cifar10`; none: clean",
     )
     bpp: float = codecframe.option(
-        0.8, low=0.0, help="mean bare rate of that codec, bits per pixel, at one knob level for all"
+        0.8,
+        low=0.0,
+        help="mean payload rate of that codec, bits per pixel, at one knob level for all",
     )
 
 
@@ -234,7 +237,7 @@ class HeadRecipe(TrainingRecipe):
     """A head of its own behind a learned codec that stays as it is."""
 
     codec: str = codecframe.option(
-        "vae", help="the learned codec: its name or its model file; bodies of it stay valid"
+        "vae", help="the learned codec: its name or its model file; payloads of it stay valid"
     )
     levels: tuple[int, ...] = codecframe.option(
         (),

@@ -1,0 +1,144 @@
+"""The codec interface. A new pixel codec is a `Settings` dataclass and two methods:
+
+from dataclasses import dataclass
+import codecframe
+
+@dataclass(frozen=True, kw_only=True)
+class MySettings(codecframe.Settings):
+    quality: int = codecframe.knob(75, low=1, high=100, help="higher is better and bigger")
+
+class MyCodec(codecframe.Codec[MySettings]):
+    name = "mine"
+    extension = ".mine"
+    summary = "my format"
+    settings_type = MySettings
+
+    def encode(self, image, settings): ...
+    def decode(self, data): ...
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+
+from codecframe.core.image import Image, Shape
+from codecframe.core.parallel import map_threads
+from codecframe.core.representation import PIXELS, Latents, Representation
+from codecframe.core.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+
+
+class Codec(ABC, Generic[S]):
+    """Turns an image into bytes and back.
+
+    All methods are deterministic and thread-safe, and keep no state between calls. Making an
+    instance is cheap: the underlying library is imported when first used.
+
+    Attributes:
+        name: what users type; lower case.
+        extension: file name suffix of `data`, with its dot.
+        summary: one line for listings.
+        settings_type: the codec's settings class.
+        emits: what decoding can yield; latents first where there are any.
+        requires: import name of an optional package this codec cannot work without -> the pip
+            requirement that installs it. Checked by `codecframe doctor`.
+        presets: folder with preset files (`NAME.yaml`) that come with the codec.
+    """
+
+    name: str
+    extension: str
+    summary: str = ""
+    settings_type: type[S]
+    emits: tuple[Representation, ...] = (PIXELS,)
+    requires: ClassVar[dict[str, str]] = {}
+    presets: ClassVar[Path | None] = None
+
+    @abstractmethod
+    def encode(self, image: Image, settings: S) -> bytes:
+        """Encode one image into self-contained `data`, a standard file where a standard exists.
+
+        Raises:
+            SettingsError: if the settings cannot be used together, or not for this image.
+        """
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Image:
+        """Decode `data` into pixels.
+
+        Calls `codecframe.check_size` with the size in the header before it takes memory for it.
+
+        Raises:
+            DataError: if the data is corrupt, truncated or of another format.
+            LimitError: if the image is larger than the pixel limit.
+        """
+
+    def strip(self, data: bytes) -> bytes:
+        """The payload: `data` without what settings, image shape and payload length determine."""
+        return data
+
+    def restore(self, payload: bytes, settings: S, shape: Shape) -> bytes:
+        """Exact inverse of `strip`, given the settings and the (height, width) used to encode.
+
+        Raises:
+            DataError: if no such payload can exist.
+        """
+        return payload
+
+    def exports(self, settings: S) -> Mapping[str, str]:
+        """The settings as other software takes them: format name -> text. Default: none."""
+        del settings
+        return {}
+
+    def encode_many(self, images: Iterable[Image], settings: S) -> list[bytes]:
+        """Encode several images with the same settings; by default on all cores."""
+        return map_threads(lambda image: self.encode(image, settings), images)
+
+    def decode_many(self, datas: Iterable[bytes]) -> list[Image]:
+        """Decode several encodings; by default on all cores."""
+        return map_threads(self.decode, datas)
+
+    def decode_latents(self, data: bytes) -> Latents:
+        """Decode `data` only as far as its integer latents, where `emits` has a latent space."""
+        raise NotImplementedError(f"codec {self.name!r} has no latents")
+
+    def decode_latents_many(self, datas: Iterable[bytes]) -> list[Latents]:
+        """Decode several encodings to their latents; by default on all cores."""
+        return map_threads(self.decode_latents, datas)
+
+
+@dataclass(frozen=True)
+class Fit(Generic[S]):
+    """The encoding that a codec or a search found for a byte limit.
+
+    Attributes:
+        data: the encoding.
+        settings: the settings it was made with.
+        size: its counted bytes, by the accounting that was asked for.
+        encodes: how many times the image was encoded to find it.
+    """
+
+    data: bytes
+    settings: S
+    size: int
+    encodes: int
+
+
+@runtime_checkable
+class SelfFitting(Protocol[S]):
+    """A codec that can meet a byte limit without encoding again and again implements `fit`.
+
+    Others are searched by `codecframe.rate`.
+    """
+
+    def fit(self, image: Image, settings: S, max_bytes: int, *, payload_only: bool) -> Fit[S]:
+        """The best encoding of at most `max_bytes`, counting the payload alone where `payload`.
+
+        Raises:
+            BudgetError: if even the smallest encoding is larger; says how large it is.
+        """
+        ...

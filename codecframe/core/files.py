@@ -1,0 +1,78 @@
+"""Files: written whole or not at all; and where caches and data sets lie."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from codecframe.core.errors import OutputError
+
+
+def write_whole(path: Path | str, data: bytes | str) -> None:
+    """Write a file under a temporary name beside it and rename: a reader never sees half of it.
+
+    Folders are made as needed. On any failure, Ctrl-C included, an older file stays as it was and
+    nothing else is left behind. Text is written as UTF-8. A link is followed; a device or a pipe,
+    such as `/dev/stdout`, is written to as it is.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    path = Path(path)
+    content = data.encode() if isinstance(data, str) else data
+    with reported(path):
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+    with open_whole(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_whole(path: Path | str) -> Iterator[BinaryIO]:
+    """A file to write in the `with` block, which is there under its name once the block is done.
+
+    As `write_whole`, for what does not fit into memory.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    with reported(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def reported(path: Path | str) -> Iterator[None]:
+    """Turn an `OSError` of the `with` block into the `OutputError` for that path."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(str(path), error.strerror or error) from None
+
+
+def cache_dir() -> Path:
+    """Where codecframe may keep what it can make again: `codecframe` in `XDG_CACHE_HOME`."""
+    text = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(text) if os.path.isabs(text) else Path.home() / ".cache") / "codecframe"
+
+
+def data_root() -> Path | None:
+    """The folder with data sets that `CODECFRAME_DATA` names, if it does."""
+    text = os.environ.get("CODECFRAME_DATA")
+    return Path(text) if text else None

@@ -1,0 +1,54 @@
+"""Head description files: a model, and what it does not say about itself.
+
+    model: signs.onnx                # or .pt2, TorchScript, package.module:function, a head's name
+    name: signs
+    labels: labels.txt               # one a line; or a list
+    outputs: logits                  # or probabilities
+    preprocess: {resize: 48, crop: 48, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]}
+
+Only `model` must be there. Paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from codecframe.core import yamltext
+from codecframe.core.errors import DataError
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load(path: Path | str) -> tuple[str, dict[str, Any]]:
+    """Read a head description file.
+
+    Returns:
+        The model, as `get_head` takes it, and the options for the plugin that opens it, which
+        checks them; a file with labels is read already.
+
+    Raises:
+        DataError: if the file, or that with the labels, cannot be read, or names no model.
+    """
+    path = Path(path)
+    try:
+        options = yamltext.load(_text(path))
+    except ValueError as error:
+        raise DataError(str(path), error) from None
+    if not isinstance(options, dict) or not isinstance(options.get("model"), str):
+        raise DataError(str(path), "is no head description: it names no `model`")
+    model = options.pop("model")
+    labels = options.get("labels")
+    if isinstance(labels, str):
+        options["labels"] = _text(path.parent / labels).splitlines()
+    beside = path.parent / model
+    return str(beside) if beside.is_file() else model, options
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(str(path), error.strerror or error) from None
+    except UnicodeDecodeError:
+        raise DataError(str(path), "is not UTF-8 text") from None

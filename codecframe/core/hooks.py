@@ -1,0 +1,70 @@
+"""The hooks that a plugin may implement (pluggy).
+
+A plugin is registered by an entry point of the group `codecframe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from codecframe.core.benchmark import Benchmark
+    from codecframe.core.codec import Codec
+    from codecframe.core.head import TaskHead
+    from codecframe.core.trainer import Trainer
+
+PROJECT = "codecframe"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def codecframe_codecs() -> Iterable[Codec[Any]]:  # type: ignore[empty-body]
+    """Return the plugin's codecs. Called once, when a codec is first asked for or listed."""
+
+
+@hookspec
+def codecframe_heads() -> Iterable[TaskHead]:  # type: ignore[empty-body]
+    """Return the plugin's named heads. Called once, when a head is first asked for or listed."""
+
+
+@hookspec
+def codecframe_open_codec(spec: str) -> Codec[Any] | None:
+    """Open a codec from a file, or return None if `spec` is not for this plugin.
+
+    Called for a name that no codec has, e.g. `signs.safetensors`, plugin by plugin until one
+    answers.
+    """
+
+
+@hookspec
+def codecframe_open_head(spec: str, options: dict[str, Any]) -> TaskHead | None:
+    """Open a head from a file or an import path, or return None if `spec` is not for this plugin.
+
+    Called for a name that no head has, e.g. `model.onnx` or `package.module:function`, plugin by
+    plugin until one answers. `options` holds what a head description file said besides
+    `model`; `codecframe.HeadOptions.read` checks it.
+    """
+
+
+@hookspec
+def codecframe_trainers() -> Iterable[Trainer[Any]]:  # type: ignore[empty-body]
+    """Return the plugin's trainers. Called once, when a training recipe is run."""
+
+
+@hookspec
+def codecframe_benchmarks() -> Iterable[Benchmark[Any]]:  # type: ignore[empty-body]
+    """Return the plugin's benchmarks. Called once, when `codecframe bench` is run."""
+
+
+@hookspec
+def codecframe_commands(cli: Any) -> None:
+    """Add commands to the command line. Called when it starts, so import lazily.
+
+    `cli` is a `click.Group`; its `add_lazy_command(name, summary, "package.module:attribute")`
+    adds a command that is imported when it is run.
+    """

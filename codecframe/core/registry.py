@@ -1,0 +1,298 @@
+"""Finds plugins and what they offer. A broken plugin is reported by name and skipped."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from importlib import metadata
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from codecframe.core import hooks
+from codecframe.core.errors import (
+    CodecframeError,
+    DependencyError,
+    MismatchError,
+    PluginError,
+    UnknownNameError,
+)
+
+if TYPE_CHECKING:  # numpy stays unloaded until a codec is asked for
+    from codecframe.core.benchmark import Benchmark
+    from codecframe.core.codec import Codec
+    from codecframe.core.head import TaskHead
+    from codecframe.core.trainer import Trainer
+
+
+@dataclass
+class PluginInfo:
+    """One plugin, as `codecframe plugins` and `codecframe doctor` show it."""
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    codecs: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    trainers: list[str] = field(default_factory=list)
+    benchmarks: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return dict(vars(self))
+
+
+class Registry:
+    """The plugins of one process and the codecs, heads and commands they bring.
+
+    `codecframe.core.registry.default()` holds the installed ones. A `Registry` of one's own takes
+    plugins by `register`, e.g. in tests.
+    """
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager(hooks.PROJECT)
+        self._manager.add_hookspecs(hooks)
+        self._infos: dict[str, PluginInfo] = {}
+        self._opened: dict[str, Any] = {}
+
+    # -- plugins --------------------------------------------------------------------------
+
+    def register(self, plugin: object, name: str) -> None:
+        """Add a plugin: a module or object with hook implementations."""
+        self._infos[name] = PluginInfo(name)
+        self._guard(name, lambda: self._manager.register(plugin, name))
+
+    def load_installed(self) -> None:
+        """Add every plugin of the entry-point group `codecframe`.
+
+        The environment variable `CODECFRAME_PLUGINS` restricts them to a comma-separated list of
+        names; an empty value loads none.
+        """
+        wanted = os.environ.get("CODECFRAME_PLUGINS")
+        names = None if wanted is None else {name.strip() for name in wanted.split(",")}
+        for point in sorted(metadata.entry_points(group=hooks.PROJECT), key=lambda p: p.name):
+            if names is not None and point.name not in names:
+                continue
+            info = self._infos[point.name] = PluginInfo(point.name)
+            if point.dist is not None:
+                info.distribution, info.version = point.dist.name, point.dist.version
+            self._guard(point.name, partial(self._load, point))
+
+    def _load(self, point: metadata.EntryPoint) -> None:
+        self._manager.register(point.load(), point.name)
+
+    def plugins(self) -> list[PluginInfo]:
+        """All plugins, also those that failed, with what they offer and their errors."""
+        _ = self.codecs, self.heads, self.trainers, self.benchmarks
+        return list(self._infos.values())
+
+    def _guard(self, plugin: str, action: Callable[[], Any]) -> Any:
+        """Run a plugin's code; whatever it raises is written down under its name."""
+        try:
+            return action()
+        except Exception as error:  # a stranger's code may raise anything
+            self._infos[plugin].errors.append(f"{type(error).__name__}: {error}")
+            return None
+
+    def _implementations(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        found = getattr(self._manager.hook, hook).get_hookimpls()
+        return sorted(
+            ((impl.plugin_name, impl.function) for impl in found), key=lambda pair: pair[0]
+        )
+
+    # -- what they bring ------------------------------------------------------------------
+
+    @cached_property
+    def codecs(self) -> Mapping[str, Codec[Any]]:
+        """All codecs by name."""
+        from codecframe.core.codec import Codec
+
+        return self._collect("codecframe_codecs", Codec, lambda info: info.codecs)
+
+    @cached_property
+    def heads(self) -> Mapping[str, TaskHead]:
+        """All named heads by name."""
+        from codecframe.core.head import TaskHead
+
+        return self._collect("codecframe_heads", TaskHead, lambda info: info.heads)
+
+    @cached_property
+    def trainers(self) -> Mapping[str, Trainer[Any]]:
+        """All trainers by the kind of recipe that they run."""
+        from codecframe.core.trainer import Trainer
+
+        return self._collect("codecframe_trainers", Trainer, lambda info: info.trainers)
+
+    @cached_property
+    def benchmarks(self) -> Mapping[str, Benchmark[Any]]:
+        """All benchmarks by name."""
+        from codecframe.core.benchmark import Benchmark
+
+        return self._collect("codecframe_benchmarks", Benchmark, lambda info: info.benchmarks)
+
+    def _collect(
+        self, hook: str, kind: type[Any], names: Callable[[PluginInfo], list[str]]
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for plugin, function in self._implementations(hook):
+            info = self._infos[plugin]
+            for item in self._guard(plugin, partial(_listed, function)) or []:
+                if not isinstance(item, kind):
+                    info.errors.append(f"{hook} returned {item!r}, which is no {kind.__name__}")
+                elif item.name in found:
+                    info.errors.append(f"{item.name!r} is taken by another plugin")
+                else:
+                    found[item.name] = item
+                    names(info).append(item.name)
+        return dict(sorted(found.items()))
+
+    def codec(self, spec: str) -> Codec[Any]:
+        """The codec of that name, or opened from a model file.
+
+        Raises:
+            DataError: if the file cannot be read.
+            UnknownNameError: if no plugin knows it; names the nearest.
+            PluginError: if the plugin that does failed on it.
+        """
+        if spec in self.codecs:
+            return self.codecs[spec]
+        if spec not in self._opened:
+            from codecframe.core.codec import Codec
+
+            self._opened[spec] = self._open("codec", Codec, spec, self.codecs)
+        codec: Codec[Any] = self._opened[spec]
+        return codec
+
+    def head(self, spec: str, options: Mapping[str, Any] | None = None) -> TaskHead:
+        """The head of that name, or opened from a description, a model file or an import path.
+
+        Args:
+            spec: a head's name, a model file, `module:function`, or a description file (`.yaml`).
+            options: what a description file would say besides `model`.
+
+        Raises:
+            DataError: if the file cannot be read.
+            UnknownNameError: if no plugin knows it.
+            PluginError: if the plugin that does failed on it.
+        """
+        from codecframe.core import headfile
+        from codecframe.core.head import TaskHead
+
+        if spec.endswith(headfile.SUFFIXES) and not options:
+            spec, options = headfile.load(spec)
+        if spec in self.heads:
+            if options:
+                raise MismatchError(f"head {spec!r} takes no {', '.join(options)}")
+            return self.heads[spec]
+        found: TaskHead = self._open(
+            "head", TaskHead, spec, self.heads, options=dict(options or {})
+        )
+        return found
+
+    def _open(
+        self, what: str, kind: type[Any], spec: str, known: Iterable[str], **arguments: Any
+    ) -> Any:
+        """What the first plugin that knows `spec` makes of it."""
+        for plugin, function in self._implementations(f"codecframe_open_{what}"):
+            try:
+                opened = function(spec=spec, **arguments)
+            except CodecframeError:
+                raise
+            except Exception as error:  # a stranger's code may raise anything
+                raise PluginError(plugin, f"cannot open {what} {spec!r}: {error}") from error
+            if opened is not None:
+                if not isinstance(opened, kind):
+                    raise PluginError(plugin, f"returned {opened!r}, which is no {kind.__name__}")
+                return opened
+        raise UnknownNameError(what, spec, known)
+
+    def trainer(self, kind: str) -> Trainer[Any]:
+        """The trainer for recipes of that kind.
+
+        Raises:
+            UnknownNameError: if there is none; names the nearest.
+        """
+        try:
+            return self.trainers[kind]
+        except KeyError:
+            raise UnknownNameError("kind of training", kind, self.trainers) from None
+
+    def add_commands(self, cli: Any) -> None:
+        """Let every plugin add its commands to the command line."""
+        for plugin, function in self._implementations("codecframe_commands"):
+            self._guard(plugin, partial(function, cli=cli))
+
+
+def _listed(function: Callable[[], Iterable[Any]]) -> list[Any]:
+    return list(function())
+
+
+@cache
+def default() -> Registry:
+    """The registry of the installed plugins, loaded on first use."""
+    registry = Registry()
+    registry.load_installed()
+    return registry
+
+
+def get_codec(spec: str) -> Codec[Any]:
+    """The codec of that name, or opened from a model file.
+
+    Raises:
+        DataError: if the file cannot be read.
+        UnknownNameError: if no plugin knows it; names the nearest.
+        PluginError: if the plugin that does failed on it.
+    """
+    return default().codec(spec)
+
+
+def get_head(spec: str) -> TaskHead:
+    """The head of that name, or opened from a file or an import path (`module:function`).
+
+    Raises:
+        DataError: if the file cannot be read.
+        UnknownNameError: if no plugin knows it.
+        PluginError: if the plugin that does failed on it.
+    """
+    return default().head(spec)
+
+
+def missing(requires: Mapping[str, str]) -> list[str]:
+    """The pip requirements of the packages in `requires` that are not installed."""
+    return [install for package, install in requires.items() if not _installed(package)]
+
+
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def require(package: str, install: str) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        package: import name.
+        install: what `pip install` takes, e.g. `codecframe[heic]`.
+
+    Raises:
+        DependencyError: if it is not installed; the message has the command.
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name is not None and package.split(".", maxsplit=1)[0] == error.name.split(".")[0]:
+            raise DependencyError(package, install) from None
+        raise
+
+
+def available(items: Iterable[Any]) -> list[Any]:
+    """Those codecs or heads whose optional packages are installed."""
+    return [item for item in items if not missing(item.requires)]

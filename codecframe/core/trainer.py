@@ -1,0 +1,101 @@
+"""The trainer interface: makes a model file from labelled images, as a recipe says.
+
+A new kind of training is a `Settings` dataclass, whose fields are the keys of a recipe, and one
+method:
+
+    class MyTrainer(codecframe.Trainer[MySettings]):
+        kind = "mine"
+        summary = "what it makes"
+        suffix = ".onnx"
+        settings_type = MySettings
+
+        def train(self, settings, run): ...
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from codecframe.core.image import Image
+from codecframe.core.progress import ProgressMaker
+from codecframe.core.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+
+
+class LabelledImage(Protocol):
+    """One image of a training set."""
+
+    @property
+    def target(self) -> int | str | None:
+        """Its label: a class index or a class name."""
+        ...
+
+    def read(self) -> Image:
+        """The image.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a trainer is given besides its settings.
+
+    Attributes:
+        name: of the recipe and of what it makes.
+        images: the training images.
+        classes: class names in the order of the class indices; empty where images have no labels.
+        folder: where checkpoints and `log.jsonl` lie. What is found there is gone on from.
+        output: the model file to write, whole, when all is done.
+        recipe: the recipe as plain data, for the model file.
+        progress: shows how far it is.
+    """
+
+    name: str
+    images: Sequence[LabelledImage]
+    classes: tuple[str, ...]
+    folder: Path
+    output: Path
+    recipe: dict[str, Any]
+    progress: ProgressMaker
+
+
+class Trainer(ABC, Generic[S]):
+    """One kind of training.
+
+    Attributes:
+        kind: what a recipe says after `kind:`.
+        summary: one line for listings.
+        suffix: of the model file, with its dot.
+        settings_type: what a recipe may set.
+        requires: import name of an optional package -> the pip requirement that installs it.
+    """
+
+    kind: ClassVar[str]
+    summary: ClassVar[str] = ""
+    suffix: ClassVar[str]
+    settings_type: type[S]
+    requires: ClassVar[dict[str, str]] = {}
+
+    @property
+    def name(self) -> str:
+        """The kind, as the registry lists it."""
+        return self.kind
+
+    @abstractmethod
+    def train(self, settings: S, run: TrainingRun) -> None:
+        """Train, and write `run.output`.
+
+        May be stopped at any time, and then goes on from its last checkpoint: the model is the
+        same as that of a run in one go.
+
+        Raises:
+            MismatchError: if the images are not of the kind that it can train on.
+        """

@@ -1,0 +1,1 @@
+"""Measuring codecs for a head, choosing one, and showing why."""

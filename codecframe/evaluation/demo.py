@@ -1,0 +1,320 @@
+"""The demonstration: real photographs through several codecs at two budgets, to one classifier.
+
+The photographs are those that widely installed packages ship; nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from codecframe.core import registry
+from codecframe.core.codec import Codec
+from codecframe.core.errors import BudgetError, DependencyError, OutputError
+from codecframe.core.files import write_whole
+from codecframe.core.head import Prediction, TaskHead
+from codecframe.core.image import Image
+from codecframe.core.presets import parse_spec
+from codecframe.core.progress import ProgressMaker
+from codecframe.evaluation import report
+from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
+from codecframe.evaluation.report import SheetRow, Shown, says
+from codecframe.evaluation.select import Selection, select
+from codecframe.images import ImageItem, open_images
+from codecframe.pipeline.convert import Classified, Failed, Read, classify_set, read_set
+from codecframe.rate import Accounting, Budget
+
+DEFAULT_CODECS = ("jpeg", "webp", "avif", "jpegxl")
+DEFAULT_BUDGETS = ("0.8bpp", "0.2bpp")
+_RATES = (0.1, 0.2, 0.4, 0.8, 1.6)
+_PHOTOS = {
+    "skimage": (
+        "data/chelsea.png",
+        "data/coffee.png",
+        "data/rocket.jpg",
+        "data/motorcycle_left.png",
+        "data/camera.png",
+    ),
+    "sklearn": ("datasets/images/china.jpg", "datasets/images/flower.jpg"),
+    "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
+}
+"""Photographs in the wheels of scikit-image, scikit-learn and matplotlib, of ImageNet's things."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one photograph through one codec at one budget.
+
+    Attributes:
+        budget, codec: which.
+        size: counted bytes; None, as what the head sees, where the codec cannot meet the budget.
+        bpp: counted bits a pixel.
+        label, probability: the head's first choice.
+        agrees: whether that is its first choice for the uncompressed photograph.
+        divergence: of the prediction from that for the uncompressed photograph.
+        smallest: where the budget cannot be met, the fewest bytes that were reached.
+        why: why there is no encoding, or empty.
+    """
+
+    budget: str
+    codec: str
+    size: int | None = None
+    bpp: float | None = None
+    label: str | None = None
+    probability: float | None = None
+    agrees: bool | None = None
+    divergence: float | None = None
+    smallest: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photograph.
+
+    Attributes:
+        name: its file's name.
+        label, probability: the head's first choice for it, uncompressed.
+        outcomes: one for every budget and codec, in that order.
+        winners: for every budget the codec that changes the prediction least, None where none
+            meets the budget.
+    """
+
+    name: str
+    label: str
+    probability: float
+    outcomes: tuple[Outcome, ...]
+    winners: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demonstration found.
+
+    Attributes:
+        head: the classifier's name.
+        accounting: which bytes are counted.
+        codecs, budgets: what was tried.
+        photos: one for every photograph.
+        selections: for every budget the codec and settings chosen over all photographs.
+        contact_sheet, report, profile: the files that were written.
+    """
+
+    head: str
+    accounting: str
+    codecs: tuple[str, ...]
+    budgets: tuple[str, ...]
+    photos: tuple[Photo, ...]
+    selections: Mapping[str, Selection]
+    contact_sheet: Path
+    report: Path
+    profile: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        files = {name: str(getattr(self, name)) for name in ("contact_sheet", "report", "profile")}
+        return {**asdict(self), **files}
+
+
+def installed_photos() -> list[Path]:
+    """The photographs that are on this machine; their packages are found, not imported.
+
+    Raises:
+        DependencyError: if none of the packages is installed.
+    """
+    found = []
+    for package, files in _PHOTOS.items():
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            found += [path for file in files if (path := Path(folder, file)).is_file()]
+    if not found:
+        raise DependencyError("skimage", "scikit-image")
+    return found
+
+
+def run_demo(
+    folder: Path | str,
+    *,
+    codecs: Sequence[str] = DEFAULT_CODECS,
+    budgets: Sequence[str] = DEFAULT_BUDGETS,
+    head: str = "efficientnet-lite0",
+    photos: Sequence[Path | str] | None = None,
+    progress: ProgressMaker | None = None,
+) -> Demo:
+    """Select for every budget, then classify every photograph through every codec.
+
+    Photographs are brought to the head's geometry first. A budget is a cap on each photograph's
+    payload bytes.
+
+    Args:
+        folder: where `contact-sheet.png`, `report.html` (for the first budget) and `demo.profile`
+            go.
+        codecs: codecs with settings, such as `jpeg:optimize=true`; empty for the default ones.
+        budgets: budgets as text; empty for the default ones.
+        head: name of the head.
+        photos: image files; by default those that installed packages ship.
+        progress: shows how far the measuring is.
+
+    Raises:
+        DependencyError: if the head's or a codec's packages, or all of the photographs', are not
+            installed.
+        BudgetError: if a budget cannot be read.
+        OutputError: if a file cannot be written.
+    """
+    folder, codecs = Path(folder), tuple(codecs or DEFAULT_CODECS)
+    judge = registry.default().head(head)
+    asked = [Budget.parse(text) for text in budgets or DEFAULT_BUDGETS]
+    items = open_images(list(photos) if photos is not None else installed_photos())
+    profile, page, sheet = (
+        folder / name for name in ("demo.profile", "report.html", "contact-sheet.png")
+    )
+    selections = _select(profile, page, items, judge, codecs, asked, progress)
+    reads = [found for found in read_set(items, judge) if isinstance(found, Read)]
+    plain = [found.prediction for found in _classified(reads, judge)]
+    columns = [_through(reads, plain, judge, codec, budget) for budget in asked for codec in codecs]
+    shown = [
+        _photo(read, prediction, [tried.outcome for tried in row])
+        for read, prediction, row in zip(reads, plain, zip(*columns, strict=True), strict=True)
+    ]
+    write_whole(sheet, _contact_sheet(judge, reads, shown, columns))
+    return Demo(
+        head=judge.name,
+        accounting=str(Accounting.PAYLOAD),
+        codecs=codecs,
+        budgets=tuple(map(str, asked)),
+        photos=tuple(shown),
+        selections=selections,
+        contact_sheet=sheet,
+        report=page,
+        profile=profile,
+    )
+
+
+def _select(
+    profile: Path,
+    page: Path,
+    items: Sequence[ImageItem],
+    head: TaskHead,
+    codecs: Sequence[str],
+    budgets: Sequence[Budget],
+    progress: ProgressMaker | None,
+) -> dict[str, Selection]:
+    """Measure anew, choose for every budget, and write the report for the first."""
+    try:
+        profile.parent.mkdir(parents=True, exist_ok=True)
+        profile.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(str(profile), error.strerror or error) from None
+    selections: dict[str, Selection] = {}
+    for budget in budgets:
+        rates = None if selections else _RATES
+        plan = Plan(codecs=codecs, rates=rates, budget=budget)
+        with profile_images(profile, items, head, plan, progress=progress) as table:
+            selections[str(budget)] = select(table, budget)
+    with ProfileTable.open(profile) as table:
+        write_whole(page, report.html(table, selections[str(budgets[0])]))
+    return selections
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """An outcome and the decoded photograph."""
+
+    outcome: Outcome
+    image: Image | None
+
+
+def _classified(reads: Sequence[Read], head: TaskHead) -> Iterator[Classified]:
+    for found in classify_set(reads, head):
+        if isinstance(found, Classified):
+            yield found
+
+
+def _through(
+    reads: Sequence[Read],
+    plain: Sequence[Prediction],
+    head: TaskHead,
+    codec: str,
+    budget: Budget,
+) -> list[_Tried]:
+    """Every photograph through one codec at one budget; `plain` is what the head saw without."""
+    chosen, settings = parse_spec(codec)
+    found = classify_set(reads, head, chosen, settings, budget)
+    return [
+        _tried(head, chosen, Outcome(str(budget), codec), one, reference)
+        for one, reference in zip(found, plain, strict=True)
+    ]
+
+
+def _tried(
+    head: TaskHead,
+    codec: Codec[Any],
+    asked: Outcome,
+    found: Classified | Failed,
+    reference: Prediction,
+) -> _Tried:
+    if isinstance(found, Failed) or found.encoded is None:
+        error = found.error if isinstance(found, Failed) else None
+        smallest = error.smallest if isinstance(error, BudgetError) else None
+        return _Tried(replace(asked, smallest=smallest, why=str(error)), None)
+    first = found.prediction.top(1)[0][0]
+    agrees = head.score(found.prediction, head.pseudo_targets(reference))
+    outcome = replace(
+        asked,
+        size=found.encoded.size,
+        bpp=found.encoded.bpp,
+        label=first.label,
+        probability=first.probability,
+        agrees=bool(agrees[0] >= 0.5),
+        divergence=float(head.divergence(found.prediction, reference)[0]),
+    )
+    return _Tried(outcome, codec.decode(found.encoded.data))
+
+
+def _photo(read: Read, prediction: Prediction, outcomes: list[Outcome]) -> Photo:
+    first = prediction.top(1)[0][0]
+    budgets = dict.fromkeys(outcome.budget for outcome in outcomes)
+    winners = {budget: _winner(outcomes, budget) for budget in budgets}
+    return Photo(read.name, first.label, first.probability, tuple(outcomes), winners)
+
+
+def _winner(outcomes: Sequence[Outcome], budget: str) -> str | None:
+    """The codec that changes the prediction least; of equals the one with fewer bytes."""
+    usable = [
+        (outcome.divergence, outcome.size, outcome.codec)
+        for outcome in outcomes
+        if outcome.budget == budget and outcome.divergence is not None
+    ]
+    return min(usable)[2] if usable else None
+
+
+def _contact_sheet(
+    head: TaskHead,
+    reads: Sequence[Read],
+    photos: Sequence[Photo],
+    columns: Sequence[Sequence[_Tried]],
+) -> bytes:
+    headings = [f"{column[0].outcome.codec}\n{column[0].outcome.budget}" for column in columns]
+    rows = []
+    for i, (read, photo) in enumerate(zip(reads, photos, strict=True)):
+        plain = Shown(read.image, says=says(photo.label, photo.probability))
+        through = [_shown(column[i], photo) for column in columns]
+        rows.append(SheetRow(photo.name, (plain, *through)))
+    title = f"What {head.name} sees: bytes without headers, compared with the uncompressed image"
+    return report.contact_sheet(["uncompressed", *headings], rows, title=title)
+
+
+def _shown(tried: _Tried, photo: Photo) -> Shown:
+    outcome = tried.outcome
+    if tried.image is None or outcome.label is None or outcome.probability is None:
+        return Shown(None, note=f"over budget: {outcome.smallest} B at least")
+    return Shown(
+        tried.image,
+        size=outcome.size,
+        says=says(outcome.label, outcome.probability),
+        agrees=outcome.agrees,
+        note="changes least" if photo.winners[outcome.budget] == outcome.codec else "",
+    )

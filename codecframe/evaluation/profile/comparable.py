@@ -1,0 +1,46 @@
+"""Which profiles can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codecframe.core import registry
+from codecframe.core.errors import CodecframeError, MismatchError
+from codecframe.evaluation.profile.table import ProfileTable
+
+
+def comparable(profiles: ProfileTable | Sequence[ProfileTable]) -> list[ProfileTable]:
+    """One or several profiles as a list, in which scores can be compared.
+
+    Raises:
+        MismatchError: if they are of other images or measures.
+    """
+    if isinstance(profiles, ProfileTable):
+        return [profiles]
+    first, *others = profiles
+    for other in others:
+        _check(first, other)
+    return [first, *others]
+
+
+def _check(one: ProfileTable, other: ProfileTable) -> None:
+    facts, others = one.meta, other.meta
+    for key in ("images", "first_image", "labelled", "metric"):
+        ours, theirs = facts.get(key), others.get(key)
+        if ours != theirs:
+            raise MismatchError(
+                f"{one.path} was made with {key} {ours!r}, {other.path} with {theirs!r}"
+            )
+    if not one.labelled and _judge(one.head) != _judge(other.head):
+        raise MismatchError(
+            f"without labels, {one.head} and {other.head} are measured by what each sees in the "
+            "uncompressed images: give labels"
+        )
+
+
+def _judge(head: str) -> str:
+    """The head whose predictions of uncompressed images agreement with `head` is measured by."""
+    try:
+        return registry.default().head(head).reference or head
+    except CodecframeError:  # its file is elsewhere
+        return head

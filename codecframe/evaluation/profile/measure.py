@@ -1,0 +1,335 @@
+"""Measuring: every point over every image, a chunk of images at a time.
+
+The loop goes over chunks of images outside and over points inside, so that an image is read and
+its uncompressed prediction made once, and memory does not grow with the set. What the table holds
+already is not measured again.
+
+Chunks never cross the ends of spans, and a cap's rate controller begins anew with each: what is
+measured of a span does not depend on where, or after what, it is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codecframe.core import registry
+from codecframe.core.codec import Codec, Fit
+from codecframe.core.errors import BudgetError, CodecframeError, DataError
+from codecframe.core.head import Prediction, TaskHead
+from codecframe.core.image import Image
+from codecframe.core.progress import Progress
+from codecframe.core.representation import PIXELS
+from codecframe.core.settings import Settings
+from codecframe.evaluation.profile.table import MeasuredImage, Measurement, Point, ProfileTable
+from codecframe.images import ImageItem
+from codecframe.pipeline import decode_for, join
+from codecframe.rate import Accounting, Budget, RateController, controller
+
+SPAN = 512
+"""Images of a span."""
+_CHUNK_PIXELS = 8_000_000
+"""A chunk ends when it is reached, or the span's end."""
+SHOWN_IMAGES = 6
+_SHOWN_PIXELS = 512 * 512
+"""So many images, if no larger, are kept in the profile to be shown in reports."""
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Consecutive images that could be read, prepared, with what is known of them."""
+
+    first: int
+    last: int
+    ids: list[int]
+    images: list[Image]
+    targets: list[Any] | None
+    reference: Prediction | None
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the head made of an image; the fields are those of `Measurement`."""
+
+    score: float | None
+    rank: int | None
+    agreement: float | None
+    divergence: float | None
+
+
+def spans(count: int) -> list[range]:
+    """The spans of a set of `count` images."""
+    return [range(first, min(first + SPAN, count)) for first in range(0, count, SPAN)]
+
+
+def measure(
+    table: ProfileTable,
+    images: Sequence[ImageItem],
+    head: TaskHead,
+    points: Sequence[Point],
+    *,
+    prepare: bool,
+    progress: Progress,
+    span: range | None = None,
+) -> None:
+    """Measure every point over every image and write it to the table.
+
+    Args:
+        table: where results go; what it holds is kept.
+        images: the set; an unreadable image is noted in the table and left out.
+        head: judges the decoded images.
+        points: what to measure.
+        prepare: bring images to the geometry the head looks at before encoding them.
+        progress: told of every batch.
+        span: only these images, one of `spans`.
+
+    Raises:
+        MismatchError: if a codec does not fit the head, or labels are not the head's.
+    """
+    reference = reference_of(head)
+    runs = [_Run(table, point, head) for point in points]
+    skipped = table.skipped_ids()
+    for part in spans(len(images)) if span is None else [span]:
+        for run in runs:
+            run.begin()
+        first = part.start
+        while first < part.stop:
+            if all(run.complete(first, part.stop, skipped) for run in runs):
+                progress.advance((part.stop - first) * len(runs), "already measured")
+                break
+            chunk = _read(table, images, first, part.stop, head, reference, prepare)
+            for run in runs:
+                note = run.measure(chunk)
+                progress.advance(chunk.last - chunk.first, note)
+            first = chunk.last
+
+
+def _read(
+    table: ProfileTable,
+    images: Sequence[ImageItem],
+    first: int,
+    last: int,
+    head: TaskHead,
+    reference: TaskHead | None,
+    prepare: bool,
+) -> _Chunk:
+    """Read images from `first` on, until `last` or until the chunk is large enough."""
+    ids: list[int] = []
+    read: list[Image] = []
+    targets: list[Any] = []
+    pixels = 0
+    position = first
+    while position < last and pixels < _CHUNK_PIXELS:
+        item = images[position]
+        try:
+            image = item.read()
+        except DataError as error:
+            table.add_skipped(position, item.name, str(error))
+        else:
+            image = head.prepare(image) if prepare else image
+            ids.append(position)
+            read.append(image)
+            targets.append(item.target)
+            pixels += image.shape[0] * image.shape[1]
+        position += 1
+    labelled = table.labelled
+    known = [_target(head, target) for target in targets] if labelled else None
+    uncompressed = reference.predict(read) if read and reference else None
+    _note_images(table, images, ids, read, known, uncompressed)
+    return _Chunk(first, position, ids, read, known, uncompressed)
+
+
+def reference_of(head: TaskHead) -> TaskHead | None:
+    """Whose prediction of the uncompressed images `head` should agree with; None if nobody's, or
+    if that head is not installed.
+    """
+    if not head.reference:
+        return head if head.accepts == PIXELS else None
+    try:
+        other = registry.default().head(head.reference)
+    except CodecframeError:
+        return None
+    return other if other.accepts == PIXELS and other.labels == head.labels else None
+
+
+def _target(head: TaskHead, target: Any) -> Any:
+    return head.target_of(target) if isinstance(target, str) else target
+
+
+def _note_images(
+    table: ProfileTable,
+    images: Sequence[ImageItem],
+    ids: list[int],
+    read: list[Image],
+    targets: list[Any] | None,
+    reference: Prediction | None,
+) -> None:
+    views = _views(reference, len(ids))
+    noted = []
+    for i, (position, image) in enumerate(zip(ids, read, strict=True)):
+        shape = image.shape[:2]
+        shown = position < SHOWN_IMAGES and shape[0] * shape[1] <= _SHOWN_PIXELS
+        noted.append(
+            MeasuredImage(
+                position,
+                images[position].name,
+                shape,
+                target=targets[i] if targets else None,
+                reference=views[i],
+                original=_lossless(image) if shown else None,
+            )
+        )
+    table.add_images(noted)
+
+
+def _views(prediction: Prediction | None, n: int) -> list[dict[str, Any] | None]:
+    """The head's first choice for every image, as plain data."""
+    if prediction is None or prediction.scores.ndim != 2:
+        return [None] * n
+    tops = prediction.top(1)
+    return [{"label": top[0].label, "probability": top[0].probability} for top in tops]
+
+
+def _first(prediction: Prediction, n: int) -> Prediction:
+    return Prediction(prediction.scores[:n], prediction.labels)
+
+
+def _lossless(image: Image) -> bytes:
+    import io
+
+    from PIL import Image as PilImage
+
+    buffer = io.BytesIO()
+    PilImage.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class _Run:
+    """One point being measured."""
+
+    def __init__(self, table: ProfileTable, point: Point, head: TaskHead) -> None:
+        self._table = table
+        self._point = point
+        self._head = head
+        self._codec: Codec[Any] = registry.default().codec(point.codec)
+        join(self._codec, head)
+        self._settings: Settings = self._codec.settings_type.from_dict(point.settings)
+        self._id = table.add_point(point)
+        self._controller = self._make_controller()
+
+    def begin(self) -> None:
+        """A span begins. A link's buffer goes on through all of them."""
+        if self._point.mode == "cap":
+            self._controller = self._make_controller()
+
+    def _make_controller(self) -> RateController | None:
+        if self._point.mode not in ("cap", "link"):
+            return None
+        budget = Budget.parse(self._point.budget)
+        accounting = Accounting(self._point.accounting)
+        return controller(self._codec, self._settings, budget, accounting)
+
+    def complete(self, first: int, last: int, skipped: set[int]) -> bool:
+        """Whether all readable images in the range are measured."""
+        wanted = set(range(first, last)) - skipped
+        return wanted <= self._table.done(self._id, first, last)
+
+    def measure(self, chunk: _Chunk) -> str:
+        """Measure the chunk's missing images; returns a note for the progress display."""
+        done = self._table.done(self._id, chunk.first, chunk.last)
+        todo = [i for i, position in enumerate(chunk.ids) if position not in done]
+        if todo:
+            self._table.add(self._id, self._measure(chunk, todo))
+        return f"{self._point.codec} {self._settings}"
+
+    def _measure(self, chunk: _Chunk, todo: list[int]) -> list[Measurement]:
+        images = [chunk.images[i] for i in todo]
+        started = time.perf_counter()
+        fits = self._encode(images)
+        encoded = time.perf_counter()
+        fitting = [k for k, fit in enumerate(fits) if isinstance(fit, Fit)]
+        datas = [fit.data for fit in fits if isinstance(fit, Fit)]
+        batch = decode_for(self._codec, self._head, datas)
+        decoded = time.perf_counter()
+        prediction = self._head.predict(batch)
+        judged = self._judge(chunk, [todo[k] for k in fitting], prediction)
+        shown = sum(chunk.ids[todo[k]] < SHOWN_IMAGES for k in fitting)  # they come first
+        views = dict(zip(fitting, _views(_first(prediction, shown), shown), strict=False))
+        encode_us = 1e6 * (encoded - started) / len(images)
+        decode_us = 1e6 * (decoded - encoded) / max(len(datas), 1)
+        rows = dict(zip(fitting, judged, strict=True))
+        return [
+            self._row(chunk.ids[todo[k]], fit, rows[k], views.get(k), encode_us, decode_us)
+            if isinstance(fit, Fit)
+            else self._unfit(chunk, chunk.ids[todo[k]], fit, encode_us)
+            for k, fit in enumerate(fits)
+        ]
+
+    def _encode(self, images: list[Image]) -> list[Fit[Any] | BudgetError]:
+        """An encoding for every image, or the error of one that the budget cannot hold."""
+        if self._controller is None:
+            datas = self._codec.encode_many(images, self._settings)
+            return [Fit(data, self._settings, 0, 1) for data in datas]
+        return list(self._controller.encode_many(images))
+
+    def _judge(self, chunk: _Chunk, kept: list[int], prediction: Prediction) -> list[_Judged]:
+        """What the head made of the images that were encoded."""
+        n = len(kept)
+        scores = ranks = agreements = divergences = np.full(n, None)
+        if chunk.targets is not None and n:
+            wanted = [chunk.targets[i] for i in kept]
+            scores = self._head.score(prediction, wanted)
+            found = self._head.ranks(prediction, wanted)
+            ranks = ranks if found is None else found
+        if chunk.reference is not None and n:
+            reference = Prediction(chunk.reference.scores[kept], chunk.reference.labels)
+            pseudo = self._head.pseudo_targets(reference)
+            agreements = self._head.score(prediction, pseudo)
+            divergences = self._head.divergence(prediction, reference)
+        columns = (values.tolist() for values in (scores, ranks, agreements, divergences))
+        return [_Judged(*row) for row in zip(*columns, strict=True)]
+
+    def _row(
+        self,
+        image: int,
+        fit: Fit[Any],
+        judged: _Judged,
+        view: dict[str, Any] | None,
+        encode_us: float,
+        decode_us: float,
+    ) -> Measurement:
+        knob_byte = 1 if self._controller is not None and fit.settings.knob() else 0
+        return Measurement(
+            image=image,
+            level=fit.settings.level,
+            file_bytes=len(fit.data),
+            payload_bytes=len(self._codec.strip(fit.data)) + knob_byte,
+            **vars(judged),
+            encode_us=encode_us,
+            decode_us=decode_us,
+            encodes=fit.encodes,
+            data=fit.data if image < SHOWN_IMAGES else None,
+            view=view,
+        )
+
+    def _unfit(
+        self, chunk: _Chunk, image: int, error: BudgetError, encode_us: float
+    ) -> Measurement:
+        return Measurement(
+            image=image,
+            level=0,
+            file_bytes=None,
+            payload_bytes=None,
+            score=None if chunk.targets is None else 0.0,
+            rank=None,
+            agreement=None if chunk.reference is None else 0.0,
+            divergence=None,
+            encode_us=encode_us,
+            decode_us=None,
+            encodes=0,
+            least=error.smallest,
+        )

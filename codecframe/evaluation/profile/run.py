@@ -1,0 +1,87 @@
+"""Making a profile: plan, measure, keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import codecframe
+from codecframe.core.errors import DataError, MismatchError
+from codecframe.core.head import TaskHead
+from codecframe.core.progress import ProgressMaker, Silent
+from codecframe.evaluation.profile.measure import measure, reference_of
+from codecframe.evaluation.profile.plan import Plan
+from codecframe.evaluation.profile.spread import spread
+from codecframe.evaluation.profile.table import ProfileTable
+from codecframe.images import ImageItem
+from codecframe.pipeline.engine import Engine, Local
+
+
+def profile_images(
+    path: Path | str,
+    items: Sequence[ImageItem],
+    head: TaskHead,
+    plan: Plan,
+    *,
+    prepare: bool = True,
+    progress: ProgressMaker | None = None,
+    engine: Engine | None = None,
+    head_name: str | None = None,
+) -> ProfileTable:
+    """Measure a plan over images into the profile at `path`, going on where an earlier run stopped.
+
+    Args:
+        path: the profile file.
+        items: the images; labelled if the first one has a target.
+        head: judges the decoded images.
+        plan: what to measure.
+        prepare: bring images to the geometry the head looks at before encoding them.
+        progress: shows how far it is.
+        engine: where to measure; by default here.
+        head_name: by what the head is opened elsewhere, where that is not its name: its file...
+
+    Returns:
+        The profile, open; close it, or use it as a context manager.
+
+    Raises:
+        MismatchError: if the file there is a profile of something else, a codec does not fit, a
+            head of latents has neither labels nor a classifier of pixels to agree with, or a link's
+            budget, whose images follow each other, is to be met elsewhere.
+        DataError: if no image could be read.
+    """
+    meta = _meta(items, head, prepare)
+    if not meta["labelled"] and reference_of(head) is None:
+        raise MismatchError(
+            f"head {head.name!r} sees no uncompressed images, so that it is measured by labels "
+            "alone: give labels"
+        )
+    table = ProfileTable.create(path, meta)
+    try:
+        points = plan.points(
+            items, head, prepare=prepare, searched=table.searched, progress=progress
+        )
+        with (progress or Silent)(len(points) * len(items)) as display:
+            if engine is None or isinstance(engine, Local):
+                measure(table, items, head, points, prepare=prepare, progress=display)
+            else:
+                name = head_name or head.name
+                spread(table, items, name, points, engine, prepare=prepare, progress=display)
+        if len(table.skipped()) == len(items):
+            raise DataError("images", f"none of the {len(items)} can be read")
+    except BaseException:
+        table.close()
+        raise
+    return table
+
+
+def _meta(items: Sequence[ImageItem], head: TaskHead, prepare: bool) -> dict[str, Any]:
+    return {
+        "codecframe": codecframe.__version__,
+        "head": head.name,
+        "metric": head.metric,
+        "labelled": bool(items) and items[0].target is not None,
+        "prepared": prepare,
+        "images": len(items),
+        "first_image": items[0].name if items else "",
+    }

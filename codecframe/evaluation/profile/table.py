@@ -1,0 +1,421 @@
+"""The profile file: one SQLite table file, written a piece at a time and never half.
+
+`points` are the (codec, settings, budget) that were measured; `measurements` holds one row for
+every point and image; `searches` remembers which points were found for rates and budgets. Every
+batch of rows is one transaction, so a run that was stopped at any moment goes on where it was.
+Other tools read it with any SQLite client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe.core.errors import DataError, MismatchError
+from codecframe.core.statistics import wilson
+from codecframe.evaluation.database import Database
+from codecframe.rate import Accounting
+
+FORMAT = 2
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL,
+    target TEXT, reference TEXT, original BLOB
+);
+CREATE TABLE skipped (id INTEGER PRIMARY KEY, name TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE points (
+    id INTEGER PRIMARY KEY, codec TEXT NOT NULL, settings TEXT NOT NULL, budget TEXT NOT NULL,
+    mode TEXT NOT NULL, accounting TEXT NOT NULL,
+    UNIQUE (codec, settings, budget, mode, accounting)
+);
+CREATE TABLE measurements (
+    point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
+    file_bytes INTEGER, payload_bytes INTEGER, score REAL, rank INTEGER, agreement REAL,
+    divergence REAL, encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, least INTEGER,
+    data BLOB, view TEXT,
+    PRIMARY KEY (point, image)
+) WITHOUT ROWID;
+"""
+_SEARCHES = "CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, points TEXT NOT NULL)"
+
+
+_ADD_IMAGE = "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?)"
+_ADD_SKIPPED = "INSERT OR REPLACE INTO skipped VALUES (?,?,?)"
+_ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One thing to measure.
+
+    Attributes:
+        codec: the codec's name.
+        settings: all its settings as plain data; with a budget of mode `cap` or `link` the knob
+            in them is not used.
+        budget: text of the budget that the rate controller meets, or empty for fixed settings.
+        mode: the budget's mode, or empty.
+        accounting: the bytes that the budget counts, or empty.
+    """
+
+    codec: str
+    settings: Mapping[str, Any]
+    budget: str = ""
+    mode: str = ""
+    accounting: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """The point as the table identifies it."""
+        settings = json.dumps(dict(self.settings), sort_keys=True)
+        return (self.codec, settings, self.budget, self.mode, self.accounting)
+
+
+@dataclass(frozen=True)
+class MeasuredImage:
+    """An image of the set.
+
+    Attributes:
+        image: its position in the set.
+        name: its name there.
+        shape: (height, width) as it is encoded.
+        target: its label, if any.
+        reference: the head's first choice for the uncompressed image, as plain data.
+        original: the image as a lossless file, where reports show it.
+    """
+
+    image: int
+    name: str
+    shape: tuple[int, int]
+    target: Any = None
+    reference: Any = None
+    original: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one point did to one image; the fields are the table's columns.
+
+    An image that no level could bring under the budget has None for its bytes, scores 0, and has
+    in `least` the fewest counted bytes that were reached. `rank` is of labelled images, see
+    `TaskHead.ranks`. Of the images that reports show, `data`
+    is the encoding and `view` what the head says of it.
+    """
+
+    image: int
+    level: int
+    file_bytes: int | None
+    payload_bytes: int | None
+    score: float | None
+    rank: int | None
+    agreement: float | None
+    divergence: float | None
+    encode_us: float | None
+    decode_us: float | None
+    encodes: int
+    least: int | None = None
+    data: bytes | None = None
+    view: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point's means over its images: one row of the rate-accuracy table.
+
+    Bytes and rates are over the `n - unfit` images that fit the budget; scores are over all.
+    `top5` is the share of images whose label is among the head's first five classes.
+    """
+
+    point: Point
+    n: int
+    unfit: int
+    file_bytes: float
+    payload_bytes: float
+    file_bpp: float
+    payload_bpp: float
+    score: float | None
+    score_low: float | None
+    score_high: float | None
+    top5: float | None
+    agreement: float | None
+    agreement_low: float | None
+    agreement_high: float | None
+    divergence: float | None
+    encode_us: float
+    decode_us: float
+    encodes: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "point": asdict(self.point)}
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """A point's measurements as arrays over the same images in the same order.
+
+    Attributes:
+        image: ids, `int64`.
+        pixels: height x width, `float64`.
+        size: counted bytes, `float64`; NaN where the image did not fit.
+        least: fewest counted bytes that could be reached, `float64`: `size` where it did fit.
+        score: 0 to 1, `float64`: against the labels, or agreement where there are none.
+    """
+
+    image: npt.NDArray[np.int64]
+    pixels: npt.NDArray[np.float64]
+    size: npt.NDArray[np.float64]
+    least: npt.NDArray[np.float64]
+    score: npt.NDArray[np.float64]
+
+
+class ProfileTable:
+    """An open profile file. Use as a context manager.
+
+    Raises:
+        DataError: if the file is no profile or is damaged.
+        OutputError: if it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = Database(path, "a profile")
+
+    @classmethod
+    def create(cls, path: Path | str, meta: Mapping[str, Any]) -> Self:
+        """Open the profile at `path` to go on with it, or start it where there is none.
+
+        Raises:
+            MismatchError: if the profile there was made of something else than `meta` says.
+        """
+        path = Path(path)
+        table = cls(path)
+        with table._file.writing() as db:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+                db.executescript(_SCHEMA)
+                rows = {"format": FORMAT, **meta}
+                db.executemany(
+                    "INSERT INTO meta VALUES (?, ?)",
+                    [(key, json.dumps(value)) for key, value in rows.items()],
+                )
+            db.execute(_SEARCHES)
+        known = table.meta
+        for key, value in {"format": FORMAT, **meta}.items():
+            if known.get(key) != value:
+                table.close()
+                raise MismatchError(
+                    f"{path}: this profile was made with {key} {known.get(key)!r}, not "
+                    f"{value!r}; choose another file, or remove it to start again"
+                )
+        return table
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open an existing profile for reading."""
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(str(path), "no such profile")
+        table = cls(path)
+        if table.meta.get("format") != FORMAT:
+            table.close()
+            raise DataError(str(path), f"is not a profile of format {FORMAT}")
+        return table
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    # -- writing --------------------------------------------------------------------------
+
+    def add_point(self, point: Point) -> int:
+        """The id of a point, added where it is new."""
+        with self._file.writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO points (codec, settings, budget, mode, accounting) "
+                "VALUES (?, ?, ?, ?, ?)",
+                point.key,
+            )
+        query = (
+            "SELECT id FROM points WHERE (codec, settings, budget, mode, accounting)"
+            " = (?, ?, ?, ?, ?)"
+        )
+        return int(self._file.all(query, *point.key)[0][0])
+
+    def searched(self, key: str, search: Callable[[], list[Point]]) -> list[Point]:
+        """What a search for points finds, or what it found in an earlier run.
+
+        Args:
+            key: all that the search depends on.
+            search: made where the key is new.
+        """
+        known = self._file.all("SELECT points FROM searches WHERE key = ?", key)
+        if known:
+            return [Point(**values) for values in json.loads(known[0][0])]
+        points = search()
+        text = json.dumps([asdict(point) for point in points])
+        with self._file.writing() as db:
+            db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, text))
+        return points
+
+    def add_images(self, images: Iterable[MeasuredImage]) -> None:
+        """Note a batch of images, all or none."""
+        rows = [
+            (i.image, i.name, *i.shape, json.dumps(i.target), json.dumps(i.reference), i.original)
+            for i in images
+        ]
+        with self._file.writing() as db:
+            db.executemany(_ADD_IMAGE, rows)
+
+    def add_skipped(self, image: int, name: str, reason: str) -> None:
+        """Note an image that could not be read."""
+        with self._file.writing() as db:
+            db.execute(_ADD_SKIPPED, (image, name, reason))
+
+    def add(self, point: int, measurements: Iterable[Measurement]) -> None:
+        """Add a batch of measurements, all or none."""
+        rows = [(point, *{**vars(m), "view": json.dumps(m.view)}.values()) for m in measurements]
+        with self._file.writing() as db:
+            db.executemany(_ADD, rows)
+
+    def merge(self, other: ProfileTable) -> None:
+        """Add what another profile of the same set has, all or nothing."""
+        points = {theirs: self.add_point(point) for theirs, point in other.points().items()}
+        rows = [
+            (points[row[0]], *row[1:])
+            for row in other._file.all("SELECT * FROM measurements ORDER BY point, image")
+        ]
+        with self._file.writing() as db:
+            for add, name in ((_ADD_IMAGE, "images"), (_ADD_SKIPPED, "skipped")):
+                query = f"SELECT * FROM {name}"  # noqa: S608 - a name from above
+                db.executemany(add, other._file.all(query))
+            db.executemany(_ADD, rows)
+
+    def clear(self, point: int) -> None:
+        """Forget a point's measurements."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM measurements WHERE point = ?", (point,))
+
+    # -- reading --------------------------------------------------------------------------
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the profile was made of: head, images, accounting of labels, versions."""
+        return {key: json.loads(value) for key, value in self._file.all("SELECT * FROM meta")}
+
+    @property
+    def head(self) -> str:
+        """The name of the head that judged."""
+        return str(self.meta.get("head", ""))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether scores are against labels (else agreement with the uncompressed prediction)."""
+        return bool(self.meta.get("labelled"))
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of all images, as they are encoded."""
+        return int(self._file.all("SELECT TOTAL(height * width) FROM images")[0][0])
+
+    def done(self, point: int, first: int, last: int) -> set[int]:
+        """Images from `first` to before `last` that this point has measured."""
+        query = "SELECT image FROM measurements WHERE point = ? AND image >= ? AND image < ?"
+        return {row[0] for row in self._file.all(query, point, first, last)}
+
+    def skipped(self) -> list[tuple[str, str]]:
+        """(name, reason) of the images that could not be read."""
+        return [
+            tuple(row) for row in self._file.all("SELECT name, reason FROM skipped ORDER BY id")
+        ]
+
+    def skipped_ids(self) -> set[int]:
+        """Positions of the images that could not be read."""
+        return {row[0] for row in self._file.all("SELECT id FROM skipped")}
+
+    def points(self) -> dict[int, Point]:
+        """All points by id."""
+        query = "SELECT id, codec, settings, budget, mode, accounting FROM points ORDER BY id"
+        return {
+            row[0]: Point(row[1], json.loads(row[2]), *row[3:]) for row in self._file.all(query)
+        }
+
+    def rows(self) -> list[Row]:
+        """The rate-accuracy table: a row for every point that has measurements."""
+        query = """
+            SELECT m.point, COUNT(*), SUM(m.file_bytes IS NULL), AVG(m.file_bytes),
+                AVG(m.payload_bytes),
+                SUM(m.file_bytes) * 8.0 / SUM((m.file_bytes IS NOT NULL) * i.height * i.width),
+                SUM(m.payload_bytes) * 8.0 / SUM((m.file_bytes IS NOT NULL) * i.height * i.width),
+                AVG(m.score),
+                CASE WHEN COUNT(m.rank) THEN SUM(m.rank < 5) * 1.0 / COUNT(*) END,
+                AVG(m.agreement), AVG(m.divergence),
+                AVG(m.encode_us), AVG(m.decode_us), AVG(m.encodes)
+            FROM measurements m JOIN images i ON i.id = m.image GROUP BY m.point ORDER BY m.point
+        """
+        points = self.points()
+        found = []
+        for (
+            point, n, unfit, fb, bb, fbpp, bbpp, score, top5, agreement, div, enc, dec, encs
+        ) in self._file.all(query):  # fmt: skip
+            score_low, score_high = (None, None) if score is None else wilson(score, n)
+            low, high = (None, None) if agreement is None else wilson(agreement, n)
+            found.append(
+                Row(
+                    points[point], n, unfit, fb or 0.0, bb or 0.0, fbpp or 0.0, bbpp or 0.0,
+                    score, score_low, score_high, top5, agreement, low, high, div,
+                    enc or 0.0, dec or 0.0, encs,
+                )
+            )  # fmt: skip
+        return found
+
+    def per_image(self, point: int, accounting: Accounting) -> PerImage:
+        """A point's measurements image by image, in image order."""
+        score = "m.score" if self.labelled else "m.agreement"
+        size = "m.file_bytes" if accounting is Accounting.FILE else "m.payload_bytes"
+        query = f"""
+            SELECT m.image, i.height * i.width, {size}, COALESCE(m.least, {size}), {score}
+            FROM measurements m JOIN images i ON i.id = m.image WHERE m.point = ? ORDER BY m.image
+        """  # noqa: S608 - column names from the two lines above
+        values = np.array(self._file.all(query, point), dtype=np.float64).reshape(-1, 5)
+        return PerImage(values[:, 0].astype(np.int64), *values[:, 1:].T)
+
+    def level_range(self, points: Iterable[int]) -> tuple[int, int]:
+        """Lowest and highest knob level that the points used."""
+        ids = json.dumps(list(points))
+        query = """
+            SELECT MIN(level), MAX(level) FROM measurements
+            WHERE point IN (SELECT value FROM json_each(?)) AND file_bytes IS NOT NULL
+        """
+        low, high = self._file.all(query, ids)[0]
+        return low or 0, high or 0
+
+    def samples(self, point: int) -> dict[int, Measurement]:
+        """What the point did to the images kept for showing, by image."""
+        names = [field.name for field in fields(Measurement)]
+        query = f"""
+            SELECT {", ".join(names)} FROM measurements JOIN images ON images.id = image
+            WHERE point = ? AND original IS NOT NULL
+        """  # noqa: S608 - column names from the dataclass
+        found = [dict(zip(names, row, strict=True)) for row in self._file.all(query, point)]
+        return {
+            values["image"]: Measurement(**{**values, "view": json.loads(values["view"])})
+            for values in found
+        }
+
+    def originals(self) -> dict[int, tuple[str, bytes, Any]]:
+        """(name, lossless encoding, the head's view) of the images kept for showing, by image."""
+        query = "SELECT id, name, original, reference FROM images WHERE original IS NOT NULL"
+        return {i: (name, data, json.loads(view)) for i, name, data, view in self._file.all(query)}

@@ -1,0 +1,21 @@
+"""Reports: what was measured and chosen, as plots, contact sheets and pages."""
+
+from codecframe.evaluation.report.page import html
+from codecframe.evaluation.report.plot import Plot, measure_of, rate_accuracy_plot, series_plot
+from codecframe.evaluation.report.series import Series, Spot, series_of
+from codecframe.evaluation.report.sheet import SheetRow, Shown, contact_sheet, says
+
+__all__ = [
+    "Plot",
+    "Series",
+    "SheetRow",
+    "Shown",
+    "Spot",
+    "contact_sheet",
+    "html",
+    "measure_of",
+    "rate_accuracy_plot",
+    "says",
+    "series_of",
+    "series_plot",
+]

@@ -1,0 +1,76 @@
+"""The images that a profile kept, decoded, as rows of a contact sheet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image as PilImage
+
+from codecframe.core import registry
+from codecframe.core.errors import CodecframeError
+from codecframe.core.image import Image, check_size
+from codecframe.core.representation import PIXELS
+from codecframe.evaluation.profile import Measurement, ProfileTable
+from codecframe.evaluation.report.series import Series, Spot
+from codecframe.evaluation.report.sheet import SheetRow, Shown, says
+from codecframe.rate import Accounting
+
+
+def kept_images(
+    table: ProfileTable, chosen: Iterable[tuple[Series, Spot]], accounting: Accounting
+) -> tuple[list[str], list[SheetRow]]:
+    """Headings and rows: the images that a profile kept, and what every chosen point made of them;
+    points may be of other profiles of the same images.
+    """
+    pairs = list(chosen)
+    columns = ["uncompressed"] + [f"{one.label}\n{spot.knob or spot.budget}" for one, spot in pairs]
+    samples = [(one, one.table.samples(spot.number)) for one, spot in pairs]
+    rows = []
+    for image, (name, original, view) in sorted(table.originals().items()):
+        through = [_through(one, found.get(image), accounting) for one, found in samples]
+        uncompressed = _shown(_lossless(original), says=_says(view))
+        rows.append(SheetRow(name, (uncompressed, *through)))
+    return columns, rows
+
+
+def _says(view: Mapping[str, Any] | None) -> str:
+    return says(view["label"], view["probability"]) if view else ""
+
+
+def _through(one: Series, found: Measurement | None, accounting: Accounting) -> Shown:
+    if found is None:
+        return Shown(None, note="not measured")
+    if found.data is None:
+        return Shown(None, note="does not fit the budget")
+    right = found.score if one.table.labelled else found.agreement
+    return _shown(
+        _decoded(one.codec, found.data),
+        size=found.file_bytes if accounting is Accounting.FILE else found.payload_bytes,
+        says=_says(found.view),
+        agrees=None if right is None else right >= 0.5,
+    )
+
+
+def _shown(image: Image | None, **caption: Any) -> Shown:
+    return Shown(image, note="" if image is not None else "cannot be shown", **caption)
+
+
+def _decoded(name: str, data: bytes) -> Image | None:
+    try:
+        codec = registry.default().codec(name)
+        return codec.decode(data) if PIXELS in codec.emits else None
+    except CodecframeError:
+        return None
+
+
+def _lossless(data: bytes) -> Image | None:
+    """The kept original; the profile may come from anywhere, so its size is checked first."""
+    try:
+        with PilImage.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            check_size(picture.height, picture.width, "profile")
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, CodecframeError):
+        return None

@@ -1,0 +1,34 @@
+"""Results: a measured table as a JSON file that says how and where it was made."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from codecframe.core.files import write_whole
+
+
+def write_results(
+    path: Path, name: str, command: str, rows: Sequence[Mapping[str, Any]], notes: str = ""
+) -> None:
+    """Write the table `name`, which `command` makes.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    about = {
+        "recipe": name,
+        "command": command,
+        "seed": None,
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}",
+        "notes": notes,
+        "rows": [dict(row) for row in rows],
+    }
+    write_whole(path, json.dumps(about, indent=1) + "\n")

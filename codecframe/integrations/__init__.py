@@ -1,0 +1,1 @@
+"""Codecs inside other libraries: torch, Hugging Face datasets, Ray Data."""

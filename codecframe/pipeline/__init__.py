@@ -1,0 +1,23 @@
+"""A codec under a budget, joined to a head: one image, many files, whole data sets."""
+
+from codecframe.pipeline.pipeline import (
+    BATCH,
+    Evaluation,
+    Packet,
+    Pipeline,
+    counterpart,
+    counterparts,
+    decode_for,
+    join,
+)
+
+__all__ = [
+    "BATCH",
+    "Evaluation",
+    "Packet",
+    "Pipeline",
+    "counterpart",
+    "counterparts",
+    "decode_for",
+    "join",
+]

@@ -1,0 +1,191 @@
+"""Taking sets of image files through codecs and heads, in order and in constant memory.
+
+An image that cannot be read, or not be brought under the budget, is yielded as `Failed` and does
+not stop the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from codecframe.core import registry
+from codecframe.core.codec import Codec, Fit
+from codecframe.core.errors import BudgetError, CodecframeError, DataError
+from codecframe.core.head import Prediction, TaskHead
+from codecframe.core.image import Image, Shape
+from codecframe.core.parallel import chunks
+from codecframe.core.settings import Settings
+from codecframe.images import ImageItem
+from codecframe.pipeline import decode_for, join
+from codecframe.rate import Accounting, Budget, controller, counted_size
+
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An image that could not be read, or not be brought under the budget."""
+
+    name: str
+    error: CodecframeError
+
+    def __str__(self) -> str:
+        message = str(self.error)
+        return message if message.startswith(self.name) else f"{self.name}: {message}"
+
+
+@dataclass(frozen=True)
+class Read:
+    """One image of a set."""
+
+    name: str
+    image: Image
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One encoded image.
+
+    Attributes:
+        name: the image's name in its set.
+        shape: (height, width).
+        data: the self-contained encoding.
+        settings: what it was made with.
+        size: counted bytes.
+        encodes: how often it was encoded to meet the budget.
+    """
+
+    name: str
+    shape: Shape
+    data: bytes
+    settings: Settings
+    size: int
+    encodes: int
+
+    @property
+    def bpp(self) -> float:
+        """Counted bits a pixel."""
+        return 8 * self.size / (self.shape[0] * self.shape[1])
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What a head says of one image; `encoded` is what it saw it through, None for the image."""
+
+    name: str
+    prediction: Prediction
+    encoded: Encoded | None
+
+
+def read_set(items: Iterable[ImageItem], head: TaskHead | None = None) -> Iterator[Read | Failed]:
+    """Read images in order; brought to the geometry `head` looks at, if one is given."""
+    for item in items:
+        try:
+            image = item.read()
+            yield Read(item.name, image if head is None else head.prepare(image))
+        except CodecframeError as error:
+            yield Failed(item.name, error)
+
+
+def encode_set(
+    images: Iterable[Read | Failed],
+    codec: Codec[Any],
+    settings: Settings,
+    budget: Budget | None = None,
+    accounting: Accounting = Accounting.PAYLOAD,
+) -> Iterator[Encoded | Failed]:
+    """Encode images in order, with the settings as they are or to a budget."""
+    rate = None if budget is None else controller(codec, settings, budget, accounting)
+    for chunk in chunks(images, _CHUNK):
+        read = [item.image for item in chunk if isinstance(item, Read)]
+        fits: Iterator[Fit[Any] | BudgetError]
+        if rate is None:
+            fits = _as_they_are(codec, settings, accounting, read)
+        else:
+            fits = rate.encode_many(read)
+        for item in chunk:
+            yield item if isinstance(item, Failed) else _encoded(item, next(fits))
+
+
+def classify_set(
+    images: Iterable[Read | Failed],
+    head: TaskHead,
+    codec: Codec[Any] | None = None,
+    settings: Settings | None = None,
+    budget: Budget | None = None,
+    accounting: Accounting = Accounting.PAYLOAD,
+) -> Iterator[Classified | Failed]:
+    """Predict for images in order, straight or through a codec.
+
+    Raises:
+        MismatchError: if the codec emits nothing that the head accepts.
+    """
+    items: Iterable[Read | Encoded | Failed] = images
+    if codec is not None:
+        join(codec, head)
+        settings = settings or codec.settings_type()
+        items = encode_set(images, codec, settings, budget, accounting)
+    for chunk in chunks(items, _CHUNK):
+        good = [item for item in chunk if not isinstance(item, Failed)]
+        predictions = iter(_predict(head, codec, good))
+        for item in chunk:
+            if isinstance(item, Failed):
+                yield item
+            else:
+                encoded = item if isinstance(item, Encoded) else None
+                yield Classified(item.name, next(predictions), encoded)
+
+
+def _predict(
+    head: TaskHead, codec: Codec[Any] | None, items: list[Read | Encoded]
+) -> list[Prediction]:
+    """One single-image prediction for every item."""
+    if not items:
+        return []
+    images = [item.image for item in items if isinstance(item, Read)]
+    datas = [item.data for item in items if isinstance(item, Encoded)]
+    prediction = head.predict(images if codec is None else decode_for(codec, head, datas))
+    return [prediction.one(i) for i in range(len(items))]
+
+
+def _as_they_are(
+    codec: Codec[Any], settings: Settings, accounting: Accounting, images: list[Image]
+) -> Iterator[Fit[Any]]:
+    for data in codec.encode_many(images, settings):
+        size = counted_size(codec, data, settings, accounting, knob_varies=False)
+        yield Fit(data, settings, size, 1)
+
+
+def _encoded(item: Read, fit: Fit[Any] | BudgetError) -> Encoded | Failed:
+    if isinstance(fit, BudgetError):
+        return Failed(item.name, fit)
+    shape = item.image.shape[:2]
+    return Encoded(item.name, shape, fit.data, fit.settings, fit.size, fit.encodes)
+
+
+def decode_any(name: str, data: bytes) -> tuple[Codec[Any], Image]:
+    """Decode with the codec that made `data`: the file name's suffix says, else all are tried.
+
+    Raises:
+        DataError: if no installed codec reads it.
+        LimitError: if the image is larger than the pixel limit.
+    """
+    usable = registry.available(registry.default().codecs.values())
+    suffix = PurePosixPath(name).suffix.lower()
+    suffix = _SUFFIXES.get(suffix, suffix)
+    first_error: DataError | None = None
+    for codec in sorted(usable, key=lambda codec: codec.extension != suffix):
+        try:
+            return codec, codec.decode(data)
+        except DataError as error:
+            first_error = first_error or error
+    if first_error is not None and any(codec.extension == suffix for codec in usable):
+        raise first_error
+    raise DataError(name, f"none of the codecs reads it ({', '.join(c.name for c in usable)})")
+
+
+_SUFFIXES = {".jpeg": ".jpg", ".heif": ".heic"}
+"""Other common spellings of a codec's suffix."""

@@ -1,0 +1,265 @@
+"""Pipeline: a codec under a budget, joined to a head.
+
+pipeline = Pipeline("jpeg", "efficientnet-lite0", budget="0.8bpp")
+prediction = pipeline.predict(images)            # through the codec, to the head
+packet = pipeline.transmit(image)                # what a camera sends: knob level and payload
+prediction = pipeline.classify([packet])         # what the other end makes of it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from codecframe.core import registry
+from codecframe.core.codec import Codec, Fit
+from codecframe.core.errors import BudgetError, DataError, MismatchError
+from codecframe.core.head import Batch, Prediction, TaskHead
+from codecframe.core.image import Image, Shape, check_image
+from codecframe.core.parallel import chunks
+from codecframe.core.representation import PIXELS, Representation
+from codecframe.core.settings import Settings
+from codecframe.core.statistics import wilson
+from codecframe.rate import Accounting, Budget, RateController, controller, counted_size
+
+BATCH = 64
+"""Images that a pipeline takes through codec and head at a time."""
+
+
+def join(codec: Codec[Any], head: TaskHead) -> Representation:
+    """The representation in which a codec hands over to a head.
+
+    Raises:
+        MismatchError: if the codec emits nothing that the head accepts.
+    """
+    if head.accepts in codec.emits:
+        return head.accepts
+    emitted = ", ".join(map(str, codec.emits))
+    raise MismatchError(
+        f"head {head.name!r} accepts {head.accepts}, but codec {codec.name!r} emits {emitted}"
+    )
+
+
+def counterparts(head: TaskHead) -> list[TaskHead]:
+    """Installed heads that stand for this one, of pixels, behind learned codecs: they take latents
+    and should predict what it does (`TaskHead.reference`).
+    """
+    known = registry.available(registry.default().heads.values())
+    return [other for other in known if other.reference == head.name]
+
+
+def counterpart(codec: Codec[Any], head: TaskHead) -> TaskHead | None:
+    """The head that takes a learned codec's latents and stands for `head`, which would see what its
+    simple decoder shows people.
+    """
+    return next((other for other in counterparts(head) if other.accepts in codec.emits), None)
+
+
+def decode_for(codec: Codec[Any], head: TaskHead, datas: Sequence[bytes]) -> Batch:
+    """Decode into what the head accepts: the codec's latents or pixels."""
+    if join(codec, head) == PIXELS:
+        return codec.decode_many(datas)
+    return codec.decode_latents_many(datas)
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What crosses the link for one image.
+
+    Attributes:
+        level: the knob level; one byte on the link where the codec has a knob.
+        payload: the encoding without what settings and shape determine.
+        shape: (height, width); agreed once a stream, or sent beside the payload.
+    """
+
+    level: int
+    payload: bytes
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a pipeline did to a set of images.
+
+    Attributes:
+        n: images.
+        bytes_per_image: mean counted bytes.
+        bpp: total counted bits / total pixels.
+        accounting: which bytes were counted.
+        score: mean score by the head's own measure, with its 95 % interval `low` to `high`.
+        encodes_per_image: how often an image was encoded on average to meet the budget.
+    """
+
+    n: int
+    bytes_per_image: float
+    bpp: float
+    accounting: str
+    score: float
+    low: float
+    high: float
+    encodes_per_image: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+class Pipeline:
+    """A codec, a rate controller and a head.
+
+    Args:
+        codec: a codec or its name.
+        head: a head, its name, or what `get_head` takes.
+        settings: the codec's settings, or a mapping of some of them; the rest are defaults.
+        budget: what may be spent (`0.8bpp`, a `Budget`); None encodes with the settings as given.
+        accounting: which bytes count, `payload` or `file`.
+        prepare: bring images to the geometry the head looks at before encoding them.
+
+    Raises:
+        MismatchError: if codec and head do not fit.
+    """
+
+    def __init__(
+        self,
+        codec: Codec[Any] | str,
+        head: TaskHead | str,
+        *,
+        settings: Settings | Mapping[str, Any] | None = None,
+        budget: Budget | str | None = None,
+        accounting: Accounting | str = Accounting.PAYLOAD,
+        prepare: bool = True,
+    ) -> None:
+        self.codec = registry.default().codec(codec) if isinstance(codec, str) else codec
+        self.head = registry.default().head(head) if isinstance(head, str) else head
+        self.representation = join(self.codec, self.head)
+        self.settings = _settings(self.codec, settings)
+        self.budget = Budget.parse(budget) if isinstance(budget, str) else budget
+        self.accounting = Accounting(accounting)
+        self.prepare = prepare
+        self._controller: RateController | None = None
+        if self.budget is not None:
+            self._controller = controller(self.codec, self.settings, self.budget, self.accounting)
+
+    # -- the sending end ------------------------------------------------------------------
+
+    def encode(self, image: Image) -> Fit[Any]:
+        """Encode one image under the budget.
+
+        Raises:
+            BudgetError: if even the smallest encoding does not fit.
+        """
+        return next(self.encode_many([image]))
+
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
+        """Encode images in order under the budget, a few at a time on all cores.
+
+        Raises:
+            BudgetError: at the first image that cannot fit.
+        """
+        ready = (self._ready(image) for image in images)
+        if self._controller is None:
+            yield from self._encode_as_set(ready)
+            return
+        for found in self._controller.encode_many(ready):
+            if isinstance(found, BudgetError):
+                raise found
+            yield found
+
+    def transmit(self, image: Image) -> Packet:
+        """Encode one image and strip it to what must cross the link."""
+        found = self.encode(image)
+        shape = self._ready(image).shape[:2]
+        return Packet(found.settings.level, self.codec.strip(found.data), shape)
+
+    # -- the receiving end ----------------------------------------------------------------
+
+    def receive(self, packet: Packet) -> bytes:
+        """Restore the self-contained encoding from a packet.
+
+        Raises:
+            DataError: if the packet cannot be of this pipeline.
+        """
+        knob = self.settings.knob()
+        if not 0 <= packet.level < (knob.levels if knob else 1):
+            raise DataError(self.codec.name, f"no knob level {packet.level}")
+        settings = self.settings if self.budget is None else self.settings.at_level(packet.level)
+        return self.codec.restore(packet.payload, settings, packet.shape)
+
+    def classify(self, packets: Sequence[Packet]) -> Prediction:
+        """Predict from packets."""
+        return self.predict_encoded([self.receive(packet) for packet in packets])
+
+    def predict_encoded(self, datas: Sequence[bytes]) -> Prediction:
+        """Predict from self-contained encodings."""
+        return self.head.predict(decode_for(self.codec, self.head, datas))
+
+    # -- both -----------------------------------------------------------------------------
+
+    def predict(self, images: Iterable[Image]) -> Prediction:
+        """Take images through the codec to the head."""
+        parts = [
+            self.predict_encoded([found.data for found in chunk])
+            for chunk in chunks(self.encode_many(images), BATCH)
+        ]
+        if not parts:
+            return self.head.predict([])
+        return Prediction(np.concatenate([part.scores for part in parts]), parts[0].labels)
+
+    def evaluate(self, images: Iterable[Image], targets: Iterable[Any]) -> Evaluation:
+        """Measure rate and score over labelled images, in constant memory."""
+        n = total_bytes = total_pixels = encodes = 0
+        score = 0.0
+        remaining = iter(targets)
+
+        def counted(source: Iterable[Image]) -> Iterator[Image]:
+            nonlocal total_pixels
+            for image in source:
+                ready = self._ready(image)
+                total_pixels += ready.shape[0] * ready.shape[1]
+                yield ready
+
+        for chunk in chunks(self.encode_many(counted(images)), BATCH):
+            prediction = self.predict_encoded([found.data for found in chunk])
+            wanted = [target for _, target in zip(chunk, remaining, strict=False)]
+            if len(wanted) != len(chunk):
+                raise MismatchError("there are fewer targets than images")
+            score += float(self.head.score(prediction, wanted).sum())
+            n += len(chunk)
+            total_bytes += sum(found.size for found in chunk)
+            encodes += sum(found.encodes for found in chunk)
+        mean = score / n if n else 0.0
+        low, high = wilson(mean, n)
+        return Evaluation(
+            n=n,
+            bytes_per_image=total_bytes / max(n, 1),
+            bpp=total_bytes * 8 / max(total_pixels, 1),
+            accounting=str(self.accounting),
+            score=mean,
+            low=low,
+            high=high,
+            encodes_per_image=encodes / max(n, 1),
+        )
+
+    def _ready(self, image: Image) -> Image:
+        image = check_image(image)
+        return self.head.prepare(image) if self.prepare else image
+
+    def _encode_as_set(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
+        for chunk in chunks(images, BATCH):
+            for data in self.codec.encode_many(chunk, self.settings):
+                size = counted_size(
+                    self.codec, data, self.settings, self.accounting, knob_varies=False
+                )
+                yield Fit(data, self.settings, size, 1)
+
+
+def _settings(codec: Codec[Any], given: Settings | Mapping[str, Any] | None) -> Settings:
+    if not isinstance(given, Settings):
+        settings: Settings = codec.settings_type.from_dict(given or {})
+        return settings
+    if not issubclass(type(given), codec.settings_type):
+        raise MismatchError(f"{type(given).__name__} are no settings of codec {codec.name!r}")
+    return given

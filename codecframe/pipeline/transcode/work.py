@@ -1,0 +1,153 @@
+"""What is done to a part of a data set, wherever that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from codecframe.core import registry
+from codecframe.core.codec import Codec
+from codecframe.core.errors import BudgetError
+from codecframe.core.settings import Settings
+from codecframe.pipeline.convert import Encoded, Failed, Read, encode_set
+from codecframe.rate import Accounting, Budget
+
+_TOLD = 100
+"""Failures of a part that are told one by one."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A codec and what it may spend; plain data, so that it travels.
+
+    Args:
+        codec: the codec's name.
+        settings: as plain data; the knob in them holds where there is no budget.
+        budget: what an image may cost at most, `0.8bpp` or `12kB`; None: as the settings are.
+        accounting: the bytes that count, `payload` or `file`.
+        payload: write payloads, with a budget one byte before each that names the knob level.
+
+    Raises:
+        UnknownNameError, SettingsError, BudgetError: if arguments name what does not exist.
+    """
+
+    codec: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    budget: str | None = None
+    accounting: str = "payload"
+    payload: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.parsed, Accounting(self.accounting)
+        if self.allowed is not None and self.allowed.mode != "cap":
+            raise BudgetError(f"{self.budget} is no budget of an image: say 0.8bpp or 12kB")
+
+    @cached_property
+    def opened(self) -> Codec[Any]:
+        """The codec."""
+        return registry.default().codec(self.codec)
+
+    @cached_property
+    def parsed(self) -> Settings:
+        """The settings."""
+        settings: Settings = self.opened.settings_type.from_dict(self.settings)
+        return settings
+
+    @cached_property
+    def allowed(self) -> Budget | None:
+        """The budget."""
+        return None if self.budget is None else Budget.parse(self.budget)
+
+    @property
+    def suffix(self) -> str:
+        """Of the files that are made."""
+        return ".payload" if self.payload else self.opened.extension
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was opened."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def encode(self, images: Iterable[Read | Failed]) -> Iterator[Encoded | Failed]:
+        """Encode images in order, reading only a few ahead."""
+        return encode_set(
+            images, self.opened, self.parsed, self.allowed, Accounting(self.accounting)
+        )
+
+    def content(self, encoded: Encoded) -> bytes:
+        """What is written of an image."""
+        if not self.payload:
+            return encoded.data
+        payload = self.opened.strip(encoded.data)
+        level = self.allowed is not None and encoded.settings.knob() is not None
+        return bytes([encoded.settings.level]) + payload if level else payload
+
+
+@dataclass
+class Report:
+    """What became of a part, or of all.
+
+    Attributes:
+        images: that were encoded.
+        pixels: of them.
+        bytes: that count, of them.
+        read: bytes of their sources.
+        failures: how many images could not be read or not be brought under the budget.
+        told: (name, reason) of the first of them.
+    """
+
+    images: int = 0
+    pixels: int = 0
+    bytes: int = 0
+    read: int = 0
+    failures: int = 0
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def bpp(self) -> float:
+        """Counted bits a pixel."""
+        return 8 * self.bytes / max(self.pixels, 1)
+
+    def note(self, done: Encoded | Failed, read: int) -> None:
+        """Count one image, of a source of `read` bytes."""
+        if isinstance(done, Failed):
+            self.failures += 1
+            self.told = [*self.told, (done.name, str(done))][:_TOLD]
+            return
+        self.images += 1
+        self.pixels += done.shape[0] * done.shape[1]
+        self.bytes += done.size
+        self.read += read
+
+    def add(self, other: Report) -> None:
+        """Count what was counted elsewhere."""
+        self.images += other.images
+        self.pixels += other.pixels
+        self.bytes += other.bytes
+        self.read += other.read
+        self.failures += other.failures
+        self.told = [*self.told, *other.told][:_TOLD]
+
+
+class Part(Protocol):
+    """A part of a data set."""
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How much it is: images, or 1 for a shard."""
+        ...
+
+    def made(self, target: Path, suffix: str) -> bool:
+        """Whether all its files are in the folder `target` already."""
+        ...
+
+    def transcode(self, work: Work, target: Path) -> Report:
+        """Make its files in the folder `target`, each whole or not at all."""
+        ...

@@ -1,6 +1,0 @@
-"""Choosing a codec and settings under a budget: from profiles, or straight from images."""
-
-from codecframe.select.choose import Candidate, Selection, select
-from codecframe.select.images import select_on_images
-
-__all__ = ["Candidate", "Selection", "select", "select_on_images"]

@@ -1,0 +1,1 @@
+"""Tasks: what a head predicts and how a prediction is scored."""

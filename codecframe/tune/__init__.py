@@ -1,6 +1,0 @@
-"""Tuning: settings of a codec for a head's task under a budget."""
-
-from codecframe.tune.objective import Objective, Score
-from codecframe.tune.run import SelfTuning, Tuning, tune
-
-__all__ = ["Objective", "Score", "SelfTuning", "Tuning", "tune"]

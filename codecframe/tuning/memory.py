@@ -1,0 +1,52 @@
+"""What a tuning has measured, in a file: one that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from codecframe.core.files import reported
+from codecframe.evaluation.database import Database
+
+
+class Memory:
+    """Plain data by a key of plain data. Use as a context manager.
+
+    Args:
+        path: the file; None keeps nothing beyond the process.
+
+    Raises:
+        DataError: if it is another file, or is damaged; so do all methods.
+        OutputError: if it cannot be written; so do all methods.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        if path:
+            with reported(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = Database(path or Path(":memory:"), "what a tuning has measured")
+        with self._file.writing() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS measured (key TEXT PRIMARY KEY, value TEXT)")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def recall(self, key: Any) -> Any:
+        """What was kept under a key; None if nothing was."""
+        found = self._file.all("SELECT value FROM measured WHERE key = ?", json.dumps(key))
+        return json.loads(found[0][0]) if found else None
+
+    def keep(self, key: Any, value: Any) -> None:
+        """Keep a value, which is not None, under a key."""
+        row = (json.dumps(key), json.dumps(value))
+        with self._file.writing() as db:
+            db.execute("INSERT OR REPLACE INTO measured VALUES (?, ?)", row)
+
+    def forget(self) -> None:
+        """Forget all."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM measured")

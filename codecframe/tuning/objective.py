@@ -1,0 +1,278 @@
+"""What settings are worth: a head's loss at a budget, by real encodes of real images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe.core.codec import Codec
+from codecframe.core.errors import BudgetError
+from codecframe.core.head import Batch, FloatArray, Prediction, TaskHead
+from codecframe.core.image import Image
+from codecframe.core.settings import Settings
+from codecframe.pipeline import decode_for
+from codecframe.rate import Accounting, Budget, counted_size, fit_mean
+from codecframe.tuning.memory import Memory
+
+F64 = npt.NDArray[np.float64]
+
+_SAMPLE = 64
+"""Images on which the knob's level for the budget is found."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What settings are worth over a set of images.
+
+    Between the two knob levels around the budget, losses, scores and times are interpolated, so
+    that settings are compared at the very same rate.
+
+    Attributes:
+        settings: with the knob at the highest level whose mean rate is within the budget.
+        losses: of each image, (n,): cross-entropy against labels, or divergence from the head's
+            prediction on the uncompressed image.
+        scores: of each image, from 0 to 1, (n,): against labels, or the head's own prediction.
+        size: mean bytes at that level.
+        encode_us: microseconds an image takes to encode.
+    """
+
+    settings: Settings
+    losses: F64
+    scores: F64
+    size: float
+    encode_us: float
+
+    @property
+    def loss(self) -> float:
+        """Mean loss."""
+        return float(self.losses.mean())
+
+    @property
+    def score(self) -> float:
+        """Mean score."""
+        return float(self.scores.mean())
+
+
+class Objective:
+    """A head, images and a budget.
+
+    Args:
+        head: what judges.
+        images: as the head wants them before any codec.
+        targets: their labels as the head's targets, or None.
+        budget: met on average over the images.
+        accounting: which bytes count.
+    """
+
+    def __init__(
+        self,
+        head: TaskHead,
+        images: Sequence[Image],
+        targets: Sequence[Any] | None,
+        budget: Budget,
+        accounting: Accounting,
+    ) -> None:
+        self.head = head
+        self.images = list(images)
+        self.budget = budget
+        self.accounting = accounting
+        self._labelled = targets is not None
+        self._reference: Prediction | None = None
+        if targets is None:
+            self._reference = head.predict(self.images)
+        self._targets = list(targets or head.pseudo_targets(self._reference_needed()))
+        shapes = [image.shape[:2] for image in self.images]
+        self.allowance = float(np.mean([budget.allowance(shape) for shape in shapes]))
+        self._known: dict[tuple[str, Settings], Score] = {}
+        self._memory: Memory | None = None
+
+    def resume(self, memory: Memory, codec: Codec[Any], start: Settings) -> Score:
+        """Go on with what an earlier run has measured, and keep what this one measures.
+
+        What it began with is measured again. If that is not as it was, the head, the images, the
+        budget or the codec are others, and all is forgotten.
+
+        Args:
+            memory: of the earlier run.
+            codec: what was measured first.
+            start: its settings.
+
+        Returns:
+            What these are worth; also raises what `measure` does.
+        """
+        fresh = self.measure(codec, start)
+        self._memory = memory
+        key = self._key(codec, start)
+        if known := memory.recall(key):
+            score = _from_plain(known, start)
+            if _alike(score, fresh):
+                return score
+        memory.forget()
+        memory.keep(key, _plain(fresh))
+        return fresh
+
+    def part(self, count: int) -> Objective:
+        """The same over `count` of the images, evenly spread."""
+        at = np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+        made = object.__new__(Objective)
+        made.__dict__.update(self.__dict__)
+        made.images = [self.images[i] for i in at]
+        made._targets = [self._targets[i] for i in at]
+        made._known = {}
+        if self._reference is not None:
+            made._reference = Prediction(self._reference.scores[at], self._reference.labels)
+        return made
+
+    def judge(self, decoded: Batch, head: TaskHead | None = None) -> tuple[F64, F64]:
+        """(losses, scores), each (n,), of what was decoded of the images: pixels or latents.
+
+        Args:
+            decoded: of all images.
+            head: predicts; by default the objective's own, to which the aims belong.
+        """
+        prediction = (head or self.head).predict(decoded)
+        return self._losses(prediction), self.head.score(prediction, self._targets)
+
+    def soft_targets(self, share: float) -> FloatArray:
+        """Probabilities of the classes, (n, classes), to train a head with.
+
+        Labels have their `share`; the rest, or all where there are none, is the head's prediction
+        on the uncompressed images.
+        """
+        if self._reference is not None:
+            return self._reference.probabilities
+        said = self.head.predict(self.images).probabilities
+        labels = np.eye(said.shape[1], dtype=np.float32)[np.asarray(self._targets)]
+        return np.asarray(share * labels + (1 - share) * said, np.float32)
+
+    def gradients(self, decoded: Sequence[Image]) -> list[FloatArray] | None:
+        """How the losses change with the pixels of what was decoded; None if the head cannot say.
+
+        See `codecframe.TaskHead.pixel_gradients`.
+        """
+        if self._reference is not None:
+            return self.head.pixel_gradients(decoded, self._reference.probabilities)
+        targets = np.asarray(self._targets)
+        classes = self.head.predict(decoded[:1]).scores.shape[-1]
+        if targets.dtype.kind not in "iu" or targets.ndim != 1:
+            return None  # no classification
+        return self.head.pixel_gradients(decoded, np.eye(classes, dtype=np.float32)[targets])
+
+    def measure(self, codec: Codec[Any], settings: Settings) -> Score:
+        """What `settings`, whatever their knob, are worth at the budget.
+
+        Raises:
+            BudgetError: if even the lowest level is over the budget.
+            SettingsError: if the codec does not take the settings together.
+        """
+        key = self._key(codec, settings)
+        found = self._remembered(key, lambda: _plain(self._at_budget(codec, settings)))
+        return _from_plain(found, settings)
+
+    def encode_us(self, codec: Codec[Any], settings: Settings, count: int) -> float:
+        """Microseconds that an image takes to encode, over `count` of the images."""
+        key = ["encode_us", count, *self._key(codec, settings)]
+        images = self.part(count).images
+        return float(self._remembered(key, lambda: _timed(codec, settings, images)[1]))
+
+    def _key(self, codec: Codec[Any], settings: Settings) -> list[Any]:
+        return [len(self.images), codec.name, settings.to_dict()]
+
+    def _remembered(self, key: Any, measure: Callable[[], Any]) -> Any:
+        """What was measured in an earlier run, or else is now."""
+        if self._memory is None:
+            return measure()
+        found = self._memory.recall(key)
+        if found is None:
+            found = measure()
+            self._memory.keep(key, found)
+        return found
+
+    def _at_budget(self, codec: Codec[Any], settings: Settings) -> Score:
+        """The score at the budget, between the two levels around it."""
+        some = self.part(_SAMPLE).images
+        level = fit_mean(codec, settings, some, self.budget, self.accounting).level
+        low = self._at_level(codec, settings.at_level(level))
+        knob = settings.knob()
+        if low.size > self.allowance and level:  # the sample was smaller than the rest
+            level -= 1
+            low = self._at_level(codec, settings.at_level(level))
+        if low.size > self.allowance * 1.2:
+            raise BudgetError(f"{codec.name}: {low.size:.0f} bytes, over {self.allowance:.0f}")
+        if knob is None or level + 1 == knob.levels:
+            return low
+        high = self._at_level(codec, settings.at_level(level + 1))
+        return _between(low, high, self.allowance)
+
+    def _at_level(self, codec: Codec[Any], settings: Settings) -> Score:
+        """What the images cost and lose; encoded once for the same settings."""
+        key = codec.name, settings
+        if key not in self._known:
+            self._known[key] = self._encoded(codec, settings)
+        return self._known[key]
+
+    def _encoded(self, codec: Codec[Any], settings: Settings) -> Score:
+        datas, took = _timed(codec, settings, self.images)
+        sizes = [
+            counted_size(codec, data, settings, self.accounting, knob_varies=False)
+            for data in datas
+        ]
+        losses, scores = self.judge(decode_for(codec, self.head, datas))
+        return Score(settings, losses, scores, float(np.mean(sizes)), took)
+
+    def _losses(self, prediction: Prediction) -> F64:
+        if self._reference is not None:
+            return self.head.divergence(prediction, self._reference)
+        return self.head.loss(prediction, self._targets)
+
+    def _reference_needed(self) -> Prediction:
+        assert self._reference is not None  # noqa: S101 - set where there are no targets
+        return self._reference
+
+
+def _timed(
+    codec: Codec[Any], settings: Settings, images: Sequence[Image]
+) -> tuple[list[bytes], float]:
+    """(encoded images, microseconds that each took)."""
+    start = perf_counter()
+    datas = codec.encode_many(images, settings)
+    return datas, (perf_counter() - start) * 1e6 / len(datas)
+
+
+def _between(low: Score, high: Score, size: float) -> Score:
+    """The score at a size between those of two levels, by interpolation over log(size)."""
+    span = np.log(max(high.size, low.size * (1 + 1e-9)) / low.size)
+    share = float(np.clip(np.log(size / low.size) / span, 0, 1))
+    return Score(
+        low.settings,
+        low.losses + share * (high.losses - low.losses),
+        low.scores + share * (high.scores - low.scores),
+        low.size,
+        low.encode_us,
+    )
+
+
+def _plain(score: Score) -> list[Any]:
+    """A score as plain data; of its settings the knob's level."""
+    losses, scores = score.losses.tolist(), score.scores.tolist()
+    return [score.settings.level, losses, scores, score.size, score.encode_us]
+
+
+def _from_plain(values: list[Any], settings: Settings) -> Score:
+    """The score of settings, whatever their knob, that `_plain` gave."""
+    level, losses, scores, size, encode_us = values
+    return Score(settings.at_level(level), np.array(losses), np.array(scores), size, encode_us)
+
+
+def _alike(one: Score, other: Score) -> bool:
+    """Whether two scores are those of the same encodings, judged alike."""
+    return (
+        one.settings == other.settings
+        and one.losses.shape == other.losses.shape
+        and np.allclose([one.size, *one.losses], [other.size, *other.losses])
+    )

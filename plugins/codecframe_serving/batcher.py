@@ -1,0 +1,136 @@
+"""Requests of many clients gathered into one call, in a thread, with bounded waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from codecframe import CodecframeError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class BusyError(CodecframeError):
+    """More is asked than can be answered; ask again later."""
+
+
+@dataclass
+class _Waiting(Generic[T, R]):
+    item: T
+    answer: asyncio.Future[R]
+
+
+class Batcher(Generic[T, R]):
+    """Runs `work` on what several callers submit, as many items at a time as there are.
+
+    One call runs at a time, in a thread of its own; what arrives meanwhile is the next batch.
+    Started and closed as an asynchronous context.
+
+    Args:
+        work: takes items, gives one result or exception for each, in order.
+        size: items of one call, at most.
+        delay: seconds that a lonely item waits for others.
+        depth: items that may wait; more are refused.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[list[T]], Sequence[R | Exception]],
+        *,
+        size: int = 32,
+        delay: float = 0.002,
+        depth: int = 256,
+    ) -> None:
+        self._work = work
+        self._size = size
+        self._delay = delay
+        self._queue: asyncio.Queue[_Waiting[T, R]] = asyncio.Queue(depth)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="codecframe-batch")
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Batcher[T, R]:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Refuses what waits, after the call that runs has ended."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        while not self._queue.empty():
+            _settle(self._queue.get_nowait(), BusyError("the server is shutting down"))
+        self._thread.shutdown()
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for their call."""
+        return self._queue.qsize()
+
+    async def submit(self, item: T) -> R:
+        """The result for one item.
+
+        Raises:
+            BusyError: at once, if too many wait already.
+            Exception: what the call gave for this item.
+        """
+        waiting: _Waiting[T, R] = _Waiting(item, asyncio.get_running_loop().create_future())
+        try:
+            self._queue.put_nowait(waiting)
+        except asyncio.QueueFull:
+            raise BusyError(f"{self._queue.maxsize} requests wait already") from None
+        return await waiting.answer
+
+    async def _run(self) -> None:
+        while True:
+            batch = await self._gather()
+            wanted = [waiting for waiting in batch if not waiting.answer.done()]  # not cancelled
+            if not wanted:
+                continue
+            items = [waiting.item for waiting in wanted]
+            loop = asyncio.get_running_loop()
+            call = loop.run_in_executor(self._thread, self._work, items)
+            try:
+                results: Sequence[R | Exception] = await asyncio.shield(call)
+            except asyncio.CancelledError:
+                await asyncio.wait([call])
+                _settle_all(wanted, BusyError("the server is shutting down"))
+                raise
+            except Exception as error:  # of the call as a whole: no result for anyone
+                _settle_all(wanted, error)
+                continue
+            for waiting, result in zip(wanted, results, strict=True):
+                _settle(waiting, result)
+
+    async def _gather(self) -> list[_Waiting[T, R]]:
+        """The next batch: at least one item, more if they come within the delay."""
+        batch = [await self._queue.get()]
+        try:
+            async with asyncio.timeout(self._delay):
+                while len(batch) < self._size:
+                    batch.append(await self._queue.get())
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            _settle_all(batch, BusyError("the server is shutting down"))
+            raise
+        return batch
+
+
+def _settle(waiting: _Waiting[T, R], result: R | Exception) -> None:
+    if waiting.answer.done():
+        return
+    if isinstance(result, Exception):
+        waiting.answer.set_exception(result)
+    else:
+        waiting.answer.set_result(result)
+
+
+def _settle_all(batch: list[_Waiting[T, R]], error: Exception) -> None:
+    for waiting in batch:
+        _settle(waiting, error)

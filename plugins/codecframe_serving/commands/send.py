@@ -1,0 +1,189 @@
+"""`codecframe send`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codecframe.cli import options, output
+
+if TYPE_CHECKING:
+    from codecframe import Budget
+    from codecframe_serving.plan import Outcome, Plan
+
+_EXTRA = "codecframe[send]"
+_FPS = 10.0
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("send")
+@click.argument("source", metavar="SOURCE")
+@click.argument("url", metavar="URL")
+@click.option(
+    "--codec",
+    "-c",
+    "codecs",
+    multiple=True,
+    required=True,
+    metavar="SPEC",
+    shell_complete=options.complete_codec,
+    help="Codec with optional settings, e.g. webp or jpeg:preset=FILE. Repeat for several, the "
+    "preferred first: where the link is too narrow for one, the next is taken.",
+)
+@click.option(
+    "--budget",
+    "-b",
+    metavar="RATE",
+    help="What the link carries at most, e.g. 256kbit/s or 256kbit/s@5fps. Less is sent where "
+    "less comes through. Default: settings stay as they are.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, min_open=True),
+    help="Images a second. Default: as fast as answers come; 10 with a budget.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Keep the frame rate, and drop what the link cannot carry; otherwise images wait.",
+)
+@click.option("--loop", is_flag=True, help="Begin anew at the end of SOURCE, for ever.")
+@click.option("--limit", type=click.IntRange(1), help="Send at most so many images.")
+@click.option("--top", type=click.IntRange(1, 100), default=1, show_default=True,
+              help="Classes that are asked for.")  # fmt: skip
+@click.option(
+    "--token-file",
+    type=_FILE,
+    help="File with the token that the server wants.  [env: CODECFRAME_TOKEN for the token]",
+)
+@click.option("--tls-ca", type=_FILE, help="PEM file with the authority of the server's TLS.")
+@click.option(
+    "--give-up",
+    type=click.FloatRange(0),
+    default=60,
+    show_default=True,
+    help="Seconds without a connection after which sending ends; 0: never.",
+)
+@click.option(
+    "--data-root",
+    type=click.Path(file_okay=False),
+    envvar="CODECFRAME_DATA",
+    help="Folder with the data sets cifar10 and cifar100.  [env: CODECFRAME_DATA]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each image.")
+def command(
+    source: str,
+    url: str,
+    codecs: tuple[str, ...],
+    budget: str | None,
+    fps: float | None,
+    live: bool,
+    loop: bool,
+    limit: int | None,
+    top: int,
+    token_file: Path | None,
+    tls_ca: Path | None,
+    give_up: float,
+    data_root: str | None,
+    as_json: bool,
+) -> int:
+    """Send images over a link to a server, and say what it sees.
+
+    SOURCE is a folder, a file, a video, or a video device such as /dev/video0; URL is where
+    `codecframe serve` runs. Where the link gets narrow, first the codec's knob is lowered, then
+    the next codec is taken, then frames are left out. Every image ends as ok, dropped or failed.
+
+    \b
+    Examples:
+      codecframe send photos/ http://10.0.0.7:8000 --codec jpeg --budget 256kbit/s
+      codecframe send /dev/video0 https://example.org -c vae -c jpeg -b 64kbit/s@10fps --live
+      codecframe send clip.mp4 10.0.0.7:8000 -c webp:quality=30 --json > seen.jsonl
+    """
+    from codecframe.core import registry
+
+    registry.require("websockets", _EXTRA)
+    from codecframe import parse_spec
+    from codecframe_serving.encoder import Choice
+    from codecframe_serving.plan import Plan
+    from codecframe_serving.sources import open_source
+
+    if live and fps is None and (budget is None or "@" not in budget):
+        raise click.UsageError("--live needs --fps, or a budget such as 64kbit/s@10fps")
+    found = None if budget is None else _link_budget(budget, fps)
+    plan = Plan(
+        url=url,
+        choices=[Choice(*parse_spec(spec)) for spec in codecs],
+        budget=found,
+        fps=fps if found is None else found.fps,
+        live=live,
+        token=_token(token_file),
+        top=top,
+        give_up=give_up or None,
+        tls=ssl.create_default_context(cafile=tls_ca) if tls_ca else None,
+    )
+    return _send(plan, open_source(source, loop=loop, limit=limit, data_root=data_root), as_json)
+
+
+def _link_budget(text: str, fps: float | None) -> Budget:
+    """The budget that --budget and --fps describe."""
+    from codecframe import Budget
+
+    if "@" not in text:
+        text = f"{text}@{fps or _FPS:g}fps"
+    elif fps is not None:
+        raise click.UsageError("--fps and the budget both say how many images a second")
+    budget = Budget.parse(text)
+    if budget.mode != "link":
+        raise click.UsageError(f"{text!r} is no rate of a link, such as 256kbit/s")
+    return budget
+
+
+def _token(file: Path | None) -> str | None:
+    """The token that the server wants: of the file, else of the environment."""
+    if file is None:
+        return os.environ.get("CODECFRAME_TOKEN") or None
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _send(plan: Plan, items: Any, as_json: bool) -> int:
+    """Send all; returns the exit code. However it ends, what became of the images is told."""
+    from codecframe_serving.commands.sendview import View
+    from codecframe_serving.sender import Sender
+
+    def report(outcome: Outcome) -> None:
+        view.print(_json_line(outcome) if as_json else _line(outcome))
+
+    view = View(plan.url)
+    sender = Sender(plan, report, view.say)
+    view.follow(sender.state)
+    try:
+        with view:
+            asyncio.run(view.watch(sender.run(items)))
+    finally:
+        state = sender.state
+        output.say(f"{state.ok} ok, {state.dropped} dropped, {state.failed} failed")
+    return 1 if sender.state.failed else 0
+
+
+def _json_line(outcome: Outcome) -> str:
+    seen = [{"index": i, "label": label, "probability": round(p, 5)} for i, label, p in outcome.top]
+    values = {**vars(outcome), "top": seen, "seconds": round(outcome.seconds, 4)}
+    if outcome.status != "ok":
+        values = {key: values[key] for key in ("name", "status", "reason")}
+    else:
+        del values["reason"]
+    return json.dumps(values, ensure_ascii=False)
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.status != "ok":
+        return f"{outcome.name}: {outcome.status}: {outcome.reason}"
+    seen = ", ".join(f"{label} {100 * p:.0f} %" for _, label, p in outcome.top)
+    how = f"{outcome.codec} level {outcome.level}, {outcome.bytes} bytes"
+    return f"{outcome.name}: {seen} ({how}, {1000 * outcome.seconds:.0f} ms)"

@@ -1,0 +1,138 @@
+"""`codecframe serve`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from codecframe.cli import options
+
+_EXTRA = "codecframe[serve]"
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("serve")
+@options.head_option
+@click.option(
+    "--codec",
+    "-c",
+    "codecs",
+    multiple=True,
+    metavar="NAME|FILE",
+    shell_complete=options.complete_codec,
+    help="Codec to decode for; repeat for several. Default: all installed ones that fit the head.",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0: any."
+)
+@click.option("--port", "-p", type=click.IntRange(0, 65535), default=8000, show_default=True,
+              help="Port; 0 chooses a free one.")  # fmt: skip
+@click.option(
+    "--token-file",
+    type=_FILE,
+    help="File with the token that clients must bring.  [env: CODECFRAME_TOKEN for the token]",
+)
+@click.option("--no-token", is_flag=True, help="Let anyone in who reaches --host.")
+@click.option("--tls-cert", type=_FILE, help="PEM file with the TLS certificate chain.")
+@click.option("--tls-key", type=_FILE, help="PEM file with its private key.")
+@click.option("--batch", type=click.IntRange(1), default=32, show_default=True,
+              help="Images of one call of the head, at most.")  # fmt: skip
+@click.option("--delay", type=click.FloatRange(0, 10_000), default=2, show_default=True,
+              help="Milliseconds that an image waits for others.")  # fmt: skip
+@click.option("--queue", type=click.IntRange(1), default=512, show_default=True,
+              help="Images that may wait; more are refused.")  # fmt: skip
+@click.option("--max-message", type=click.IntRange(64), default=8 << 20, show_default=True,
+              help="Bytes of an image or a message, at most.")  # fmt: skip
+@click.option("--max-pixels", type=click.IntRange(1), default=1 << 24, show_default=True,
+              help="Pixels of an image, at most.")  # fmt: skip
+@click.option("--max-clients", type=click.IntRange(1), default=256, show_default=True,
+              help="Streams and requests at a time, at most.")  # fmt: skip
+@click.option("--max-fps", type=click.FloatRange(0, min_open=True), default=120, show_default=True,
+              help="Frames a second of a stream, or requests of an address, at most.")  # fmt: skip
+@click.option("--grace", type=click.FloatRange(0), default=30, show_default=True,
+              help="Seconds to answer what is under way when the server is ended.")  # fmt: skip
+@options.engine_options
+@click.option("--replicas", type=click.IntRange(1), default=2, show_default=True,
+              help="Workers on a Ray cluster.")  # fmt: skip
+@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="Lines for people, or JSON lines, on stderr.")  # fmt: skip
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
+              default="info", show_default=True, help="The least that is logged.")  # fmt: skip
+def command(
+    head: str,
+    codecs: tuple[str, ...],
+    host: str,
+    port: int,
+    token_file: Path | None,
+    no_token: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    batch: int,
+    delay: float,
+    queue: int,
+    max_message: int,
+    max_pixels: int,
+    max_clients: int,
+    max_fps: float,
+    grace: float,
+    engine: str,
+    ray_address: str | None,
+    replicas: int,
+    log: str,
+    log_level: str,
+) -> int:
+    """Classify for cameras and others: HTTP requests and WebSocket streams, in batches.
+
+    Ctrl-C or SIGTERM ends it, when everything that has come was answered.
+
+    \b
+    Examples:
+      codecframe serve --head efficientnet-lite0
+      codecframe serve --head model.onnx --codec jpeg --host 0.0.0.0 --token-file token
+      curl --data-binary @photo.jpg http://127.0.0.1:8000/v1/predict?top=3
+    """
+    if no_token and token_file:
+        raise click.UsageError("--no-token and --token-file say the opposite")
+    if tls_key and not tls_cert:
+        raise click.UsageError("--tls-key needs --tls-cert")
+    from codecframe.core import registry
+
+    for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
+        registry.require(package, _EXTRA)
+    from codecframe_serving.limits import Limits
+    from codecframe_serving.logs import start_logging
+    from codecframe_serving.replicas import Recipe, Replicas
+    from codecframe_serving.server import Address, serve
+    from codecframe_serving.service import Batching, Service
+
+    address = Address(host, port, tls_cert, tls_key)
+    token = None if no_token else _token(token_file)
+    if token is None and not no_token and not address.is_loopback:
+        raise click.UsageError(
+            f"--host {host} is reached by others: set a token (--token-file, CODECFRAME_TOKEN), "
+            "or say --no-token"
+        )
+    limits = Limits(max_message, max_pixels, max_clients, max_fps)
+    recipe = Recipe(head, codecs, limits.pixels)
+    worker = recipe.worker()
+    start_logging(log_level, as_json=log == "json")
+    batching = Batching(batch, delay / 1000, queue)
+    spread = None
+    if engine == "ray":
+        spread = Replicas(recipe, replicas, **asdict(batching), address=ray_address)
+    service = Service(worker, limits, batching, token, spread)
+    serve(service, address, grace=grace, ready=lambda url: click.echo(f"serving {head} at {url}"))
+    return 0
+
+
+def _token(file: Path | None) -> str | None:
+    """The token that clients must bring: of the file, else of the environment."""
+    if file is None:
+        return os.environ.get("CODECFRAME_TOKEN") or None
+    token = file.read_text(encoding="utf-8").strip()
+    if not token:
+        raise click.UsageError(f"{file} is empty: it should hold the token")
+    return token

@@ -1,0 +1,188 @@
+"""What people see who look at a server: figures of the last moment, and now and then a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import io
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image as PilImage
+
+from codecframe import Image, Prediction
+from codecframe_serving.protocol import Status
+from codecframe_serving.worker import Job
+
+TICK = 0.25
+"""Seconds between two views."""
+_ROWS = 50
+"""Streams that a view names, at most."""
+_TIMES = 2048
+"""Times of a view that its percentiles are taken of, at most."""
+_SIDE = 320
+"""Pixels of a picture's longer side, at most."""
+_LOSSLESS = 64 * 64
+"""Pixels up to which a picture is shown as it is."""
+_TOP = 3
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An image that was answered.
+
+    Attributes:
+        source: the stream, or `http`.
+        client: network address of who sent it.
+        job: what it was.
+        status: what became of it.
+        seconds: from its arrival to its answer.
+        prediction: of this one image; None where there is none.
+    """
+
+    source: str
+    client: str
+    job: Job
+    status: Status
+    seconds: float
+    prediction: Prediction | None = None
+
+
+class Watch:
+    """Gathers what was answered for everyone who looks; costs nothing while nobody does.
+
+    Args:
+        picture: rebuilds the image of a job.
+        state: figures that every view has.
+        most: who may look at a time.
+    """
+
+    def __init__(
+        self,
+        picture: Callable[[Job], Image],
+        state: Callable[[], dict[str, Any]],
+        most: int = 8,
+    ) -> None:
+        self._picture = picture
+        self._state = state
+        self._most = most
+        self._moments: set[_Moment] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody else may look."""
+        return len(self._moments) >= self._most
+
+    def add(self, answered: Answered) -> None:
+        """Note what was answered."""
+        for moment in self._moments:
+            moment.add(answered)
+
+    async def views(self, ended: asyncio.Event) -> AsyncIterator[dict[str, Any]]:
+        """What is to be seen, `TICK` after `TICK`, as plain data, until `ended` is set."""
+        moment = _Moment()
+        self._moments.add(moment)
+        try:
+            while not ended.is_set():
+                yield {**moment.take(), **self._state(), "picture": await self._shown(moment)}
+                try:
+                    async with asyncio.timeout(TICK):
+                        await ended.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._moments.discard(moment)
+
+    async def _shown(self, moment: _Moment) -> dict[str, Any] | None:
+        """The latest picture and what the head sees in it; None where there is no newer one."""
+        latest, moment.latest = moment.latest, None
+        if latest is None or latest.prediction is None:
+            return None
+        found: dict[str, Any] = {
+            "codec": latest.job.codec.name if latest.job.codec else "image file",
+            "bytes": len(latest.job.data),
+            "top": [asdict(entry) for entry in latest.prediction.top(_TOP)[0]],
+        }
+        with contextlib.suppress(Exception):  # of a stranger's codec, or of one that rebuilds none
+            found |= await asyncio.to_thread(lambda: _drawn(self._picture(latest.job)))
+        return found
+
+
+class _Moment:
+    """What happened since one looked last."""
+
+    def __init__(self) -> None:
+        self.latest: Answered | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._since = time.monotonic()
+        self._statuses: Counter[str] = Counter()
+        self._bytes = 0
+        self._times: list[float] = []
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def add(self, answered: Answered) -> None:
+        self._statuses[answered.status.name.lower()] += 1
+        self._bytes += len(answered.job.data)
+        if answered.status is Status.OK:
+            self.latest = answered
+            if len(self._times) < _TIMES:
+                self._times.append(answered.seconds)
+        if answered.source in self._rows or len(self._rows) < _ROWS:
+            self._note(answered)
+
+    def _note(self, answered: Answered) -> None:
+        job = answered.job
+        row = self._rows.setdefault(
+            answered.source,
+            {"source": answered.source, "client": answered.client, "images": 0, "bytes": 0},
+        )
+        row["images"] += 1
+        row["bytes"] += len(job.data)
+        row["codec"] = job.codec.name if job.codec else "image file"
+        row["knob"] = None
+        if job.settings is not None and (knob := job.settings.knob()) is not None:
+            row["knob"] = getattr(job.settings, knob.field)
+        row["status"] = answered.status.name.lower()
+        row["seconds"] = answered.seconds
+        row["label"] = row["probability"] = None
+        if answered.prediction is not None:
+            first = answered.prediction.top(1)[0][0]
+            row["label"] = first.label or str(first.index)
+            row["probability"] = first.probability
+
+    def take(self) -> dict[str, Any]:
+        """The moment as plain data; another one begins."""
+        middle, late = np.percentile(self._times, [50, 99]).tolist() if self._times else (None,) * 2
+        taken = {
+            "seconds": time.monotonic() - self._since,
+            "images": dict(self._statuses),
+            "bytes": self._bytes,
+            "p50": middle,
+            "p99": late,
+            "streams": list(self._rows.values()),
+        }
+        self._clear()
+        return taken
+
+
+def _drawn(image: Image) -> dict[str, Any]:
+    """An image for a page: small ones as they are, others reduced."""
+    height, width = image.shape[:2]
+    picture = PilImage.fromarray(image)
+    picture.thumbnail((_SIDE, _SIDE))
+    kind = "PNG" if height * width <= _LOSSLESS else "JPEG"
+    file = io.BytesIO()
+    picture.save(file, kind)
+    encoded = base64.b64encode(file.getvalue()).decode()
+    return {
+        "source": f"data:image/{kind.lower()};base64,{encoded}",
+        "height": height,
+        "width": width,
+    }

@@ -1,0 +1,90 @@
+"""What a server counts, for Prometheus. Clients choose no label, so their number is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+
+from codecframe_serving.protocol import Status
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """Counters of one server.
+
+    Args:
+        waiting: says how many images wait for their batch.
+        clients: says how many clients are served.
+    """
+
+    def __init__(self, waiting: Callable[[], int], clients: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        self._images = Counter(
+            "codecframe_images",
+            "Images that came, by what became of them.",
+            ("transport", "status"),
+            registry=self._registry,
+        )
+        self._bytes = Counter(
+            "codecframe_payload_bytes",
+            "Bytes of images that came, by codec; `file` for those without one.",
+            ("codec",),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "codecframe_answer_seconds",
+            "From an image's arrival to its prediction.",
+            ("transport",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._batches = Histogram(
+            "codecframe_batch_images",
+            "Images of one call of the head.",
+            buckets=_BATCHES,
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "codecframe_refused", "Clients not let in.", ("reason",), registry=self._registry
+        )
+        self._gauge("codecframe_waiting_images", "Images that wait for their batch.", waiting)
+        self._gauge("codecframe_clients", "Streams and requests that are served.", clients)
+        ProcessCollector(registry=self._registry)
+
+    def _gauge(self, name: str, help: str, value: Callable[[], int]) -> None:
+        Gauge(name, help, registry=self._registry).set_function(value)
+
+    def came(self, codec: str | None, size: int) -> None:
+        """An image of `size` bytes came; `codec` is the server's own name of it."""
+        self._bytes.labels(codec or "file").inc(size)
+
+    def answered(self, transport: str, status: Status, seconds: float) -> None:
+        """An image was answered, by `stream` or `http`."""
+        self._images.labels(transport, status.name.lower()).inc()
+        if status is Status.OK:
+            self._seconds.labels(transport).observe(seconds)
+
+    def called(self, images: int) -> None:
+        """The head was called with so many images."""
+        self._batches.observe(images)
+
+    def refused(self, reason: str) -> None:
+        """A client was not let in."""
+        self._refused.labels(reason).inc()
+
+    def text(self) -> bytes:
+        """All of them in Prometheus's text format."""
+        return generate_latest(self._registry)

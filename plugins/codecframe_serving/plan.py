@@ -1,0 +1,95 @@
+"""What a camera is told to do, and what it tells of each image."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from codecframe import Budget, DataError
+from codecframe_serving.encoder import Choice
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_PATH = "/v1/stream"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How images are sent.
+
+    Attributes:
+        url: of the server: http, https, ws or wss.
+        choices: codecs with settings, the preferred first.
+        budget: the link's, at most; None sends with the settings as they are.
+        fps: images a second; None sends as fast as answers come.
+        live: keep the frame rate and drop what the link cannot carry; otherwise images wait.
+        token: what the server wants.
+        top: classes of an answer.
+        give_up: seconds without a connection after which sending ends; None tries for ever.
+        tls: whom to trust; None for the system's choice.
+    """
+
+    url: str
+    choices: Sequence[Choice]
+    budget: Budget | None = None
+    fps: float | None = None
+    live: bool = False
+    token: str | None = None
+    top: int = 1
+    give_up: float | None = None
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def address(self) -> str:
+        """The stream's WebSocket address.
+
+        Raises:
+            DataError: if the URL is none of a server.
+        """
+        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        scheme = _SCHEMES.get(parts.scheme)
+        if scheme is None or not parts.hostname:
+            raise DataError(self.url, "is no address such as http://127.0.0.1:8000")
+        path = parts.path if parts.path.strip("/") else _PATH
+        return urlunsplit((scheme, parts.netloc, path, "", ""))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an image.
+
+    Attributes:
+        name: the image's name.
+        status: `ok`; `dropped` by the camera; `failed`, which sending again would not change.
+        reason: why there is no prediction.
+        top: (class index, label, probability), likeliest first.
+        codec: the codec that it was sent with.
+        level: the knob level.
+        bytes: of the message that was sent.
+        seconds: from sending to the answer.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    top: tuple[tuple[int, str, float], ...] = ()
+    codec: str = ""
+    level: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class State:
+    """What a live view shows."""
+
+    connected: bool = False
+    connections: int = 0
+    rate: float = 0.0
+    stride: int = 1
+    flying: int = 0
+    ok: int = 0
+    failed: int = 0
+    dropped: int = 0
+    last: Outcome | None = None

@@ -1,0 +1,364 @@
+"""The camera's end of a link: takes images, sends them within the link's budget, hears predictions.
+
+Every image that is taken ends in one `Outcome`: what the head saw, or why there is none. Where the
+connection breaks, it is made again with back-off, and what was not answered is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
+
+from codecframe import (
+    BudgetError,
+    CodecframeError,
+    DataError,
+    LimitError,
+    MismatchError,
+    Preprocess,
+    check_size,
+)
+from codecframe_serving.encoder import Encoder, Shot
+from codecframe_serving.framequeue import FrameQueue, Item
+from codecframe_serving.goodput import Goodput
+from codecframe_serving.plan import Outcome, Plan, State
+from codecframe_serving.protocol import (
+    MAX_SEQUENCE,
+    MAX_TEXT,
+    SUBPROTOCOL,
+    Answer,
+    Hello,
+    Ready,
+    Refused,
+    Status,
+    Text,
+    Welcome,
+    read_text,
+)
+
+_FLYING = 24
+"""Frames that are not answered yet, at most; under what servers allow a stream."""
+_QUEUE_SECONDS = 0.3
+"""Traffic that may be under way."""
+_STALL = 1.0
+"""Seconds without an answer after which the link is taken to carry half."""
+_TICK = 0.05
+_BUSY_PAUSE = 0.2
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
+"""Seconds before a connection is tried again, doubled each time."""
+_AGREE_SECONDS = 20.0
+_PING_SECONDS = 5.0
+_HOPELESS = (400, 401, 403, 404)
+"""HTTP answers that another try does not change."""
+
+
+@dataclass
+class _Flight:
+    """A frame that is not answered yet; `sent` is None while it waits to be sent (again)."""
+
+    name: str
+    shot: Shot
+    message: bytes
+    sent: float | None = None
+
+
+class Sender:
+    """Sends images of one camera.
+
+    Args:
+        plan: how.
+        report: called with each image's outcome.
+        remark: called with what a person should know, such as a lost connection.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        report: Callable[[Outcome], None],
+        remark: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self._plan, self._report, self._remark = plan, report, remark
+        self._address = plan.address
+        most = plan.budget.amount if plan.budget else float("inf")
+        self._goodput = Goodput(most, tolerance=0.1 + 1 / (plan.fps or 10.0))
+        self._encoder = Encoder(plan.choices, plan.budget)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="codecframe-encode")
+        self._intake = FrameQueue(
+            plan.fps, live=plan.live, stride=lambda: self._encoder.stride, drop=self._drop
+        )
+        self._flying: dict[int, _Flight] = {}
+        self._waiting: deque[int] = deque()
+        self._next = 0
+        self._heard = asyncio.Event()
+        self._welcome: Welcome | None = None
+        self._said: int | None = None
+        self.state = State(rate=most)
+
+    async def run(self, items: Iterable[Item]) -> None:
+        """Send images to the last; every one that was taken is reported, however this ends.
+
+        Raises:
+            DataError: if the server cannot be reached, or is none, or the source breaks.
+            MismatchError: if it takes none of the codecs.
+        """
+        taking = asyncio.create_task(self._intake.run(items))
+        try:
+            await self._keep_connected()
+        finally:
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            for flight in self._flying.values():
+                self._drop(flight.name, "sending ended before the answer")
+            for name in self._intake.rest():
+                self._drop(name, "sending ended")
+
+    # -- connecting -----------------------------------------------------------------------
+
+    async def _keep_connected(self) -> None:
+        """Converse until all is answered, over as many connections as it takes."""
+        loop = asyncio.get_running_loop()
+        lost, pause = loop.time(), _FIRST_PAUSE
+        while True:
+            try:
+                await self._connection()
+            except InvalidURI as error:
+                raise DataError(self._plan.url, error) from None
+            except (OSError, TimeoutError, WebSocketException) as error:
+                reason = _why(error)
+            else:
+                return
+            if self.state.connected:
+                lost, pause = loop.time(), _FIRST_PAUSE
+            self.state.connected = False
+            waited = loop.time() - lost
+            if self._plan.give_up is not None and waited >= self._plan.give_up:
+                raise DataError(self._plan.url, f"no connection: {reason}")
+            self._remark(f"{self._plan.url}: {reason}; trying again in {pause:g} s")
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  no secret
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _connection(self) -> None:
+        """One connection, until all is answered.
+
+        Raises:
+            OSError, TimeoutError, WebSocketException: if it breaks.
+        """
+        token = self._plan.token
+        tls = {} if self._plan.tls is None else {"ssl": self._plan.tls}
+        try:
+            async with connect(
+                self._address,
+                additional_headers={"Authorization": f"Bearer {token}"} if token else {},
+                subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+                compression=None,
+                max_size=4 * MAX_TEXT,
+                ping_interval=_PING_SECONDS,
+                **tls,  # type: ignore[arg-type]
+            ) as socket:
+                await self._agree(socket)
+                self.state.connected = True
+                self.state.connections += 1
+                await self._converse(socket)
+        except InvalidStatus as error:
+            if error.response.status_code in _HOPELESS:
+                raise DataError(self._plan.url, _why(error)) from None
+            raise
+
+    async def _agree(self, socket: ClientConnection) -> None:
+        """Hear what the server takes, and ask for every codec, the preferred last.
+
+        Raises:
+            DataError: if it is no such server.
+            MismatchError: if it refuses a codec.
+        """
+        async with asyncio.timeout(_AGREE_SECONDS):
+            self._welcome = read_text(await _text(socket), Welcome)
+            for choice in reversed(range(len(self._plan.choices))):
+                await self._say(socket, choice)
+                self._check(read_text(await _text(socket), Ready, Refused))
+
+    async def _say(self, socket: ClientConnection, index: int) -> None:
+        """Say which codec the next frames are of."""
+        codec, settings = self._plan.choices[index].codec, self._plan.choices[index].settings
+        knob = settings.knob()
+        said = {k: v for k, v in settings.changed().items() if not knob or k != knob.field}
+        emits = tuple(str(representation) for representation in codec.emits)
+        await socket.send(Hello(codec.name, said, emits, top=self._plan.top).pack())
+        self._said = index
+
+    def _check(self, answer: Text) -> None:
+        if isinstance(answer, Refused):
+            raise MismatchError(f"{self._plan.url}: {answer.reason}")
+
+    # -- conversing -----------------------------------------------------------------------
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        """Send and hear until all is answered, or the connection breaks."""
+        for flight in self._flying.values():
+            flight.sent = None
+        self._waiting = deque(sorted(self._flying))
+        writing = asyncio.create_task(self._write(socket))
+        others = [asyncio.create_task(self._read(socket)), asyncio.create_task(self._watch())]
+        try:
+            done, _ = await asyncio.wait({writing, *others}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (writing, *others):
+                task.cancel()
+            await asyncio.gather(writing, *others, return_exceptions=True)
+        for task in done:
+            task.result()
+        if writing not in done:
+            raise ConnectionError("the server ended the stream")
+
+    async def _write(self, socket: ClientConnection) -> None:
+        """Send frames as the link allows, until all images were taken and answered."""
+        while not (self._intake.has_ended and not self._flying):
+            if not self._has_room():
+                await self._hear()
+            elif self._waiting:
+                await self._send(socket, self._waiting.popleft())
+            elif self._intake.has_ended:
+                await self._hear()
+            elif (item := await self._intake.next(_TICK)) is not None:
+                shot = await self._encoded(item)
+                if shot is not None:
+                    self._next = (self._next + 1) & MAX_SEQUENCE
+                    message = shot.message(self._next)
+                    self._flying[self._next] = _Flight(item.name, shot, message)
+                    self._waiting.append(self._next)
+                self._intake.release()
+
+    def _has_room(self) -> bool:
+        """Whether another frame may be under way."""
+        under_way = [f for f in self._flying.values() if f.sent is not None]
+        if not under_way:
+            return True
+        bits = sum(8 * len(flight.message) for flight in under_way)
+        return len(under_way) < _FLYING and bits < self._goodput.window(_QUEUE_SECONDS)
+
+    async def _hear(self) -> None:
+        """Wait for an answer, for a moment."""
+        self._heard.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TICK):  # `wait_for` of Python 3.11 can miss a cancellation
+                await self._heard.wait()
+
+    async def _encoded(self, item: Item) -> Shot | None:
+        """The encoded image; None if there is none, which is reported."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, self._shot, item, loop.time())
+        except BudgetError as error:
+            self._drop(item.name, str(error))
+        except CodecframeError as error:
+            self._end(Outcome(item.name, "failed", str(error)))
+        finally:
+            self.state.stride = self._encoder.stride
+        return None
+
+    def _shot(self, item: Item, now: float) -> Shot:
+        """Read, prepare and encode an image."""
+        assert self._welcome is not None  # noqa: S101 - connected
+        image = item.read()
+        if self._welcome.preprocess is not None:
+            image = Preprocess.of(self._welcome.preprocess).geometry(image)
+        height, width = image.shape[:2]
+        if height * width > self._welcome.max_pixels:
+            raise LimitError(f"{width}x{height} is more than the server takes")
+        check_size(height, width, item.name)
+        shot = self._encoder.encode(image, self._goodput.rate, now)
+        if len(shot.payload) + 16 > self._welcome.max_message:
+            raise LimitError(f"{len(shot.payload):,} bytes are more than the server takes")
+        return shot
+
+    async def _send(self, socket: ClientConnection, number: int) -> None:
+        flight = self._flying[number]
+        if flight.shot.choice != self._said:
+            await self._say(socket, flight.shot.choice)
+        flight.sent = asyncio.get_running_loop().time()
+        self.state.flying = len(self._flying)
+        await socket.send(flight.message)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        """Hear answers."""
+        async for message in socket:
+            if isinstance(message, str):
+                self._check(read_text(message, Ready, Refused))
+            else:
+                await self._answered(Answer.unpack(message))
+
+    async def _answered(self, answer: Answer) -> None:
+        flight = self._flying.get(answer.sequence)
+        if flight is None or flight.sent is None:
+            raise DataError(self._plan.url, f"answered frame {answer.sequence}, which is not sent")
+        now = asyncio.get_running_loop().time()
+        again = answer.status in (Status.BUSY, Status.TOO_FAST)
+        if again and not self._plan.live:
+            flight.sent = None
+            await asyncio.sleep(_BUSY_PAUSE)
+            self._waiting.append(answer.sequence)
+            return
+        del self._flying[answer.sequence]
+        spent = now - flight.sent
+        self._goodput.answered(8 * len(flight.message), flight.sent, now, answer.seconds)
+        self.state.rate, self.state.flying = self._goodput.rate, len(self._flying)
+        labels = self._welcome.labels if self._welcome else ()
+        status = "ok" if answer.status is Status.OK else "dropped" if again else "failed"
+        self._end(
+            Outcome(
+                flight.name,
+                status,
+                answer.reason,
+                tuple((i, labels[i] if i < len(labels) else str(i), p) for i, p in answer.top),
+                self._plan.choices[flight.shot.choice].codec.name,
+                flight.shot.level,
+                len(flight.message),
+                spent,
+            )
+        )
+        self._heard.set()
+
+    async def _watch(self) -> None:
+        """Take a link from which nothing is heard to carry less."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_TICK)
+            sent = [flight.sent for flight in self._flying.values() if flight.sent is not None]
+            if sent and self._goodput.stalled(min(sent), loop.time(), _STALL):
+                self.state.rate = self._goodput.rate
+
+    # -- reporting ------------------------------------------------------------------------
+
+    def _drop(self, name: str, reason: str) -> None:
+        self._end(Outcome(name, "dropped", reason))
+
+    def _end(self, outcome: Outcome) -> None:
+        state = self.state
+        setattr(state, outcome.status, getattr(state, outcome.status) + 1)
+        state.last = outcome if outcome.status == "ok" else state.last
+        self._report(outcome)
+
+
+async def _text(socket: ClientConnection) -> str:
+    message = await socket.recv()
+    if isinstance(message, bytes):
+        raise DataError("link", "the server begins with a binary message")
+    return message
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, in words."""
+    if isinstance(error, InvalidStatus):
+        return f"the server answers {error.response.status_code}"
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return str(error) or type(error).__name__

@@ -1,0 +1,140 @@
+"""What all clients of a server share: one queue before one worker, and what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codecframe import PIXELS, DataError, LimitError, Prediction, SettingsError
+from codecframe_serving import logs
+from codecframe_serving.admission import Admission
+from codecframe_serving.batcher import Batcher, BusyError
+from codecframe_serving.dashboard import Watch
+from codecframe_serving.limits import Limits
+from codecframe_serving.metrics import Metrics
+from codecframe_serving.protocol import Status
+from codecframe_serving.replicas import Replicas
+from codecframe_serving.worker import Job, Worker
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How images of many clients are gathered.
+
+    Attributes:
+        size: images of one call of the head, at most.
+        delay: seconds that an image waits for others.
+        depth: images that may wait; more are refused.
+    """
+
+    size: int = 32
+    delay: float = 0.002
+    depth: int = 512
+
+
+class Service:
+    """A worker with its queue; used as an asynchronous context.
+
+    Args:
+        worker: decodes and predicts.
+        limits: of clients.
+        batching: of their images.
+        token: what clients must bring, or None.
+        replicas: what predicts in place of the worker, which then serves for all else.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        limits: Limits | None = None,
+        batching: Batching | None = None,
+        token: str | None = None,
+        replicas: Replicas | None = None,
+    ) -> None:
+        self.worker = worker
+        self.limits = limits or Limits()
+        self.guard = Admission(self.limits, token)
+        how = batching or Batching()
+        self._queue: Batcher[Job, Prediction] | Replicas = replicas or Batcher(
+            self._run, size=how.size, delay=how.delay, depth=how.depth
+        )
+        self.on_drain: set[Callable[[], None]] = set()
+        """Called when the service drains: what ends clients that would stay."""
+        self.metrics = Metrics(lambda: self._queue.waiting, lambda: self.guard.clients)
+        self.watch = Watch(worker.picture, self._state)
+
+    async def __aenter__(self) -> Service:
+        await self._queue.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._queue.__aexit__(*error)
+
+    async def predict(self, job: Job) -> Prediction:
+        """The prediction for one image.
+
+        Raises:
+            BusyError: if too many wait already.
+            CodecframeError: what is wrong with the image, or with the head.
+        """
+        self.metrics.came(job.codec.name if job.codec else None, len(job.data))
+        return await self._queue.submit(job)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "head": self.worker.head.name,
+            "clients": self.guard.clients,
+            "waiting": self._queue.waiting,
+        }
+
+    async def drain(self) -> None:
+        """Let nobody in any more, and return when all who are in were served."""
+        self.guard.closing = True
+        for end in list(self.on_drain):
+            end()
+        while self.guard.clients:
+            await asyncio.sleep(0.01)
+
+    def warm_up(self) -> None:
+        """Load the model by a prediction, so that what is wrong with it shows before any client.
+
+        Raises:
+            CodecframeError: if the head fails.
+        """
+        if self.worker.head.accepts != PIXELS:
+            return
+        (result,) = self.worker.run([Job(_grey_png())])
+        if isinstance(result, Exception):
+            raise result
+
+    def _run(self, jobs: list[Job]) -> Sequence[Prediction | Exception]:
+        self.metrics.called(len(jobs))
+        results = self.worker.run(jobs)
+        for result in results:
+            if isinstance(result, Exception) and status_of(result) is Status.FAILED:
+                logs.event(logging.ERROR, "prediction failed", why=result)
+                break  # one of a call is enough to know
+        return results
+
+
+def status_of(error: Exception) -> Status:
+    """What an error at decoding or predicting means to who sent the image."""
+    if isinstance(error, BusyError):
+        return Status.BUSY
+    if isinstance(error, (DataError, LimitError, SettingsError)):
+        return Status.BAD
+    return Status.FAILED
+
+
+def _grey_png() -> bytes:
+    from PIL import Image as PilImage
+
+    file = io.BytesIO()
+    PilImage.fromarray(np.full((32, 32, 3), 128, np.uint8)).save(file, "PNG")
+    return file.getvalue()

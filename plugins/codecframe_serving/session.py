@@ -1,0 +1,109 @@
+"""The server's side of one stream: what was agreed, and frames to jobs. No input or output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from codecframe import (
+    ClassifierHead,
+    Codec,
+    CodecframeError,
+    DataError,
+    MismatchError,
+    Prediction,
+    Settings,
+    Shape,
+    TaskHead,
+)
+from codecframe_serving.limits import Limits
+from codecframe_serving.protocol import (
+    Answer,
+    Frame,
+    Hello,
+    Ready,
+    Refused,
+    Status,
+    Welcome,
+    read_text,
+)
+from codecframe_serving.worker import Job, Worker
+
+
+@dataclass(frozen=True)
+class _Agreed:
+    codec: Codec[Any]
+    settings: Settings
+    shape: Shape | None
+    top: int
+
+
+class Session:
+    """One stream of a client."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._agreed: _Agreed | None = None
+
+    def hello(self, message: str) -> Ready | Refused:
+        """Take what the client says of the frames that follow."""
+        self._agreed = None
+        try:
+            hello = read_text(message, Hello)
+            if hello.head is not None and hello.head != self._worker.head.name:
+                raise MismatchError(
+                    f"this server has head {self._worker.head.name!r}, not {hello.head!r}"
+                )
+            codec = self._worker.find(hello.codec, hello.emits)
+            settings = codec.settings_type.from_dict(hello.settings)
+        except CodecframeError as error:
+            return Refused(str(error)[:1000])
+        self._agreed = _Agreed(codec, settings, hello.shape, hello.top)
+        return Ready()
+
+    def job(self, frame: Frame) -> Job:
+        """What a frame asks for.
+
+        Raises:
+            DataError: if it belongs to no accepted stream, or says no shape where it must.
+            SettingsError: if the codec has no such knob level.
+        """
+        agreed = self._agreed
+        if agreed is None:
+            raise DataError("link", "no hello was accepted")
+        shape = frame.shape or agreed.shape
+        if shape is None:
+            raise DataError("link", "neither the hello nor the frame says the shape")
+        settings = agreed.settings.at_level(frame.level)
+        return Job(frame.payload, agreed.codec, settings, shape)
+
+    def answer(self, sequence: int, prediction: Prediction, seconds: float) -> Answer:
+        """The answer with the classes that were asked for."""
+        top = self._agreed.top if self._agreed else 1
+        seen = tuple((entry.index, entry.probability) for entry in prediction.top(top)[0])
+        return Answer(sequence, Status.OK, seconds, seen)
+
+
+def welcome(worker: Worker, limits: Limits) -> Welcome:
+    """What a server says first."""
+    head = worker.head
+    preprocess = _geometry(head)
+    return Welcome(
+        head=head.name,
+        labels=tuple(head.labels),
+        representation=str(head.accepts),
+        codecs=tuple(worker.codecs),
+        preprocess=preprocess,
+        max_message=limits.message,
+        max_pixels=limits.pixels,
+        max_fps=limits.fps,
+    )
+
+
+def _geometry(head: TaskHead) -> dict[str, Any] | None:
+    """How cameras bring images to the head's size, as plain data."""
+    if isinstance(head, ClassifierHead):
+        return head.preprocess.changed()
+    if head.input_shape is None:
+        return None
+    return {"resize": min(head.input_shape), "crop": list(head.input_shape)}

@@ -1,0 +1,148 @@
+"""A WebSocket stream at the server: frames are read, and answered when their batch is done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from codecframe import CodecframeError, DataError
+from codecframe_serving import logs
+from codecframe_serving.admission import address
+from codecframe_serving.dashboard import Answered
+from codecframe_serving.limits import RateLimiter
+from codecframe_serving.protocol import SUBPROTOCOL, Answer, Frame, Status, Text
+from codecframe_serving.service import Service, status_of
+from codecframe_serving.session import Session, welcome
+from codecframe_serving.worker import Job
+
+_numbers = itertools.count(1)
+
+_GONE, _GOING_AWAY, _INVALID, _TOO_FAST = 1000, 1001, 1007, 1008
+"""Codes with which a stream is closed."""
+
+
+class Stream:
+    """One stream of one client."""
+
+    def __init__(self, socket: WebSocket, service: Service) -> None:
+        self._socket = socket
+        self._service = service
+        self._name = f"stream {next(_numbers)}"
+        self._client = address(socket)
+        self._session = Session(service.worker)
+        self._pace = RateLimiter(service.limits.fps)
+        self._places = asyncio.Semaphore(service.limits.pending)
+        self._answered: Counter[Status] = Counter()
+        self._stopping = False
+        self._waiting: asyncio.Timeout | None = None
+
+    async def run(self) -> None:
+        """Serve until the client goes or `stop` is called; what was read is answered first."""
+        offered = self._socket.scope.get("subprotocols", ())
+        logs.event(logging.INFO, "stream opened", client=self._client)
+        try:
+            await self._tell(lambda: self._socket.accept(_chosen(offered)))
+            await self._say(welcome(self._service.worker, self._service.limits))
+            async with asyncio.TaskGroup() as answers:
+                code = await self._read(answers)
+            await self._tell(lambda: self._socket.close(code))
+        finally:
+            counts = {status.name.lower(): count for status, count in self._answered.items()}
+            logs.event(logging.INFO, "stream closed", client=self._client, **counts)
+
+    def stop(self) -> None:
+        """Read nothing more."""
+        self._stopping = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    async def _read(self, answers: asyncio.TaskGroup) -> int:
+        """Read messages to the end; returns the code to close with."""
+        while True:
+            await self._places.acquire()
+            message = await self._receive()
+            if message is None:
+                return _GOING_AWAY if self._stopping else _GONE
+            arrived = time.monotonic()
+            if isinstance(message, str):
+                self._places.release()
+                if not self._pace.allows(arrived):
+                    return _TOO_FAST
+                await self._say(self._session.hello(message))
+                continue
+            try:
+                frame = Frame.unpack(message)
+            except DataError:
+                return _INVALID
+            if (job := await self._job(frame, arrived)) is None:
+                self._places.release()
+            else:
+                answers.create_task(self._predict(frame.sequence, job, arrived))
+
+    async def _receive(self) -> str | bytes | None:
+        """The next message, or None where there is none any more."""
+        if self._stopping:
+            return None
+        try:
+            async with asyncio.timeout(None) as self._waiting:
+                event = await self._socket.receive()
+        except TimeoutError:
+            return None
+        finally:
+            self._waiting = None
+        if event["type"] == "websocket.disconnect":
+            return None
+        text: str | None = event.get("text")
+        return event["bytes"] if text is None else text
+
+    async def _job(self, frame: Frame, arrived: float) -> Job | None:
+        """What a frame asks for; None for one that was answered at once."""
+        if not self._pace.allows(arrived):
+            fps = f"over {self._service.limits.fps:g} frames a second"
+            await self._send(Answer(frame.sequence, Status.TOO_FAST, reason=fps), arrived)
+            return None
+        try:
+            return self._session.job(frame)
+        except CodecframeError as error:
+            await self._send(Answer(frame.sequence, Status.BAD, reason=str(error)), arrived)
+            return None
+
+    async def _predict(self, sequence: int, job: Job, arrived: float) -> None:
+        prediction = None
+        try:
+            prediction = await self._service.predict(job)
+            answer = self._session.answer(sequence, prediction, time.monotonic() - arrived)
+        except Exception as error:  # of a stranger's head or codec
+            status, spent = status_of(error), time.monotonic() - arrived
+            answer = Answer(sequence, status, spent, reason=str(error))
+        self._service.watch.add(
+            Answered(self._name, self._client, job, answer.status, answer.seconds, prediction)
+        )
+        try:
+            await self._send(answer, arrived)
+        finally:
+            self._places.release()
+
+    async def _send(self, answer: Answer, arrived: float) -> None:
+        self._answered[answer.status] += 1
+        self._service.metrics.answered("stream", answer.status, time.monotonic() - arrived)
+        await self._tell(lambda: self._socket.send_bytes(answer.pack()))
+
+    async def _say(self, text: Text) -> None:
+        await self._tell(lambda: self._socket.send_text(text.pack()))
+
+    async def _tell(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Send something; who has gone misses it, and `_receive` will say so."""
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
+            await send()
+
+
+def _chosen(offered: Sequence[str]) -> str | None:
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None

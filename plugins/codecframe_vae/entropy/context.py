@@ -1,0 +1,354 @@
+"""Integer context model of a grid of latents: exact on every machine.
+
+Coding order: channel groups; within a group first the even squares of the checkerboard, then the
+odd ones; within such a step, squares in raster order and the group's channels at each square. For
+each latent an integer prediction `sum(weight * q)` is formed from latents that are decoded already
+(the 3x3 neighbourhood in earlier groups; for odd squares also the four even neighbours in the own
+group) and looked up to a class; (phase, channel, class) names the frequency table.
+
+The sums are formed in float32 matrix products of small integers: with |sum| < 2 ** 24 every partial
+sum is an integer that float32 holds, so the result is exact in any order of summation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe_vae.entropy.rangecoder import (
+    I64,
+    U8,
+    U16,
+    CorruptPayloadError,
+    ManyDecoder,
+    OneDecoder,
+    OneEncoder,
+    Tables,
+    encode_many,
+    ideal_bits,
+)
+
+if TYPE_CHECKING:
+    from codecframe_vae.entropy.compiled import CompiledCoder
+
+F32 = npt.NDArray[np.float32]
+I8 = npt.NDArray[np.int8]
+
+REACH = 256
+"""Length of the class look-up tables; predictions are shifted and clipped to this range."""
+LARGEST = 127
+"""Magnitude of a latent, at most."""
+_SIDES = [1, 3, 5, 7]
+"""The four side neighbours among the nine taps of a 3x3 neighbourhood."""
+
+
+def fold_sign(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Latents to symbols: 0, -1, 1, -2, 2 to 0, 1, 2, 3, 4."""
+    return np.where(value < 0, -2 * value - 1, 2 * value)
+
+
+_SYMBOLS = fold_sign(np.arange(256).astype(np.uint8).view(np.int8).astype(np.int64))
+"""Symbol of an int8 latent seen as uint8."""
+_LATENTS = np.array([-((s + 1) >> 1) if s & 1 else s >> 1 for s in range(256)]).astype(np.int8)
+"""Latent of a symbol."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Index arrays for one grid size; padded squares are row-major in (height + 2, width + 2)."""
+
+    phases: tuple[I64, I64]
+    """Squares of each phase, numbered in the unpadded grid, raster order."""
+    inner: I64
+    """Padded number of each unpadded square."""
+    around: tuple[I64, I64]
+    """Padded numbers of the 3x3 neighbourhood of each square of a phase, (squares, 9)."""
+    cross: I64
+    """Padded numbers of the four side neighbours of each odd square, (squares, 4)."""
+
+
+@lru_cache(maxsize=64)
+def _plan(height: int, width: int) -> _Plan:
+    y, x = np.divmod(np.arange(height * width), width)
+    odd = (y + x) % 2 == 1
+    inner = (y + 1) * (width + 2) + x + 1
+    taps = np.array([dy * (width + 2) + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
+    around = inner[:, None] + taps
+    return _Plan(
+        (np.flatnonzero(~odd), np.flatnonzero(odd)),
+        inner,
+        (around[~odd], around[odd]),
+        around[odd][:, _SIDES],
+    )
+
+
+def _product(weight: F32, x: F32) -> F32:
+    """(out, k) times (squares, k, n) gives (squares, out, n)."""
+    if x.shape[2] == 1:
+        return np.asarray((x[:, :, 0] @ weight.T)[:, :, None])
+    return np.asarray(np.matmul(weight, x))
+
+
+class _Step(Protocol):
+    """Says what the latents at (squares, channels) are, given the rows of their tables."""
+
+    def __call__(self, squares: I64, channels: I64, rows: I64, /) -> npt.NDArray[Any]: ...
+
+
+@dataclass(frozen=True)
+class ContextArrays:
+    """What a model file holds of a context model: integers only. C channels.
+
+    Attributes:
+        limit: `uint8`, (C,): the largest magnitude that is sent, at most 127; the encoder clips to
+            it. Channels with 0 are not sent.
+        weight: `int8`, (2, C, C, 9): phase, channel, channel it is predicted from, tap in raster
+            order.
+        shift: `uint8`, (1,): predictions are shifted right by it before they are looked up.
+        lut: `uint8`, (2, C, REACH): class of a shifted prediction.
+        row: `uint16`, (2, C, classes): row of `frequency`; rows may be shared.
+        frequency: `uint16`, (tables, alphabet).
+    """
+
+    limit: U8
+    weight: I8
+    shift: U8
+    lut: U8
+    row: U16
+    frequency: U16
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The arrays' names."""
+        return [field.name for field in fields(cls)]
+
+
+class ContextModel:
+    """The entropy coder of one rate level.
+
+    Args:
+        arrays: the integers it works with.
+        groups: channel groups, all of the same size.
+
+    Raises:
+        ValueError: if the arrays do not make a model.
+    """
+
+    def __init__(self, arrays: ContextArrays, groups: int) -> None:
+        _check(arrays, groups)
+        self.arrays = arrays
+        self.groups = groups
+        self.channels = len(arrays.limit)
+        self._per = self.channels // groups
+        self._shift = int(arrays.shift[0])
+        self._bound: F32 = arrays.limit.astype(np.float32)[:, None, None]
+        self._tables = Tables(arrays.frequency)
+        starts = range(0, self.channels, self._per)
+        self._sent = [np.flatnonzero(arrays.limit[s : s + self._per]) + s for s in starts]
+        # a group's part in the predictions of later channels, (later, 9 * per), by phase, and in
+        # those of its own odd squares, (per, 4 * per)
+        weight = arrays.weight.astype(np.float32).transpose(0, 1, 3, 2)
+        self._onward: list[list[F32]] = []
+        self._beside: list[F32] = []
+        for start in starts:
+            end = start + self._per
+            onward = [np.ascontiguousarray(w[end:, :, start:end]) for w in weight]
+            self._onward.append([w.reshape(-1, 9 * self._per) for w in onward])
+            beside = np.ascontiguousarray(weight[1, start:end][:, _SIDES][:, :, start:end])
+            self._beside.append(beside.reshape(self._per, 4 * self._per))
+        # straight from (phase, channel, shifted prediction) to the table
+        direct = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
+        self._direct: I64 = direct.astype(np.int64).ravel()
+
+    @cached_property
+    def _compiled(self) -> CompiledCoder | None:
+        """Does the same, faster, where numba is installed."""
+        try:
+            from codecframe_vae.entropy.compiled import CompiledCoder
+        except (ImportError, RuntimeError):  # or it has nowhere to keep what it compiles
+            return None
+        return CompiledCoder(self.arrays, self.groups, self._tables, self._direct)
+
+    # -- coding ---------------------------------------------------------------------------
+
+    def encode(self, latents: I8) -> list[bytes]:
+        """Payloads of clipped latents, (n, C, height, width)."""
+        if self._compiled is not None:
+            return self._compiled.encode(latents)
+        if len(latents) > 1:
+            return encode_many(self._tables, *self._rows_and_symbols(latents))
+        encoder = OneEncoder(self._tables)
+        for phase, channels, prediction, symbols in self.predictions(latents):
+            encoder.encode(self._rows(prediction, phase, channels).ravel(), symbols.ravel())
+        return [encoder.finish()]
+
+    def decode(self, payloads: Sequence[bytes], height: int, width: int) -> I8:
+        """Latents, (n, C, height, width), of n payloads.
+
+        Raises:
+            CorruptPayloadError: if a payload is none that an encoder wrote.
+        """
+        if self._compiled is not None:
+            return self._compiled.decode(payloads, height, width)
+        n = len(payloads)
+        places = height * width * sum(map(len, self._sent))
+        latents = np.zeros((height * width, self.channels, n), np.int8)
+        decoder: OneDecoder | ManyDecoder
+        if n == 1:
+            decoder = OneDecoder(self._tables, payloads[0], places)
+        else:
+            decoder = ManyDecoder(self._tables, payloads, places)
+
+        def step(squares: I64, channels: I64, rows: I64) -> I8:
+            flat = rows.reshape(-1, n)
+            if isinstance(decoder, OneDecoder):
+                symbols = np.array(decoder.decode(flat[:, 0].tolist()), np.uint8)
+            else:
+                symbols = decoder.decode(flat)
+            values: I8 = _LATENTS.take(symbols).reshape(rows.shape)
+            latents[squares[:, None], channels] = values
+            return values
+
+        self.walk(n, height, width, step)
+        bad = decoder.finish()
+        if bad is not None and bad.any():
+            number = int(np.flatnonzero(bad)[0])
+            raise CorruptPayloadError(f"payload {number + 1} of {n} does not decode")
+        shape = (n, self.channels, height, width)
+        return np.ascontiguousarray(latents.transpose(2, 1, 0)).reshape(shape)
+
+    def ideal_bytes(self, latents: I8) -> npt.NDArray[np.float64]:
+        """What the tables say each image costs, (n,), without coding."""
+        return np.asarray(ideal_bits(self._tables, *self._rows_and_symbols(latents)) / 8)
+
+    def clip(self, latents: npt.NDArray[Any]) -> I8:
+        """Latents, (n, C, height, width), rounded and brought within the limits."""
+        rounded: npt.NDArray[Any] = np.rint(latents)
+        np.minimum(rounded, self._bound, out=rounded)
+        np.maximum(rounded, -self._bound, out=rounded)
+        return rounded.astype(np.int8)
+
+    def keep_first(self, latents: I8, keep: int) -> I8:
+        """Latents with all but the first `keep` in coding order set to zero."""
+        n, _, height, width = latents.shape
+        plan = _plan(height, width)
+        order = [
+            np.add.outer(squares, group * (height * width)).ravel()
+            for group in self._sent
+            for squares in plan.phases
+        ]
+        kept = np.concatenate(order)[:keep]
+        flat = latents.reshape(n, -1)
+        result = np.zeros_like(flat)
+        result[:, kept] = flat[:, kept]
+        return result.reshape(latents.shape)
+
+    # -- the walk -------------------------------------------------------------------------
+
+    def walk(self, n: int, height: int, width: int, step: _Step) -> None:
+        """Visit every latent that is sent, of n grids side by side, in coding order.
+
+        `step(squares, channels, rows)` is given `int64` rows of tables, (squares, channels, n), and
+        returns the latents there.
+        """
+        for squares, channels, phase, prediction, put in self._steps(n, height, width):
+            put(step(squares, channels, self._rows(prediction, phase, channels)))
+
+    def predictions(self, latents: I8) -> Any:
+        """(phase, channels, prediction `float32`, symbols), step by step, for fitting tables.
+
+        Predictions and symbols are (squares, channels, n).
+        """
+        n, _, height, width = latents.shape
+        flat = latents.reshape(n, self.channels, -1).transpose(2, 1, 0)
+        for squares, channels, phase, prediction, put in self._steps(n, height, width):
+            values = flat[squares[:, None], channels]
+            yield phase, channels, prediction, _SYMBOLS.take(values.view(np.uint8))
+            put(values)
+
+    def _steps(self, n: int, height: int, width: int) -> Any:
+        plan = _plan(height, width)
+        sums = [np.zeros((len(squares), self.channels, n), np.float32) for squares in plan.phases]
+        for group, channels in enumerate(self._sent):
+            if not len(channels):
+                continue
+            first, last = group * self._per, (group + 1) * self._per
+            local = channels - first
+            grid = np.zeros(((height + 2) * (width + 2), self._per, n), np.float32)
+            for phase, squares in enumerate(plan.phases):
+                prediction = sums[phase][:, first:last]
+                if phase:
+                    near = grid.take(plan.cross, 0).reshape(-1, 4 * self._per, n)
+                    prediction = prediction + _product(self._beside[group], near)
+                if len(local) < self._per:
+                    prediction = prediction[:, local]
+                put = partial(_put, grid, plan.inner[squares][:, None], local)
+                yield squares, channels, phase, prediction, put
+            if last < self.channels:
+                for phase, around in enumerate(plan.around):
+                    near = grid.take(around, 0).reshape(-1, 9 * self._per, n)
+                    sums[phase][:, last:] += _product(self._onward[group][phase], near)
+
+    def _rows(self, prediction: F32, phase: int, channels: I64) -> I64:
+        """Rows of tables for integer-valued predictions, (squares, channels, n)."""
+        at = shifted(prediction, self._shift)
+        at += ((phase * self.channels + channels) * REACH)[:, None]
+        return self._direct.take(at)
+
+    def _rows_and_symbols(self, latents: I8) -> tuple[I64, I64]:
+        """Rows of tables and symbols of clipped latents, (places, n), in coding order."""
+        n = len(latents)
+        rows, symbols = [np.zeros((0, n), np.int64)], [np.zeros((0, n), np.int64)]
+        for phase, channels, prediction, symbol in self.predictions(latents):
+            rows.append(self._rows(prediction, phase, channels).reshape(-1, n))
+            symbols.append(symbol.reshape(-1, n))
+        return np.concatenate(rows), np.concatenate(symbols)
+
+
+def _put(grid: F32, squares: I64, channels: I64, values: npt.NDArray[Any]) -> None:
+    grid[squares, channels] = values
+
+
+def shifted(prediction: F32, shift: int) -> I64:
+    """Integer-valued predictions to places in a look-up table, `int64`, 0 to REACH - 1."""
+    at = prediction.astype(np.int64)
+    at >>= shift
+    np.clip(at, -(REACH // 2), REACH // 2 - 1, out=at)
+    at += REACH // 2
+    return at
+
+
+def _check(arrays: ContextArrays, groups: int) -> None:
+    if arrays.frequency.ndim != 2:
+        raise ValueError("frequency is no list of tables")
+    channels, classes = arrays.limit.size, arrays.row.shape[-1:]
+    kinds: dict[str, tuple[type, tuple[int, ...]]] = {
+        "limit": (np.uint8, (channels,)),
+        "weight": (np.int8, (2, channels, channels, 9)),
+        "shift": (np.uint8, (1,)),
+        "lut": (np.uint8, (2, channels, REACH)),
+        "row": (np.uint16, (2, channels, *classes)),
+        "frequency": (np.uint16, arrays.frequency.shape),
+    }
+    for name, (dtype, shape) in kinds.items():
+        array = getattr(arrays, name)
+        if array.dtype != dtype or array.shape != shape or not array.size:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype.__name__} {shape}")
+    if groups < 1 or channels % groups:
+        raise ValueError(f"{channels} channels do not make {groups} groups")
+    limit = arrays.limit.astype(np.int64)
+    sums = np.abs(arrays.weight.astype(np.int64)).sum(axis=3) @ limit
+    if limit.max() > LARGEST or sums.max() >= 1 << 24 or arrays.shift[0] > 24:
+        raise ValueError("the predictions of the context model are not exact")
+    if arrays.lut.max() >= classes[0] or arrays.row.max() >= len(arrays.frequency):
+        raise ValueError("a class or table of the context model does not exist")
+    # symbols 0 to 2 * limit can occur: no table that is looked up may lack one of them
+    coded = (arrays.frequency > 0).cumprod(axis=-1).sum(axis=-1)
+    looked_up = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
+    if ((coded[looked_up] <= 2 * limit[:, None]) & (limit[:, None] > 0)).any():
+        raise ValueError("a table of the context model lacks a symbol")

@@ -1,0 +1,1 @@
+"""Running a trained model: no torch, nothing of training."""

@@ -1,0 +1,280 @@
+"""A trained model at run time: images to latents to payloads, and back, by onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import codecframe
+from codecframe import Image, Shape, map_threads, require
+from codecframe_vae.entropy.context import I8, ContextModel
+from codecframe_vae.runtime.batches import map_alike
+from codecframe_vae.runtime.external_weights import PREFIX
+from codecframe_vae.runtime.modelfile import (
+    INSTALL,
+    INT8_ENCODER,
+    Arrays,
+    Manifest,
+    context_arrays,
+    read_arrays,
+    read_manifest,
+    write_model,
+)
+from codecframe_vae.runtime.tiles import Tile, tiles_of
+
+F32 = npt.NDArray[np.float32]
+
+BATCH = 32
+"""Images that a network takes at a time, in each thread, at most."""
+_BATCH_PIXELS = 1 << 21
+"""Pixels of them, at most, or one image."""
+
+
+class Model:
+    """A model file, read when it is first needed. Thread-safe.
+
+    Args:
+        path: the model file.
+
+    Raises:
+        DataError: if it is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = Lock()
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the file says of itself."""
+        return read_manifest(self.path)
+
+    @cached_property
+    def space(self) -> codecframe.LatentSpace:
+        """The latents' space, named by the digest of all that they depend on: a model with another
+        head has the same.
+        """
+        said = self.manifest
+        return codecframe.LatentSpace(f"vae-{said.space[:12]}", said.channels, said.stride)
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """The file's tensors."""
+        with self._lock:
+            return read_arrays(self.path, self.manifest)
+
+    @cached_property
+    def _contexts(self) -> dict[int, ContextModel]:
+        return {}
+
+    def context(self, level: int) -> ContextModel:
+        """The entropy coder of a level."""
+        if level not in self._contexts:
+            try:
+                arrays = context_arrays(self.arrays, level)
+                context = ContextModel(arrays, self.manifest.groups)
+            except (KeyError, ValueError) as error:
+                raise self._broken(f"level {level}: {error}") from None
+            if context.channels != self.manifest.channels:
+                raise self._broken(f"level {level} has {context.channels} channels")
+            self._contexts[level] = context
+        return self._contexts[level]
+
+    def graph(self, network: str) -> bytes:
+        """The ONNX graph of one of the networks."""
+        return self.arrays[f"{network}.onnx"].tobytes()
+
+    @cached_property
+    def _sessions(self) -> dict[str, Any]:
+        return {}
+
+    def _session(self, network: str) -> Any:
+        if network not in self._sessions:
+            external = self.manifest.external_weights.weights.get(network, {})
+            weights = {name: self._external[one.key] for name, one in external.items()}
+            self._sessions[network] = open_session(self.graph(network), str(self.path), weights)
+        return self._sessions[network]
+
+    def _run(self, network: str, inputs: dict[str, npt.NDArray[Any]]) -> F32:
+        """The output of one of the networks, in one thread."""
+        session = self._session(network)
+        try:
+            output: F32 = session.run(None, inputs)[0]
+        except Exception as error:  # onnxruntime raises many kinds
+            raise self._broken(f"its {network} does not run: {error}") from None
+        return output
+
+    @cached_property
+    def _external(self) -> dict[str, F32]:
+        return self.manifest.external_weights.load(self.arrays)
+
+    def save(self, path: Path) -> None:
+        """Write the model with all its external weights: it runs without the head that has them."""
+        weights = {PREFIX + key: weight for key, weight in self._external.items()}
+        write_model(path, {**self.arrays, **weights}, self.manifest)
+
+    def _broken(self, reason: str) -> codecframe.DataError:
+        return codecframe.DataError(str(self.path), reason)
+
+    # -- encoding -------------------------------------------------------------------------
+
+    def encoder(self, *, int8: bool) -> str:
+        """The network that encodes: that in 8-bit integers if the model has it."""
+        return INT8_ENCODER if int8 and f"{INT8_ENCODER}.onnx" in self.arrays else "encoder"
+
+    def analyse(self, images: Sequence[Image], *, int8: bool = True) -> list[F32]:
+        """Real latents of each image, `float32`, (C, height, width): one network pass.
+
+        Sides are filled up to multiples of the stride by repeating the last row and column. Large
+        images pass in tiles, so that memory stays bounded.
+
+        Args:
+            images: any number, of any sizes.
+            int8: in 8-bit integers if the model has such an encoder; latents are close to those of
+                `float32`.
+        """
+        stride = self.manifest.stride
+        padded = [_padded(image, stride) for image in images]
+        tiled = [tiles_of(image.shape[:2]) for image in padded]
+        parts = [
+            image[tile.rows, tile.columns]
+            for image, tiles in zip(padded, tiled, strict=True)
+            for tile in tiles
+        ]
+        network = self.encoder(int8=int8)
+        found = iter(by_shape(parts, lambda batch: self._run(network, {"images": batch})))
+        return [
+            self._joined([next(found) for _ in tiles], tiles, image.shape[:2])
+            for image, tiles in zip(padded, tiled, strict=True)
+        ]
+
+    def _joined(self, parts: list[F32], tiles: list[Tile], shape: Shape) -> F32:
+        """The latents of an image, of those of its tiles."""
+        channels, stride = self.manifest.channels, self.manifest.stride
+        for part, tile in zip(parts, tiles, strict=True):
+            if part.shape != (channels, *(side // stride for side in tile.shape)):
+                raise self._broken(f"its encoder makes latents of shape {part.shape}")
+        if len(parts) == 1:
+            return parts[0]
+        whole = np.empty((channels, shape[0] // stride, shape[1] // stride), np.float32)
+        for part, tile in zip(parts, tiles, strict=True):
+            target, source = tile.kept(stride)
+            whole[:, *target] = part[:, *source]
+        return whole
+
+    def quantise(self, real: F32, level: int) -> I8:
+        """Integer latents at a level of real ones, (C, height, width)."""
+        gain = self.arrays["levels.up"][level][:, None, None]
+        latents: I8 = self.context(level).clip((real * gain)[None])[0]
+        return latents
+
+    # -- decoding -------------------------------------------------------------------------
+
+    def scores(self, latents: Sequence[codecframe.Latents]) -> F32:
+        """Logits of the head, (n, classes).
+
+        Raises:
+            MismatchError: if its classifier takes images of another size.
+        """
+
+        def run(some: list[int]) -> F32:
+            values, shifts = zip(*(self._real(latents[n], "head") for n in some), strict=True)
+            return self._run("head", {"latents": np.stack(values), "shift": np.stack(shifts)})
+
+        for one in latents:
+            self._check_size(one)
+        rows = map_alike(run, [one.values.shape for one in latents], lambda _: BATCH)
+        return np.array(rows, np.float32).reshape(len(rows), len(self.manifest.classes))
+
+    def _check_size(self, latents: codecframe.Latents) -> None:
+        sides = self._session("head").get_inputs()[0].shape[2:]
+        for side, taken in zip(latents.values.shape[1:], sides, strict=True):
+            if isinstance(taken, int) and side != taken:
+                height, width = latents.shape
+                raise codecframe.MismatchError(
+                    f"the classifier of {self.manifest.name} takes images of "
+                    f"{' x '.join(str(taken * self.manifest.stride) for taken in sides[::-1])} "
+                    f"pixels, and this is one of {width} x {height}: prepare it for the head first"
+                )
+
+    def pixels(self, latents: Sequence[codecframe.Latents]) -> list[Image]:
+        """Images that the simple decoder makes; large ones in tiles, so that memory is bounded."""
+        return map_threads(self._image, latents)
+
+    def _image(self, latents: codecframe.Latents) -> Image:
+        stride = self.manifest.stride
+        values, shift = self._real(latents, "decoder")
+        shape = (values.shape[1] * stride, values.shape[2] * stride)
+        image = np.empty((*shape, 3), np.uint8)
+
+        def make(tile: Tile) -> None:
+            part = values[:, *tile.seen(stride)]
+            made = self._run("decoder", {"latents": part[None], "shift": shift[None]})[0]
+            if made.shape != (*tile.shape, 3):
+                raise self._broken(f"its decoder makes images of shape {made.shape}")
+            target, source = tile.kept(1)
+            image[target] = np.clip(np.rint(made[source]), 0, 255)
+
+        map_threads(make, tiles_of(shape))
+        return np.ascontiguousarray(image[: latents.shape[0], : latents.shape[1]])
+
+    def dequantised(self, latents: npt.NDArray[Any], level: int) -> F32:
+        """What networks take for integer latents, `float32`, (C, height, width)."""
+        down = self.arrays["levels.down"][level][:, None, None]
+        values: F32 = latents.astype(np.float32) * down
+        return values
+
+    def _real(self, latents: codecframe.Latents, network: str) -> tuple[F32, F32]:
+        """(dequantised latents, what their level adds in a network)."""
+        values = self.dequantised(latents.values, latents.level)
+        return values, self.arrays[f"levels.{network}"][latents.level]
+
+
+def open_session(graph: bytes, source: str, weights: Mapping[str, F32] | None = None) -> Any:
+    """An onnxruntime session in one thread: callers run several at once.
+
+    Args:
+        graph: ONNX.
+        source: where it is from, for messages.
+        weights: constants whose values the graph does not hold.
+
+    Raises:
+        DataError: if the graph does not run here.
+        DependencyError: if onnxruntime is not installed.
+    """
+    runtime = require("onnxruntime", INSTALL)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if weights:
+        values = [
+            runtime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(w)) for w in weights.values()
+        ]
+        options.add_external_initializers(list(weights), values)
+    try:
+        return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many kinds
+        raise codecframe.DataError(source, f"its network does not run here: {error}") from None
+
+
+def by_shape(images: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], run: Any) -> list[F32]:
+    """`run` over stacks of images of one shape, in all threads; one result an image, in order."""
+    return map_alike(
+        lambda some: run(np.stack([images[n] for n in some])),
+        [image.shape for image in images],
+        lambda shape: max(1, min(BATCH, _BATCH_PIXELS // (shape[0] * shape[1]))),
+    )
+
+
+def _padded(image: Image, stride: int) -> Image:
+    below, right = (-side % stride for side in image.shape[:2])
+    if not below and not right:
+        return image
+    return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
