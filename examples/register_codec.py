@@ -37,7 +37,7 @@ class ThinCodec(codecframe.Codec[ThinSettings]):
     summary = "thinned-out pixels, deflated"
     settings_type = ThinSettings
 
-    def encode(self, image: Image, settings: ThinSettings) -> bytes:
+    def encode_image(self, image: Image, settings: ThinSettings) -> bytes:
         """See `codecframe.Codec.encode`."""
         step, (height, width, _) = settings.step, codecframe.check_image(image).shape
         kept = np.ascontiguousarray(image[::step, ::step])

@@ -110,7 +110,7 @@ class ShadeCodec(ToyCodec):
     name = "shade"
     emits = (SPACE, codecframe.PIXELS)
 
-    def encode(self, image: codecframe.Image, settings: ToySettings) -> bytes:
+    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> bytes:
         return bytes([round(float(image.mean()))])
 
     def decode(self, data: bytes) -> codecframe.Image:

@@ -13,8 +13,10 @@ class MyCodec(codecframe.Codec[MySettings]):
     summary = "my format"
     settings_type = MySettings
 
-    def encode(self, image, settings): ...
+    def encode_image(self, image, settings): ...
     def decode(self, data): ...
+
+Whoever uses it gives settings as he likes: `codec.encode(image, quality=30)`.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+from codecframe.core.errors import MismatchError
 from codecframe.core.image import Image, Shape
 from codecframe.core.parallel import map_threads
 from codecframe.core.representation import PIXELS, Latents, Representation
@@ -58,13 +61,60 @@ class Codec(ABC, Generic[S]):
     requires: ClassVar[dict[str, str]] = {}
     presets: ClassVar[Path | None] = None
 
-    @abstractmethod
-    def encode(self, image: Image, settings: S) -> bytes:
+    # -- for users ------------------------------------------------------------------------
+
+    def settings(self, given: Settings | Mapping[str, Any] | None = None, **changes: Any) -> S:
+        """The codec's settings from an object, a mapping or nothing, with fields changed.
+
+        Raises:
+            SettingsError: for a name that is not a field, or a value that the field does not take.
+            MismatchError: for settings of another codec.
+        """
+        if given is None or not isinstance(given, Settings):
+            return self.settings_type.from_dict({**(given or {}), **changes})
+        if not isinstance(given, self.settings_type):
+            raise MismatchError(f"{type(given).__name__} are not settings of codec {self.name!r}")
+        return given.replace(**changes) if changes else given
+
+    def encode(
+        self, image: Image, settings: S | Mapping[str, Any] | None = None, **changes: Any
+    ) -> bytes:
         """Encode one image into self-contained `data`, a standard file where a standard exists.
+
+        Args:
+            image: `uint8`, (height, width, 3), RGB.
+            settings: as an object, a mapping, or None for the defaults.
+            changes: fields that differ from them, e.g. `quality=30`.
+
+        Raises:
+            DataError: if the image is not one.
+            SettingsError: for settings that do not exist, cannot be used together, or not for this
+                image.
+        """
+        return self.encode_image(image, self.settings(settings, **changes))
+
+    def encode_many(
+        self,
+        images: Iterable[Image],
+        settings: S | Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> list[bytes]:
+        """Encode several images with the same settings; by default on all cores."""
+        return self.encode_images(images, self.settings(settings, **changes))
+
+    # -- for plugins ----------------------------------------------------------------------
+
+    @abstractmethod
+    def encode_image(self, image: Image, settings: S) -> bytes:
+        """What `encode` does, with settings as an object.
 
         Raises:
             SettingsError: if the settings cannot be used together, or not for this image.
         """
+
+    def encode_images(self, images: Iterable[Image], settings: S) -> list[bytes]:
+        """What `encode_many` does, with settings as an object."""
+        return map_threads(lambda image: self.encode_image(image, settings), images)
 
     @abstractmethod
     def decode(self, data: bytes) -> Image:
@@ -93,10 +143,6 @@ class Codec(ABC, Generic[S]):
         """The settings as other software takes them: format name -> text. Default: none."""
         del settings
         return {}
-
-    def encode_many(self, images: Iterable[Image], settings: S) -> list[bytes]:
-        """Encode several images with the same settings; by default on all cores."""
-        return map_threads(lambda image: self.encode(image, settings), images)
 
     def decode_many(self, datas: Iterable[bytes]) -> list[Image]:
         """Decode several encodings; by default on all cores."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cached_property
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -54,10 +54,50 @@ class ScalableSettings(Settings):
 
 
 def scalable(codec: C) -> C:
-    """Class decorator: gives a codec whose settings are `ScalableSettings` their `scale`."""
-    for wrap in (_encode, _decode, _strip, _restore, _encode_many, _decode_many):
-        wrap(codec)
-    return codec
+    """Class decorator: a subclass of a codec with `ScalableSettings` that does what they say."""
+
+    class Scaled(codec):  # type: ignore[valid-type, misc]
+        def encode_image(self, image: Image, settings: ScalableSettings) -> bytes:
+            if settings.scale == 1:
+                return bytes(super().encode_image(image, settings))
+            small = reduced(_checked(image, self.name), settings.scale)
+            data = super().encode_image(small, settings.unscaled)
+            return bytes(data) + _trailer(image.shape[:2])
+
+        def encode_images(self, images: Iterable[Image], settings: ScalableSettings) -> list[bytes]:
+            if settings.scale == 1:
+                return list(super().encode_images(images, settings))
+            everything = [_checked(image, self.name) for image in images]
+            small = [reduced(image, settings.scale) for image in everything]
+            datas = super().encode_images(small, settings.unscaled)
+            return [d + _trailer(i.shape[:2]) for d, i in zip(datas, everything, strict=True)]
+
+        def decode(self, data: bytes) -> Image:
+            file, shape = _parted(data, self.name)
+            image: Image = super().decode(file)
+            return image if shape is None else enlarged(image, shape)
+
+        def decode_many(self, datas: Iterable[bytes]) -> list[Image]:
+            parted = [_parted(data, self.name) for data in datas]
+            images = super().decode_many([file for file, _ in parted])
+            return [
+                image if shape is None else enlarged(image, shape)
+                for image, (_, shape) in zip(images, parted, strict=True)
+            ]
+
+        def strip(self, data: bytes) -> bytes:
+            marked = data[-TRAILER:-4] == _MARK
+            return bytes(super().strip(data[:-TRAILER] if marked else data))
+
+        def restore(self, payload: bytes, settings: ScalableSettings, shape: Shape) -> bytes:
+            if settings.scale == 1:
+                return bytes(super().restore(payload, settings, shape))
+            small = reduced_shape(shape, settings.scale)
+            return bytes(super().restore(payload, settings.unscaled, small)) + _trailer(shape)
+
+    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Scaled, name, getattr(codec, name))
+    return Scaled  # type: ignore[return-value]
 
 
 def reduced(image: Pixels, scale: float) -> Pixels:
@@ -73,88 +113,6 @@ def enlarged(image: Pixels, shape: Shape) -> Pixels:
 def reduced_shape(shape: tuple[int, ...], scale: float) -> Shape:
     """(height, width) of an image at a scale."""
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
-
-
-# -- the methods ------------------------------------------------------------------------------
-
-
-def _encode(codec: Any) -> None:
-    inner = codec.encode
-
-    @wraps(inner)
-    def encode(self: Any, image: Image, settings: ScalableSettings) -> bytes:
-        if settings.scale == 1:
-            return bytes(inner(self, image, settings))
-        small = reduced(_checked(image, self.name), settings.scale)
-        return bytes(inner(self, small, settings.unscaled)) + _trailer(image.shape[:2])
-
-    codec.encode = encode
-
-
-def _encode_many(codec: Any) -> None:
-    inner = codec.encode_many
-
-    @wraps(inner)
-    def encode_many(self: Any, images: Iterable[Image], settings: ScalableSettings) -> list[bytes]:
-        if settings.scale == 1:
-            return list(inner(self, images, settings))
-        everything = [_checked(image, self.name) for image in images]
-        small = [reduced(image, settings.scale) for image in everything]
-        datas = inner(self, small, settings.unscaled)
-        return [d + _trailer(i.shape[:2]) for d, i in zip(datas, everything, strict=True)]
-
-    codec.encode_many = encode_many
-
-
-def _decode(codec: Any) -> None:
-    inner = codec.decode
-
-    @wraps(inner)
-    def decode(self: Any, data: bytes) -> Image:
-        file, shape = _parted(data, self.name)
-        image: Image = inner(self, file)
-        return image if shape is None else enlarged(image, shape)
-
-    codec.decode = decode
-
-
-def _decode_many(codec: Any) -> None:
-    inner = codec.decode_many
-
-    @wraps(inner)
-    def decode_many(self: Any, datas: Iterable[bytes]) -> list[Image]:
-        parted = [_parted(data, self.name) for data in datas]
-        images = inner(self, [file for file, _ in parted])
-        return [
-            image if shape is None else enlarged(image, shape)
-            for image, (_, shape) in zip(images, parted, strict=True)
-        ]
-
-    codec.decode_many = decode_many
-
-
-def _strip(codec: Any) -> None:
-    inner = codec.strip
-
-    @wraps(inner)
-    def strip(self: Any, data: bytes) -> bytes:
-        marked = data[-TRAILER:-4] == _MARK
-        return bytes(inner(self, data[:-TRAILER] if marked else data))
-
-    codec.strip = strip
-
-
-def _restore(codec: Any) -> None:
-    inner = codec.restore
-
-    @wraps(inner)
-    def restore(self: Any, payload: bytes, settings: ScalableSettings, shape: Shape) -> bytes:
-        if settings.scale == 1:
-            return bytes(inner(self, payload, settings, shape))
-        small = reduced_shape(shape, settings.scale)
-        return bytes(inner(self, payload, settings.unscaled, small)) + _trailer(shape)
-
-    codec.restore = restore
 
 
 # -- sizes ------------------------------------------------------------------------------------

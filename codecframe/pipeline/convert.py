@@ -20,7 +20,7 @@ from codecframe.core.parallel import chunks
 from codecframe.core.settings import Settings
 from codecframe.images import ImageItem
 from codecframe.pipeline import decode_for, join
-from codecframe.rate import Accounting, Budget, controller, counted_size
+from codecframe.rate import Accounting, Budget, controller
 
 _CHUNK = 32
 
@@ -98,14 +98,9 @@ def encode_set(
     accounting: Accounting = Accounting.PAYLOAD,
 ) -> Iterator[Encoded | Failed]:
     """Encode images in order, with the settings as they are or to a budget."""
-    rate = None if budget is None else controller(codec, settings, budget, accounting)
+    rate = controller(codec, settings, budget, accounting)
     for chunk in chunks(images, _CHUNK):
-        read = [item.image for item in chunk if isinstance(item, Read)]
-        fits: Iterator[Fit[Any] | BudgetError]
-        if rate is None:
-            fits = _as_they_are(codec, settings, accounting, read)
-        else:
-            fits = rate.encode_many(read)
+        fits = rate.encode_many([item.image for item in chunk if isinstance(item, Read)])
         for item in chunk:
             yield item if isinstance(item, Failed) else _encoded(item, next(fits))
 
@@ -149,14 +144,6 @@ def _predict(
     datas = [item.data for item in items if isinstance(item, Encoded)]
     prediction = head.predict(images if codec is None else decode_for(codec, head, datas))
     return [prediction.one(i) for i in range(len(items))]
-
-
-def _as_they_are(
-    codec: Codec[Any], settings: Settings, accounting: Accounting, images: list[Image]
-) -> Iterator[Fit[Any]]:
-    for data in codec.encode_many(images, settings):
-        size = counted_size(codec, data, settings, accounting, knob_varies=False)
-        yield Fit(data, settings, size, 1)
 
 
 def _encoded(item: Read, fit: Fit[Any] | BudgetError) -> Encoded | Failed:

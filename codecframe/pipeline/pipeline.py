@@ -23,7 +23,7 @@ from codecframe.core.parallel import chunks
 from codecframe.core.representation import PIXELS, Representation
 from codecframe.core.settings import Settings
 from codecframe.core.statistics import wilson
-from codecframe.rate import Accounting, Budget, RateController, controller, counted_size
+from codecframe.rate import Accounting, Budget, controller
 
 BATCH = 64
 """Images that a pipeline takes through codec and head at a time."""
@@ -108,11 +108,12 @@ class Evaluation:
 
 
 class Pipeline:
-    """A codec, a rate controller and a head.
+    """A codec, a rate controller and, where something is predicted, a head.
 
     Args:
         codec: a codec or its name.
-        head: a head, its name, or what `get_head` takes.
+        head: a head, its name, or what `get_head` takes; None for a pipeline that only encodes and
+            decodes.
         settings: the codec's settings, or a mapping of some of them; the rest are defaults.
         budget: what may be spent (`0.8bpp`, a `Budget`); None encodes with the settings as given.
         accounting: which bytes count, `payload` or `file`.
@@ -125,7 +126,7 @@ class Pipeline:
     def __init__(
         self,
         codec: Codec[Any] | str,
-        head: TaskHead | str,
+        head: TaskHead | str | None = None,
         *,
         settings: Settings | Mapping[str, Any] | None = None,
         budget: Budget | str | None = None,
@@ -134,14 +135,12 @@ class Pipeline:
     ) -> None:
         self.codec = registry.default().codec(codec) if isinstance(codec, str) else codec
         self.head = registry.default().head(head) if isinstance(head, str) else head
-        self.representation = join(self.codec, self.head)
-        self.settings = _settings(self.codec, settings)
+        self.representation = PIXELS if self.head is None else join(self.codec, self.head)
+        self.settings: Settings = self.codec.settings(settings)
         self.budget = Budget.parse(budget) if isinstance(budget, str) else budget
         self.accounting = Accounting(accounting)
         self.prepare = prepare
-        self._controller: RateController | None = None
-        if self.budget is not None:
-            self._controller = controller(self.codec, self.settings, self.budget, self.accounting)
+        self._controller = controller(self.codec, self.settings, self.budget, self.accounting)
 
     # -- the sending end ------------------------------------------------------------------
 
@@ -159,11 +158,7 @@ class Pipeline:
         Raises:
             BudgetError: at the first image that cannot fit.
         """
-        ready = (self._ready(image) for image in images)
-        if self._controller is None:
-            yield from self._encode_as_set(ready)
-            return
-        for found in self._controller.encode_many(ready):
+        for found in self._controller.encode_many(self._ready(image) for image in images):
             if isinstance(found, BudgetError):
                 raise found
             yield found
@@ -185,7 +180,9 @@ class Pipeline:
         knob = self.settings.knob()
         if not 0 <= packet.level < (knob.levels if knob else 1):
             raise DataError(self.codec.name, f"no knob level {packet.level}")
-        settings = self.settings if self.budget is None else self.settings.at_level(packet.level)
+        settings = self.settings
+        if self._controller.varies:
+            settings = settings.at_level(packet.level)
         return self.codec.restore(packet.payload, settings, packet.shape)
 
     def classify(self, packets: Sequence[Packet]) -> Prediction:
@@ -194,7 +191,12 @@ class Pipeline:
 
     def predict_encoded(self, datas: Sequence[bytes]) -> Prediction:
         """Predict from self-contained encodings."""
-        return self.head.predict(decode_for(self.codec, self.head, datas))
+        head = self._judge()
+        return head.predict(decode_for(self.codec, head, datas))
+
+    def decode(self, datas: Sequence[bytes]) -> list[Image]:
+        """Decode self-contained encodings into pixels, whatever the head takes."""
+        return self.codec.decode_many(datas)
 
     # -- both -----------------------------------------------------------------------------
 
@@ -205,8 +207,10 @@ class Pipeline:
             for chunk in chunks(self.encode_many(images), BATCH)
         ]
         if not parts:
-            return self.head.predict([])
+            return self._judge().predict([])
         return Prediction(np.concatenate([part.scores for part in parts]), parts[0].labels)
+
+    __call__ = predict
 
     def evaluate(self, images: Iterable[Image], targets: Iterable[Any]) -> Evaluation:
         """Measure rate and score over labelled images, in constant memory."""
@@ -226,7 +230,7 @@ class Pipeline:
             wanted = [target for _, target in zip(chunk, remaining, strict=False)]
             if len(wanted) != len(chunk):
                 raise MismatchError("there are fewer targets than images")
-            score += float(self.head.score(prediction, wanted).sum())
+            score += float(self._judge().score(prediction, wanted).sum())
             n += len(chunk)
             total_bytes += sum(found.size for found in chunk)
             encodes += sum(found.encodes for found in chunk)
@@ -245,21 +249,9 @@ class Pipeline:
 
     def _ready(self, image: Image) -> Image:
         image = check_image(image)
-        return self.head.prepare(image) if self.prepare else image
+        return image if self.head is None or not self.prepare else self.head.prepare(image)
 
-    def _encode_as_set(self, images: Iterable[Image]) -> Iterator[Fit[Any]]:
-        for chunk in chunks(images, BATCH):
-            for data in self.codec.encode_many(chunk, self.settings):
-                size = counted_size(
-                    self.codec, data, self.settings, self.accounting, knob_varies=False
-                )
-                yield Fit(data, self.settings, size, 1)
-
-
-def _settings(codec: Codec[Any], given: Settings | Mapping[str, Any] | None) -> Settings:
-    if not isinstance(given, Settings):
-        settings: Settings = codec.settings_type.from_dict(given or {})
-        return settings
-    if not issubclass(type(given), codec.settings_type):
-        raise MismatchError(f"{type(given).__name__} are no settings of codec {codec.name!r}")
-    return given
+    def _judge(self) -> TaskHead:
+        if self.head is None:
+            raise MismatchError("this pipeline has no head: give it one, to predict")
+        return self.head

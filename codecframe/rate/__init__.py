@@ -3,6 +3,7 @@
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.controllers import (
     CapController,
+    FixedController,
     RateController,
     StreamController,
     controller,
@@ -16,6 +17,7 @@ __all__ = [
     "Accounting",
     "Budget",
     "CapController",
+    "FixedController",
     "MeanSearch",
     "RateController",
     "RateCurve",

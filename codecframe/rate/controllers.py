@@ -1,7 +1,8 @@
 """Rate controllers: they pick the knob image by image so that a budget is met.
 
-`CapController` holds every image under the allowance. `StreamController` holds the average under
-it, letting bits go where they are needed, and a link's send buffer from overflowing.
+`FixedController` is the one without a budget: settings stay as they are. `CapController` holds
+every image under the allowance. `StreamController` holds the average under it, letting bits go
+where they are needed, and a link's send buffer from overflowing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError
 from codecframe.core.image import Image
-from codecframe.core.parallel import map_threads
+from codecframe.core.parallel import chunks, map_threads
 from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.curve import RateCurve
@@ -32,7 +33,14 @@ the best first guess."""
 
 
 class RateController(Protocol):
-    """Encodes images one after the other under a budget."""
+    """Encodes images one after the other under a budget.
+
+    Attributes:
+        varies: whether the knob's level differs from image to image, so that a receiver must be
+            told which it is.
+    """
+
+    varies: bool
 
     def encode(self, image: Image) -> Fit[Any]:
         """Encode the next image. Never over the budget.
@@ -53,20 +61,22 @@ class RateController(Protocol):
 def controller(
     codec: Codec[Any],
     settings: Settings,
-    budget: Budget,
+    budget: Budget | None,
     accounting: Accounting = Accounting.PAYLOAD,
     *,
     buffer_seconds: float = 1.0,
 ) -> RateController:
-    """The controller for a budget's mode.
+    """The controller for a budget's mode; without a budget, the one that keeps the settings.
 
     Args:
         codec: the codec.
-        settings: everything but the knob.
-        budget: what may be spent.
+        settings: everything but the knob; all, where there is no budget.
+        budget: what may be spent; None encodes with the settings as given.
         accounting: which bytes count.
         buffer_seconds: for links, how many seconds of traffic the send buffer holds.
     """
+    if budget is None:
+        return FixedController(codec, settings, accounting)
     if budget.mode == "cap":
         return CapController(codec, settings, budget, accounting)
     depth = budget.amount / 8 * buffer_seconds if budget.mode == "link" else math.inf
@@ -78,8 +88,36 @@ def _curve_for(settings: Settings, memory: int) -> RateCurve:
     return RateCurve(knob.levels if knob else 1, memory)
 
 
+class FixedController:
+    """Every image with the same settings."""
+
+    varies = False
+
+    def __init__(self, codec: Codec[Any], settings: Settings, accounting: Accounting) -> None:
+        self._codec = codec
+        self._settings = settings
+        self._accounting = accounting
+
+    def encode(self, image: Image) -> Fit[Any]:
+        """Encode the next image."""
+        return self._counted(self._codec.encode(image, self._settings))
+
+    def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
+        """Encode images in order, some at a time, as the codec does it best."""
+        for chunk in chunks(images, _CHUNK):
+            yield from map(self._counted, self._codec.encode_many(chunk, self._settings))
+
+    def _counted(self, data: bytes) -> Fit[Any]:
+        size = counted_size(
+            self._codec, data, self._settings, self._accounting, knob_varies=self.varies
+        )
+        return Fit(data, self._settings, size, 1)
+
+
 class CapController:
     """No image costs more than its allowance; about 2 to 3 encodes an image."""
+
+    varies = True
 
     def __init__(
         self, codec: Codec[Any], settings: Settings, budget: Budget, accounting: Accounting
@@ -133,6 +171,8 @@ class StreamController:
     and the buffer never overflows. The knob moves slowly: it aims at the level whose average cost
     is the allowance plus a share of the surplus; usually one encode an image.
     """
+
+    varies = True
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
     settings_type = AvifSettings
     presets = Path(__file__).parent / "presets"
 
-    def encode(self, image: Image, settings: AvifSettings) -> bytes:
+    def encode_image(self, image: Image, settings: AvifSettings) -> bytes:
         """Encode into an AVIF file. See `codecframe.Codec.encode`."""
         image = codecframe.check_image(image)
         data = encoders.encode(image, settings)

@@ -37,7 +37,7 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
     presets = Path(__file__).parent / "presets"
     requires = {"pillow_heif": _INSTALL}  # noqa: RUF012 - declared as a class variable by the base
 
-    def encode(self, image: Image, settings: HeicSettings) -> bytes:
+    def encode_image(self, image: Image, settings: HeicSettings) -> bytes:
         """Encode into a HEIC file. See `codecframe.Codec.encode`."""
         image = codecframe.check_image(image)
         data = _encode(image, settings)

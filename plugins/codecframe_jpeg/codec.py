@@ -56,7 +56,7 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
     settings_type = JpegSettings
     presets = Path(__file__).parent / "presets"
 
-    def encode(self, image: Image, settings: JpegSettings) -> bytes:
+    def encode_image(self, image: Image, settings: JpegSettings) -> bytes:
         """Encode into a JFIF file. See `codecframe.Codec.encode`.
 
         Raises:
@@ -76,7 +76,7 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
             return layout.SOI + _COMMENT + data[2:]  # so that it cannot be taken for ours
         return data
 
-    def encode_many(self, images: Iterable[Image], settings: JpegSettings) -> list[bytes]:
+    def encode_images(self, images: Iterable[Image], settings: JpegSettings) -> list[bytes]:
         """On all cores; small images of a size, or with the plugin's own encoder, many at once."""
         everything = list(images)
 

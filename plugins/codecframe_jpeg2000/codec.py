@@ -34,7 +34,7 @@ class _CodestreamCodec(codecframe.Codec[S]):
     def _main_header(self, settings: S, shape: Shape) -> bytes:
         """The main header that settings and size promise."""
 
-    def encode(self, image: Image, settings: S) -> bytes:
+    def encode_image(self, image: Image, settings: S) -> bytes:
         """Encode into a codestream. See `codecframe.Codec.encode`."""
         image = codecframe.check_image(image)
         data = self._encode(image, settings)

@@ -25,7 +25,7 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
     summary = "JPEG XL: a finely graded knob, fast at low efforts"
     settings_type = JpegXlSettings
 
-    def encode(self, image: Image, settings: JpegXlSettings) -> bytes:
+    def encode_image(self, image: Image, settings: JpegXlSettings) -> bytes:
         """Encode into a JPEG XL codestream. See `codecframe.Codec.encode`."""
         import imagecodecs
 

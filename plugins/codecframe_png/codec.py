@@ -21,7 +21,7 @@ class PngCodec(codecframe.Codec[PngSettings]):
     summary = "PNG: lossless, read by everything"
     settings_type = PngSettings
 
-    def encode(self, image: Image, settings: PngSettings) -> bytes:
+    def encode_image(self, image: Image, settings: PngSettings) -> bytes:
         """Encode into a PNG file. See `codecframe.Codec.encode`."""
         import imagecodecs
 

@@ -76,7 +76,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
     # -- encoding -------------------------------------------------------------------------
 
-    def encode(self, image: Image, settings: VaeSettings) -> bytes:
+    def encode_image(self, image: Image, settings: VaeSettings) -> bytes:
         """Header and payload.
 
         Raises:
@@ -84,7 +84,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         """
         return self.encode_many([image], settings)[0]
 
-    def encode_many(self, images: Iterable[Image], settings: VaeSettings) -> list[bytes]:
+    def encode_images(self, images: Iterable[Image], settings: VaeSettings) -> list[bytes]:
         """One network pass over all images of a size, then all payloads side by side."""
         everything = list(images)
         for image in everything:

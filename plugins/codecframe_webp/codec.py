@@ -33,7 +33,7 @@ class _WebpCodec(codecframe.Codec[S]):
     def _file(self, payload: bytes, settings: S, shape: Shape) -> bytes:
         """Inverse of `_body`; `ValueError` if there is no such file."""
 
-    def encode(self, image: Image, settings: S) -> bytes:
+    def encode_image(self, image: Image, settings: S) -> bytes:
         """Encode into a WebP file. See `codecframe.Codec.encode`.
 
         Raises:

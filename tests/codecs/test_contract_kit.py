@@ -46,25 +46,27 @@ class Floating(ToyCodec):
 
 
 class Mutable(ToyCodec):
-    def encode(self, image: codecframe.Image, settings: ToySettings) -> Any:
-        return bytearray(super().encode(image, settings))
+    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> Any:
+        return bytearray(super().encode_image(image, settings))
 
 
 class Backwards(ToyCodec):
-    def encode(self, image: codecframe.Image, settings: ToySettings) -> bytes:
-        return super().encode(image, settings.replace(strength=256 - settings.strength))
+    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> bytes:
+        return super().encode_image(image, settings.replace(strength=256 - settings.strength))
 
 
 class Moody(ToyCodec):
     mood = itertools.count()
 
-    def encode(self, image: codecframe.Image, settings: ToySettings) -> bytes:
-        return super().encode(image, settings.replace(effort=next(self.mood) % 2))
+    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> bytes:
+        return super().encode_image(image, settings.replace(effort=next(self.mood) % 2))
 
 
 class Shuffling(ToyCodec):
-    def encode_many(self, images: Iterable[codecframe.Image], settings: ToySettings) -> list[bytes]:
-        return super().encode_many(images, settings)[::-1]
+    def encode_images(
+        self, images: Iterable[codecframe.Image], settings: ToySettings
+    ) -> list[bytes]:
+        return super().encode_images(images, settings)[::-1]
 
 
 class Padding(ToyCodec):

@@ -19,8 +19,8 @@ class FineCodec(toys.ToyCodec):
 
     name = "fine"
 
-    def encode(self, image: codecframe.Image, settings: toys.ToySettings) -> bytes:
-        return super().encode(image, replace(settings, strength=max(settings.strength, 200)))
+    def encode_image(self, image: codecframe.Image, settings: toys.ToySettings) -> bytes:
+        return super().encode_image(image, replace(settings, strength=max(settings.strength, 200)))
 
 
 FINE = Choice(FineCodec(), toys.ToySettings())

@@ -33,7 +33,7 @@ class ToyCodec(codecframe.Codec[ToySettings]):
     summary = "zlib over quantised pixels"
     settings_type = ToySettings
 
-    def encode(self, image: codecframe.Image, settings: ToySettings) -> bytes:
+    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> bytes:
         step = 256 - settings.strength
         payload = zlib.compress((image // step).tobytes(), settings.effort)
         return self._header(settings, image.shape[:2]) + payload
@@ -67,8 +67,8 @@ class BlandCodec(ToyCodec):
     name = "bland"
     extension = ".bland"
 
-    def encode(self, image: codecframe.Image, settings: ToySettings) -> bytes:
-        return super().encode(image // 128 * 128, settings)
+    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> bytes:
+        return super().encode_image(image // 128 * 128, settings)
 
 
 class BrightnessHead(codecframe.TaskHead):

@@ -36,8 +36,8 @@ class DarkCodec(ToyCodec):
 
     name = "dark"
 
-    def encode(self, image: codecframe.Image, settings: Any) -> bytes:
-        return super().encode((image * 0.97).astype(np.uint8), settings)
+    def encode_image(self, image: codecframe.Image, settings: Any) -> bytes:
+        return super().encode_image((image * 0.97).astype(np.uint8), settings)
 
 
 def tuned(folder: Path, head: codecframe.TaskHead, *, labelled: bool) -> Tuning:

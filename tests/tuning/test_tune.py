@@ -39,12 +39,12 @@ class BlurryCodec(ToyCodec):
     settings_type = BlurrySettings
     encoded = 0
 
-    def encode(self, image: codecframe.Image, settings: BlurrySettings) -> bytes:
+    def encode_image(self, image: codecframe.Image, settings: BlurrySettings) -> bytes:
         BlurryCodec.encoded += 1
         if settings.slow:
             time.sleep(0.0005)
         darker = image.astype(int) - settings.darken * (image > settings.darken)
-        return super().encode(darker.astype(np.uint8), settings)
+        return super().encode_image(darker.astype(np.uint8), settings)
 
 
 class HarmlessCodec(ToyCodec):

@@ -226,9 +226,9 @@ class _Run:
         if self._point.mode == "cap":
             self._controller = self._make_controller()
 
-    def _make_controller(self) -> RateController | None:
+    def _make_controller(self) -> RateController:
         if self._point.mode not in ("cap", "link"):
-            return None
+            return controller(self._codec, self._settings, None)
         budget = Budget.parse(self._point.budget)
         accounting = Accounting(self._point.accounting)
         return controller(self._codec, self._settings, budget, accounting)
@@ -249,7 +249,7 @@ class _Run:
     def _measure(self, chunk: _Chunk, todo: list[int]) -> list[Measurement]:
         images = [chunk.images[i] for i in todo]
         started = time.perf_counter()
-        fits = self._encode(images)
+        fits = list(self._controller.encode_many(images))
         encoded = time.perf_counter()
         fitting = [k for k, fit in enumerate(fits) if isinstance(fit, Fit)]
         datas = [fit.data for fit in fits if isinstance(fit, Fit)]
@@ -268,13 +268,6 @@ class _Run:
             else self._unfit(chunk, chunk.ids[todo[k]], fit, encode_us)
             for k, fit in enumerate(fits)
         ]
-
-    def _encode(self, images: list[Image]) -> list[Fit[Any] | BudgetError]:
-        """An encoding for every image, or the error of one that the budget cannot hold."""
-        if self._controller is None:
-            datas = self._codec.encode_many(images, self._settings)
-            return [Fit(data, self._settings, 0, 1) for data in datas]
-        return list(self._controller.encode_many(images))
 
     def _judge(self, chunk: _Chunk, kept: list[int], prediction: Prediction) -> list[_Judged]:
         """What the head made of the images that were encoded."""
@@ -302,7 +295,7 @@ class _Run:
         encode_us: float,
         decode_us: float,
     ) -> Measurement:
-        knob_byte = 1 if self._controller is not None and fit.settings.knob() else 0
+        knob_byte = 1 if self._controller.varies and fit.settings.knob() else 0
         return Measurement(
             image=image,
             level=fit.settings.level,

@@ -28,7 +28,7 @@ class JpegLsCodec(codecframe.Codec[JpegLsSettings]):
     summary = "JPEG-LS: lossless, or with a bound on every sample's error"
     settings_type = JpegLsSettings
 
-    def encode(self, image: Image, settings: JpegLsSettings) -> bytes:
+    def encode_image(self, image: Image, settings: JpegLsSettings) -> bytes:
         """Encode into a JPEG-LS file. See `codecframe.Codec.encode`."""
         import imagecodecs
 
