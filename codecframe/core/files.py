@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from codecframe.core.errors import OutputError
+from codecframe.core.errors import DataError, OutputError
 
 
 def write_whole(path: Path | str, data: bytes | str) -> None:
@@ -64,6 +64,29 @@ def reported(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(str(path), error.strerror or error) from None
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a UTF-8 file.
+
+    Raises:
+        DataError: if it cannot be read, or is not UTF-8 text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(str(path), error.strerror or error) from None
+    except UnicodeDecodeError:
+        raise DataError(str(path), "is not UTF-8 text") from None
+
+
+def read_lines(path: Path | str) -> list[str]:
+    """The lines of a UTF-8 file, without empty ones at its end.
+
+    Raises:
+        DataError: as `read_text`.
+    """
+    return read_text(path).rstrip().splitlines()
 
 
 def cache_dir() -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,23 +35,31 @@ class Prediction:
         scores: `float32`, (images, ...): for classification (images, classes) log-probabilities or
             logits, higher is likelier.
         labels: class names, one a column, or empty.
+        sigmoid: whether each class has a probability by itself, the sigmoid of its score.
     """
 
     scores: FloatArray
     labels: tuple[str, ...] = ()
+    sigmoid: bool = False
 
     def __len__(self) -> int:
         return len(self.scores)
 
     @property
     def probabilities(self) -> FloatArray:
-        """Softmax of the scores, (images, classes)."""
+        """Softmax of the scores, (images, classes).
+
+        Where each class has a sigmoid, that is its probability if just one class is shown.
+        """
         shifted = np.exp(self.scores - self.scores.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
     def top(self, k: int = 1) -> list[list[Top]]:
-        """The `k` likeliest classes of every image, likeliest first; ties by lower index."""
-        probabilities = self.probabilities
+        """The `k` likeliest classes of every image, likeliest first; ties by lower index.
+
+        Where each class has a sigmoid, its probability is that, as the model says it.
+        """
+        probabilities = 1 / (1 + np.exp(-self.scores)) if self.sigmoid else self.probabilities
         order = np.argsort(-self.scores, axis=1, kind="stable")[:, :k]
         return [
             [Top(int(i), self.label(int(i)), float(row[i])) for i in ranking]
@@ -60,7 +68,7 @@ class Prediction:
 
     def one(self, image: int) -> Prediction:
         """The prediction for one image of the batch."""
-        return Prediction(self.scores[image : image + 1], self.labels)
+        return replace(self, scores=self.scores[image : image + 1])
 
     def label(self, index: int) -> str:
         """Name of a class, or its number where it has none."""
@@ -114,6 +122,13 @@ class TaskHead(ABC):
     @abstractmethod
     def predict(self, batch: Batch) -> Prediction:
         """Predict for a batch of images (sizes may differ) or latents, as `accepts` says."""
+
+    def details(self) -> dict[str, Any]:
+        """What `codecframe heads NAME` shows besides, as plain data: texts, numbers, lists, dicts.
+
+        Default: nothing.
+        """
+        return {}
 
     def prepare(self, image: Image) -> Image:
         """The image at the geometry that the head looks at, before any codec; pixels stay `uint8`.

@@ -3,7 +3,8 @@
     model: signs.onnx                # or .pt2, TorchScript, package.module:function, a head's name
     name: signs
     labels: labels.txt               # one a line; or a list
-    outputs: logits                  # or probabilities
+    outputs: logits                  # or probabilities, log-probabilities, sigmoid
+    output: scores                   # which, where a model has several
     preprocess: {resize: 48, crop: 48, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]}
 
 Only `model` must be there. Paths are relative to the file.
@@ -16,6 +17,7 @@ from typing import Any
 
 from codecframe.core import yamltext
 from codecframe.core.errors import DataError
+from codecframe.core.files import read_lines, read_text
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -32,7 +34,7 @@ def load(path: Path | str) -> tuple[str, dict[str, Any]]:
     """
     path = Path(path)
     try:
-        options = yamltext.load(_text(path))
+        options = yamltext.load(read_text(path))
     except ValueError as error:
         raise DataError(str(path), error) from None
     if not isinstance(options, dict) or not isinstance(options.get("model"), str):
@@ -40,15 +42,6 @@ def load(path: Path | str) -> tuple[str, dict[str, Any]]:
     model = options.pop("model")
     labels = options.get("labels")
     if isinstance(labels, str):
-        options["labels"] = _text(path.parent / labels).splitlines()
+        options["labels"] = read_lines(path.parent / labels)
     beside = path.parent / model
     return str(beside) if beside.is_file() else model, options
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(str(path), error.strerror or error) from None
-    except UnicodeDecodeError:
-        raise DataError(str(path), "is not UTF-8 text") from None

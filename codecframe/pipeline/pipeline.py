@@ -9,7 +9,7 @@ prediction = pipeline.classify([packet])         # what the other end makes of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -208,7 +208,7 @@ class Pipeline:
         ]
         if not parts:
             return self._judge().predict([])
-        return Prediction(np.concatenate([part.scores for part in parts]), parts[0].labels)
+        return replace(parts[0], scores=np.concatenate([part.scores for part in parts]))
 
     __call__ = predict
 

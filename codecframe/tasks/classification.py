@@ -11,22 +11,26 @@ A subclass has one method, `run`, from an array to scores:
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from codecframe.core.errors import CodecframeError, MismatchError, SettingsError, UnknownNameError
+from codecframe.core.files import read_lines
 from codecframe.core.head import Batch, FloatArray, Prediction, TaskHead, check_scores
 from codecframe.core.image import Image, check_image
 from codecframe.core.parallel import map_threads
 from codecframe.core.preprocess import Preprocess
+from codecframe.tasks import outputs as output_kinds
 
-OUTPUTS = ("logits", "probabilities")
-"""What a model gives; logarithms of probabilities are logits as well."""
+_DESCRIBED = "as described"
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,16 @@ class HeadOptions:
         name: what the head is called; None for the opener to choose.
         labels: class names, one an output.
         preprocess: fields of `Preprocess`; None where nothing is said.
-        outputs: `logits` or `probabilities`.
+        outputs: `logits`, `probabilities`, `log-probabilities` or `sigmoid`; None where nothing is
+            said: what the model shows of itself.
+        output: name or number of the output with the scores, where a model has several.
     """
 
     name: str | None = None
     labels: tuple[str, ...] = ()
     preprocess: Mapping[str, Any] | None = None
-    outputs: str = "logits"
+    outputs: str | None = None
+    output: str | None = None
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> HeadOptions:
@@ -65,8 +72,12 @@ class HeadOptions:
         if preprocess is not None and not isinstance(preprocess, Mapping):
             raise SettingsError("preprocess", preprocess, "fields such as resize and mean")
         Preprocess.of(preprocess)
-        outputs = _checked_outputs(options.get("outputs", "logits"))
-        return cls(name, tuple(str(label) for label in labels), preprocess, outputs)
+        outputs = output_kinds.checked_kind(options.get("outputs"))
+        output = options.get("output")
+        if output is not None and (isinstance(output, bool) or not isinstance(output, (str, int))):
+            raise SettingsError("output", output, "the name or number of one of the outputs")
+        output = None if output is None else str(output)
+        return cls(name, tuple(str(label) for label in labels), preprocess, outputs, output)
 
 
 class ClassifierHead(TaskHead):
@@ -75,11 +86,20 @@ class ClassifierHead(TaskHead):
     Args:
         name: what users type, or see in tables.
         preprocess: from images to the model's input.
-        labels: class names, one an output, or none.
-        outputs: `logits`, or `probabilities` where the model ends in a softmax.
+        labels: class names, one an output, or none; a path is a file with one a line.
+        outputs: what the model gives, (images, classes): `logits`; `probabilities` that sum to 1
+            (it ends in a softmax); `log-probabilities`; `sigmoid`, a probability for each class by
+            itself. None: what `learn_outputs` was told, else probabilities where every row is 0 or
+            more and sums to 1, and logits otherwise. A model that gives one number an image tells
+            two classes apart, and needs this to be said or read.
+        output: which output has the scores, where `run` gives several.
         batch_size: images that the model takes at a time, at most.
         pad: whether the model takes exactly `batch_size`; the last batch is then filled up.
         concurrent: whether `run` keeps one core busy and may be called by a thread for each.
+
+    Raises:
+        SettingsError: for other outputs.
+        DataError: if the file with the labels cannot be read.
     """
 
     def __init__(
@@ -87,17 +107,21 @@ class ClassifierHead(TaskHead):
         name: str,
         *,
         preprocess: Preprocess | Mapping[str, Any] | None = None,
-        labels: Sequence[str] = (),
-        outputs: str = "logits",
+        labels: Sequence[str] | str | Path = (),
+        outputs: str | None = None,
+        output: str | int | None = None,
         batch_size: int = 32,
         pad: bool = False,
         concurrent: bool = False,
     ) -> None:
         self.name = name
         self.preprocess = Preprocess.of(preprocess)
-        self.labels = tuple(labels)
+        self.labels = class_names(labels)
         self.input_shape = self.preprocess.final_shape
-        self._outputs = _checked_outputs(outputs)
+        self._kind = output_kinds.checked_kind(outputs)
+        self._kind_source = "" if outputs is None else _DESCRIBED
+        self._output = None if output is None else str(output)
+        self._one_column = False
         self._batch_size = batch_size
         self._pad = pad
         self._concurrent = concurrent
@@ -111,7 +135,7 @@ class ClassifierHead(TaskHead):
                 with channels last.
 
         Returns:
-            Array of (images, classes), higher is likelier.
+            Array of (images, classes), higher is likelier; or several, by name or number.
         """
 
     def torch_model(self) -> Callable[[Any], Any] | None:
@@ -124,14 +148,139 @@ class ClassifierHead(TaskHead):
         """Logarithms of the classes' probabilities, for scores of `torch_model`; both are tensors,
         (images, classes).
         """
-        logits = scores.flatten(1)
-        if self._outputs == "probabilities":
-            logits = logits.clamp_min(1e-12).log()
-        return logits.log_softmax(1)
+        return output_kinds.log_probabilities(self.pick(scores), self.outputs)
 
     def options(self) -> HeadOptions:
         """What a head description file would say of it."""
-        return HeadOptions(self.name, self.labels, self.preprocess.changed(), self._outputs)
+        return HeadOptions(
+            self.name, self.labels, self.preprocess.changed(), self.outputs, self._output
+        )
+
+    def with_preprocess(self, preprocess: Preprocess | Mapping[str, Any]) -> Self:
+        """The same model behind another preprocessing."""
+        made = copy.copy(self)
+        made.preprocess = Preprocess.of(preprocess)
+        made.input_shape = made.preprocess.final_shape
+        return made
+
+    # -- what the model's output means ----------------------------------------------------
+
+    @property
+    def outputs(self) -> str:
+        """What the model gives: `logits`, `probabilities`, `log-probabilities` or `sigmoid`.
+
+        Where nothing says so, the model is run on grey images.
+        """
+        if self._kind is None:
+            with suppress(CodecframeError):  # it may not take images of that size
+                self._scores(self._greys(64, 128, 192))
+        return self._kind or "logits"
+
+    @property
+    def outputs_unsaid(self) -> bool:
+        """Whether nothing has said yet what the model gives."""
+        return self._kind is None
+
+    def learn_outputs(self, kind: str | None, source: str) -> None:
+        """Take note of what a model shows of its output.
+
+        Args:
+            kind: as `outputs`; None if it shows nothing.
+            source: how it shows that, e.g. `the graph ends in Softmax`.
+
+        Raises:
+            MismatchError: if something else was described.
+        """
+        if kind is None:
+            return
+        same = {kind, None} | ({"probabilities"} if kind == "sigmoid" else set())
+        if self._kind not in same:
+            raise MismatchError(
+                f"head {self.name!r} is described with `outputs: {self._kind}`, but {source}, "
+                f"which gives {kind}"
+            )
+        self._kind, self._kind_source = kind, source
+
+    def choose_output(self, shapes: Mapping[str, Sequence[Any]]) -> str:
+        """The name of the output with the scores: the one described, or the only possible one.
+
+        Args:
+            shapes: shape of each output by its name; sizes that are not known are None or text.
+
+        Raises:
+            MismatchError: if there is none of that name, or it is not clear which is meant.
+        """
+        return output_kinds.choose(shapes, self._output, len(self.labels), self.name)
+
+    def pick(self, found: Any) -> Any:
+        """The output with the scores, of what the model gave: that itself, or one of several.
+
+        Raises:
+            MismatchError: as `choose_output`.
+        """
+        several = output_kinds.by_name(found)
+        if several is not None:
+            shapes = {name: tuple(one.shape) for name, one in several.items()}
+            return several[self.choose_output(shapes)]
+        if self._output is not None:
+            raise MismatchError(
+                f"head {self.name!r} is described with `output: {self._output}`, "
+                "but the model gives one array without a name"
+            )
+        return found
+
+    def check_one_column(self, shape: Sequence[Any]) -> None:
+        """Refuse a model with one number an image where it is not said what that is.
+
+        Raises:
+            MismatchError: if nothing says so, or there is not a label for each of the two classes.
+        """
+        if self._kind == "probabilities" and self._kind_source != _DESCRIBED:
+            raise MismatchError(
+                f"head {self.name!r}: a softmax of one number is always 1, so nothing is classified"
+            )
+        if self._kind is None:
+            raise MismatchError(
+                f"head {self.name!r} gives one number an image (scores of shape "
+                f"{output_kinds.shape_text(shape)}), and nothing says what it is. If it tells two "
+                "classes apart, describe it: `outputs: logits` where above 0 means the second, "
+                "`outputs: probabilities` where above 0.5 does, and two `labels`"
+            )
+        if len(self.labels) not in {0, 2}:
+            raise MismatchError(
+                f"head {self.name!r} gives one number an image, which tells two classes apart, "
+                f"but has {len(self.labels)} labels: name both, the second for high values"
+            )
+
+    def details(self) -> dict[str, Any]:
+        """See `TaskHead.details`: preprocessing, what the output means, and what was assumed."""
+        outputs = self.outputs
+        source = self._kind_source or "nothing says so"
+        return {
+            "preprocess": self.preprocess.to_dict(),
+            "scores": f"{outputs} ({source})",
+            "assumed": self.assumptions(),
+        }
+
+    def assumptions(self) -> list[str]:
+        """What neither a description nor the model says, a sentence each."""
+        found = []
+        if self.outputs == "logits" and not self._kind_source:
+            found.append("outputs are logits: softmax makes probabilities of them")
+        if self.outputs == "sigmoid" and not self._one_column:
+            found.append("an image shows one class, the likeliest, though each has a sigmoid")
+        if self.preprocess.dtype == "float32" and not {"mean", "std", "scale"} & {
+            *self.preprocess.changed()
+        }:
+            found.append("pixels are scaled to 0..1, without mean and std")
+        if not self.labels:
+            found.append("classes have no names: they are shown by number")
+        return found
+
+    def _greys(self, *levels: int) -> list[Image]:
+        """Images of one colour each, of a size that the model should take."""
+        height, width = self.input_shape or (64, 64)
+        return [np.full((height, width, 3), level, np.uint8) for level in levels]
 
     def model_input(self, images: list[Image]) -> Any:
         """What `run` is given for images of one size."""
@@ -142,8 +291,7 @@ class ClassifierHead(TaskHead):
         """How many classes there are: as many as labels, else as the model gives."""
         if self.labels:
             return len(self.labels)
-        height, width = self.input_shape or (64, 64)
-        return int(self._scores([np.full((height, width, 3), 128, np.uint8)]).shape[1])
+        return int(self._scores(self._greys(128)).shape[1])
 
     def prepare(self, image: Image) -> Image:
         """Resize and crop as `preprocess` says."""
@@ -158,10 +306,14 @@ class ClassifierHead(TaskHead):
         """
         images = [self.prepare(check_image(image)) for image in batch]
         if not images:
-            return Prediction(np.empty((0, self.classes), np.float32), self.labels)
+            return self._prediction(np.empty((0, self.classes), np.float32))
         work = _of_one_size(images, self._batch_size)
         parts = map_threads(self._scores, work) if self._concurrent else map(self._scores, work)
-        return Prediction(np.concatenate(list(parts)), self.labels)
+        return self._prediction(np.concatenate(list(parts)))
+
+    def _prediction(self, scores: FloatArray) -> Prediction:
+        by_itself = self._kind == "sigmoid" and not self._one_column
+        return Prediction(scores, self.labels, sigmoid=by_itself)
 
     def pixel_gradients(
         self, images: Sequence[Image], targets: FloatArray
@@ -195,7 +347,10 @@ class ClassifierHead(TaskHead):
         if self._pad:
             filled = images + images[-1:] * (self._batch_size - len(images))
         try:
-            scores = np.asarray(self.run(self.model_input(filled)), np.float32)
+            found = self.run(self.model_input(filled))
+            if output_kinds.by_name(found) is not None:
+                found = self.pick(found)
+            scores = np.asarray(found, np.float32)
         except CodecframeError:
             raise
         except Exception as error:  # each kind of model has errors of its own
@@ -210,15 +365,36 @@ class ClassifierHead(TaskHead):
         """Scores as `Prediction` wants them, or what is wrong with them."""
         if scores.ndim > 2 and scores.size == count * scores.shape[1]:
             scores = scores.reshape(count, -1)  # a pooled map: (images, classes, 1, 1)
+        if scores.size == count and scores.shape[1:] in {(), (1,)}:
+            self.check_one_column(scores.shape)
+            self._one_column = True
+            scores = scores.reshape(count, 1)
         scores = check_scores(scores, count, self.name)
+        if self._kind is None:
+            self._settle(scores)
+        scores = output_kinds.to_scores(scores, self.outputs, self.name)
         if self.labels and scores.shape[1] != len(self.labels):
             raise MismatchError(
                 f"head {self.name!r} has {len(self.labels)} labels, "
                 f"but the model gives {scores.shape[1]} classes"
             )
-        if self._outputs == "probabilities":
-            return np.log(np.maximum(scores, np.float32(1e-12)))
         return scores
+
+    def _settle(self, scores: FloatArray) -> None:
+        """See once what kind of output it is, where nothing says so."""
+        if output_kinds.are_distributions(scores):
+            self._kind, self._kind_source = "probabilities", "its values are 0 or more and sum to 1"
+        else:
+            self._kind = "logits"
+
+
+def class_names(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
+    """Class names: as they are, or the lines of a file where `labels` is a path.
+
+    Raises:
+        DataError: if the file cannot be read, or is not UTF-8 text.
+    """
+    return tuple(read_lines(labels) if isinstance(labels, (str, Path)) else labels)
 
 
 def _of_one_size(images: list[Image], most: int) -> Iterator[list[Image]]:
@@ -230,9 +406,3 @@ def _of_one_size(images: list[Image], most: int) -> Iterator[list[Image]]:
             run = []
         run.append(image)
     yield run
-
-
-def _checked_outputs(value: object) -> str:
-    if value not in OUTPUTS:
-        raise SettingsError("outputs", value, f"one of {', '.join(OUTPUTS)}")
-    return str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -125,7 +125,7 @@ class Objective:
         made._targets = [self._targets[i] for i in at]
         made._known = {}
         if self._reference is not None:
-            made._reference = Prediction(self._reference.scores[at], self._reference.labels)
+            made._reference = replace(self._reference, scores=self._reference.scores[at])
         return made
 
     def judge(self, decoded: Batch, head: TaskHead | None = None) -> tuple[F64, F64]:

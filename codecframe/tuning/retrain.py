@@ -157,6 +157,7 @@ def _write(head: ClassifierHead, module: Any, image: Image, path: Path) -> None:
         "name": path.stem,
         "labels": list(options.labels),
         "outputs": options.outputs,
+        **({"output": options.output} if options.output is not None else {}),
         "preprocess": dict(options.preprocess or {}),
     }
     write_whole(path, yamltext.dump(described))

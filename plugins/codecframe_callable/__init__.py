@@ -15,7 +15,15 @@ __all__ = ["CallableHead", "codecframe_open_head"]
 
 @codecframe.hookimpl
 def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskHead | None:
-    """Open `package.module:function`."""
+    """Open `package.module:function`.
+
+    Raises:
+        DataError: if a Python file is named instead, with what would have been right.
+    """
+    if file := re.fullmatch(r"(.+)\.pyw?(:[\w.]*)?", spec):
+        from codecframe_callable.head import module_hint
+
+        raise codecframe.DataError(spec, module_hint(file[1], (file[2] or "")[1:]))
     if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", spec):
         return None
     from codecframe_callable.head import open_callable

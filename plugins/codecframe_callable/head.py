@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import codecframe
 from codecframe import Preprocess
@@ -20,9 +21,10 @@ class CallableHead(codecframe.ClassifierHead):
         function: takes a list of images of one size (`uint8`, (height, width, 3), RGB) or, with
             `preprocess`, the array that it makes; returns scores, (images, classes).
         preprocess: what is done to images first; None hands them over as they are.
-        labels: class names, one an output, or none.
+        labels: class names, one an output, or none; a path is a file with one a line.
         name: what to call it; by default the function's name.
-        outputs: `logits` or `probabilities`.
+        outputs: what the function returns: see `codecframe.ClassifierHead`.
+        output: which output has the scores, where it returns a dict or a tuple.
     """
 
     summary = "a Python function"
@@ -32,12 +34,13 @@ class CallableHead(codecframe.ClassifierHead):
         function: Callable[[Any], Any],
         *,
         preprocess: Preprocess | Mapping[str, Any] | None = None,
-        labels: Sequence[str] = (),
+        labels: Sequence[str] | str | Path = (),
         name: str | None = None,
-        outputs: str = "logits",
+        outputs: str | None = None,
+        output: str | int | None = None,
     ) -> None:
         name = name or str(getattr(function, "__name__", type(function).__name__))
-        super().__init__(name, preprocess=preprocess, labels=labels, outputs=outputs)
+        super().__init__(name, preprocess=preprocess, labels=labels, outputs=outputs, output=output)
         self._function = function
         self._as_they_are = preprocess is None
 
@@ -46,8 +49,33 @@ class CallableHead(codecframe.ClassifierHead):
         return images if self._as_they_are else super().model_input(images)
 
     def run(self, values: Any) -> Any:
-        """The function's result."""
-        return self._function(values)
+        """The function's result, or that of its results which has the scores."""
+        return self.pick(self._function(values))
+
+    def with_preprocess(self, preprocess: Preprocess | Mapping[str, Any]) -> Self:
+        """See `codecframe.ClassifierHead`.
+
+        Raises:
+            MismatchError: if the function takes images as they are: what it does to them is its own.
+        """
+        if self._as_they_are:
+            raise codecframe.MismatchError(
+                f"head {self.name!r} takes images as they are: its preprocessing is its own code"
+            )
+        return super().with_preprocess(preprocess)
+
+    def details(self) -> dict[str, Any]:
+        """See `codecframe.TaskHead`."""
+        found = super().details()
+        if not self._as_they_are:
+            return found
+        inputs = ["a list of images, uint8, (height, width, 3), RGB"]
+        return {"inputs": inputs, **found, "preprocess": {}}
+
+    def assumptions(self) -> list[str]:
+        """See `codecframe.ClassifierHead`."""
+        found = super().assumptions()
+        return [one for one in found if not (self._as_they_are and one.startswith("pixels"))]
 
 
 def open_callable(spec: str, options: codecframe.HeadOptions) -> codecframe.TaskHead:
@@ -80,3 +108,15 @@ def _import(module: str) -> Any:
         return importlib.import_module(module)
     finally:
         sys.path.remove(folder)
+
+
+def module_hint(path: str, function: str) -> str:
+    """What to write where somebody named a Python file, without its `.py`, and perhaps a function.
+
+    Modules are found from the working folder, so a file below it is `folder.module`.
+    """
+    full, here = os.path.abspath(path), os.getcwd()
+    below = full.startswith(os.path.join(here, ""))
+    parts = (os.path.relpath(full, here) if below else os.path.basename(full)).split(os.sep)
+    said = f"is a file; a function goes by its module: {'.'.join(parts)}:{function or 'FUNCTION'}"
+    return said if below else f"{said}, in the folder {os.path.dirname(full)} or with PYTHONPATH"

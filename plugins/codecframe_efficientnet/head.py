@@ -38,6 +38,7 @@ class EfficientNetLite0(codecframe.ClassifierHead):
                 std=(128.0,),
             ),
             labels=tuple(_classes().values()),
+            outputs="logits",
         )
 
     def torch_model(self) -> Callable[[Any], Any]:

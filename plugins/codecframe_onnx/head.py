@@ -9,27 +9,34 @@ from typing import Any
 
 import codecframe
 from codecframe import Preprocess, cpu_count, require
+from codecframe.core.registry import missing
+from codecframe_onnx.graph import read_kind
 
 _INSTALL = "codecframe[onnx]"
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+_SCORES = {"tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)"}
 
 
 class OnnxHead(codecframe.ClassifierHead):
-    """An ONNX classifier: one input of images, scores as its first output.
+    """An ONNX classifier: one input of images, scores as an output.
 
     Args:
         path: the model file.
         preprocess: from images to the model's input. What it does not say is read off the model:
             layout, uint8 or float, and the size.
-        labels: class names, one an output; by default those in the model's metadata.
+        labels: class names, one an output, or a file with one a line; by default those in the
+            model's metadata.
         name: what to call it; by default the file's name.
-        outputs: `logits`, or `probabilities` where the model ends in a softmax.
+        outputs: what the model gives, see `codecframe.ClassifierHead`. By default the graph shows
+            it: a softmax or sigmoid at its end is read, with the package `onnx`.
+        output: name of the output with the scores, where there are several.
         threads: threads a run takes; by default one a core.
 
     Raises:
         DataError: if the file is no ONNX model.
-        MismatchError: if the model does not take images, or not of the size that was asked for.
-        DependencyError: if onnxruntime is not installed.
+        MismatchError: if the model does not take images, or not of the size that was asked for; if
+            it is not clear which output has the scores, or what they mean.
+        DependencyError: if onnxruntime is not installed; or onnx, where `outputs` is not given.
     """
 
     summary = "an ONNX model"
@@ -40,9 +47,10 @@ class OnnxHead(codecframe.ClassifierHead):
         path: str | Path,
         *,
         preprocess: Preprocess | Mapping[str, Any] | None = None,
-        labels: Sequence[str] = (),
+        labels: Sequence[str] | str | Path = (),
         name: str | None = None,
-        outputs: str = "logits",
+        outputs: str | None = None,
+        output: str | int | None = None,
         threads: int | None = None,
     ) -> None:
         self._session = _open(str(path), threads or cpu_count())
@@ -63,13 +71,54 @@ class OnnxHead(codecframe.ClassifierHead):
             preprocess=Preprocess.for_input(preprocess, shape, layout=layout, dtype=dtype),
             labels=labels,
             outputs=outputs,
+            output=output,
             batch_size=count or 32,
             pad=count is not None,
         )
+        self._shapes = _scores_shapes(str(path), self._session.get_outputs())
+        self._scores_name = self.choose_output(self._shapes)
+        self._learn_outputs(str(path))
+
+    def _learn_outputs(self, path: str) -> None:
+        """Read off the graph what the scores are; a description does without the package `onnx`."""
+        if self.outputs_unsaid or not missing({"onnx": _INSTALL}):
+            self.learn_outputs(*read_kind(path, self._scores_name, _INSTALL))
+        shape = self._shapes[self._scores_name]
+        if len(shape) >= 2 and all(side == 1 for side in shape[1:]):
+            self.check_one_column(shape)
 
     def run(self, values: Any) -> Any:
-        """The model's first output."""
-        return self._session.run(None, {self._input: values.astype(self._type, copy=False)})[0]
+        """The model's output with the scores."""
+        given = {self._input: values.astype(self._type, copy=False)}
+        return self._session.run([self._scores_name], given)[0]
+
+    def details(self) -> dict[str, Any]:
+        """See `codecframe.TaskHead`: also the model's inputs and outputs."""
+        inputs = [_described(one) for one in self._session.get_inputs()]
+        outputs = [
+            _described(one) + (", the scores" if one.name == self._scores_name else "")
+            for one in self._session.get_outputs()
+        ]
+        return {"inputs": inputs, "outputs": outputs, **super().details()}
+
+
+def _scores_shapes(path: str, outputs: Sequence[Any]) -> dict[str, tuple[Any, ...]]:
+    """Shapes of the outputs that hold floating-point numbers.
+
+    Raises:
+        MismatchError: if there is none.
+    """
+    shapes = {one.name: tuple(one.shape) for one in outputs if one.type in _SCORES}
+    if not shapes:
+        found = ", ".join(_described(one) for one in outputs)
+        raise codecframe.MismatchError(f"{path}: gives {found}, not scores")
+    return shapes
+
+
+def _described(value: Any) -> str:
+    """An input or output in words."""
+    kind = value.type.removeprefix("tensor(").removesuffix(")")
+    return f"{value.name}: {kind} ({', '.join(map(str, value.shape))})"
 
 
 def _listed(metadata: Mapping[str, str], key: str) -> list[str]:

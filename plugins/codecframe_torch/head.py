@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import codecframe
 from codecframe import Preprocess, require
+from codecframe_torch.ends import read_kind
 
 INSTALL = "codecframe[train]"
 
@@ -20,9 +22,11 @@ class TorchHead(codecframe.ClassifierHead):
             otherwise; returns a tensor of scores, (images, classes). A `torch.nn.Module` is
             switched to evaluation.
         preprocess: from images to the module's input.
-        labels: class names, one an output, or none.
+        labels: class names, one an output, or none; a path is a file with one a line.
         name: what to call it; by default the module's class.
-        outputs: `logits`, or `probabilities` where the module ends in a softmax.
+        outputs: what the module gives, see `codecframe.ClassifierHead`. By default a softmax or
+            sigmoid that it visibly ends in says so.
+        output: which output has the scores, where the module gives a dict or a tuple.
         batch_size: images that the module takes at a time, at most.
         pad: whether it takes exactly so many.
         device: where the module is.
@@ -36,9 +40,10 @@ class TorchHead(codecframe.ClassifierHead):
         module: Callable[[Any], Any],
         *,
         preprocess: Preprocess | Mapping[str, Any] | None = None,
-        labels: Sequence[str] = (),
+        labels: Sequence[str] | str | Path = (),
         name: str | None = None,
-        outputs: str = "logits",
+        outputs: str | None = None,
+        output: str | int | None = None,
         batch_size: int = 32,
         pad: bool = False,
         device: str = "cpu",
@@ -48,6 +53,7 @@ class TorchHead(codecframe.ClassifierHead):
             preprocess=preprocess,
             labels=labels,
             outputs=outputs,
+            output=output,
             batch_size=batch_size,
             pad=pad,
         )
@@ -57,6 +63,7 @@ class TorchHead(codecframe.ClassifierHead):
         self._module = module
         self._device = device
         self._channels_last = self.preprocess.layout == "nchw"
+        self.learn_outputs(*read_kind(module))
 
     def torch_model(self) -> Callable[[Any], Any]:
         """The module; one on another device gets its input brought there."""
@@ -69,8 +76,14 @@ class TorchHead(codecframe.ClassifierHead):
         torch = require("torch", INSTALL)
         tensor = torch.from_numpy(values).to(self._device)
         with torch.inference_mode():
-            scores = self._run(tensor, torch.channels_last)
+            scores = self.pick(self._run(tensor, torch.channels_last))
             return scores.to("cpu", torch.float32).numpy()
+
+    def with_preprocess(self, preprocess: Preprocess | Mapping[str, Any]) -> Self:
+        """See `codecframe.ClassifierHead`."""
+        made = super().with_preprocess(preprocess)
+        made._channels_last = made.preprocess.layout == "nchw"
+        return made
 
     def _run(self, values: Any, channels_last: Any) -> Any:
         """The module's output for a tensor: with channels last in memory convolutions are faster,

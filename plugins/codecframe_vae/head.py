@@ -93,6 +93,7 @@ class PixelHead(codecframe.ClassifierHead):
             name,
             preprocess=Preprocess(resize=size, crop=size, layout="nhwc", dtype="uint8"),
             labels=labels,
+            outputs="logits",
             batch_size=BATCH,
             concurrent=True,
         )

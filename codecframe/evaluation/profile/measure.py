@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -195,7 +195,7 @@ def _views(prediction: Prediction | None, n: int) -> list[dict[str, Any] | None]
 
 
 def _first(prediction: Prediction, n: int) -> Prediction:
-    return Prediction(prediction.scores[:n], prediction.labels)
+    return replace(prediction, scores=prediction.scores[:n])
 
 
 def _lossless(image: Image) -> bytes:
@@ -279,7 +279,7 @@ class _Run:
             found = self._head.ranks(prediction, wanted)
             ranks = ranks if found is None else found
         if chunk.reference is not None and n:
-            reference = Prediction(chunk.reference.scores[kept], chunk.reference.labels)
+            reference = replace(chunk.reference, scores=chunk.reference.scores[kept])
             pseudo = self._head.pseudo_targets(reference)
             agreements = self._head.score(prediction, pseudo)
             divergences = self._head.divergence(prediction, reference)
