@@ -62,7 +62,19 @@ def commands(_: str) -> str:
             context = click.Context(command, info_name=name, parent=parent, terminal_width=96)
             text = _fenced("text", command.get_help(context))
             parts.append(f"## codecframe {name}\n\n{text}")
+            parts += _subcommands(command, context, f"codecframe {name}")
     return "\n".join(parts)
+
+
+def _subcommands(command: Any, parent: Any, title: str) -> list[str]:
+    """The `--help` of the commands of a group, under headings; none of a plain command."""
+    import click
+
+    parts = []
+    for name, one in sorted(getattr(command, "commands", {}).items()):
+        context = click.Context(one, info_name=name, parent=parent, terminal_width=96)
+        parts.append(f"### {title} {name}\n\n{_fenced('text', one.get_help(context))}")
+    return parts
 
 
 def file(path: str) -> str:

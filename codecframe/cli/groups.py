@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
@@ -73,3 +74,22 @@ class CommandGroup(SuggestingGroup):
 
             self._plugins_loaded = True
             registry.default().add_commands(self)
+
+
+class DefaultGroup(SuggestingGroup):
+    """A group in which one command is meant where none is named.
+
+    Args:
+        default: that command's name; what else is typed are its arguments.
+    """
+
+    def __init__(self, *args: Any, default: str, **options: Any) -> None:
+        super().__init__(*args, **{"no_args_is_help": False, **options})
+        self._default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the default's name before arguments that name no command."""
+        names = {*self.commands, *ctx.help_option_names}
+        if not args or args[0] not in names:
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)

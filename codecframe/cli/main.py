@@ -20,7 +20,7 @@ COMMANDS = {
     "demo": "Select a codec and classify real photographs through four of them.",
     "doctor": "Say what is installed, which plugin failed, and why.",
     "encode": "Encode images with given settings or to a budget.",
-    "heads": "List heads, or show one.",
+    "heads": "List heads, show one, or check its preprocessing.",
     "plugins": "List plugins and what they bring.",
     "presets": "List presets, show one, or export its settings.",
     "profile": "Measure rate and accuracy of codecs for a head over images.",

@@ -251,14 +251,21 @@ class ClassifierHead(TaskHead):
                 f"head {self.name!r} gives one number an image, which tells two classes apart, "
                 f"but has {len(self.labels)} labels: name both, the second for high values"
             )
+        self._one_column = True
 
     def details(self) -> dict[str, Any]:
         """See `TaskHead.details`: preprocessing, what the output means, and what was assumed."""
-        outputs = self.outputs
+        classes = None
+        with suppress(CodecframeError):  # it may not take images of the size that is tried
+            classes = self.classes
         source = self._kind_source or "nothing says so"
+        meaning = f"{self.outputs} ({source})"
+        if self._one_column:
+            meaning += f": two classes, the second above {0 if self.outputs == 'logits' else 0.5}"
         return {
+            "classes": classes,
             "preprocess": self.preprocess.to_dict(),
-            "scores": f"{outputs} ({source})",
+            "scores": meaning,
             "assumed": self.assumptions(),
         }
 
@@ -367,7 +374,6 @@ class ClassifierHead(TaskHead):
             scores = scores.reshape(count, -1)  # a pooled map: (images, classes, 1, 1)
         if scores.size == count and scores.shape[1:] in {(), (1,)}:
             self.check_one_column(scores.shape)
-            self._one_column = True
             scores = scores.reshape(count, 1)
         scores = check_scores(scores, count, self.name)
         if self._kind is None:

@@ -56,7 +56,7 @@ class CallableHead(codecframe.ClassifierHead):
         """See `codecframe.ClassifierHead`.
 
         Raises:
-            MismatchError: if the function takes images as they are: what it does to them is its own.
+            MismatchError: if the function does to images what it does by itself.
         """
         if self._as_they_are:
             raise codecframe.MismatchError(
