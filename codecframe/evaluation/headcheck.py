@@ -337,8 +337,9 @@ def _by_accuracy(
     ours, theirs = described.tried.accuracy or 0.0, best.tried.accuracy or 0.0
     chance = mcnemar(best.values, described.values) * len(others)
     if theirs > ours and chance < SURE:
-        gain = 100 * (theirs - ours)
-        return "implausible", f"{best.tried.name} hits {gain:.1f} points more, surely", best
+        gain = f"{100 * (theirs - ours):.1f} points"
+        reason = f"{best.tried.name} is {gain} more accurate, which is more than chance explains"
+        return "implausible", reason, best
     common = Counter(targets).most_common(1)[0][1] / len(targets)
     if (described.tried.low or 0.0) <= common:
         return (
@@ -361,6 +362,6 @@ def _by_information(
         return "doubtful", f"{reason}; labels would tell", best
     return (
         "plausible",
-        "predictions say the most about images as described; labels would tell",
+        "predictions with no usual alternative say surely more about the images; labels would tell",
         None,
     )

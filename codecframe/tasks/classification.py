@@ -257,7 +257,7 @@ class ClassifierHead(TaskHead):
         """See `TaskHead.details`: preprocessing, what the output means, and what was assumed."""
         classes = None
         with suppress(CodecframeError):  # it may not take images of the size that is tried
-            classes = self.classes
+            classes = int(self._scores(self._greys(128)).shape[1])
         source = self._kind_source or "nothing says so"
         meaning = f"{self.outputs} ({source})"
         if self._one_column:

@@ -123,15 +123,15 @@ def log_probabilities(scores: Any, kind: str) -> Any:
 def by_name(found: Any) -> dict[str, Any] | None:
     """A model's outputs by name, or by number where they have none; None if it is one array.
 
-    A mapping, a named tuple, or a tuple or list of arrays with two axes or more. What has no shape
-    is left out.
+    A mapping, a named tuple, or a tuple or list of arrays with two axes or more. What has no axes,
+    such as a loss, is left out.
     """
     if hasattr(found, "_asdict"):
         found = found._asdict()
     if isinstance(found, Mapping):
-        return {str(name): one for name, one in found.items() if hasattr(one, "shape")}
+        return {str(name): one for name, one in found.items() if getattr(one, "shape", ())}
     if isinstance(found, (tuple, list)):
-        arrays = {str(i): one for i, one in enumerate(found) if hasattr(one, "shape")}
+        arrays = {str(i): one for i, one in enumerate(found) if getattr(one, "shape", ())}
         if any(len(one.shape) >= 2 for one in arrays.values()):
             return arrays
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -41,6 +42,20 @@ class HeadContract:
         shape = self.head.input_shape
         assert shape is None or (len(shape) == 2 and min(shape) > 0)
 
+    def test_its_details_are_plain_data(self) -> None:
+        """What `codecframe heads NAME` shows goes into JSON as it is."""
+        details = self.head.details()
+        try:
+            assert json.loads(json.dumps(details)) == details
+        except TypeError as error:
+            pytest.fail(str(error))
+
+    def test_its_labels_are_names(self) -> None:
+        """Labels are a sequence of names, not a text of letters, and none is empty."""
+        labels: Any = self.head.labels
+        assert not isinstance(labels, str)
+        assert all(label.strip() for label in labels)
+
     # -- predictions ----------------------------------------------------------------------
 
     def test_predicts_a_score_row_for_each_input(self) -> None:
@@ -77,6 +92,44 @@ class HeadContract:
         assert len(empty) == 0
         assert empty.scores.shape[1:] == full.scores.shape[1:]
         assert empty.scores.dtype == np.float32
+
+    def test_has_classes_to_choose_from(self) -> None:
+        """A classification has two columns at least: of one alone, every image is the same class.
+
+        A model that gives one number an image, a logit or a sigmoid, tells two classes apart.
+        """
+        scores = self.head.predict(self.samples()).scores
+        if self.head.metric == "top-1" and scores.ndim == 2:
+            assert scores.shape[1] >= 2
+
+    def test_its_probabilities_are_probabilities(self) -> None:
+        """They are 0 to 1, sum to 1, and the likeliest class is the one that is counted.
+
+        What `top` shows may be a sigmoid for each class, and then does not sum to 1.
+        """
+        prediction = self.head.predict(self.samples())
+        if self.head.metric != "top-1" or prediction.scores.ndim != 2:
+            pytest.skip("this head is not a classifier")
+        assert np.allclose(prediction.probabilities.sum(axis=1), 1, atol=1e-4)
+        shown = [row[0] for row in prediction.top(1)]
+        assert all(0 <= top.probability <= 1 for top in shown)
+        assert [top.index for top in shown] == prediction.scores.argmax(axis=1).tolist()
+
+    # -- outputs --------------------------------------------------------------------------
+
+    def test_says_what_its_outputs_are(self) -> None:
+        """A classifier's scores are made of what its model gives as it says: logits and the like.
+
+        Probabilities, which are 0 or more and sum to 1, are never taken for logits.
+        """
+        head = self.head
+        if not isinstance(head, codecframe.ClassifierHead):
+            pytest.skip("this head does not share what classifiers share")
+        scores = head.predict(self.samples()).scores
+        assert head.outputs in {"logits", "probabilities", "log-probabilities", "sigmoid"}
+        if head.outputs == "logits":
+            sums = scores.sum(axis=1, dtype=np.float64)
+            assert scores.min() < 0 or np.abs(sums - 1).max() > 1e-6
 
     # -- images ---------------------------------------------------------------------------
 

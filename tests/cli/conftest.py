@@ -47,7 +47,7 @@ def head_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "    means = np.array([[image.mean()] for image in images], dtype=np.float32)\n"
         "    return -((means - np.arange(10) * 25.6) / 8) ** 2\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     return "shades:classify"
 
 

@@ -182,6 +182,33 @@ class Mislabelled(BrightnessHead):
         return 0
 
 
+class OneColumn(BrightnessHead):
+    labels = ()
+
+    def predict(self, batch: Any) -> codecframe.Prediction:
+        return codecframe.Prediction(super().predict(batch).scores[:, :1])
+
+
+class Spelt(BrightnessHead):
+    labels = "shades of grey"  # type: ignore[assignment]
+
+
+class Talkative(BrightnessHead):
+    def details(self) -> dict[str, Any]:
+        return {"labels": np.arange(3)}
+
+
+class Odds(codecframe.ClassifierHead):
+    """Gives probabilities, and insists that they are logits."""
+
+    def __init__(self) -> None:
+        super().__init__("odds", outputs="logits")
+
+    def run(self, values: Any) -> Any:
+        shade = values.mean(axis=(1, 2, 3)).reshape(-1, 1)
+        return np.concatenate([shade, 1 - shade], axis=1)
+
+
 def head_contract(kind: type[BrightnessHead]) -> HeadContract:
     class Contract(HeadContract):
         head = kind()
@@ -195,6 +222,9 @@ HEAD_BREAKAGES: list[tuple[type[BrightnessHead], Callable[[HeadContract], None]]
     (Shrinking, lambda kit: kit.test_prepares_once()),
     (Shrinking, lambda kit: kit.test_prepares_what_it_is_given()),
     (Mislabelled, lambda kit: kit.test_knows_its_labels()),
+    (OneColumn, lambda kit: kit.test_has_classes_to_choose_from()),
+    (Spelt, lambda kit: kit.test_its_labels_are_names()),
+    (Talkative, lambda kit: kit.test_its_details_are_plain_data()),
 ]
 
 
@@ -205,3 +235,12 @@ def test_catches_in_heads(
     check(head_contract(BrightnessHead))
     with pytest.raises(CAUGHT):
         check(head_contract(kind))
+
+
+def test_catches_probabilities_that_are_taken_for_logits() -> None:
+    class Contract(HeadContract):
+        head = Odds()
+
+    Contract().test_predicts_the_same_again()
+    with pytest.raises(CAUGHT):
+        Contract().test_says_what_its_outputs_are()

@@ -62,6 +62,75 @@ def onnx_file(
     return path
 
 
+def ending(
+    path: Path, *operators: str, columns: int = 5, axis: int = -1, function: bool = False
+) -> Path:
+    """Write an ONNX classifier whose scores, `columns` of `reference`, go through `operators`.
+
+    With `function` these operators are in a function of the model's own.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    onnx_file(path)
+    model = onnx.load(path)
+    (weights,) = [one for one in model.graph.initializer if one.name == "weights"]
+    weights.CopyFrom(onnx.numpy_helper.from_array(WEIGHTS[:, :columns].copy(), "weights"))
+    values = ["logits", *(f"value{i}" for i in range(1, len(operators) + 1))]
+    nodes = [
+        helper.make_node(operator, [source], [made], **_attributes(operator, axis))
+        for operator, source, made in zip(operators, values[:-1], values[1:], strict=True)
+    ]
+    del model.graph.output[:]
+    model.graph.output.append(
+        helper.make_tensor_value_info(values[-1], TensorProto.FLOAT, ["n", columns])
+    )
+    if function:
+        made = [helper.make_opsetid("", 18)]
+        inside = helper.make_function("own", "End", [values[0]], [values[-1]], nodes, made)
+        model.functions.append(inside)
+        model.opset_import.append(helper.make_opsetid("own", 1))
+        nodes = [helper.make_node("End", [values[0]], [values[-1]], domain="own")]
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+    return path
+
+
+def _attributes(operator: str, axis: int) -> dict[str, Any]:
+    if operator == "Cast":
+        return {"to": 1}
+    return {"axis": axis} if operator in {"Softmax", "LogSoftmax"} else {}
+
+
+def two_outputs(path: Path) -> Path:
+    """Write an ONNX classifier of three classes whose second output has the scores; the first has
+    five features, a third the number of the class.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    onnx_file(path)
+    model = onnx.load(path)
+    model.graph.node.extend(
+        [
+            helper.make_node("Identity", ["logits"], ["features"]),
+            helper.make_node("Identity", ["means"], ["shades"]),
+            helper.make_node("ArgMax", ["means"], ["number"], axis=1, keepdims=0),
+        ]
+    )
+    del model.graph.output[:]
+    info = helper.make_tensor_value_info
+    model.graph.output.extend(
+        [
+            info("features", TensorProto.FLOAT, ["n", 5]),
+            info("shades", TensorProto.FLOAT, ["n", 3]),
+            info("number", TensorProto.INT64, ["n"]),
+        ]
+    )
+    onnx.save(model, path)
+    return path
+
+
 def copying_model(path: Path, shape: tuple[Any, ...]) -> Path:
     """Write an ONNX file that gives its input back."""
     import onnx
