@@ -47,6 +47,9 @@ _DESCRIBED = "as described"
 _CHUNK = 16
 """Images that are held at a time."""
 
+_FEW = 20
+"""Fewer images without labels tell nothing."""
+
 SURE = 0.05
 """An alternative is better where chance would do that well less often, over all alternatives."""
 
@@ -355,6 +358,9 @@ def _by_information(
     described: _Outcome, others: Sequence[_Outcome], targets: Sequence[Any]
 ) -> tuple[str, str, _Outcome | None]:
     del targets
+    count = len(described.values)
+    if count < _FEW:
+        return "unclear", f"{count} images without labels are too few to tell: take a hundred", None
     best = others[0]
     mean, low, _ = paired_difference(best.values, described.values)
     if low > 0:

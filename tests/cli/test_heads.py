@@ -83,8 +83,8 @@ def test_wrong_preprocessing_is_found_mended_and_found_right(
 
 
 def test_without_labels_and_with_a_limit(run: Run, described: str, halves: Path) -> None:
-    found = run("heads", "check", described, "--images", halves, "--limit", 10, "--json").json
-    assert found["images"] == 10 and found["labelled"] is False
+    found = run("heads", "check", described, "--images", halves, "--limit", 25, "--json").json
+    assert found["images"] == 25 and found["labelled"] is False
     assert "labels would tell" in found["reason"]
 
 

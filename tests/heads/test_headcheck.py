@@ -78,6 +78,8 @@ def test_without_labels_another_is_no_more_than_better_by_its_predictions(prepro
 
 def test_few_images_prove_nothing() -> None:
     assert checked(RIGHT, coloured(2)).verdict == "unclear"
+    found = checked({"scale": 1}, coloured(10, labelled=False))
+    assert found.verdict == "unclear" and found.recommended is None
 
 
 def test_labels_of_other_classes_are_unclear() -> None:
