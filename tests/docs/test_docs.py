@@ -74,10 +74,11 @@ def folder(tmp_path: Path) -> Path:
 
 def run(command: list[str | Path], folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    modules = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONPATH": str(folder)},
+        env={**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONPATH": modules},
         text=True,
         capture_output=True,
         timeout=900,  # the page on learned codecs trains one: a minute where nothing else runs
