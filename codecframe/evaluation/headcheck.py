@@ -241,6 +241,8 @@ class _Outcome:
 
     tried: Tried
     values: npt.NDArray[np.float64]
+    variety: float
+    """Entropy of how often each class is the likeliest, in bits: no scale of the scores matters."""
 
 
 class _Seen:
@@ -299,6 +301,8 @@ class _Seen:
         chances = prediction.probabilities.astype(np.float64)
         surprise = np.log2((chances + 1e-12) / (chances.mean(axis=0) + 1e-12))
         information = (chances * surprise).sum(axis=1)
+        shares = np.bincount(chances.argmax(axis=1)) / len(chances)
+        variety = float(-(shares * np.log2(shares + 1e-12)).sum())
         tried = Tried(
             name,
             judge.preprocess.changed(),
@@ -309,11 +313,11 @@ class _Seen:
             float(chances.max(axis=1).mean()),
         )
         if not self.targets:
-            return _Outcome(tried, information)
+            return _Outcome(tried, information, variety)
         hits = self._head.score(prediction, self.targets)
         accuracy = float(hits.mean())
         low, high = wilson(accuracy, len(hits))
-        return _Outcome(replace(tried, accuracy=accuracy, low=low, high=high), hits)
+        return _Outcome(replace(tried, accuracy=accuracy, low=low, high=high), hits, variety)
 
 
 def _merit(outcome: _Outcome) -> tuple[float, float]:
@@ -361,7 +365,9 @@ def _by_information(
     count = len(described.values)
     if count < _FEW:
         return "unclear", f"{count} images without labels are too few to tell: take a hundred", None
-    best = others[0]
+    # a wider range alone makes a model surer of the same classes: those must be more varied too
+    varied = [one for one in others if one.variety > described.variety + 0.05]
+    best = varied[0] if varied else described
     mean, low, _ = paired_difference(best.values, described.values)
     if low > 0:
         reason = f"predictions with {best.tried.name} say {mean:.2f} bits more about an image"

@@ -131,3 +131,14 @@ def test_swapped_channels_keep_their_means() -> None:
     image = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     plain = Preprocess.of(RIGHT).batch([image])
     assert np.allclose(swapped.batch([image]), plain[:, ::-1], atol=1e-6)
+
+
+def test_without_labels_surer_of_the_same_classes_is_not_better() -> None:
+    head = CallableHead(
+        lambda values: values[:, 0].mean((1, 2)) - values[:, 2].mean((1, 2)),
+        preprocess={"resize": [16, 16]},
+        outputs="logits",
+        name="red",
+    )
+    found = check_head(head, coloured(60, labelled=False))
+    assert found.others[0].confidence > 0.99 and found.verdict == "plausible"
