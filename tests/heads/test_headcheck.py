@@ -141,4 +141,5 @@ def test_without_labels_surer_of_the_same_classes_is_not_better() -> None:
         name="red",
     )
     found = check_head(head, coloured(60, labelled=False))
-    assert found.others[0].confidence > 0.99 and found.verdict == "plausible"
+    assert found.others[0].confidence > found.described.confidence + 0.2
+    assert found.verdict == "plausible"
