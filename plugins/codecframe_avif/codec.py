@@ -217,8 +217,11 @@ def _decode_fast(data: bytes) -> Image | None:
 
 
 def _decode_any(data: bytes) -> Image:
+    from PIL import Image as Pillow
     from PIL import ImageOps
 
-    with encoders.plugin().AvifImageFile(io.BytesIO(data)) as picture:
+    encoders.register_plugin()
+    factory, _ = Pillow.OPEN[encoders.FORMAT]
+    with factory(io.BytesIO(data), "") as picture:
         upright = ImageOps.exif_transpose(picture)
         return to_image(np.array(upright.convert("RGBA")), "avif")

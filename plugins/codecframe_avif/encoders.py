@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 from functools import cache
 from threading import Lock
-from types import ModuleType
 from typing import Any
 
 import codecframe
@@ -14,7 +14,8 @@ from codecframe import Image, require
 from codecframe_avif.bitstream import SRGB
 from codecframe_avif.settings import LOSSLESS, AvifSettings
 
-_FORMAT = "CODECFRAME-AVIF"
+FORMAT = "CODECFRAME-AVIF"
+"""Pillow's name for the files that `register_plugin` teaches it to open and save."""
 _LONGEST_SIDE = 32768  # what libavif's decoder accepts
 _lock = Lock()
 
@@ -63,13 +64,17 @@ def _with_imagecodecs(image: Image, settings: AvifSettings) -> bytes:
     import imagecodecs
 
     primaries, transfer, matrix = SRGB
+    planes = settings.subsampling.replace(":", "")
     return bytes(
         imagecodecs.avif_encode(
             image,
             settings.quality,
             speed=settings.speed,
-            pixelformat=settings.subsampling.replace(":", ""),
-            codec="aom",
+            # members, not their names: which texts stand for them differs between releases
+            pixelformat=imagecodecs.AVIF.PIXEL_FORMAT[
+                "YUV" + settings.subsampling.replace(":", "")
+            ],
+            codec=imagecodecs.AVIF.CODEC_CHOICE.AOM,
             primaries=primaries,
             transfer=transfer,
             matrix=matrix,
@@ -81,11 +86,11 @@ def _with_imagecodecs(image: Image, settings: AvifSettings) -> bytes:
 def _with_plugin(image: Image, settings: AvifSettings) -> bytes:
     from PIL import Image as Pillow
 
-    plugin()
+    register_plugin()
     buffer = io.BytesIO()
     Pillow.fromarray(image).save(
         buffer,
-        format=_FORMAT,
+        format=FORMAT,
         quality=settings.quality,
         speed=settings.speed,
         subsampling=settings.subsampling,
@@ -101,26 +106,28 @@ def _with_plugin(image: Image, settings: AvifSettings) -> bytes:
 
 
 @cache
-def _load_plugin() -> ModuleType:
+def _register_plugin() -> None:
     from PIL import AvifImagePlugin  # registers Pillow's own AVIF support first
     from PIL import Image as Pillow
 
     del AvifImagePlugin
     os.environ.setdefault("SVT_LOG", "1")  # errors only
     registries: tuple[dict[str, Any], ...] = (Pillow.OPEN, Pillow.SAVE, Pillow.SAVE_ALL)
-    before = [dict(registry) for registry in registries]
+    before = [registry.get("AVIF") for registry in registries]
     module = require("pillow_avif.AvifImagePlugin", "pillow-avif-plugin")
-    for registry, entries in zip(registries, before, strict=True):
-        registry.update(entries)
-    Pillow.register_save(_FORMAT, module._save)
-    return module
+    if getattr(Pillow.SAVE.get("AVIF"), "__module__", "") != module.__name__:
+        importlib.reload(module)  # somebody had imported it, and Pillow's replaced it since
+    for registry, usual in zip(registries, before, strict=True):
+        registry[FORMAT] = registry["AVIF"]
+        if usual is not None:
+            registry["AVIF"] = usual
 
 
-def plugin() -> ModuleType:
-    """pillow-avif-plugin, imported without the side effect that it has.
+def register_plugin() -> None:
+    """Make pillow-avif-plugin known to Pillow as the format `FORMAT`.
 
     Importing it replaces Pillow's own AVIF open and save in the whole process; here Pillow's are
-    put back, and the plugin's encoder is registered under a name of its own.
+    put back, and the plugin's are registered under a name of their own.
     """
     with _lock:
-        return _load_plugin()
+        _register_plugin()

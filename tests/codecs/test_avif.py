@@ -1,8 +1,10 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from PIL import AvifImagePlugin, Image
+from PIL import Image
 
 import codecframe
 from codecframe.testing import CodecContract, natural_image, psnr
@@ -68,11 +70,33 @@ def test_svt_says_what_it_cannot_do():
         CODEC.encode(natural_image(2, 9), AvifSettings(encoder="svt"))
 
 
-def test_pillow_keeps_its_own_avif_support():
-    CODEC.encode(natural_image(16, 16), AvifSettings(encoder="rav1e", speed=10))
-    data = CODEC.encode(natural_image(16, 16), FAST)
-    assert type(Image.open(io.BytesIO(data))) is AvifImagePlugin.AvifImageFile
-    assert Image.SAVE["AVIF"] is AvifImagePlugin._save
+KEEPS = """
+import io
+import numpy as np
+{before}
+from PIL import Image
+
+Image.init()
+registries = Image.OPEN, Image.SAVE, Image.SAVE_ALL
+before = [registry["AVIF"] for registry in registries]
+from codecframe_avif.codec import AvifCodec
+from codecframe_avif.settings import AvifSettings
+
+data = AvifCodec().encode(np.zeros((16, 16, 3), np.uint8), AvifSettings(encoder="rav1e", speed=10))
+assert AvifCodec().decode(data).max() < 5
+assert [registry["AVIF"] for registry in registries] == before
+assert isinstance(Image.open(io.BytesIO(data)), before[0][0])
+"""
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", "import pillow_avif", "import pillow_avif, importlib\nfrom PIL import AvifImagePlugin\n"
+     "importlib.reload(AvifImagePlugin)"],
+    ids=["alone", "with-the-plugin", "with-the-plugin-replaced"],
+)  # fmt: skip
+def test_pillow_keeps_its_own_avif_support(before):
+    subprocess.run([sys.executable, "-c", KEEPS.format(before=before)], check=True)
 
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
