@@ -14,6 +14,7 @@ from codecframe.cli import options, output
 from codecframe.cli.groups import SuggestingGroup
 from codecframe.core import registry
 from codecframe.core.benchmark import Benchmark
+from codecframe.core.errors import pip_install
 from codecframe.evaluation.results import write_results
 
 
@@ -51,8 +52,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     rows = []
     for brief in briefs:
-        missing = ", ".join(brief["missing"])
-        note = f"pip install '{missing}'" if missing else ""
+        note = pip_install(brief["missing"]) if brief["missing"] else ""
         rows.append([brief["name"], brief["summary"], note])
     output.print_table(["benchmark", "what it compares", ""], rows)
 

@@ -9,6 +9,7 @@ import click
 from codecframe.cli import options, output
 from codecframe.core import registry
 from codecframe.core.codec import Codec
+from codecframe.core.errors import pip_install
 from codecframe.core.presets import preset_names
 
 
@@ -34,8 +35,7 @@ def command(name: str | None, as_json: bool) -> None:
     rows = []
     for codec in found:
         brief = _brief(codec)
-        missing = ", ".join(brief["missing"])
-        note = f"pip install '{missing}'" if missing else ""
+        note = pip_install(brief["missing"]) if brief["missing"] else ""
         rows.append(
             [brief["name"], brief["knob"] or "none", brief["emits"][0], brief["summary"], note]
         )

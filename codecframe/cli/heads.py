@@ -11,6 +11,7 @@ import click
 from codecframe.cli import options, output
 from codecframe.cli.groups import DefaultGroup
 from codecframe.core import registry
+from codecframe.core.errors import pip_install
 
 if TYPE_CHECKING:
     from codecframe.core.head import TaskHead
@@ -47,8 +48,7 @@ def show(name: str | None, as_json: bool) -> None:
         return
     rows = []
     for brief in briefs:
-        missing = ", ".join(brief["missing"])
-        note = f"pip install '{missing}'" if missing else ""
+        note = pip_install(brief["missing"]) if brief["missing"] else ""
         rows.append([brief["name"], brief["accepts"], brief["classes"], brief["summary"], note])
     output.print_table(["head", "accepts", ">classes", "what it is", ""], rows)
     output.say("\nAlso: any .onnx or .pt2 file, a head.yaml, or a Python function module:function.")

@@ -18,7 +18,7 @@ COMMANDS = {
     "codecs": "List codecs, or show one with all its settings.",
     "decode": "Turn encoded files back into PNG images.",
     "demo": "Select a codec and classify real photographs through four of them.",
-    "doctor": "Say what is installed, which plugin failed, and why.",
+    "doctor": "Say what is installed, what does not work, and why.",
     "encode": "Encode images with given settings or to a budget.",
     "heads": "List heads, show one, or check its preprocessing.",
     "plugins": "List plugins and what they bring.",

@@ -71,11 +71,32 @@ class PluginError(CodecframeError):
         self.plugin = plugin
 
 
+def pip_install(requirements: Iterable[str]) -> str:
+    """The command that installs them, with the extras of one package in one pair of brackets.
+
+    Args:
+        requirements: what `pip install` takes, e.g. `codecframe[heic]`.
+    """
+    wanted: dict[tuple[str, str], dict[str, None]] = {}  # dictionaries, for their order
+    for requirement in requirements:
+        name, bracket, rest = requirement.partition("[")
+        extras, _, version = rest.partition("]")
+        key = (name.strip(), version.strip())
+        found = wanted.setdefault(key, {})
+        if bracket:
+            found.update(dict.fromkeys(extra.strip() for extra in extras.split(",")))
+    joined = [
+        f"'{name}[{','.join(extras)}]{version}'" if extras else f"'{name}{version}'"
+        for (name, version), extras in wanted.items()
+    ]
+    return f"pip install {' '.join(joined)}"
+
+
 class DependencyError(CodecframeError):
     """An optional package is not installed; the message has the command that installs it."""
 
     def __init__(self, package: str, install: str) -> None:
-        super().__init__(f"{package!r} is not installed; run: pip install '{install}'")
+        super().__init__(f"{package!r} is not installed; run: {pip_install([install])}")
         self.package = package
         self.install = install
 

@@ -264,8 +264,9 @@ def get_head(spec: str) -> TaskHead:
 
 
 def missing(requires: Mapping[str, str]) -> list[str]:
-    """The pip requirements of the packages in `requires` that are not installed."""
-    return [install for package, install in requires.items() if not _installed(package)]
+    """The pip requirements of the packages in `requires` that are not installed, each once."""
+    needed = (install for package, install in requires.items() if not _installed(package))
+    return list(dict.fromkeys(needed))
 
 
 def _installed(package: str) -> bool:

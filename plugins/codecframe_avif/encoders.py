@@ -71,9 +71,7 @@ def _with_imagecodecs(image: Image, settings: AvifSettings) -> bytes:
             settings.quality,
             speed=settings.speed,
             # members, not their names: which texts stand for them differs between releases
-            pixelformat=imagecodecs.AVIF.PIXEL_FORMAT[
-                "YUV" + settings.subsampling.replace(":", "")
-            ],
+            pixelformat=imagecodecs.AVIF.PIXEL_FORMAT[f"YUV{planes}"],
             codec=imagecodecs.AVIF.CODEC_CHOICE.AOM,
             primaries=primaries,
             transfer=transfer,
