@@ -165,7 +165,9 @@ def _jpeg2000_header(levels: int, reversible: bool, colour_transform: bool) -> b
 
 @lru_cache(maxsize=1024)
 def _htj2k_header(step: float, levels: int, colour_transform: bool) -> bytes:
-    return codestream.split(_encode_htj2k(_blank(8), step, levels, colour_transform))[0]
+    # some releases give an image only as many levels as its sides can be halved
+    blank = _blank(4 << levels)
+    return codestream.split(_encode_htj2k(blank, step, levels, colour_transform))[0]
 
 
 def _blank(side: int) -> Image:

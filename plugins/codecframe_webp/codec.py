@@ -78,7 +78,7 @@ class _WebpCodec(codecframe.Codec[S]):
             raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*shape, self.name)
         try:
-            samples = imagecodecs.webp_decode(data)
+            samples = imagecodecs.webp_decode(data, 0)
         except Exception as error:  # the library raises many kinds
             raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name)

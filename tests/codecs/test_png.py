@@ -48,7 +48,8 @@ def test_a_payload_has_no_chunks(image: codecframe.Image) -> None:
 
 
 def test_effort_makes_it_smaller() -> None:
-    sizes = [len(CODEC.encode(IMAGE, PngSettings(effort=effort))) for effort in (0, 1, 9)]
+    image = natural_image(40, 56) // 32 * 32  # zlib-ng's level 1 stores what has noise
+    sizes = [len(CODEC.encode(image, PngSettings(effort=effort))) for effort in (0, 1, 9)]
     assert sizes[0] > sizes[1] > sizes[2]
 
 
