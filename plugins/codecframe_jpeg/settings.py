@@ -128,11 +128,14 @@ class JpegSettings(codecframe.ScalableSettings):
         """What imagecodecs needs to know, or None where it cannot do what is asked for."""
         if self.qtables is not None or self.progressive or self.smoothing or self.restart:
             return None
+        import imagecodecs
+
         options: dict[str, Any] = {"level": self.quality}
         if self.subsampling == "4:0:0":
-            options["outcolorspace"] = "GRAYSCALE"
+            options["outcolorspace"] = imagecodecs.JPEG8.CS.GRAYSCALE
         else:
-            options["subsampling"] = self.subsampling.replace(":", "")
+            sampling = SUBSAMPLINGS[self.subsampling]
+            options["subsampling"] = sampling >> 4, sampling & 15
         if self.optimize:
             options["optimize"] = True
         return options

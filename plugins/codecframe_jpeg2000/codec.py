@@ -98,7 +98,7 @@ class Jpeg2000Codec(_CodestreamCodec[Jpeg2000Settings]):
             imagecodecs.jpeg2k_encode(
                 image,
                 settings.psnr,  # type: ignore[arg-type]  # the stub knows integers only
-                codecformat="J2K",
+                codecformat=imagecodecs.JPEG2K.CODEC.J2K,
                 planar=False,
                 resolutions=settings.decompositions + 1,
                 reversible=settings.reversible,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import codecframe
 from codecframe import Image, require
 
-# `webp` declares the first 16 fields of `WebPConfig`, which is all 4-byte fields; these are later
+# Fields of `WebPConfig` that release 0.4.0 of `webp` does not declare, and where they are in it
 _PLACES = {
     "preprocessing": 17,
     "partition_limit": 19,
@@ -23,23 +24,30 @@ def encode(image: Image, fields: Mapping[str, Any]) -> bytes:
 
     Raises:
         DependencyError: if the package is not installed.
-        PluginError: if the package is of a release that this module does not know.
+        PluginError: if the package neither declares a field nor lays them out as 0.4.0 does.
         RuntimeError: if libwebp cannot encode the image.
     """
     webp = require("webp", "codecframe[webp]")
     config = webp.WebPConfig.new()
-    by_place = webp.ffi.cast("int *", config.ptr)
-    if webp.ffi.sizeof("WebPConfig") != _BYTES or not (
-        by_place[_PLACES["near_lossless"]] == by_place[_PLACE_OF_QMAX] == 100
-    ):
-        raise codecframe.PluginError("webp", "unknown release of the package 'webp'; use 0.4.0")
+    declared = {name for name, _ in webp.ffi.typeof("WebPConfig").fields}
+    by_place = None if declared.issuperset(fields) else _by_place(webp, config)
     for name, value in fields.items():
-        if name in _PLACES:
-            by_place[_PLACES[name]] = value
-        else:
+        if by_place is None or name in declared:
             setattr(config.ptr, name, value)
+        else:
+            by_place[_PLACES[name]] = value
     picture = webp.WebPPicture.from_numpy(image)
     try:
         return bytes(picture.encode(config).buffer())
     except (webp.WebPError, TypeError):  # it stumbles over its own error message
         raise RuntimeError(f"error {picture.ptr.error_code} of libwebp") from None
+
+
+def _by_place(webp: ModuleType, config: Any) -> Any:
+    """The configuration as an array of the 4-byte fields that it consists of."""
+    fields = webp.ffi.cast("int *", config.ptr)
+    if webp.ffi.sizeof("WebPConfig") != _BYTES or not (
+        fields[_PLACES["near_lossless"]] == fields[_PLACE_OF_QMAX] == 100
+    ):
+        raise codecframe.PluginError("webp", "unknown release of the package 'webp'; use 0.4.0")
+    return fields
