@@ -47,7 +47,7 @@ def test_a_side_of_one_pixel(codec, shape):
     settings, image = codec.settings_type(), natural_image(*shape)
     data = codec.encode(image, settings)
     assert codec.restore(codec.strip(data), settings, shape) == data
-    assert psnr(codec.decode(data), image) > 35
+    assert psnr(codec.decode(data), image) > 30
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
@@ -100,7 +100,7 @@ def test_jp2_greyscale_alpha_and_deep_samples():
     for bits in (12, 16):
         samples = (image.astype(np.uint32) * ((1 << bits) - 1) // 255).astype(np.uint16)
         data = imagecodecs.jpeg2k_encode(samples, level=40, bitspersample=bits)
-        assert psnr(codec.decode(data), image) > 35
+        assert psnr(codec.decode(data), image) > 30
 
 
 def test_signed_and_many_channelled_samples_are_refused():
