@@ -100,7 +100,7 @@ def test_jp2_greyscale_alpha_and_deep_samples():
     for bits in (12, 16):
         samples = (image.astype(np.uint32) * ((1 << bits) - 1) // 255).astype(np.uint16)
         data = imagecodecs.jpeg2k_encode(samples, level=40, bitspersample=bits)
-        assert psnr(codec.decode(data), image) > 30
+        assert psnr(codec.decode(data), image) > 35
 
 
 def test_signed_and_many_channelled_samples_are_refused():
