@@ -1,0 +1,59 @@
+"""Image files that an installed codec decodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codecframe.core import registry
+from codecframe.core.codec import Codec
+from codecframe.core.errors import DataError, DependencyError
+from codecframe.core.image import Image
+from codecframe.images.kinds import HEAD, suffix_of, usual_suffix
+
+
+def codecs_for(data: bytes, suffix: str = "") -> list[Codec[Any]]:
+    """The installed codecs that may read a file, the likeliest first.
+
+    Those that its content tells, else those of its name's suffix, else all.
+    """
+    known = list(registry.default().codecs.values())
+    for likely in (suffix_of(data[:HEAD]), usual_suffix(suffix)):
+        found = [codec for codec in known if likely and codec.extension == likely]
+        if found:
+            return found
+    return known
+
+
+def decode_as(suffix: str, data: bytes, name: str) -> Image:
+    """Decode a file with the first codec that reads it.
+
+    Args:
+        suffix: of the file's name; it counts where the content says nothing.
+        data: the file.
+        name: what to call it in errors.
+
+    Raises:
+        DataError: if no codec reads it.
+        LimitError: if it is over a limit.
+    """
+    reason: Exception | str = "is not an image that can be read"
+    candidates = codecs_for(data, suffix)
+    for codec in candidates:
+        try:
+            for package, install in codec.requires.items():
+                registry.require(package, install)
+            return in_srgb(codec, data)
+        except (DataError, DependencyError) as error:
+            if len({codec.extension for codec in candidates}) == 1:
+                reason = error
+    raise DataError(name, reason)
+
+
+def in_srgb(codec: Codec[Any], data: bytes) -> Image:
+    """The image that a codec decodes, its colours brought to sRGB.
+
+    Raises:
+        DataError, LimitError: as `Codec.decode`.
+    """
+    image = codec.decode(data)
+    return image
