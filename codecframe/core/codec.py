@@ -127,6 +127,17 @@ class Codec(ABC, Generic[S]):
             LimitError: if the image is larger than the pixel limit.
         """
 
+    def icc_profile(self, data: bytes) -> bytes | None:
+        """The ICC profile of the colours that `decode` gives; None where they are sRGB.
+
+        Only asked after `decode` has taken the same data. Default: None.
+
+        Raises:
+            DataError: if they are neither sRGB nor such as a profile can tell.
+        """
+        del data
+        return None
+
     def strip(self, data: bytes) -> bytes:
         """The payload: `data` without what settings, image shape and payload length determine."""
         return data

@@ -98,6 +98,17 @@ def declared_size(data: bytes, properties: list[Box]) -> Shape:
     return height, width
 
 
+def colour_numbers(data: bytes, properties: list[Box]) -> tuple[int, int] | None:
+    """(primaries, transfer function) by the numbers of ITU-T H.273; None where a file has none."""
+    for box in properties:
+        if box.kind == b"colr" and data[box.start : box.start + 4] == b"nclx":
+            if box.end - box.start < 8:
+                return None
+            primaries, transfer = struct.unpack_from(">HH", data, box.start + 4)
+            return primaries, transfer
+    return None
+
+
 def _numbers(data: bytes, box: Box, count: int) -> tuple[int, ...]:
     """The first 32-bit numbers in a box; of a box with version and flags, these are the first."""
     if box.end - box.start < 4 * count:

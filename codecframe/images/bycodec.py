@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from codecframe.core import registry
 from codecframe.core.codec import Codec
 from codecframe.core.errors import DataError, DependencyError
 from codecframe.core.image import Image
+from codecframe.images.colour import to_srgb
 from codecframe.images.kinds import HEAD, suffix_of, usual_suffix
 
 
@@ -56,4 +59,9 @@ def in_srgb(codec: Codec[Any], data: bytes) -> Image:
         DataError, LimitError: as `Codec.decode`.
     """
     image = codec.decode(data)
-    return image
+    profile = codec.icc_profile(data)
+    if not profile:
+        return image
+    from PIL import Image as PilImage
+
+    return np.array(to_srgb(PilImage.fromarray(image), profile))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core import bounds
+from codecframe.core import bounds, isobmff
+from codecframe.core.colour import cicp_profile
 from codecframe.core.errors import CodecframeError, DataError
 from codecframe.core.image import Image, check_size
 from codecframe.images import tiff
@@ -105,6 +106,8 @@ def _with_8_bits(picture: PilImage.Image, name: str) -> PilImage.Image:
         picture = _with_key_colour(picture, name)
     elif picture.format == "TGA":
         picture = _without_undeclared_alpha(picture)
+    elif picture.format == "AVIF" and "icc_profile" not in picture.info:
+        picture = _with_numbered_colours(picture, name)
     picture.load()
     return _from_deep_grey(picture, kind) if picture.mode in _DEEP else picture
 
@@ -155,6 +158,21 @@ def _without_undeclared_alpha(picture: PilImage.Image) -> PilImage.Image:
     if _whole(picture, "TGA")[17] & 15:
         return picture
     return _made(np.asarray(picture)[:, :, : -1 if picture.mode == "RGBA" else 1], picture)
+
+
+def _with_numbered_colours(picture: PilImage.Image, name: str) -> PilImage.Image:
+    """An AVIF with the profile that it describes by numbers, which Pillow does not look at."""
+    if not _is_open(picture):
+        return picture
+    data = _whole(picture, name)
+    numbers = isobmff.colour_numbers(data, isobmff.image_properties(data))
+    profile = None if numbers is None else cicp_profile(*numbers)
+    if profile is None:
+        return picture
+    picture.load()
+    made = picture.copy()
+    made.info["icc_profile"] = profile
+    return made
 
 
 def _from_deep_grey(picture: PilImage.Image, kind: tiff.Kind | None) -> PilImage.Image:

@@ -13,12 +13,13 @@ from typing import Any
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec, Fit
-from codecframe.core.errors import BudgetError, CodecframeError, DataError
+from codecframe.core.errors import BudgetError, CodecframeError, DataError, DependencyError
 from codecframe.core.head import Prediction, TaskHead
 from codecframe.core.image import Image, Shape
 from codecframe.core.parallel import chunks
 from codecframe.core.settings import Settings
 from codecframe.images import ImageItem
+from codecframe.images.bycodec import codecs_for, in_srgb
 from codecframe.pipeline import decode_for, join
 from codecframe.rate import Accounting, Budget, controller
 
@@ -154,25 +155,25 @@ def _encoded(item: Read, fit: Fit[Any] | BudgetError) -> Encoded | Failed:
 
 
 def decode_any(name: str, data: bytes) -> tuple[Codec[Any], Image]:
-    """Decode with the codec that made `data`: the file name's suffix says, else all are tried.
+    """Decode a file with the codec that its content tells, or else its name's suffix, or else with
+    the first of all that reads it. Colours are brought to sRGB.
 
     Raises:
         DataError: if no installed codec reads it.
+        DependencyError: if the codec that would needs a package that is not installed.
         LimitError: if the image is larger than the pixel limit.
     """
-    usable = registry.available(registry.default().codecs.values())
-    suffix = PurePosixPath(name).suffix.lower()
-    suffix = _SUFFIXES.get(suffix, suffix)
+    candidates = codecs_for(data, PurePosixPath(name).suffix)
+    usable = registry.available(candidates)
+    if not usable and candidates:
+        missing = next(iter(candidates[0].requires.items()))
+        raise DependencyError(*missing)
     first_error: DataError | None = None
-    for codec in sorted(usable, key=lambda codec: codec.extension != suffix):
+    for codec in usable:
         try:
-            return codec, codec.decode(data)
+            return codec, in_srgb(codec, data)
         except DataError as error:
             first_error = first_error or error
-    if first_error is not None and any(codec.extension == suffix for codec in usable):
+    if first_error is not None and len({codec.extension for codec in usable}) == 1:
         raise first_error
     raise DataError(name, f"none of the codecs reads it ({', '.join(c.name for c in usable)})")
-
-
-_SUFFIXES = {".jpeg": ".jpg", ".heif": ".heic"}
-"""Other common spellings of a codec's suffix."""

@@ -13,6 +13,7 @@ import numpy as np
 import codecframe
 from codecframe import Image, Shape, require, to_image
 from codecframe.core import isobmff
+from codecframe.core.colour import cicp_profile
 from codecframe_heic import container
 from codecframe_heic.settings import HeicSettings
 
@@ -65,6 +66,17 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
         except Exception as error:  # the library raises many kinds
             raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name)
+
+    def icc_profile(self, data: bytes) -> bytes | None:
+        """Of the primary image. See `codecframe.Codec.icc_profile`."""
+        try:
+            numbers = isobmff.colour_numbers(data, isobmff.image_properties(data))
+            found = _library().open_heif(data, convert_hdr_to_8bit=True).info.get("icc_profile")
+            if isinstance(found, bytes) and found:
+                return found
+            return None if numbers is None else cicp_profile(*numbers)
+        except Exception as error:  # the library raises many kinds
+            raise codecframe.DataError(self.name, error) from error
 
     def strip(self, data: bytes) -> bytes:
         """The coded slice. See the class."""

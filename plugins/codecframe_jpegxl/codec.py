@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 
 import codecframe
@@ -62,6 +64,13 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
             raise codecframe.DataError(self.name, f"samples of an unknown depth: {samples.dtype}")
         return to_image(samples, self.name, bits=bits)
 
+    def icc_profile(self, data: bytes) -> bytes | None:
+        """Of the colours as libjxl decodes them. See `codecframe.Codec.icc_profile`."""
+        try:
+            return _profile_of_jpeg(data) or header.icc_profile(data)
+        except ValueError as error:
+            raise codecframe.DataError(self.name, error) from None
+
     def strip(self, data: bytes) -> bytes:
         """What is particular to the image. See the class."""
         try:
@@ -79,3 +88,22 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
             return header.image_header(shape) + framing.lengthen(payload)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
+
+
+def _profile_of_jpeg(data: bytes) -> bytes | None:
+    """The profile of the JPEG file that a JPEG XL file was made of, where it can be rebuilt.
+
+    libjxl keeps that embedded, and imagecodecs does not give it.
+    """
+    if not header.holds_jpeg(data):
+        return None
+    import imagecodecs
+    from PIL import Image as PilImage
+
+    try:
+        file = io.BytesIO(imagecodecs.jpegxl_decode_jpeg(data))
+        with PilImage.open(file, formats=("JPEG",)) as picture:
+            profile = picture.info.get("icc_profile")
+    except Exception as error:  # the libraries raise many kinds
+        raise ValueError(f"holds a JPEG file that cannot be rebuilt: {error}") from None
+    return profile if isinstance(profile, bytes) else None
