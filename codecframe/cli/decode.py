@@ -103,12 +103,9 @@ def _shape(text: str) -> tuple[int, int]:
 
 
 def _read(name: str) -> bytes:
-    if name == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise DataError(name, error.strerror or error) from None
+    from codecframe.images.source import read_bounded, read_bytes
+
+    return read_bounded(sys.stdin.buffer, "stdin") if name == "-" else read_bytes(name)
 
 
 def _decode(

@@ -16,6 +16,7 @@ from codecframe.core.image import Image
 from codecframe.images import cifar
 from codecframe.images.files import find_files, read_labels
 from codecframe.images.read import read_image
+from codecframe.images.source import read_bounded
 
 Target = int | str
 
@@ -160,7 +161,7 @@ def _open_cifar(spec: str, root: str | Path | None) -> cifar.CifarSet:
 
 
 def _from_stdin() -> ImageItem:
-    data = sys.stdin.buffer.read()
+    data = read_bounded(sys.stdin.buffer, "stdin")
     return ImageItem("stdin", None, lambda: read_image(data, "stdin"))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 import codecframe
 from codecframe import Image, Shape, chunks, map_threads, to_image
+from codecframe.core.bounds import check_scans
 from codecframe_jpeg import layout
 from codecframe_jpeg.coefficients import quantised
 from codecframe_jpeg.header import read_header
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from codecframe import Objective, Score
 
 _MAX_SIDE = 65500  # libjpeg's
-_MAX_SCANS = 100  # encoders write 1 to some 20, and each takes time for the whole image
 _COMMENT = b"\xff\xfe\x00\x0eother layout"
 _CMYK = 4
 _AT_ONCE = 1 << 20
@@ -117,8 +117,8 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         # decoders fill in what is cut off, and say nothing
         if not data.endswith(layout.EOI) and data.find(layout.EOI, header.position) < 0:
             raise codecframe.DataError(self.name, "cut short: it has no end marker")
-        if not header.one_scan and data.count(layout.SOS, header.position) > _MAX_SCANS:
-            raise codecframe.DataError(self.name, f"has more than {_MAX_SCANS} scans")
+        if not header.one_scan:
+            check_scans(data, self.name)
         try:
             if header.components == _CMYK:
                 return _decode_any(data)

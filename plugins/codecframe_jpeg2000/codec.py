@@ -10,6 +10,7 @@ import numpy as np
 
 import codecframe
 from codecframe import Image, Shape, to_image
+from codecframe.core.bounds import check_tiles
 from codecframe_jpeg2000 import codestream
 from codecframe_jpeg2000.settings import HighThroughputSettings, Jpeg2000Settings
 
@@ -56,7 +57,7 @@ class _CodestreamCodec(codecframe.Codec[S]):
             declared = codestream.declared(data)
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
-        codecframe.check_size(*declared.shape, self.name)
+        check_tiles(data, self.name)
         if declared.components > 4 or declared.bits > 16 or declared.signed:
             raise codecframe.DataError(self.name, f"samples that are no picture: {declared}")
         try:

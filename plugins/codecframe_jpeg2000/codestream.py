@@ -11,11 +11,10 @@ import struct
 from dataclasses import dataclass
 
 from codecframe import Shape
-from codecframe.core import isobmff
+from codecframe.core.bounds import codestream
 
 _SOC, _SOT, _SOD, _EOC = b"\xff\x4f", b"\xff\x90", b"\xff\x93", b"\xff\xd9"
 _SIZ, _COMMENT = b"\xff\x51", b"\xff\x64"
-_JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,7 @@ def declared(data: bytes) -> Declared:
     Raises:
         ValueError: if there is none, or the codestream does not end as it should.
     """
-    start, end = 0, len(data)
-    if data.startswith(_JP2):
-        box = isobmff.child(data, isobmff.Box(b"", 0, len(data)), b"jp2c")
-        start, end = box.start, box.end
-    if data[start : start + 4] != _SOC + _SIZ or end - start < 49:
-        raise ValueError("not a JPEG 2000 file")
+    start, end = codestream(data)
     if data[end - 2 : end] != _EOC:
         raise ValueError("cut short: no end-of-codestream marker")
     x1, y1, x0, y0 = struct.unpack_from(">4I", data, start + 8)

@@ -97,7 +97,9 @@ class _Video:
                 stream.thread_type = "NONE" if device else "AUTO"  # a camera's frames at once
                 for number, frame in enumerate(container.decode(stream)):
                     check_size(frame.height, frame.width, self._path)
-                    image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
+                    # the turn that the display matrix asks for, in degrees anticlockwise
+                    turned = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+                    image = np.ascontiguousarray(turned)
                     yield Frame(f"{Path(self._path).name}#{number}", image)
         except (av.FFmpegError, OSError) as error:
             raise DataError(self._path, f"cannot be played: {error.strerror or error}") from None
