@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecframe
 from codecframe import Image, Shape, to_image
-from codecframe_png import container
+from codecframe_png import checked, container
 from codecframe_png.settings import FILTERS, STRATEGIES, PngSettings
 
 
 @codecframe.scalable
 class PngCodec(codecframe.Codec[PngSettings]):
-    """PNG, by libpng: lossless, the upper end of the rate scale.
+    """PNG, by libpng and libspng: lossless, the upper end of the rate scale.
 
     `strip` leaves the zlib stream. A file that would not be rebuilt from that is its own payload:
     it starts with the signature, which no zlib stream does.
@@ -47,7 +47,11 @@ class PngCodec(codecframe.Codec[PngSettings]):
             raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*shape, self.name)
         try:
-            samples = imagecodecs.png_decode(data)
+            chunks = checked.read(data)
+            if chunks.is_plain:
+                samples = imagecodecs.spng_decode(data)
+            else:
+                samples = imagecodecs.png_decode(checked.rebuilt(chunks))
         except Exception as error:  # the library raises many kinds
             raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name)

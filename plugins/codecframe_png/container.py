@@ -33,9 +33,9 @@ def join(shape: Shape, stream: bytes) -> bytes:
     return b"".join(
         [
             SIGNATURE,
-            _chunk(b"IHDR", struct.pack(">II", width, height) + _RGB8),
-            *(_chunk(b"IDAT", stream[start : start + _DATA_CHUNK]) for start in starts),
-            _chunk(b"IEND", b""),
+            chunk(b"IHDR", struct.pack(">II", width, height) + _RGB8),
+            *(chunk(b"IDAT", stream[start : start + _DATA_CHUNK]) for start in starts),
+            chunk(b"IEND", b""),
         ]
     )
 
@@ -56,6 +56,7 @@ def split(data: bytes) -> tuple[Shape, bytes]:
     return shape, stream
 
 
-def _chunk(kind: bytes, payload: bytes) -> bytes:
+def chunk(kind: bytes, payload: bytes) -> bytes:
+    """A chunk with its length and checksum."""
     checksum = zlib.crc32(kind + payload)
     return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", checksum)

@@ -1,0 +1,165 @@
+"""PNG files checked whole before imagecodecs' libpng gets them.
+
+Each error in there takes a reference of None away, and the interpreter dies of some thousands on
+Python 3.11. Thus libpng is only given files that are made here, of contents that are right; and
+what is most common, 8-bit colour, is decoded by libspng, which has no such fault.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from codecframe_png.container import SIGNATURE, chunk
+
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits of a sample by the colour type."""
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_COLOUR, _PALETTE, _COLOUR_AND_ALPHA = 2, 3, 6
+_KEY_SIZES = {0: 2, 2: 6}
+"""Bytes of the key colour by the colour type."""
+_PART = 1 << 20
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+           (0, 1, 1, 2))  # fmt: skip
+"""First column and row, and the steps, of each pass of an interlaced image."""
+
+
+class Chunks(NamedTuple):
+    """What matters of a file.
+
+    Attributes:
+        header: the payload of IHDR.
+        palette: of PLTE, empty if there is none.
+        transparency: of tRNS, empty if there is none that is right.
+        data: of all IDAT chunks.
+    """
+
+    header: bytes
+    palette: bytes
+    transparency: bytes
+    data: list[memoryview]
+
+    @property
+    def bits(self) -> int:
+        """Of a sample."""
+        return self.header[8]
+
+    @property
+    def colour(self) -> int:
+        """The colour type."""
+        return self.header[9]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is 8-bit colour and nothing else."""
+        usual = self.bits == 8 and self.colour in (_COLOUR, _COLOUR_AND_ALPHA)
+        return usual and not self.transparency
+
+
+def read(data: bytes) -> Chunks:
+    """The chunks of a file up to the last of its image data; their checksums are right.
+
+    Raises:
+        ValueError: if it is damaged, or not a PNG file.
+    """
+    header, palette, transparency = b"", b"", b""
+    stream: list[memoryview] = []
+    for kind, payload, intact in _chunks(data):
+        if stream and kind != b"IDAT":
+            break
+        if not intact:
+            if kind[:1].isupper():
+                raise ValueError(f"{kind.decode('latin-1')}: CRC error")
+        elif kind == b"IDAT":
+            stream.append(payload)
+        elif kind == b"IHDR" and not header:
+            header = _checked_header(bytes(payload))
+        elif kind == b"PLTE":
+            if palette or not payload or len(payload) % 3 or len(payload) > 768:
+                if header[9] == _PALETTE:
+                    raise ValueError("a damaged palette")
+            else:
+                palette = bytes(payload)
+        elif kind == b"tRNS":
+            transparency = bytes(payload)
+        elif kind[:1].isupper():
+            raise ValueError(f"an unknown critical chunk {kind.decode('latin-1')}")
+    if not header or not stream:
+        raise ValueError("cut short before its image data")
+    colour, bits = header[9], header[8]
+    if colour == _PALETTE:
+        if not palette:
+            raise ValueError("has no palette")
+        palette = palette[: 3 << bits]
+        right = 0 < len(transparency) <= len(palette) // 3
+    else:
+        palette, right = b"", len(transparency) == _KEY_SIZES.get(colour, -1)
+    return Chunks(header, palette, transparency if right else b"", stream)
+
+
+def rebuilt(chunks: Chunks) -> bytes:
+    """A file of the same image that libpng has no reason to refuse.
+
+    Raises:
+        ValueError: if the image data is damaged.
+    """
+    rows = [(1 + size, count) for size, count in _rows(chunks)]
+    expected = sum(size * count for size, count in rows)
+    inflate = zlib.decompressobj()
+    try:
+        samples = inflate.decompress(b"".join(chunks.data), expected)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    if len(samples) < expected:
+        raise ValueError("not enough image data")
+    position = 0
+    for size, count in rows:
+        filters = np.frombuffer(samples, np.uint8, size * count, position)[::size]
+        if filters.max() > 4:
+            raise ValueError("an unknown row filter")
+        position += size * count
+    made = [(b"IHDR", chunks.header), (b"PLTE", chunks.palette), (b"tRNS", chunks.transparency)]
+    stream = memoryview(zlib.compress(samples, 1))
+    made += [(b"IDAT", bytes(stream[at : at + _PART])) for at in range(0, len(stream), _PART)]
+    return SIGNATURE + b"".join(chunk(*part) for part in made if part[1]) + chunk(b"IEND", b"")
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
+    """(type, payload, whether its checksum is right); what is cut short is left out."""
+    view, position = memoryview(data), len(SIGNATURE)
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            return
+        checksum = int.from_bytes(view[end : end + 4], "big")
+        intact = zlib.crc32(view[position + 4 : end]) == checksum
+        yield bytes(view[position + 4 : position + 8]), view[position + 8 : end], intact
+        position = end + 4
+
+
+def _checked_header(header: bytes) -> bytes:
+    if len(header) != 13:
+        raise ValueError("a damaged header")
+    width, height, bits, colour, compression, filters, interlaced = struct.unpack(
+        ">IIBBBBB", header
+    )
+    if bits not in _DEPTHS.get(colour, ()) or compression or filters or interlaced > 1:
+        raise ValueError("a header that no PNG file has")
+    if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
+        raise ValueError("an impossible size")
+    return header
+
+
+def _rows(chunks: Chunks) -> Iterator[tuple[int, int]]:
+    """(bytes of a row without its filter, rows) of each pass."""
+    width, height = struct.unpack_from(">II", chunks.header)
+    bits = chunks.bits * _CHANNELS[chunks.colour]
+    for x, y, across, down in _PASSES if chunks.header[12] else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - x) // across), -(-(height - y) // down)
+        if columns > 0 and rows > 0:
+            yield (columns * bits + 7) // 8, rows
