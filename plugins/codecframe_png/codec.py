@@ -47,11 +47,10 @@ class PngCodec(codecframe.Codec[PngSettings]):
             raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*shape, self.name)
         try:
-            chunks = checked.read(data)
-            if chunks.is_plain:
+            if checked.is_plain(data):
                 samples = imagecodecs.spng_decode(data)
             else:
-                samples = imagecodecs.png_decode(checked.rebuilt(chunks))
+                samples = imagecodecs.png_decode(checked.rebuilt(checked.read(data)))
         except Exception as error:  # the library raises many kinds
             raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name)
