@@ -77,7 +77,7 @@ def read_image(
     if hasattr(source, "has_transparency_data"):
         with _own_limit():
             return from_picture(source, name)
-    if not hasattr(source, "read"):
+    if not hasattr(source, "seekable"):
         raise DataError(name, f"a {type(source).__name__} is not an image")
     return _read(source if source.seekable() else io.BytesIO(read_bounded(source, name)), name)
 

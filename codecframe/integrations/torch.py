@@ -16,16 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from codecframe.core.image import Image
+from codecframe.images import read_image
 from codecframe.integrations.augment import Augmentation, Draw
 
 __all__ = ["CodecTransform"]
+
+_OVERSHOOT = 0.25
+"""How far float tensors may lie outside 0 to 1: resizing overshoots at edges."""
 
 
 class CodecTransform(nn.Module):
     """Compresses and decodes images, as a transform of torchvision's kind: a step of a pipeline, an
     augmentation, or a test of robustness.
 
-    Takes a PIL image, a `uint8` array (height, width, 3), or a tensor (3, height, width) or (n, 3,
+    Takes a PIL image (read by the rules of `codecframe.images.read_image`: orientation, colour
+    profile, depth, transparency), a `uint8` array (height, width, 3), or a tensor (3, height, width) or (n, 3,
     height, width), `uint8` or float from 0 to 1, and gives back the same kind. Each image of a
     batch is drawn for by itself. Draws come from torch's random numbers: workers of a `DataLoader`
     differ, and `torch.manual_seed` repeats them.
@@ -62,7 +67,7 @@ class CodecTransform(nn.Module):
         """The image, or the batch, after a codec."""
         self.sizes = []
         if isinstance(image, PIL.Image.Image):
-            return PIL.Image.fromarray(self._coded(np.asarray(image.convert("RGB"))))
+            return PIL.Image.fromarray(self._coded(read_image(image)))
         if isinstance(image, np.ndarray):
             return self._coded(image)
         if not isinstance(image, Tensor) or image.ndim not in (3, 4) or image.shape[-3] != 3:
@@ -98,6 +103,8 @@ class CodecTransform(nn.Module):
         """One image, (3, height, width)."""
         pixels = image
         if image.is_floating_point():
+            if not bool(((image > -_OVERSHOOT) & (image < 1 + _OVERSHOOT)).all()):
+                raise TypeError("float tensors count from 0 to 1, and this one goes beyond")
             pixels = (image.detach() * 255).round().clamp(0, 255).to(torch.uint8)
         elif image.dtype != torch.uint8:
             raise TypeError(f"tensors are uint8 or float from 0 to 1, not {image.dtype}")

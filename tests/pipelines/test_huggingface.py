@@ -55,9 +55,59 @@ def test_draws_depend_on_seed_and_image_and_not_on_batches() -> None:
 
 
 def test_what_is_no_image_is_refused() -> None:
-    for wrong in (None, "x", {"bytes": None, "path": None}, {"bytes": b"rubbish"}):
+    for wrong in ("x", 7, {"bytes": None, "path": None}, {"bytes": b"rubbish"}):
         with pytest.raises(codecframe.DataError):
             Compress()({"image": [wrong]})
+
+
+def test_none_stays_none() -> None:
+    made = Compress("png")({"image": [None, *pictures()[:1]]})
+    assert made["image"][0] is None and made["bytes"][0] is None
+    assert np.array_equal(np.asarray(made["image"][1]), IMAGES[0])
+
+
+def test_a_missing_column_is_named_with_those_that_are_there() -> None:
+    with pytest.raises(codecframe.DataError, match=r"no column 'image'; it has photo, label"):
+        Compress()({"photo": pictures(), "label": [0] * 6})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [PilImage.fromarray(IMAGES[0]), IMAGES[0], IMAGES[0].tolist(), None],
+    ids=["pillow", "array", "lists", "none"],
+)
+def test_one_example_gives_one_result(entry: Any) -> None:
+    made = Compress("png")({"image": entry, "label": 3})
+    if entry is None:
+        assert made == {"image": None, "bytes": None}
+    else:
+        assert np.array_equal(np.asarray(made["image"]), IMAGES[0]) and made["bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.full((8, 8, 3), 0.5, np.float32),
+        np.full((8, 8, 3), 40000, np.uint16),
+        np.full((8, 8, 3), -100, np.int16),
+        np.full((8, 8, 3), 300.0),
+        np.full((8, 8, 3), True),
+    ],
+    ids=lambda array: str(array.dtype),
+)
+def test_arrays_are_never_cast(array: Any) -> None:
+    for entry in (array, array.tolist()):
+        with pytest.raises(codecframe.DataError, match="expected a uint8 array"):
+            Compress("png")({"image": [entry]})
+
+
+def test_a_dataset_is_mapped_one_by_one(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"image": datasets.Image()})
+    stored = datasets.Dataset.from_dict({"image": [*pictures()[:2], None]}, features=features)
+    made = stored.map(Compress("png"), batched=False)
+    assert np.array_equal(np.asarray(made[1]["image"]), IMAGES[1])
+    assert made[2]["image"] is None
 
 
 def test_a_dataset_is_mapped_and_its_result_is_cached(tmp_path: Path) -> None:
