@@ -123,7 +123,7 @@ def _from_tiff(picture: PilImage.Image, kind: tiff.Kind, name: str) -> PilImage.
             decoded = tiff.as_picture(samples, picture, kind)
             if decoded is not None:
                 return decoded
-    elif kind.deep and picture.mode not in _DEEP:
+    elif kind.deep and picture.mode not in _DEEP and not kind.high_bytes_do:
         raise ValueError("Pillow has loaded a deep TIFF wrongly: read it from its file")
     picture.load()
     palette = tiff.mended_palette(picture)

@@ -47,6 +47,11 @@ class Kind(NamedTuple):
         """Whether samples are other than unsigned integers of at most 8 bits."""
         return max(self.bits) > 8 or self.sample_format != _UNSIGNED
 
+    @property
+    def high_bytes_do(self) -> bool:
+        """Whether it is 16-bit colour of which Pillow gives the high bytes."""
+        return set(self.bits) == {16} and self.sample_format == _UNSIGNED and not self.planar
+
 
 GREY_16 = Kind(MIN_IS_BLACK, (16,), _UNSIGNED, 1, False, 0)
 """Greyscale from 0 to 65535."""
