@@ -18,7 +18,10 @@ import codecframe
 ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/__init__.py"))
 HEAVY = {"torch", "numpy", "PIL", "imagecodecs", "onnxruntime", "scipy", "matplotlib", "pandas"}
-PUBLIC_MODULES = {"cli", "core.isobmff", "core.registry", "pipeline", "testing", "tuning"}
+PUBLIC_MODULES = {
+    *("cli", "core.bounds", "core.colour", "core.isobmff", "core.registry"),
+    *("pipeline", "testing", "tuning"),
+}
 """Documented submodules that plugins may import from, besides `codecframe` itself."""
 
 

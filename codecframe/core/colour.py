@@ -146,6 +146,7 @@ def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     for name, content in tags.items():
         table.append(name + struct.pack(">II", start + len(payload), len(content)))
         payload += content + bytes(-len(content) % 4)
-    header = struct.pack(">I4sI4s4s4s12x4s28x3i48x", start + len(payload), b"\0\0\0\0", 0x02100000,
-                         b"mntr", space, b"XYZ ", b"acsp", *(round(v * 65536) for v in _D50))  # fmt: skip
+    header = struct.pack(">I4xI4s4s4s12x4s28x", start + len(payload), 0x02100000, b"mntr", space,
+                         b"XYZ ", b"acsp")  # fmt: skip
+    header += _xyz(_D50)[8:] + bytes(48)
     return header + b"".join(table) + payload

@@ -51,10 +51,10 @@ def _transform(profile: bytes, mode: str) -> Any:
 
 
 def _changes_nothing(transform: Any, mode: str) -> bool:
-    """Whether a transform leaves colours as they are. Names say nothing: "Linear sRGB" is not sRGB."""
+    """Whether a transform leaves colours as they are. A name says nothing: "Linear sRGB" is not."""
     from PIL import Image as PilImage
 
-    levels = np.arange(0, 256, 15, np.uint8)
+    levels = np.arange(0, 256, 15).astype(np.uint8)
     if mode == "L":
         probe = PilImage.fromarray(levels[None])
     else:

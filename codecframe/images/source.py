@@ -86,6 +86,6 @@ def check_length(length: int, name: str) -> None:
     most = most_bytes()
     if length > most:
         raise LimitError(
-            f"{name}: has over {most:,} bytes, more than an image of {max_pixels():,} pixels needs; "
-            "raise the limit with CODECFRAME_MAX_PIXELS or codecframe.limit_pixels()"
+            f"{name}: has over {most:,} bytes, more than an image of {max_pixels():,} pixels "
+            "needs; raise the limit with CODECFRAME_MAX_PIXELS or codecframe.limit_pixels()"
         )

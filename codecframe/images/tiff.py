@@ -130,7 +130,7 @@ def as_picture(
         samples = samples.astype(np.uint8) * 255
     if samples.dtype != np.uint8 or samples.ndim != (2 if bands == 1 else 3):
         return None
-    if bands > 1 and samples.shape[2] != bands or max(kind.bits) not in (1, 8):
+    if (bands > 1 and samples.shape[2] != bands) or max(kind.bits) not in (1, 8):
         return None
     if kind.alpha == _ASSOCIATED:
         return None
@@ -145,7 +145,7 @@ def as_picture(
 
 
 def mended_palette(picture: PilImage.Image) -> list[int] | None:
-    """The palette of a TIFF whose writer gave it 8 bits, which Pillow takes for 16; None if right."""
+    """The palette of a TIFF with 8 bits a level, which Pillow takes for 16; else None."""
     colours = getattr(picture, "tag_v2", {}).get(320)
     if picture.mode not in ("P", "PA") or not colours or max(colours) > 255:
         return None
@@ -164,9 +164,7 @@ def to_rgb(samples: npt.NDArray[Any], kind: Kind) -> npt.NDArray[np.uint8]:
         samples = samples[:, :, None]
     extra = samples.shape[2] - greys
     if not greys or extra not in (0, 1) or len(set(kind.bits)) > 1:
-        raise DataError(
-            "TIFF", f"of {kind.bits} bits and photometric interpretation {kind.photometric}"
-        )
+        raise ValueError(f"TIFF of {kind.bits} bits, photometric interpretation {kind.photometric}")
     bits = kind.bits[0]
     if greys == 3 and bits == 16 and samples.dtype.kind == "u":
         samples, bits = samples >> 8, 8  # the high bytes, as of every image in colour
@@ -204,11 +202,11 @@ def scaled(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.float32]:
         raise ValueError(f"has samples that are no image: {samples.dtype}")
     if samples.max() > top:
         raise ValueError(f"has samples that do not fit in {bits} bits")
-    return np.divide(samples, top, dtype=np.float32)
+    return np.asarray(np.divide(samples, top, dtype=np.float32))
 
 
 def _numbers(value: Any, default: tuple[int, ...]) -> tuple[int, ...]:
     """A tag's integers, however many there are."""
     values = value if isinstance(value, tuple) else (value,)
-    found = tuple(int(v) for v in values if isinstance(v, (int, float)) and v == v)
+    found = tuple(int(v) for v in values if isinstance(v, int))
     return found or default

@@ -124,4 +124,4 @@ def _as_array(rows: Any) -> Any:
     except ValueError:
         raise DataError("image", "is a list of rows of several lengths") from None
     whole = array.dtype.kind in "iu" and array.size
-    return array.astype(np.uint8) if whole and 0 <= array.min() and array.max() <= 255 else array
+    return array.astype(np.uint8) if whole and array.min() >= 0 and array.max() <= 255 else array

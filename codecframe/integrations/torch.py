@@ -29,11 +29,11 @@ class CodecTransform(nn.Module):
     """Compresses and decodes images, as a transform of torchvision's kind: a step of a pipeline, an
     augmentation, or a test of robustness.
 
-    Takes a PIL image (read by the rules of `codecframe.images.read_image`: orientation, colour
-    profile, depth, transparency), a `uint8` array (height, width, 3), or a tensor (3, height, width) or (n, 3,
-    height, width), `uint8` or float from 0 to 1, and gives back the same kind. Each image of a
-    batch is drawn for by itself. Draws come from torch's random numbers: workers of a `DataLoader`
-    differ, and `torch.manual_seed` repeats them.
+    Takes a PIL image, a `uint8` array (height, width, 3), or a tensor (3, height, width) or (n, 3,
+    height, width), `uint8` or float from 0 to 1, and gives back the same kind. PIL images are read
+    by the rules of `codecframe.images.read_image`: orientation, colour profile, depth and
+    transparency. Each image of a batch is drawn for by itself. Draws come from torch's random
+    numbers: workers of a `DataLoader` differ, and `torch.manual_seed` repeats them.
 
     Args:
         codecs: what to draw from: `jpeg`, `jpeg:subsampling=4:4:4`, a model file...

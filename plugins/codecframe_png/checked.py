@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,7 +66,9 @@ def is_plain(data: bytes) -> bool:
     """
     if data[8:16] != _HEADER or data[24:29] not in _PLAIN:
         return False
-    from imagecodecs import deflate_crc32  # of libdeflate, many times as fast as zlib's
+    import imagecodecs
+
+    crc32: Any = imagecodecs.deflate_crc32  # libdeflate's: many times as fast as zlib's
 
     view, position, end = memoryview(data), len(SIGNATURE), len(data)
     while position + 12 <= end:
@@ -74,9 +76,9 @@ def is_plain(data: bytes) -> bool:
         after = position + 8 + length
         if kind == b"IEND":
             return True
-        if kind != b"IDAT" and position != len(SIGNATURE) or after + 4 > end:
+        if (kind != b"IDAT" and position != len(SIGNATURE)) or after + 4 > end:
             return False
-        if deflate_crc32(view[position + 4 : after]) != _CHECKSUM.unpack_from(data, after)[0]:
+        if crc32(view[position + 4 : after]) != _CHECKSUM.unpack_from(data, after)[0]:
             return False
         position = after + 4
     return False

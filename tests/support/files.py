@@ -142,7 +142,7 @@ def _padded(bits: str) -> bytes:
 
 
 def tiles(width: int, height: int, tile: int, parts: int) -> bytes:
-    """A JPEG 2000 codestream that declares tiles of a size, with the first `parts` of them, empty."""
+    """A JPEG 2000 codestream that declares tiles; the first `parts` are there, and empty."""
     size = struct.pack(">H8IH", 0, width, height, 0, 0, tile, tile, 0, 0, 1) + b"\x07\x01\x01"
     coding = b"\0\0\0\x01\0\x00\x04\x04\0\0"
     quantised = b"\x40\x40"
