@@ -74,7 +74,9 @@ def read_image(
         return check_image(source, name)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _read(io.BytesIO(source), name)
-    if hasattr(source, "has_transparency_data"):
+    from PIL import Image as PilImage
+
+    if isinstance(source, PilImage.Image):
         with _own_limit():
             return from_picture(source, name)
     if not hasattr(source, "seekable"):
