@@ -19,7 +19,6 @@ from codecframe.images.source import read_bounded
 if TYPE_CHECKING:
     from PIL import Image as PilImage
 
-_DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _SIXTEEN_BITS = ("PNG", "PPM", "JPEG2000", None)
 """Formats whose deep greyscale Pillow brings to 16 bits; images that are of no format, too."""
 _KEY_STEPS = {"L;2": 85, "L;4": 17}
@@ -109,7 +108,7 @@ def _with_8_bits(picture: PilImage.Image, name: str) -> PilImage.Image:
     elif picture.format == "AVIF" and "icc_profile" not in picture.info:
         picture = _with_numbered_colours(picture, name)
     picture.load()
-    return _from_deep_grey(picture, kind) if picture.mode in _DEEP else picture
+    return _from_deep_grey(picture, kind) if picture.mode in tiff.DEEP else picture
 
 
 def _from_tiff(picture: PilImage.Image, kind: tiff.Kind, name: str) -> PilImage.Image:
@@ -123,7 +122,7 @@ def _from_tiff(picture: PilImage.Image, kind: tiff.Kind, name: str) -> PilImage.
             decoded = tiff.as_picture(samples, picture, kind)
             if decoded is not None:
                 return decoded
-    elif kind.deep and picture.mode not in _DEEP and not kind.high_bytes_do:
+    elif kind.deep and picture.mode not in tiff.DEEP and not kind.high_bytes_do:
         raise ValueError("Pillow has loaded a deep TIFF wrongly: read it from its file")
     picture.load()
     palette = tiff.mended_palette(picture)

@@ -14,6 +14,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL import Image as PilImage
 
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+"""Modes of Pillow whose samples it gives as they are stored."""
+
 MIN_IS_WHITE, MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _ASSOCIATED, _UNASSOCIATED = 1, 2
@@ -95,7 +98,7 @@ def needs_decoding(picture: PilImage.Image, kind: Kind) -> bool:
     """Whether a TIFF that is not loaded yet goes to `decode`."""
     compressed = any(tile[0] == "libtiff" for tile in getattr(picture, "tile", ()))
     usual = kind.photometric in (MIN_IS_WHITE, MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR)
-    return usual and (kind.deep or compressed)
+    return usual and (compressed or (kind.deep and picture.mode not in DEEP))
 
 
 def decode(data: bytes, picture: PilImage.Image, kind: Kind) -> npt.NDArray[Any]:

@@ -62,7 +62,8 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
         codecframe.check_size(*size, self.name)
         library = _library()
         try:
-            samples = np.asarray(library.open_heif(data, convert_hdr_to_8bit=True))
+            picture = library.open_heif(data, convert_hdr_to_8bit=True)
+            samples = np.array(picture)  # a copy: older releases free the memory with `picture`
         except Exception as error:  # the library raises many kinds
             raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name)
