@@ -101,7 +101,7 @@ def _profile_of_jpeg(data: bytes) -> bytes | None:
     from PIL import Image as PilImage
 
     try:
-        file = io.BytesIO(imagecodecs.jpegxl_decode_jpeg(data))
+        file = io.BytesIO(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1))
         with PilImage.open(file, formats=("JPEG",)) as picture:
             profile = picture.info.get("icc_profile")
     except Exception as error:  # the libraries raise many kinds
