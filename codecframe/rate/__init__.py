@@ -9,7 +9,7 @@ from codecframe.rate.controllers import (
     controller,
 )
 from codecframe.rate.curve import RateCurve
-from codecframe.rate.mean import MeanSearch, fit_mean
+from codecframe.rate.mean import MeanSearch, SetSize, fit_mean, set_size
 from codecframe.rate.search import TIGHTNESS, fit
 
 __all__ = [
@@ -21,9 +21,11 @@ __all__ = [
     "MeanSearch",
     "RateController",
     "RateCurve",
+    "SetSize",
     "StreamController",
     "controller",
     "counted_size",
     "fit",
     "fit_mean",
+    "set_size",
 ]

@@ -110,6 +110,12 @@ class Budget:
             return self.amount
         return self.amount / 8 / (self.fps or 1.0)
 
+    def total(self, images: int, pixels: int) -> float:
+        """Bytes that so many images, of so many pixels together, may cost together."""
+        if self.unit == "bpp":
+            return self.amount * pixels / 8
+        return self.allowance((1, 1)) * images
+
     def bytes_for(self, shape: Shape) -> int:
         """The allowance in whole bytes, rounded down."""
         return math.floor(self.allowance(shape) + 1e-9)

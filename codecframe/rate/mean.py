@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError
-from codecframe.core.image import Image, Shape
+from codecframe.core.image import Image
 from codecframe.core.parallel import chunks
 from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, Budget, counted_size
@@ -17,6 +18,41 @@ from codecframe.rate.curve import RateCurve
 
 _CHUNK = 32
 """Images in memory at a time."""
+_SURELY_OVER = 1.01
+"""The next level is not tried where a sample expects it this far over the budget."""
+
+
+@dataclass(frozen=True)
+class SetSize:
+    """What a set of images is, and costs at one level.
+
+    Attributes:
+        images: how many.
+        pixels: of all images.
+        bytes: counted bytes of all encodings.
+    """
+
+    images: int = 0
+    pixels: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: SetSize) -> SetSize:
+        """Both sets together."""
+        return SetSize(
+            self.images + other.images, self.pixels + other.pixels, self.bytes + other.bytes
+        )
+
+
+def set_size(
+    codec: Codec[Any], images: Iterable[Image], accounting: Accounting, settings: Settings
+) -> SetSize:
+    """Encode a set with the same settings for all, a few images in memory at a time."""
+    total = SetSize()
+    for chunk in chunks(images, _CHUNK):
+        for image, data in zip(chunk, codec.encode_many(chunk, settings), strict=True):
+            size = counted_size(codec, data, settings, accounting, knob_varies=False)
+            total += SetSize(1, image.shape[0] * image.shape[1], size)
+    return total
 
 
 def fit_mean(
@@ -44,6 +80,10 @@ class MeanSearch:
         settings: everything but the knob.
         images: gone through several times, a few images in memory at a time.
         accounting: which bytes count; one level for all costs no knob byte.
+        guide: a search over a sample of the images. It says where to look first, and a level that
+            it expects more than 1 % over a budget is not tried: one or two passes over the images
+            then do for a budget. Without it the answer is exact.
+        size_of: how large the images are at some settings; by default they are encoded.
     """
 
     def __init__(
@@ -52,15 +92,18 @@ class MeanSearch:
         settings: Settings,
         images: Iterable[Image],
         accounting: Accounting = Accounting.PAYLOAD,
+        *,
+        guide: MeanSearch | None = None,
+        size_of: Callable[[Settings], SetSize] | None = None,
     ) -> None:
-        self._codec = codec
+        self._name = codec.name
         self._settings = settings
-        self._images = images
         self._accounting = accounting
+        self._size_of = size_of or partial(set_size, codec, images, accounting)
+        self._guide = guide
         self._levels = knob.levels if (knob := settings.knob()) else 1
         self._curve = RateCurve(self._levels, 1)
-        self._shapes: Counter[Shape] = Counter()
-        self._sizes: dict[int, int] = {}  # of all images, by level
+        self._sizes: dict[int, SetSize] = {}  # of all images, by level
 
     def fit(self, budget: Budget) -> Settings:
         """The settings with the largest level at which the images' total meets the budget.
@@ -68,47 +111,66 @@ class MeanSearch:
         Raises:
             BudgetError: if even the lowest level is over.
         """
-        if not self._sizes:
-            self._encode(self._levels // 2)
-        allowed = sum(budget.allowance(shape) * count for shape, count in self._shapes.items())
-        low, high = self._bracket(allowed)
-        while high - low > 1:
-            guess = self._guess(low, high, allowed)
-            self._encode(min(max(guess, low + 1), high - 1))
-            low, high = self._bracket(allowed)
-        if low < 0:
-            images = self._shapes.total()
-            mean, each = self._sizes[0] / images, allowed / images
+        level = self._largest_for(budget)
+        if level < 0:
+            found = self.size(0)
+            mean, each = found.bytes / found.images, self._allowed(budget) / found.images
             raise BudgetError(
-                f"{self._codec.name}: the smallest encodings average {mean:.0f} bytes "
+                f"{self._name}: the smallest encodings average {mean:.0f} bytes "
                 f"({self._accounting}), over the {each:.0f} allowed",
                 asked=math.floor(each),
                 smallest=math.ceil(mean),
             )
-        return self._settings.at_level(low)
+        return self._settings.at_level(level)
+
+    def size(self, level: int) -> SetSize:
+        """What the images cost at a level; they are encoded where that is not known."""
+        if level not in self._sizes:
+            found = self._sizes[level] = self._size_of(self._settings.at_level(level))
+            self._curve.learn({n: each.bytes for n, each in self._sizes.items()}, found.pixels)
+        return self._sizes[level]
+
+    def _largest_for(self, budget: Budget) -> int:
+        """The largest level that meets a budget, or -1."""
+        if not self._sizes:
+            first = self._levels // 2
+            if self._guide is not None:
+                first = max(self._guide._largest_for(budget), 0)
+            self.size(first)
+        return self._largest(self._allowed(budget))
+
+    def _allowed(self, budget: Budget) -> float:
+        known = next(iter(self._sizes.values()))
+        return budget.total(known.images, known.pixels)
+
+    def _largest(self, allowed: float) -> int:
+        """The largest level of at most so many bytes for all images, or -1."""
+        low, high = self._bracket(allowed)
+        while high - low > 1 and not self._expected_over(low, allowed):
+            guess = self._guess(low, high, allowed)
+            self.size(min(max(guess, low + 1), high - 1))
+            low, high = self._bracket(allowed)
+        return low
 
     def _bracket(self, allowed: float) -> tuple[int, int]:
         """(highest level that is known to fit, or -1; lowest above it that does not)."""
-        low = max((level for level, size in self._sizes.items() if size <= allowed), default=-1)
+        fitting = (level for level, size in self._sizes.items() if size.bytes <= allowed)
+        low = max(fitting, default=-1)
         return low, min((level for level in self._sizes if level > low), default=self._levels)
 
-    def _guess(self, low: int, high: int, allowed: float) -> int:
-        if low in self._sizes and high in self._sizes:
-            ends = (low, self._sizes[low]), (high, self._sizes[high])
-            return self._curve.between(*ends, allowed)
-        known = low if low in self._sizes else high
-        return self._curve.next_guess({known: self._sizes[known]}, allowed)
+    def _expected_over(self, low: int, allowed: float) -> bool:
+        """Whether the sample tells that the level above `low`, which fits, does not."""
+        if self._guide is None or low < 0:
+            return False
+        growth = self._guide.size(low + 1).bytes / max(self._guide.size(low).bytes, 1)
+        return self._sizes[low].bytes * growth > allowed * _SURELY_OVER
 
-    def _encode(self, level: int) -> None:
-        first = not self._sizes
-        settings = self._settings.at_level(level)
-        total = 0
-        for chunk in chunks(self._images, _CHUNK):
-            for image, data in zip(chunk, self._codec.encode_many(chunk, settings), strict=True):
-                total += counted_size(
-                    self._codec, data, settings, self._accounting, knob_varies=False
-                )
-                self._shapes[image.shape[:2]] += first
-        self._sizes[level] = total
-        pixels = sum(rows * columns * count for (rows, columns), count in self._shapes.items())
-        self._curve.learn(self._sizes, pixels)
+    def _guess(self, low: int, high: int, allowed: float) -> int:
+        known = low if low in self._sizes else high
+        if self._guide is not None:  # where the sample, costing as much more or less, would fit
+            share = self._guide.size(known).bytes / max(self._sizes[known].bytes, 1)
+            return self._guide._largest(allowed * share)
+        if low in self._sizes and high in self._sizes:
+            ends = (low, self._sizes[low].bytes), (high, self._sizes[high].bytes)
+            return self._curve.between(*ends, allowed)
+        return self._curve.next_guess({known: self._sizes[known].bytes}, allowed)

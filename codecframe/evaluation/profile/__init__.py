@@ -1,16 +1,15 @@
 """Profiles: the measured table of rate, accuracy and cost over (codec, settings) for one head."""
 
 from codecframe.evaluation.profile.comparable import comparable
+from codecframe.evaluation.profile.levels import Prepared, sample
 from codecframe.evaluation.profile.measure import measure
 from codecframe.evaluation.profile.plan import (
     DEFAULT_RATES,
     Plan,
-    Prepared,
     Variant,
     point_for_budget,
     points_for_levels,
     points_for_rates,
-    sample,
 )
 from codecframe.evaluation.profile.run import profile_images
 from codecframe.evaluation.profile.table import Measurement, PerImage, Point, ProfileTable, Row

@@ -10,8 +10,7 @@ measured of a span does not depend on where, or after what, it is measured.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,13 +18,15 @@ import numpy as np
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec, Fit
-from codecframe.core.errors import BudgetError, CodecframeError, DataError
+from codecframe.core.errors import BudgetError, CodecframeError
 from codecframe.core.head import Prediction, TaskHead
 from codecframe.core.image import Image
+from codecframe.core.parallel import chunks
 from codecframe.core.progress import Progress
 from codecframe.core.representation import PIXELS
 from codecframe.core.settings import Settings
 from codecframe.evaluation.profile.table import MeasuredImage, Measurement, Point, ProfileTable
+from codecframe.evaluation.profile.timing import timed
 from codecframe.images import ImageItem
 from codecframe.pipeline import decode_for, join
 from codecframe.rate import Accounting, Budget, RateController, controller
@@ -34,6 +35,10 @@ SPAN = 512
 """Images of a span."""
 _CHUNK_PIXELS = 8_000_000
 """A chunk ends when it is reached, or the span's end."""
+_BATCH = 32
+"""Images that are encoded and decoded, and timed, at a time."""
+_WARMING = 2
+"""Images by which libraries, models and threads are made ready before any is timed."""
 SHOWN_IMAGES = 6
 _SHOWN_PIXELS = 512 * 512
 """So many images, if no larger, are kept in the profile to be shown in reports."""
@@ -127,10 +132,10 @@ def _read(
         item = images[position]
         try:
             image = item.read()
-        except DataError as error:
+            image = head.prepare(image) if prepare else image
+        except CodecframeError as error:
             table.add_skipped(position, item.name, str(error))
         else:
-            image = head.prepare(image) if prepare else image
             ids.append(position)
             read.append(image)
             targets.append(item.target)
@@ -220,6 +225,7 @@ class _Run:
         self._settings: Settings = self._codec.settings_type.from_dict(point.settings)
         self._id = table.add_point(point)
         self._controller = self._make_controller()
+        self._warm = False
 
     def begin(self) -> None:
         """A span begins. A link's buffer goes on through all of them."""
@@ -248,26 +254,36 @@ class _Run:
 
     def _measure(self, chunk: _Chunk, todo: list[int]) -> list[Measurement]:
         images = [chunk.images[i] for i in todo]
-        started = time.perf_counter()
-        fits = list(self._controller.encode_many(images))
-        encoded = time.perf_counter()
+        self._warm_up(images[:_WARMING])
+        fits, encode_us = timed(self._controller.encode_many, images)
         fitting = [k for k, fit in enumerate(fits) if isinstance(fit, Fit)]
         datas = [fit.data for fit in fits if isinstance(fit, Fit)]
-        batch = decode_for(self._codec, self._head, datas)
-        decoded = time.perf_counter()
+        batch, times = timed(self._decode, datas)
+        decode_us = dict(zip(fitting, times, strict=True))
         prediction = self._head.predict(batch)
         judged = self._judge(chunk, [todo[k] for k in fitting], prediction)
         shown = sum(chunk.ids[todo[k]] < SHOWN_IMAGES for k in fitting)  # they come first
         views = dict(zip(fitting, _views(_first(prediction, shown), shown), strict=False))
-        encode_us = 1e6 * (encoded - started) / len(images)
-        decode_us = 1e6 * (decoded - encoded) / max(len(datas), 1)
         rows = dict(zip(fitting, judged, strict=True))
         return [
-            self._row(chunk.ids[todo[k]], fit, rows[k], views.get(k), encode_us, decode_us)
+            self._row(chunk.ids[todo[k]], fit, rows[k], views.get(k), encode_us[k], decode_us[k])
             if isinstance(fit, Fit)
-            else self._unfit(chunk, chunk.ids[todo[k]], fit, encode_us)
+            else self._unfit(chunk, chunk.ids[todo[k]], fit, encode_us[k])
             for k, fit in enumerate(fits)
         ]
+
+    def _warm_up(self, images: list[Image]) -> None:
+        """Encode and decode once: loading libraries and models is not part of the times."""
+        if self._warm:
+            return
+        self._warm = True
+        fits = list(self._make_controller().encode_many(images))
+        list(self._decode(iter([fit.data for fit in fits if isinstance(fit, Fit)])))
+
+    def _decode(self, datas: Iterator[bytes]) -> Iterator[Any]:
+        """What the head accepts, for every encoding."""
+        for some in chunks(datas, _BATCH):
+            yield from decode_for(self._codec, self._head, some)
 
     def _judge(self, chunk: _Chunk, kept: list[int], prediction: Prediction) -> list[_Judged]:
         """What the head made of the images that were encoded."""

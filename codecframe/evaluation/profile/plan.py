@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec
-from codecframe.core.errors import BudgetError, DataError
+from codecframe.core.errors import BudgetError
 from codecframe.core.head import TaskHead
-from codecframe.core.image import Image
 from codecframe.core.presets import parse_spec, presets_for
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.scaling import ScalableSettings
 from codecframe.core.settings import Settings
+from codecframe.evaluation.profile.levels import LevelSearch, Remembered, anew
 from codecframe.evaluation.profile.table import Point
 from codecframe.images import ImageItem
 from codecframe.pipeline import join
-from codecframe.rate import Accounting, Budget, MeanSearch, fit_mean
+from codecframe.rate import Accounting, Budget, MeanSearch
 
 DEFAULT_RATES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
 """Bits per pixel at which codecs are compared unless told otherwise."""
-_SAMPLE = 64
-"""Images, spread over the set, on which the levels for given rates are found."""
 
 
 @dataclass(frozen=True)
@@ -48,30 +44,6 @@ def _at_scales(settings: Settings, scales: Sequence[float]) -> list[Settings]:
     return [settings.replace(scale=scale) for scale in scales]
 
 
-Searched = Callable[[str, Callable[[], list[Point]]], list[Point]]
-"""Given all that a search depends on, and the search, gives what it finds, or found earlier."""
-
-
-def _anew(_key: str, search: Callable[[], list[Point]]) -> list[Point]:
-    return search()
-
-
-class Prepared:
-    """Images of a set, read and prepared anew in every pass; unreadable ones are left out."""
-
-    def __init__(self, items: Sequence[ImageItem], head: TaskHead | None) -> None:
-        self._items = items
-        self._head = head
-
-    def __iter__(self) -> Iterator[Image]:
-        for item in self._items:
-            try:
-                image = item.read()
-            except DataError:
-                continue
-            yield image if self._head is None else self._head.prepare(image)
-
-
 @dataclass(frozen=True)
 class Plan:
     """What a profile measures.
@@ -87,8 +59,8 @@ class Plan:
         levels: knob values at which to measure.
         budget: also measure the point at which the rate controller meets it.
         accounting: the bytes that rates and budget count.
-        tune: images on which the levels for `rates` are found; by default a sample of those that
-            are measured.
+        tune: images on which the levels for `rates` are found; by default those that are measured,
+            so that the mean over all of them is at or under each rate.
     """
 
     codecs: Sequence[str] = ()
@@ -132,7 +104,7 @@ class Plan:
         head: TaskHead,
         *,
         prepare: bool,
-        searched: Searched = _anew,
+        remembered: Remembered = anew,
         progress: ProgressMaker | None = None,
     ) -> list[Point]:
         """The points to measure.
@@ -141,7 +113,7 @@ class Plan:
             items: the images.
             head: what will judge them.
             prepare: whether images are brought to the geometry the head looks at.
-            searched: remembers what searches found, as `ProfileTable.searched` does.
+            remembered: remembers what searches found, as `ProfileTable.remembered` does.
             progress: shows how many codecs' levels are found.
 
         Raises:
@@ -151,72 +123,54 @@ class Plan:
         rates = self.rates
         if rates is None and self.levels is None and self.budget is None:
             rates = DEFAULT_RATES
-        tune = sample(items) if self.tune is None else self.tune
-
-        @cache
-        def some() -> list[Image]:
-            images = list(Prepared(tune, geometry))
-            if not images:
-                raise DataError("images", "none of them can be read")
-            return images
-
-        def at_rates(variant: Variant, rates: Sequence[float]) -> list[Point]:
-            return points_for_rates(variant, some(), rates, self.accounting)
-
-        def at_budget(variant: Variant, budget: Budget) -> list[Point]:
-            every = Prepared(items, geometry)
-            return [point_for_budget(variant, every, budget, self.accounting)]
-
         points: list[Point] = []
         variants = self.variants(head)
         with (progress or Silent)(len(variants)) as display:
+            tell = partial(display.advance, 0)
+            every = LevelSearch(items, geometry, self.accounting, remembered, tell)
+            tuning = every
+            if self.tune is not None:
+                tuning = LevelSearch(self.tune, geometry, self.accounting, remembered, tell)
             for variant in variants:
-                display.advance(0, f"levels of {variant.codec.name}")
-                if rates:
-                    key = self._key(variant, tune, list(rates))
-                    points += searched(key, partial(at_rates, variant, rates))
-                if self.levels is not None:
-                    points += points_for_levels(variant, self.levels)
-                if self.budget is not None:
-                    key = self._key(variant, items, asdict(self.budget))
-                    points += searched(key, partial(at_budget, variant, self.budget))
+                tell(f"levels of {variant.codec.name}")
+                points += self._points_of(variant, rates, tuning, every)
                 display.advance(1, "")
         return points
 
-    def _key(self, variant: Variant, images: Sequence[ImageItem], wanted: object) -> str:
-        """All that a search depends on, for one head."""
-        names = "\0".join(image.name for image in images)
-        return json.dumps(
-            {
-                "codec": variant.codec.name,
-                "settings": variant.settings.to_dict(),
-                "wanted": wanted,
-                "accounting": str(self.accounting),
-                "images": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(),
-            },
-            sort_keys=True,
-        )
+    def _points_of(
+        self,
+        variant: Variant,
+        rates: Sequence[float] | None,
+        tuning: LevelSearch,
+        every: LevelSearch,
+    ) -> list[Point]:
+        """The points of one codec: for rates on the tuning images, for a budget on every image."""
+        points: list[Point] = []
+        codec, settings = variant.codec, variant.settings
+        if rates:
+            find = partial(points_for_rates, variant, rates)
+            points += tuning.points(codec, settings, list(rates), find)
+        if self.levels is not None:
+            points += points_for_levels(variant, self.levels)
+        if self.budget is not None:
+            meet = partial(_points_for_budget, variant, self.budget, self.accounting)
+            points += every.points(codec, settings, asdict(self.budget), meet)
+        return points
 
 
-def sample(items: Sequence[ImageItem], count: int = _SAMPLE) -> list[ImageItem]:
-    """At most `count` items spread evenly over the set."""
-    step = max(1, len(items) // count)
-    return [items[i] for i in range(0, len(items), step)][:count]
-
-
-def points_for_rates(
-    variant: Variant,
-    images: Iterable[Image],
-    rates: Iterable[float],
-    accounting: Accounting,
+def _points_for_budget(
+    variant: Variant, budget: Budget, accounting: Accounting, search: MeanSearch
 ) -> list[Point]:
-    """Fixed settings whose mean rates over `images` come closest under `rates` (bits per pixel).
+    return [point_for_budget(variant, budget, accounting, search)]
+
+
+def points_for_rates(variant: Variant, rates: Iterable[float], search: MeanSearch) -> list[Point]:
+    """Fixed settings whose mean rates come closest under `rates` (bits per pixel).
 
     A codec that cannot go as low as some rate is measured at its lowest level instead; one without
     a knob at its only one.
     """
     chosen: dict[int, Settings] = {}
-    search = MeanSearch(variant.codec, variant.settings, images, accounting)
     for rate in sorted(rates):
         try:
             settings = search.fit(Budget(rate, "bpp", "mean"))
@@ -239,18 +193,18 @@ def points_for_levels(variant: Variant, values: Iterable[float]) -> list[Point]:
 
 
 def point_for_budget(
-    variant: Variant, images: Iterable[Image], budget: Budget, accounting: Accounting
+    variant: Variant, budget: Budget, accounting: Accounting, search: MeanSearch
 ) -> Point:
     """The point at which a rate controller meets a budget.
 
-    A mean budget is met by one level for all images, found here over all of them; a cap or a link
-    by a level for each image, found while measuring. A codec whose lowest level is over a mean
-    budget is measured there, so that a selection can say by how much.
+    A mean budget is met by one level for all images, which `search` finds; a cap or a link by a
+    level for each image, found while measuring. A codec whose lowest level is over a mean budget
+    is measured there, so that a selection can say by how much.
     """
     settings = variant.settings
     if budget.mode == "mean":
         try:
-            settings = fit_mean(variant.codec, settings, images, budget, accounting)
+            settings = search.fit(budget)
         except BudgetError:
             settings = settings.at_level(0)
     elif settings.knob():

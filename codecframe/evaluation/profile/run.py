@@ -59,7 +59,7 @@ def profile_images(
     table = ProfileTable.create(path, meta)
     try:
         points = plan.points(
-            items, head, prepare=prepare, searched=table.searched, progress=progress
+            items, head, prepare=prepare, remembered=table.remembered, progress=progress
         )
         with (progress or Silent)(len(points) * len(items)) as display:
             if engine is None or isinstance(engine, Local):

@@ -254,8 +254,8 @@ class ProfileTable:
         )
         return int(self._file.all(query, *point.key)[0][0])
 
-    def searched(self, key: str, search: Callable[[], list[Point]]) -> list[Point]:
-        """What a search for points finds, or what it found in an earlier run.
+    def remembered(self, key: str, search: Callable[[], Any]) -> Any:
+        """What a search finds, as plain data, or what it found in an earlier run.
 
         Args:
             key: all that the search depends on.
@@ -263,12 +263,11 @@ class ProfileTable:
         """
         known = self._file.all("SELECT points FROM searches WHERE key = ?", key)
         if known:
-            return [Point(**values) for values in json.loads(known[0][0])]
-        points = search()
-        text = json.dumps([asdict(point) for point in points])
+            return json.loads(known[0][0])
+        found = search()
         with self._file.writing() as db:
-            db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, text))
-        return points
+            db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, json.dumps(found)))
+        return found
 
     def add_images(self, images: Iterable[MeasuredImage]) -> None:
         """Note a batch of images, all or none."""
