@@ -54,7 +54,7 @@ def command(
       codecframe classify photos/ --head efficientnet-lite0 --codec avif --budget 0.2bpp
       codecframe classify photos/ --head model.onnx --codec jpeg --set quality=20 --json
     """
-    if codec is None and (assignments or budget):
+    if codec is None and (assignments or budget is not None):
         raise click.UsageError("--set and --budget need --codec")
     from codecframe.core import registry
     from codecframe.core.presets import parse_settings
@@ -67,7 +67,7 @@ def command(
     settings = parse_settings(chosen, assignments) if chosen else None
     if codec:
         tell_counterparts([codec], [judge])
-    limit = options.budget_of(budget, mean) if budget else None
+    limit = options.budget_of(budget, mean)
     items = open_images(images)
     rows: list[dict[str, Any]] = []
     failed = 0
@@ -81,9 +81,10 @@ def command(
                 rows.append(_row(result, top))
             bar.advance(1)
     if as_json:
-        output.print_json({"head": judge.name, "codec": codec, "failed": failed, "images": rows})
+        found = {"head": judge.name, "codec": codec, "failed": failed, "images": rows}
+        output.print_json(found | ({"accounting": accounting} if codec else {}))
     elif rows:
-        _render(rows, through_codec=chosen is not None)
+        _render(rows, accounting if codec else None)
     return 1 if failed else 0
 
 
@@ -99,11 +100,13 @@ def _row(result: Classified, top: int) -> dict[str, Any]:
     return row
 
 
-def _render(rows: list[dict[str, Any]], *, through_codec: bool) -> None:
-    columns = ["image", *([">bytes", ">bpp"] if through_codec else []), "what the head sees"]
+def _render(rows: list[dict[str, Any]], accounting: str | None) -> None:
+    """Print what the head sees; with the bytes of each image where it went through a codec."""
+    sizes = [f">bytes ({accounting})", ">bpp"] if accounting else []
+    columns = ["image", *sizes, "what the head sees"]
     cells = []
     for row in rows:
         seen = ", ".join(f"{t['label']} {output.percent(t['probability'])} %" for t in row["top"])
-        spent = [row["bytes"], f"{row['bpp']:.3f}"] if through_codec else []
+        spent = [row["bytes"], f"{row['bpp']:.3f}"] if accounting else []
         cells.append([row["name"], *spent, seen])
     output.print_table(columns, cells)

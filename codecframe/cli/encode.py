@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     options.settings_option,
     options.budget_option,
     options.mean_option,
-    options.accounting_option,
+    options.written_option,
 )
 @click.option(
     "--output",
@@ -33,12 +33,7 @@ if TYPE_CHECKING:
     help="File for one image (- for stdout), folder for several. "
     "Default: the image's own name with the codec's suffix, in the current folder.",
 )
-@click.option(
-    "--payload",
-    is_flag=True,
-    help="Write payloads instead of standard files; with a budget, one byte before "
-    "each names the knob level.",
-)
+@options.payload_option
 @options.json_option
 def command(
     images: tuple[str, ...],
@@ -46,14 +41,15 @@ def command(
     assignments: tuple[str, ...],
     budget: str | None,
     mean: bool,
-    accounting: str,
+    accounting: str | None,
     target: str | None,
     payload: bool,
     as_json: bool,
 ) -> int:
     """Encode images with given settings or to a budget.
 
-    IMAGE is a file, a folder, a glob, or - for stdin.
+    IMAGE is a file, a folder, a glob, or - for stdin. The bytes of the files that are written count
+    against the budget, headers and all; with --payload, those of the payloads.
 
     \b
     Examples:
@@ -70,14 +66,15 @@ def command(
 
     chosen = registry.default().codec(codec)
     settings = parse_settings(chosen, assignments)
-    limit = options.budget_of(budget, mean) if budget else None
+    limit = options.budget_of(budget, mean)
+    counting = Accounting(accounting) if accounting else Accounting.written(payload=payload)
     items = open_images(images)
     writer = _Writer(target, len(items), ".payload" if payload else chosen.extension)
     rows: list[dict[str, Any]] = []
     total = _Total()
     failed = 0
     with output.ProgressBar(len(items), f"encode {chosen.name}") as bar:
-        for result in encode_set(read_set(items), chosen, settings, limit, Accounting(accounting)):
+        for result in encode_set(read_set(items), chosen, settings, limit, counting):
             if isinstance(result, Failed):
                 failed += 1
                 output.say(f"codecframe: {result}")
@@ -90,12 +87,12 @@ def command(
                 path = writer.write(result.name, data)
                 total.add(result)
                 if as_json or len(rows) < _SHOWN:  # memory does not grow with the set
-                    rows.append(_row(result, path, accounting))
+                    rows.append(_row(result, path, counting))
             bar.advance(1, result.name)
     if as_json and not writer.to_stdout:
         output.print_json({"codec": chosen.name, "failed": failed, "images": rows})
     elif not writer.to_stdout:
-        _render(rows, total, accounting)
+        _render(rows, total, counting)
     return 1 if failed else 0
 
 
@@ -153,7 +150,9 @@ def _render(rows: list[dict[str, Any]], total: _Total, accounting: str) -> None:
         click.echo(f"... and {total.images - len(rows)} more")
     if total.images > 1:
         bpp = 8 * total.bytes / total.pixels
-        click.echo(f"{total.images} images, {total.bytes:,} bytes, {bpp:.3f} bpp on average")
+        click.echo(
+            f"{total.images} images, {total.bytes:,} bytes ({accounting}), {bpp:.3f} bpp on average"
+        )
 
 
 class _Writer:

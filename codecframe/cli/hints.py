@@ -9,6 +9,24 @@ from codecframe.cli import output
 
 if TYPE_CHECKING:
     from codecframe.core.head import TaskHead
+    from codecframe.images import ImageSet
+
+
+def tell_left_out(images: Iterable[tuple[str, str]]) -> int:
+    """(name, reason) of images that could not be read; returns how many."""
+    told = 0
+    for name, reason in images:
+        said = reason if reason.startswith(name) else f"{name}: {reason}"
+        output.say(f"codecframe: left out {said}")
+        told += 1
+    return told
+
+
+def tell_remarks(items: ImageSet) -> int:
+    """What of the labels names no image; returns how many remarks there are."""
+    for remark in items.remarks:
+        output.say(f"codecframe: {remark}")
+    return len(items.remarks)
 
 
 def tell_counterparts(specs: Iterable[str], heads: Sequence[TaskHead]) -> None:

@@ -124,6 +124,19 @@ accounting_option = click.option(
     help="Bytes that count: payloads without constant headers, or whole standard files.",
 )
 
+payload_option = click.option(
+    "--payload",
+    is_flag=True,
+    help="Write payloads instead of standard files, and count their bytes; with a budget, one "
+    "byte before each names the knob level.",
+)
+
+written_option = click.option(
+    "--accounting",
+    type=click.Choice(["payload", "file"]),
+    help="Bytes that count.  [default: those that are written]",
+)
+
 prepare_option = click.option(
     "--prepare/--no-prepare",
     default=True,
@@ -169,11 +182,11 @@ image_set_options = combined(
 )
 
 
-def budget_of(text: str, mean: bool) -> Any:
-    """The budget that --budget and --mean describe."""
+def budget_of(text: str | None, mean: bool) -> Any:
+    """The budget that --budget and --mean describe; None where there is none."""
     from codecframe.rate import Budget
 
-    return Budget.parse(text, mode="mean" if mean else "cap")
+    return None if text is None else Budget.parse(text, mode="mean" if mean else "cap")
 
 
 def where_of(texts: tuple[str, ...]) -> dict[str, str]:

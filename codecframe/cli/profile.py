@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codecframe.cli import options, output
-from codecframe.cli.hints import tell_counterparts
+from codecframe.cli.hints import tell_counterparts, tell_left_out, tell_remarks
 
 if TYPE_CHECKING:
     from codecframe.evaluation.profile import ProfileTable, Row
@@ -61,12 +61,15 @@ def command(
     engine: str,
     ray_address: str | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Measure rate and accuracy of codecs for a head over images.
 
     Real bytes; accuracy against labels or, without any, agreement with the head's own predictions
     on the uncompressed images. With --budget, also the point where the rate controller meets it.
-    Stop with Ctrl-C at any time; the same command goes on.
+    Stop with Ctrl-C at any time; the same command goes on. Points for rates are the largest knob
+    values whose mean over all images is at or under the rate.
+
+    Ends with 1 if images could not be read, or rows of the labels name none.
 
     \b
     Examples:
@@ -82,29 +85,39 @@ def command(
 
     plan = Plan(
         codecs=codecs,
-        rates=_numbers(rates, "--rates") if rates else None,
-        levels=_numbers(levels, "--levels") if levels else None,
-        budget=options.budget_of(budget, mean) if budget else None,
+        rates=_numbers(rates, "--rates") if rates is not None else None,
+        levels=_numbers(levels, "--levels") if levels is not None else None,
+        budget=options.budget_of(budget, mean),
         accounting=Accounting(accounting),
     )
     items = open_images(
         images, labels=labels, where=options.where_of(where), limit=limit, data_root=data_root
     )
     judge = registry.default().head(head)
+    unnamed = tell_remarks(items)
     tell_counterparts(codecs, [judge])
-    table = profile_images(
-        path,
-        items,
-        judge,
-        plan,
-        prepare=prepare,
-        progress=lambda n: output.ProgressBar(n, "profile"),
-        engine=open_engine(engine, ray_address),
-        head_name=head,
-    )
+    try:
+        table = profile_images(
+            path,
+            items,
+            judge,
+            plan,
+            prepare=prepare,
+            progress=lambda n: output.ProgressBar(n, "profile"),
+            engine=open_engine(engine, ray_address),
+            head_name=head,
+        )
+    except KeyboardInterrupt:
+        output.say(
+            f"codecframe: stopped; {path} keeps what was measured. Run the same command again to "
+            "go on"
+        )
+        raise
     with table:
+        left_out = tell_left_out(table.skipped())
         render_profile(table, as_json=as_json)
     output.say(f"\nprofile: {path}")
+    return 1 if left_out or unnamed else 0
 
 
 def _numbers(text: str, option: str) -> list[float]:
@@ -117,8 +130,6 @@ def _numbers(text: str, option: str) -> list[float]:
 def render_profile(table: ProfileTable, *, as_json: bool) -> None:
     """Print the rate-accuracy table of a profile."""
     rows = sorted(table.rows(), key=lambda row: (row.point.codec, row.payload_bpp))
-    for name, reason in table.skipped():
-        output.say(f"codecframe: left out {name}: {reason}")
     if as_json:
         output.print_json({"meta": table.meta, "rows": [row.to_dict() for row in rows]})
         return

@@ -17,17 +17,18 @@ from codecframe.cli import options, output
     options.one_codec_option,
     options.settings_option,
     options.budget_option,
-    options.accounting_option,
+    options.written_option,
+    options.payload_option,
+    options.engine_options,
+    options.json_option,
 )
-@click.option("--payload", is_flag=True, help="Write payloads instead of standard files.")
-@options.combined(options.engine_options, options.json_option)
 def command(
     sources: tuple[str, ...],
     target: str,
     codec: str,
     assignments: tuple[str, ...],
     budget: str | None,
-    accounting: str,
+    accounting: str | None,
     payload: bool,
     engine: str,
     ray_address: str | None,
@@ -36,8 +37,9 @@ def command(
     """Take a whole data set through a codec: folders of images, WebDataset shards.
 
     SRC is a folder, an image, a glob or a tar file; what is made lies in the folder DST under the
-    same names. With a budget, no image costs more. A run that was stopped goes on when it is
-    started again. Every engine makes the same bytes.
+    same names. With a budget, no image costs more: the bytes of the files that are written count,
+    headers and all, or with --payload those of the payloads. A run that was stopped goes on when
+    it is started again. Every engine makes the same bytes.
 
     \b
     Examples:
@@ -65,11 +67,14 @@ def command(
     if more := report.failures - len(report.told):
         output.say(f"codecframe: and {more:,} more images")
     if as_json:
-        found: dict[str, Any] = asdict(report) | {"bpp": report.bpp, "accounting": accounting}
+        found: dict[str, Any] = asdict(report) | {
+            "bpp": report.bpp,
+            "accounting": str(work.counting),
+        }
         found |= {"already": summary.already, "lost": summary.lost}
         output.print_json(found)
     else:
-        _say(summary, accounting)
+        _say(summary, str(work.counting))
     return 1 if report.failures or summary.lost else 0
 
 

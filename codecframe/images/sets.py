@@ -55,6 +55,11 @@ class ImageSet(Sequence[ImageItem]):
         self._ends = list(accumulate(len(part) for part in parts))
         self._chosen = range(self._ends[-1] if parts else 0) if chosen is None else chosen
 
+    @property
+    def remarks(self) -> list[str]:
+        """What of the labels names no image."""
+        return [remark for part in self._parts for remark in getattr(part, "remarks", ())]
+
     def __len__(self) -> int:
         return len(self._chosen)
 
@@ -84,9 +89,17 @@ class FileSet(Sequence[ImageItem]):
         folder: the folder that the paths are relative to.
         names: paths with forward slashes.
         targets: their labels, or None.
+        remarks: what of the labels names no image.
     """
 
-    def __init__(self, folder: str, names: list[str], targets: list[Target] | None = None) -> None:
+    def __init__(
+        self,
+        folder: str,
+        names: list[str],
+        targets: list[Target] | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        self.remarks = tuple(remarks)
         self._folder = folder
         self._names = names
         self._targets = targets
@@ -101,7 +114,7 @@ class FileSet(Sequence[ImageItem]):
     def __getitem__(self, index: int | slice) -> ImageItem | FileSet:
         if isinstance(index, slice):
             targets = None if self._targets is None else self._targets[index]
-            return FileSet(self._folder, self._names[index], targets)
+            return FileSet(self._folder, self._names[index], targets, self.remarks)
         path = os.path.join(self._folder, self._names[index])
         target = None if self._targets is None else self._targets[index]
         return ImageItem(self._names[index], target, lambda: read_image(path))
@@ -184,7 +197,18 @@ def _open_files(specs: Sequence[str], labels: str | None, where: Mapping[str, st
             f"names none of the {len(names)} images"
             + (f"; its first file is {next(iter(truth))}" if truth else " in any row"),
         )
-    return FileSet(folder, [names[i] for i in kept], _targets([truth[paths[i]] for i in kept]))
+    targets = _targets([truth[paths[i]] for i in kept])
+    return FileSet(folder, [names[i] for i in kept], targets, _unmatched(labels, truth, paths))
+
+
+def _unmatched(labels: str, truth: Mapping[str, str], paths: Sequence[str]) -> list[str]:
+    """A remark on the rows of a labels file whose image does not exist."""
+    absent = [path for path in truth.keys() - set(paths) if not os.path.exists(path)]
+    if not absent:
+        return []
+    first = os.path.relpath(min(absent), os.path.dirname(os.path.abspath(labels)))
+    verb = "names" if len(absent) == 1 else "name"
+    return [f"{labels}: {len(absent)} of {len(truth)} rows {verb} no image, such as {first}"]
 
 
 def _targets(labels: list[str]) -> list[Target]:

@@ -39,6 +39,11 @@ class Accounting(StrEnum):
     def _missing_(cls, value: object) -> Accounting | None:
         return cls.PAYLOAD if value == "bare" else None  # its name in files of before 0.1.0
 
+    @classmethod
+    def written(cls, *, payload: bool) -> Accounting:
+        """The bytes that count where they are written: those of payloads, or of whole files."""
+        return cls.PAYLOAD if payload else cls.FILE
+
 
 def counted_size(
     codec: Codec[Any], data: bytes, settings: Settings, accounting: Accounting, *, knob_varies: bool

@@ -1,6 +1,7 @@
 """Profiles: the measured table of rate, accuracy and cost over (codec, settings) for one head."""
 
 from codecframe.evaluation.profile.comparable import comparable
+from codecframe.evaluation.profile.coverage import Coverage, coverage
 from codecframe.evaluation.profile.levels import Prepared, sample
 from codecframe.evaluation.profile.measure import measure
 from codecframe.evaluation.profile.plan import (
@@ -16,6 +17,7 @@ from codecframe.evaluation.profile.table import Measurement, PerImage, Point, Pr
 
 __all__ = [
     "DEFAULT_RATES",
+    "Coverage",
     "Measurement",
     "PerImage",
     "Plan",
@@ -25,6 +27,7 @@ __all__ = [
     "Row",
     "Variant",
     "comparable",
+    "coverage",
     "measure",
     "point_for_budget",
     "points_for_levels",

@@ -9,10 +9,10 @@ Other tools read it with any SQLite client.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -130,6 +130,7 @@ class Row:
     """A point's means over its images: one row of the rate-accuracy table.
 
     Bytes and rates are over the `n - unfit` images that fit the budget; scores are over all.
+    Times are medians over the images.
     `top5` is the share of images whose label is among the head's first five classes.
     """
 
@@ -360,14 +361,13 @@ class ProfileTable:
                 SUM(m.payload_bytes) * 8.0 / SUM((m.file_bytes IS NOT NULL) * i.height * i.width),
                 AVG(m.score),
                 CASE WHEN COUNT(m.rank) THEN SUM(m.rank < 5) * 1.0 / COUNT(*) END,
-                AVG(m.agreement), AVG(m.divergence),
-                AVG(m.encode_us), AVG(m.decode_us), AVG(m.encodes)
+                AVG(m.agreement), AVG(m.divergence), AVG(m.encodes)
             FROM measurements m JOIN images i ON i.id = m.image GROUP BY m.point ORDER BY m.point
         """
         points = self.points()
         found = []
         for (
-            point, n, unfit, fb, bb, fbpp, bbpp, score, top5, agreement, div, enc, dec, encs
+            point, n, unfit, fb, bb, fbpp, bbpp, score, top5, agreement, div, encs
         ) in self._file.all(query):  # fmt: skip
             score_low, score_high = (None, None) if score is None else wilson(score, n)
             low, high = (None, None) if agreement is None else wilson(agreement, n)
@@ -375,10 +375,36 @@ class ProfileTable:
                 Row(
                     points[point], n, unfit, fb or 0.0, bb or 0.0, fbpp or 0.0, bbpp or 0.0,
                     score, score_low, score_high, top5, agreement, low, high, div,
-                    enc or 0.0, dec or 0.0, encs,
+                    self.median_us(point, "encode_us"), self.median_us(point, "decode_us"), encs,
                 )
             )  # fmt: skip
         return found
+
+    def median_us(self, point: int, column: Literal["encode_us", "decode_us"]) -> float:
+        """The median time of a point over its images, in microseconds; 0 where none is known."""
+        query = f"""
+            WITH known AS (SELECT {column} us FROM measurements WHERE point = ? AND us IS NOT NULL)
+            SELECT COALESCE(AVG(us), 0.0) FROM (
+                SELECT us FROM known ORDER BY us
+                LIMIT 2 - (SELECT COUNT(*) FROM known) % 2
+                OFFSET (SELECT (COUNT(*) - 1) / 2 FROM known)
+            )
+        """  # noqa: S608 - a column name from above
+        return float(self._file.all(query, point)[0][0])
+
+    def counts(self) -> dict[int, int]:
+        """How many images each point has measured, by the point's id."""
+        found = self._file.all("SELECT point, COUNT(*) FROM measurements GROUP BY point")
+        return dict.fromkeys(self.points(), 0) | dict(found)
+
+    def measured_by(self, points: Collection[int]) -> npt.NDArray[np.int64]:
+        """Positions of the images that all these points have measured, rising."""
+        query = """
+            SELECT image FROM measurements WHERE point IN (SELECT value FROM json_each(?))
+            GROUP BY image HAVING COUNT(*) = ? ORDER BY image
+        """
+        found = self._file.all(query, json.dumps(sorted(points)), len(points))
+        return np.array([row[0] for row in found], dtype=np.int64)
 
     def per_image(self, point: int, accounting: Accounting) -> PerImage:
         """A point's measurements image by image, in image order."""

@@ -16,7 +16,7 @@ from importlib import resources
 from PIL import Image as PilImage
 
 from codecframe.core.image import Image
-from codecframe.evaluation.profile import ProfileTable, comparable
+from codecframe.evaluation.profile import ProfileTable, comparable, coverage
 from codecframe.evaluation.report.pictures import kept_images
 from codecframe.evaluation.report.plot import rate_accuracy_plot
 from codecframe.evaluation.report.series import Series, Spot, budget_bpp, middle_bpp, series_of
@@ -44,6 +44,7 @@ def html(
             shown at the middle rate.
 
     Raises:
+        DataError: if nothing was measured yet.
         DependencyError: if matplotlib is not installed.
         UnknownNameError: if a codec of the profiles is not installed.
         MismatchError: if the profiles cannot be compared.
@@ -71,6 +72,7 @@ class _Page:
     def __init__(self, tables: list[ProfileTable], selection: Selection | None) -> None:
         self._tables = tables
         self._table = table = tables[0]
+        self._missing = coverage(tables).words()
         self._selection = selection
         self._meta = table.meta
         self._heads = list(dict.fromkeys(each.head for each in tables))
@@ -104,6 +106,7 @@ class _Page:
         return (
             f'<p class="faint">{_count(len(self._series), "codec variant")}, '
             f"{_count(points, 'measured point')}, {_count(self._images, 'image')}.</p>"
+            + (f"<p><strong>Note:</strong> {escape(self._missing)}.</p>" if self._missing else "")
         )
 
     @property
@@ -115,6 +118,9 @@ class _Page:
         if found is None:
             return ""
         asked = f"{found.budget} {_HOW[found.mode]}, {found.accounting} bytes"
+        notes = "".join(
+            f"<p>Note: {escape(note)}.</p>" for note in found.notes if note != self._missing
+        )
         if found.winner is None:
             closest = f" Closest: {found.would_fit}." if found.would_fit else ""
             words = f"<strong>Nothing meets {escape(asked)}.</strong>{escape(closest)}"
@@ -128,7 +134,7 @@ class _Page:
         behind = f" for the head {best.head}" if len(self._heads) > 1 else ""
         return (
             f'<div class="answer"><p><strong>{escape(best.label)}</strong>{escape(behind)}</p>'
-            f"<p>{escape(figures)}</p></div>"
+            f"<p>{escape(figures)}</p>{notes}</div>"
         )
 
     def _plot(self) -> str:
@@ -149,7 +155,8 @@ class _Page:
         found = self._selection
         if found is None:
             return ""
-        columns = ["", "codec", "head", f">{found.measure} %", ">95 %", ">bytes", ">bpp",
+        columns = ["", "codec", "head", f">{found.measure} %", ">95 %",
+                   f">bytes ({found.accounting})", ">bpp",
                    ">encode µs", ">decode µs", "why"]  # fmt: skip
         rows = [_candidate(c, chosen=c is found.winner) for c in found.candidates]
         if len(self._heads) == 1:
@@ -215,7 +222,7 @@ class _Page:
             "score": f"{score}; intervals are 95 % (Wilson)",
             "divergence": "of the prediction from the uncompressed one (classification: KL, nats)",
             "bytes": "; ".join(f"{name}: {meaning}" for name, meaning in _BYTES.items()),
-            "times": "microseconds an image, on all cores of the machine that measured",
+            "times": "microseconds an image, on all cores of the machine that measured; medians",
             "made with": f"codecframe {self._meta.get('codecframe', '')}",
         }
         items = [f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items() if v]

@@ -1,6 +1,15 @@
 """Choosing a codec and settings under a budget: from profiles, or straight from images."""
 
-from codecframe.evaluation.select.choose import Candidate, Selection, select
+from codecframe.evaluation.select.answer import Candidate, NextPoint, Selection
+from codecframe.evaluation.select.choose import RATE_TOLERANCE, TIME_RATIO, select
 from codecframe.evaluation.select.images import select_on_images
 
-__all__ = ["Candidate", "Selection", "select", "select_on_images"]
+__all__ = [
+    "RATE_TOLERANCE",
+    "TIME_RATIO",
+    "Candidate",
+    "NextPoint",
+    "Selection",
+    "select",
+    "select_on_images",
+]

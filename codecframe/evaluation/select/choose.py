@@ -2,113 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
-from codecframe.core import registry
-from codecframe.core.errors import DataError, MismatchError, UnknownNameError
-from codecframe.core.presets import describe
-from codecframe.core.statistics import paired_difference, wilson
-from codecframe.evaluation.profile import PerImage, Point, ProfileTable, comparable
+from codecframe.core.errors import MismatchError, UnknownNameError
+from codecframe.core.statistics import paired_difference
+from codecframe.evaluation.profile import ProfileTable, comparable, coverage
+from codecframe.evaluation.select.answer import Candidate, Selection, share
+from codecframe.evaluation.select.candidates import Search, Tried, View
 from codecframe.rate import Accounting, Budget
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """One codec variant at its best under the budget.
-
-    Attributes:
-        codec: the codec's name.
-        head: the name of the head that judged it.
-        settings: its settings; where the knob varies from image to image, without the knob.
-        knob: the knob as words: `quality=31`, or `quality=12..48` where it varies.
-        fits: whether the budget is met for every image (cap) or on average (mean, link).
-        score: expected score by the profile's measure, with its 95 % interval `low` to `high`.
-        bytes_per_image: mean counted bytes, over the images that could be encoded at all.
-        bpp: counted bits / pixels.
-        encode_us, decode_us: microseconds an image, all cores.
-        needs: the smallest budget of the kind asked for that its least encodings meet.
-        gap: the winner's score minus this one's on the same images, with the 95 % interval
-            `gap_low` to `gap_high`; None for the winner.
-        why: one sentence.
-    """
-
-    codec: str
-    head: str
-    settings: Mapping[str, Any]
-    knob: str
-    fits: bool
-    score: float
-    low: float
-    high: float
-    bytes_per_image: float
-    bpp: float
-    encode_us: float
-    decode_us: float
-    needs: Budget | None
-    gap: float | None = None
-    gap_low: float | None = None
-    gap_high: float | None = None
-    why: str = ""
-
-    @property
-    def label(self) -> str:
-        """Codec and settings that differ from the defaults, in one line."""
-        return " ".join(filter(None, [self.codec, _words(self.codec, self.settings), self.knob]))
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The answer to "which codec, at which settings".
-
-    Attributes:
-        budget, mode, accounting: what was asked.
-        measure: what scores are: the head's metric against labels, or agreement with its own
-            predictions on the uncompressed images.
-        images: how many images the answer rests on.
-        winner: the choice, or None if nothing meets the budget.
-        others: the rest, best first, each with why it lost.
-        would_fit: where nothing meets the budget, the smallest that would be met, as text.
-    """
-
-    budget: str
-    mode: str
-    accounting: str
-    measure: str
-    images: int
-    winner: Candidate | None
-    others: tuple[Candidate, ...]
-    would_fit: str | None = None
-
-    @property
-    def candidates(self) -> list[Candidate]:
-        """All, the winner first."""
-        return [*([self.winner] if self.winner else []), *self.others]
-
-    @property
-    def heads(self) -> list[str]:
-        """The heads that judged, each once."""
-        return list(dict.fromkeys(candidate.head for candidate in self.candidates))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Tried:
-    """A candidate with its per-image scores, for paired comparison."""
-
-    candidate: Candidate
-    images: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float64]
+RATE_TOLERANCE = 0.05
+"""Up to this difference in bytes two points are at the same rate, and their scores compared."""
+TIME_RATIO = 2.0
+"""From this ratio on, of two codecs whose scores do not differ, the quicker encoder is chosen."""
+_FEW_IMAGES = 30
+"""Of fewer images the noise is so large that only equal scores are a tie."""
+_UNUSED = 0.9
+"""A choice that spends less than this share of the budget may owe it to what was measured."""
 
 
 def select(
@@ -121,8 +33,16 @@ def select(
 
     For every codec variant of the profile its best measured way to meet the budget is taken: the
     point where the rate controller met this very budget, if there is one; under a cap, for each
-    image the largest measured level that fits it; under a mean, the largest measured level whose
-    mean fits. Ties in score go to fewer bytes.
+    image the largest measured level that fits it; under a mean, the measured level of the highest
+    score whose mean fits.
+
+    The highest score wins; where scores are equal, fewer bytes. A codec whose score differs from
+    the highest by no more than chance (the 95 % interval of the paired difference holds 0) is
+    chosen instead where its encoder takes at most half the time. Scores at rates that differ by
+    more than 5 % are not compared as if they were of one rate.
+
+    All is compared on the images that all points have measured, so that a profile that was stopped
+    can be asked; the selection's notes say what is missing.
 
     Args:
         profiles: a profile, or several of the same images: one for each of several heads.
@@ -132,39 +52,39 @@ def select(
 
     Raises:
         UnknownNameError: if a codec in `codecs` is not in the profiles.
-        DataError: if they hold no measurements.
+        DataError: if they hold no measurements, or none of the same images.
         MismatchError: if the profiles cannot be compared, or not at bits a pixel.
     """
     tables = comparable(profiles)
     table = tables[0]
     if budget.unit == "bpp" and len({each.pixels for each in tables}) > 1:
         raise MismatchError("the heads look at images of different sizes: give the budget in bytes")
-    wanted = _wanted(tables, codecs)
-    tried = [
-        _best_of(each, family, budget, accounting)
-        for each in tables
-        for family in _families(each, wanted)
-    ]
-    if not tried:
-        raise DataError(str(table.path), "holds no measurements")
-    fitting = [t for t in tried if t.candidate.fits]
-    fitting.sort(key=lambda t: (-t.candidate.score, t.candidate.bytes_per_image))
-    rest = [t.candidate for t in tried if not t.candidate.fits]
-    rest.sort(key=lambda c: c.needs.amount if c.needs else math.inf)
+    covered = coverage(tables, _wanted(tables, codecs))
+    tried = []
+    for each, numbers in zip(tables, covered.kept, strict=True):
+        view = View(each, numbers, covered.images)
+        search = Search(view, budget, accounting)
+        tried += [search.best_of(family) for family in view.families()]
     measure = table.meta.get("metric", "score") if table.labelled else "agreement"
-    images = max(len(t.images) for t in tried)
+    found = Selection(
+        str(budget), budget.mode, str(accounting), measure, len(covered.images), None, (),
+        notes=tuple(filter(None, [covered.words()])), left_out=_left_out(tables),
+    )  # fmt: skip
+    rest = [_with_next(t.candidate, budget) for t in tried if not t.candidate.fits]
+    rest.sort(key=lambda c: c.needs.amount if c.needs else math.inf)
+    fitting = [t for t in tried if t.candidate.fits]
     if not fitting:
-        return Selection(
-            str(budget), budget.mode, str(accounting), measure, images, None, tuple(rest),
-            would_fit=_would_fit(rest),
-        )  # fmt: skip
-    first, *others = fitting
-    compared = [_compare(first, other, measure) for other in others]
+        return replace(found, others=tuple(rest), would_fit=_would_fit(rest))
+    fitting.sort(key=lambda t: (-t.candidate.score, t.candidate.bytes_per_image))
+    first = fitting[0]
+    chosen = _chosen(fitting)
     why = f"highest {measure} within the budget"
-    winner = replace(first.candidate, why=why)
-    return Selection(
-        str(budget), budget.mode, str(accounting), measure, images, winner, (*compared, *rest)
-    )
+    if chosen is not first:
+        why = _why_quicker(first, chosen, measure)
+    winner = _with_next(replace(chosen.candidate, why=why), budget)
+    others = [_compare(chosen, t, measure, budget) for t in fitting if t is not chosen]
+    notes = (*found.notes, *_doubts(chosen, fitting, budget))
+    return replace(found, winner=winner, others=(*others, *rest), notes=notes)
 
 
 def _wanted(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> set[str]:
@@ -176,195 +96,89 @@ def _wanted(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> set
     return wanted
 
 
-def _families(table: ProfileTable, wanted: set[str]) -> list[dict[int, Point]]:
-    """The profile's points, grouped by codec and settings other than the knob."""
-    families: dict[tuple[str, str], dict[int, Point]] = defaultdict(dict)
-    for number, point in table.points().items():
-        if point.codec in wanted:
-            rest = json.dumps(_without_knob(point), sort_keys=True)
-            families[point.codec, rest][number] = point
-    return list(families.values())
+def _left_out(tables: Sequence[ProfileTable]) -> tuple[tuple[str, str], ...]:
+    """The images that could not be read, each once."""
+    return tuple({name: (name, why) for each in tables for name, why in each.skipped()}.values())
 
 
-def _knob_field(codec: str) -> str | None:
-    knob = registry.default().codec(codec).settings_type.knob()
-    return knob.field if knob else None
+def _chosen(fitting: list[Tried]) -> Tried:
+    """The best score, or one that is not surely lower where encoding takes half the time."""
+    first = fitting[0]
+    most = first.candidate.encode_us / TIME_RATIO
+    quicker = [t for t in fitting[1:] if 0 < t.candidate.encode_us <= most and _tied(first, t)]
+    if not quicker:
+        return first
+    least = min(t.candidate.encode_us for t in quicker)
+    return next(t for t in quicker if t.candidate.encode_us <= TIME_RATIO * least)
 
 
-def _without_knob(point: Point) -> dict[str, Any]:
-    field = _knob_field(point.codec)
-    return {key: value for key, value in point.settings.items() if key != field}
+def _tied(one: Tried, other: Tried) -> bool:
+    """Whether scores differ by no more than chance."""
+    gap, low, high = paired_difference(one.scores, other.scores)
+    return gap == 0 or (low <= 0 <= high and len(one.scores) >= _FEW_IMAGES)
 
 
-def _best_of(
-    table: ProfileTable, family: Mapping[int, Point], budget: Budget, accounting: Accounting
-) -> _Tried:
-    asked = (str(budget), budget.mode, str(accounting))
-    for number, point in family.items():
-        if (point.budget, point.mode, point.accounting) == asked:
-            return _as_measured(table, number, point, budget, accounting)
-    fixed = {number: point for number, point in family.items() if point.mode in ("", "mean")}
-    if not fixed:
-        number, point = next(iter(family.items()))
-        tried = _as_measured(table, number, point, budget, accounting)
-        why = "was not measured for this budget"
-        return replace(tried, candidate=replace(tried.candidate, fits=False, why=why))
-    if budget.mode == "cap":
-        return _best_per_image(table, fixed, budget, accounting)
-    tries = [_as_measured(table, n, point, budget, accounting) for n, point in fixed.items()]
-    fitting = [t for t in tries if t.candidate.fits]
-    if fitting:
-        return max(fitting, key=lambda t: (t.candidate.score, -t.candidate.bytes_per_image))
-    return min(tries, key=lambda t: t.candidate.bytes_per_image)
+def _why_quicker(first: Tried, chosen: Tried, measure: str) -> str:
+    gap, _, _ = paired_difference(first.scores, chosen.scores)
+    said = f"same {measure} as {first.candidate.label}"
+    if gap:
+        said = f"{_points(gap)} less {measure} than {first.candidate.label}, within the noise"
+    times = first.candidate.encode_us / chosen.candidate.encode_us
+    return f"{said}; {times:.1f} times as quick to encode"
 
 
-def _as_measured(
-    table: ProfileTable, number: int, point: Point, budget: Budget, accounting: Accounting
-) -> _Tried:
-    """A point as it was measured, as one candidate."""
-    found = table.per_image(number, accounting)
-    unfit = int(np.isnan(found.size).sum())
-    allowed = _allowances(found, budget)
-    over = float(np.nansum(found.size)) > float(allowed.sum()) * (1 + 1e-9)
-    fits = unfit == 0 and not over and len(found.size) > 0
-    why = ""
-    if unfit:
-        why = f"{unfit} of {len(found.size)} images cannot be brought under the cap"
-    elif over:
-        mean = float(found.size.mean())
-        why = f"its smallest measured mean is {mean:.0f} bytes, over {float(allowed.mean()):.0f}"
-    varies = point.mode in ("cap", "link")
-    return _tried(table, [number], point, found, budget, fits, why, varies=varies)
-
-
-def _best_per_image(
-    table: ProfileTable, family: Mapping[int, Point], budget: Budget, accounting: Accounting
-) -> _Tried:
-    """Under a cap: for each image the largest measured level that fits it."""
-    measured = {number: table.per_image(number, accounting) for number in family}
-    common = _common_images([found.image for found in measured.values()])
-    aligned = {n: _only(found, common) for n, found in measured.items()}
-    sizes = np.stack([found.size for found in aligned.values()])
-    scores = np.stack([found.score for found in aligned.values()])
-    any_point = next(iter(aligned.values()))
-    allowed = np.floor(_allowances(any_point, budget) + 1e-9)
-    knob_byte = 1 if accounting is Accounting.PAYLOAD and len(family) > 1 else 0
-    fitting = np.where(sizes + knob_byte <= allowed, sizes, -1.0)
-    best = fitting.argmax(axis=0)
-    columns = np.arange(len(common))
-    fits_each = fitting[best, columns] >= 0
-    unfit = int((~fits_each).sum())
-    why = f"{unfit} of {len(common)} images do not fit at any measured level" if unfit else ""
-    smallest = sizes.argmin(axis=0)
-    used = np.where(fits_each, best, smallest)
-    found = PerImage(
-        any_point.image,
-        any_point.pixels,
-        size=sizes[used, columns] + knob_byte,
-        least=sizes[smallest, columns] + knob_byte,
-        score=scores[used, columns],
-    )
-    numbers = [list(aligned)[index] for index in np.unique(used)]
-    point = family[numbers[0]]
-    varies = len(numbers) > 1
-    return _tried(table, numbers, point, found, budget, unfit == 0, why, varies=varies)
-
-
-def _tried(
-    table: ProfileTable,
-    numbers: list[int],
-    point: Point,
-    found: PerImage,
-    budget: Budget,
-    fits: bool,
-    why: str,
-    *,
-    varies: bool,
-) -> _Tried:
-    rows = {row.point.key: row for row in table.rows()}
-    used = [rows[p.key] for n, p in table.points().items() if n in numbers and p.key in rows]
-    score = float(found.score.mean()) if len(found.score) else 0.0
-    low, high = wilson(score, len(found.score))
-    fitted = ~np.isnan(found.size)
-    size = float(found.size[fitted].sum())
-    candidate = Candidate(
-        codec=point.codec,
-        head=table.head,
-        settings=_without_knob(point) if varies else dict(point.settings),
-        knob=_knob_words(table, numbers, point.codec),
-        fits=fits,
-        score=score,
-        low=low,
-        high=high,
-        bytes_per_image=size / max(int(fitted.sum()), 1),
-        bpp=8 * size / max(float(found.pixels[fitted].sum()), 1.0),
-        encode_us=float(np.mean([row.encode_us for row in used])) if used else 0.0,
-        decode_us=float(np.mean([row.decode_us for row in used])) if used else 0.0,
-        needs=_needs(found, budget),
-        why=why,
-    )
-    return _Tried(candidate, found.image, found.score)
-
-
-def _knob_words(table: ProfileTable, numbers: list[int], codec: str) -> str:
-    knob = registry.default().codec(codec).settings_type.knob()
-    if knob is None:
-        return ""
-    low, high = table.level_range(numbers)
-    values = [f"{knob.ladder[level]:g}" for level in dict.fromkeys([low, high])]
-    return f"{knob.field}={'..'.join(values)}"
-
-
-def _words(name: str, settings: Mapping[str, Any]) -> str:
-    codec = registry.default().codec(name)
-    return describe(codec, codec.settings_type.from_dict(settings))
-
-
-def _allowances(found: PerImage, budget: Budget) -> npt.NDArray[np.float64]:
-    """Bytes allowed for each image."""
-    if budget.unit == "bpp":
-        return found.pixels * budget.amount / 8
-    return np.full(len(found.pixels), budget.allowance((1, 1)))
-
-
-def _common_images(lists: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    common = lists[0]
-    for other in lists[1:]:
-        common = np.intersect1d(common, other)
-    return common
-
-
-def _only(found: PerImage, images: npt.NDArray[np.int64]) -> PerImage:
-    keep = np.isin(found.image, images)
-    return PerImage(*[values[keep] for values in vars(found).values()])
-
-
-def _compare(winner: _Tried, other: _Tried, measure: str) -> Candidate:
-    common = _common_images([winner.images, other.images])
-    gap, low, high = paired_difference(
-        winner.scores[np.isin(winner.images, common)], other.scores[np.isin(other.images, common)]
-    )
-    points = f"{100 * gap:.1f} points less {measure}"
+def _compare(winner: Tried, other: Tried, measure: str, budget: Budget) -> Candidate:
+    gap, low, high = paired_difference(winner.scores, other.scores)
+    rate = other.candidate.bytes_per_image / winner.candidate.bytes_per_image - 1
+    bytes_ = f"{share(abs(rate))} {'more' if rate > 0 else 'fewer'} bytes"
+    more_or_less = f"{_points(abs(gap))} {'less' if gap > 0 else 'more'} {measure}"
     if gap == 0:
-        why = f"same {measure}, more bytes"
+        why = f"same {measure}, {bytes_ if rate else 'same bytes'}"
+    elif abs(rate) > RATE_TOLERANCE:
+        lower = f"{_points(abs(gap))} {'lower' if gap > 0 else 'higher'}"
+        why = f"not at the same rate: {bytes_}, {lower}"
     elif low <= 0 <= high:
-        why = f"{points}; within the noise of {len(common)} images"
+        why = f"{more_or_less}; within the noise of {len(winner.scores)} images"
     else:
-        why = f"{points}, sure at 95 % ({100 * low:.1f} to {100 * high:.1f})"
-    return replace(other.candidate, gap=gap, gap_low=low, gap_high=high, why=why)
+        why = f"{more_or_less}, sure at 95 % ({100 * low:.1f} to {100 * high:.1f})"
+    if low <= 0 <= high and _slower(winner, other):
+        times = other.candidate.encode_us / winner.candidate.encode_us
+        why += f"; {times:.1f} times the encode time"
+    compared = replace(other.candidate, gap=gap, gap_low=low, gap_high=high, why=why)
+    return _with_next(compared, budget)
 
 
-def _needs(found: PerImage, budget: Budget) -> Budget | None:
-    """The smallest budget, in the unit that was asked, which the least encodings meet."""
-    allowed = _allowances(found, budget)
-    if not len(allowed) or np.isnan(found.least).any():
-        return None
-    share = (found.least / allowed).max()
-    if budget.mode != "cap":
-        share = found.least.sum() / allowed.sum()
-    digits = 3 if budget.unit == "bpp" else 0
-    amount = math.ceil(budget.amount * float(share) * 10**digits - 1e-6) / 10**digits
-    return replace(budget, amount=amount)
+def _slower(winner: Tried, other: Tried) -> bool:
+    return other.candidate.encode_us >= TIME_RATIO * winner.candidate.encode_us > 0
+
+
+def _points(gap: float) -> str:
+    return f"{100 * gap:.1f} points"
+
+
+def _with_next(candidate: Candidate, budget: Budget) -> Candidate:
+    """A candidate whose reason names the point just above the budget."""
+    if candidate.above is None:
+        return candidate
+    why = f"{candidate.why}; next measured: {candidate.above.words(budget.unit)}"
+    return replace(candidate, why=why)
+
+
+def _doubts(chosen: Tried, fitting: list[Tried], budget: Budget) -> list[str]:
+    """What may be better than the choice and was not measured within the budget."""
+    best = chosen.candidate
+    said = []
+    for one in (t.candidate for t in fitting):
+        above = one.above
+        if above and above.over <= RATE_TOLERANCE and above.score > best.score:
+            name = f"{one.codec} {above.knob}".strip()
+            said.append(f"{name} is just above the budget: {above.words(budget.unit)}")
+    if chosen.used < _UNUSED and not chosen.asked:
+        said.append(
+            f"the choice spends {100 * chosen.used:.0f} % of the budget, which was not measured "
+            "itself: `select --images` does"
+        )
+    return said
 
 
 def _would_fit(candidates: list[Candidate]) -> str | None:

@@ -11,7 +11,8 @@ from codecframe.core.head import TaskHead
 from codecframe.core.presets import parse_spec
 from codecframe.core.progress import ProgressMaker
 from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
-from codecframe.evaluation.select.choose import Selection, select
+from codecframe.evaluation.select.answer import Selection
+from codecframe.evaluation.select.choose import select
 from codecframe.images import ImageItem
 from codecframe.pipeline import counterparts, join
 from codecframe.rate import Accounting, Budget

@@ -27,7 +27,7 @@ class Work:
         codec: the codec's name.
         settings: as plain data; the knob in them holds where there is no budget.
         budget: what an image may cost at most, `0.8bpp` or `12kB`; None: as the settings are.
-        accounting: the bytes that count, `payload` or `file`.
+        accounting: the bytes that count, `payload` or `file`; None: those that are written.
         payload: write payloads, with a budget one byte before each that names the knob level.
 
     Raises:
@@ -37,11 +37,14 @@ class Work:
     codec: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     budget: str | None = None
-    accounting: str = "payload"
+    accounting: str | None = None
     payload: bool = False
 
     def __post_init__(self) -> None:
-        _ = self.parsed, Accounting(self.accounting)
+        if self.accounting is None:
+            written = Accounting.written(payload=self.payload)
+            object.__setattr__(self, "accounting", str(written))
+        _ = self.parsed, self.counting
         if self.allowed is not None and self.allowed.mode != "cap":
             raise BudgetError(f"{self.budget} is no budget of an image: say 0.8bpp or 12kB")
 
@@ -62,6 +65,11 @@ class Work:
         return None if self.budget is None else Budget.parse(self.budget)
 
     @property
+    def counting(self) -> Accounting:
+        """The bytes that count."""
+        return Accounting(self.accounting or "")
+
+    @property
     def suffix(self) -> str:
         """Of the files that are made."""
         return ".payload" if self.payload else self.opened.extension
@@ -72,9 +80,7 @@ class Work:
 
     def encode(self, images: Iterable[Read | Failed]) -> Iterator[Encoded | Failed]:
         """Encode images in order, reading only a few ahead."""
-        return encode_set(
-            images, self.opened, self.parsed, self.allowed, Accounting(self.accounting)
-        )
+        return encode_set(images, self.opened, self.parsed, self.allowed, self.counting)
 
     def content(self, encoded: Encoded) -> bytes:
         """What is written of an image."""

@@ -1,0 +1,230 @@
+"""Each codec at its best under a budget, from the points that a profile holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe.core import registry
+from codecframe.core.statistics import wilson
+from codecframe.evaluation.profile import PerImage, Point, ProfileTable, Row
+from codecframe.evaluation.select.answer import Candidate, NextPoint
+from codecframe.rate import Accounting, Budget
+
+
+class View:
+    """Some points of a profile, on images that all of them have measured.
+
+    Args:
+        table: the profile.
+        numbers: ids of the points.
+        images: positions of the images, rising, `int64`.
+    """
+
+    def __init__(
+        self, table: ProfileTable, numbers: frozenset[int], images: npt.NDArray[np.int64]
+    ) -> None:
+        self.table = table
+        self.images = images
+        self.points = {n: point for n, point in table.points().items() if n in numbers}
+        ids = {point.key: n for n, point in self.points.items()}
+        self.rows: dict[int, Row] = {
+            ids[row.point.key]: row for row in table.rows() if row.point.key in ids
+        }
+
+    def families(self) -> list[dict[int, Point]]:
+        """The points, grouped by codec and settings other than the knob."""
+        families: dict[tuple[str, str], dict[int, Point]] = defaultdict(dict)
+        for number, point in self.points.items():
+            rest = json.dumps(without_knob(point), sort_keys=True)
+            families[point.codec, rest][number] = point
+        return list(families.values())
+
+    def per_image(self, number: int, accounting: Accounting) -> PerImage:
+        """A point's measurements, image by image."""
+        found = self.table.per_image(number, accounting)
+        keep = np.isin(found.image, self.images)
+        return PerImage(*[values[keep] for values in vars(found).values()])
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate with its per-image scores, for paired comparison.
+
+    Attributes:
+        candidate: the candidate.
+        scores: of all images of the view, `float64`.
+        used: the share of the budget that it spends.
+        asked: whether it was measured for this very budget.
+    """
+
+    candidate: Candidate
+    scores: npt.NDArray[np.float64]
+    used: float
+    asked: bool
+
+
+class Search:
+    """Looks for candidates in the points of one profile.
+
+    Args:
+        view: the points.
+        budget: what may be spent.
+        accounting: which bytes count.
+    """
+
+    def __init__(self, view: View, budget: Budget, accounting: Accounting) -> None:
+        self._view = view
+        self._budget = budget
+        self._accounting = accounting
+
+    def best_of(self, family: Mapping[int, Point]) -> Tried:
+        """A codec's best way to meet the budget; where it has none, the one that comes closest."""
+        asked = (str(self._budget), self._budget.mode, str(self._accounting))
+        for number, point in family.items():
+            if (point.budget, point.mode, point.accounting) == asked:
+                return self._as_measured(number, point, asked=True)
+        fixed = {number: point for number, point in family.items() if point.mode in ("", "mean")}
+        if not fixed:
+            tried = self._as_measured(*next(iter(family.items())))
+            why = "was not measured for this budget"
+            return replace(tried, candidate=replace(tried.candidate, fits=False, why=why))
+        if self._budget.mode == "cap":
+            return self._best_per_image(fixed)
+        tries = [self._as_measured(number, point) for number, point in fixed.items()]
+        fitting = [t for t in tries if t.candidate.fits]
+        over = [t for t in tries if not t.candidate.fits]
+        if not fitting:
+            return min(over, key=_bytes)
+        best = max(fitting, key=lambda t: (t.candidate.score, -_bytes(t)))
+        if not over:
+            return best
+        above = _next_point(min(over, key=_bytes))
+        return replace(best, candidate=replace(best.candidate, above=above))
+
+    def _as_measured(self, number: int, point: Point, *, asked: bool = False) -> Tried:
+        """A point as it was measured, as one candidate."""
+        found = self._view.per_image(number, self._accounting)
+        unfit = int(np.isnan(found.size).sum())
+        allowed = _allowances(found, self._budget)
+        over = float(np.nansum(found.size)) > float(allowed.sum()) * (1 + 1e-9)
+        why = ""
+        if unfit:
+            why = f"{unfit} of {len(found.size)} images cannot be brought under the cap"
+        elif over:
+            mean, most = float(found.size.mean()), float(allowed.mean())
+            why = f"its smallest measured mean is {mean:.0f} bytes, over {most:.0f}"
+        varies = point.mode in ("cap", "link")
+        return self._tried([number], point, found, why, varies=varies, asked=asked)
+
+    def _best_per_image(self, family: Mapping[int, Point]) -> Tried:
+        """Under a cap: for each image the largest measured level that fits it."""
+        measured = {n: self._view.per_image(n, self._accounting) for n in family}
+        sizes = np.stack([found.size for found in measured.values()])
+        scores = np.stack([found.score for found in measured.values()])
+        any_point = next(iter(measured.values()))
+        allowed = np.floor(_allowances(any_point, self._budget) + 1e-9)
+        knob_byte = 1 if self._accounting is Accounting.PAYLOAD and len(family) > 1 else 0
+        fitting = np.where(sizes + knob_byte <= allowed, sizes, -1.0)
+        best = fitting.argmax(axis=0)
+        columns = np.arange(sizes.shape[1])
+        fits_each = fitting[best, columns] >= 0
+        unfit = int((~fits_each).sum())
+        why = f"{unfit} of {len(columns)} images do not fit at any measured level" if unfit else ""
+        smallest = sizes.argmin(axis=0)
+        used = np.where(fits_each, best, smallest)
+        found = PerImage(
+            any_point.image,
+            any_point.pixels,
+            size=sizes[used, columns] + knob_byte,
+            least=sizes[smallest, columns] + knob_byte,
+            score=scores[used, columns],
+        )
+        numbers = [list(measured)[index] for index in np.unique(used)]
+        return self._tried(numbers, family[numbers[0]], found, why, varies=len(numbers) > 1)
+
+    def _tried(
+        self,
+        numbers: list[int],
+        point: Point,
+        found: PerImage,
+        why: str,
+        *,
+        varies: bool,
+        asked: bool = False,
+    ) -> Tried:
+        """What was measured, as a candidate; `why` says what keeps it from the budget, if any."""
+        rows = [self._view.rows[n] for n in numbers]
+        score = float(found.score.mean())
+        low, high = wilson(score, len(found.score))
+        fitted = ~np.isnan(found.size)
+        size = float(found.size[fitted].sum())
+        candidate = Candidate(
+            codec=point.codec,
+            head=self._view.table.head,
+            settings=without_knob(point) if varies else dict(point.settings),
+            knob=_knob_words(self._view.table, numbers, point.codec),
+            fits=not why,
+            score=score,
+            low=low,
+            high=high,
+            bytes_per_image=size / max(int(fitted.sum()), 1),
+            bpp=8 * size / max(float(found.pixels[fitted].sum()), 1.0),
+            encode_us=float(np.mean([row.encode_us for row in rows])),
+            decode_us=float(np.mean([row.decode_us for row in rows])),
+            needs=_needs(found, self._budget),
+            why=why,
+        )
+        used = size / float(_allowances(found, self._budget).sum())
+        return Tried(candidate, found.score, used, asked)
+
+
+def _bytes(tried: Tried) -> float:
+    return tried.candidate.bytes_per_image
+
+
+def _next_point(tried: Tried) -> NextPoint:
+    one = tried.candidate
+    return NextPoint(one.knob, one.bytes_per_image, one.bpp, tried.used - 1, one.score)
+
+
+def without_knob(point: Point) -> dict[str, Any]:
+    """A point's settings, less the knob."""
+    knob = registry.default().codec(point.codec).settings_type.knob()
+    return {key: v for key, v in point.settings.items() if knob is None or key != knob.field}
+
+
+def _knob_words(table: ProfileTable, numbers: list[int], codec: str) -> str:
+    knob = registry.default().codec(codec).settings_type.knob()
+    if knob is None:
+        return ""
+    low, high = table.level_range(numbers)
+    values = [f"{knob.ladder[level]:g}" for level in dict.fromkeys([low, high])]
+    return f"{knob.field}={'..'.join(values)}"
+
+
+def _allowances(found: PerImage, budget: Budget) -> npt.NDArray[np.float64]:
+    """Bytes allowed for each image."""
+    if budget.unit == "bpp":
+        return found.pixels * budget.amount / 8
+    return np.full(len(found.pixels), budget.allowance((1, 1)))
+
+
+def _needs(found: PerImage, budget: Budget) -> Budget | None:
+    """The smallest budget, in the unit that was asked, which the least encodings meet."""
+    allowed = _allowances(found, budget)
+    if not len(allowed) or np.isnan(found.least).any():
+        return None
+    share = (found.least / allowed).max()
+    if budget.mode != "cap":
+        share = found.least.sum() / allowed.sum()
+    digits = 3 if budget.unit == "bpp" else 0
+    amount = math.ceil(budget.amount * float(share) * 10**digits - 1e-6) / 10**digits
+    return replace(budget, amount=amount)
