@@ -150,8 +150,10 @@ def render_selection(found: Selection) -> None:
     else:
         behind = f" for the head {found.winner.head}" if several else ""
         click.echo(f"{found.winner.label}{behind}\n")
-    columns = ["", "codec", *["head"] * several, f">{found.measure} %", ">95 %",
-               f">bytes ({found.accounting})", ">bpp", ">encode µs", ">decode µs", "why"]  # fmt: skip
+    columns = [
+        "", "codec", *["head"] * several, f">{found.measure} %", ">95 %",
+        f">bytes ({found.accounting})", ">bpp", ">encode µs", ">decode µs", "why",
+    ]  # fmt: skip
     rows = [
         _cells(candidate, first=candidate is found.winner, several=several)
         for candidate in found.candidates

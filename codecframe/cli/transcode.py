@@ -67,10 +67,8 @@ def command(
     if more := report.failures - len(report.told):
         output.say(f"codecframe: and {more:,} more images")
     if as_json:
-        found: dict[str, Any] = asdict(report) | {
-            "bpp": report.bpp,
-            "accounting": str(work.counting),
-        }
+        found: dict[str, Any] = asdict(report) | {"bpp": report.bpp}
+        found |= {"accounting": str(work.counting)}
         found |= {"already": summary.already, "lost": summary.lost}
         output.print_json(found)
     else:

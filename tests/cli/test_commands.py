@@ -80,6 +80,30 @@ def test_payloads_come_back_with_settings_and_shape(run: Run, photos: Path, tmp_
     assert np.asarray(PilImage.open(tmp_path / "x.png")).shape == (64, 56, 3)
 
 
+@pytest.mark.parametrize("codec", ["jpeg", "webp"])
+def test_what_is_written_is_what_the_budget_counts(
+    run: Run, photos: Path, tmp_path: Path, codec: str
+) -> None:
+    allowed = 3 * 64 * 56 / 8
+    common = ("--codec", codec, "--budget", "3bpp", "--json")
+    for command in (("encode", photos, "-o", "files"), ("transcode", photos, "more")):
+        found = run(*command, *common).json
+        written = [p for p in (tmp_path / str(command[-1])).rglob("*.*") if p.suffix != ".json"]
+        assert len(written) == 6
+        assert max(path.stat().st_size for path in written) <= allowed
+        assert (found.get("accounting") or found["images"][0]["accounting"]) == "file"
+    for command in (("encode", photos, "-o", "payloads"), ("transcode", photos, "more-bodies")):
+        found = run(*command, *common, "--payload").json
+        payloads = sorted((tmp_path / str(command[-1])).rglob("*.payload"))
+        assert len(payloads) == 6
+        sizes = [path.stat().st_size for path in payloads]
+        assert max(sizes) <= allowed
+        assert (found.get("accounting") or found["images"][0]["accounting"]) != "file"
+        told = found.get("bytes") or sum(image["bytes"] for image in found["images"])
+        assert told == sum(sizes)
+    assert "bytes (file)" in run("encode", photos, "-o", "again", *common[:-1]).out
+
+
 def test_classify_straight_and_through_a_codec(run: Run, photos: Path, head_module: str) -> None:
     straight = run("classify", photos, "--head", head_module, "--json").json
     through = run("classify", photos, "--head", head_module, "--codec", "jpeg", "--budget", "1bpp",
@@ -128,6 +152,29 @@ def test_select_straight_from_labelled_images(run: Run, photos: Path, head_modul
         (["encode", "PHOTOS", "--codec", "jpeg", "--set", "quality=0"], 1, "from 1 to 100"),
         (["encode", "PHOTOS", "--codec", "jpeg", "--budget", "lots"], 1, "cannot read the budget"),
         (["encode", "PHOTOS", "--codec", "jpeg", "--budget", "3B"], 1, "smallest encoding"),
+        (["encode", "PHOTOS", "--codec", "jpeg", "--budget", ""], 1, "cannot read the budget ''"),
+        (["transcode", "PHOTOS", "to", "-c", "jpeg", "-b", ""], 1, "cannot read the budget ''"),
+        (
+            ["classify", "PHOTOS", "--head", "shades:classify", "-c", "jpeg", "--budget", ""],
+            1,
+            "cannot read the budget ''",
+        ),
+        (["classify", "PHOTOS", "--head", "shades:classify", "--budget", ""], 2, "need --codec"),
+        (
+            ["profile", "PHOTOS", "--head", "shades:classify", "-o", "p", "--budget", ""],
+            1,
+            "cannot read the budget ''",
+        ),
+        (
+            ["profile", "PHOTOS", "--head", "shades:classify", "-o", "p", "--rates", ""],
+            2,
+            "no list of numbers",
+        ),
+        (
+            ["profile", "PHOTOS", "--head", "shades:classify", "-o", "p", "--levels", ""],
+            2,
+            "no list of numbers",
+        ),
         (["encode", "PHOTOS"], 2, "--codec"),
         (["encode", "EMPTY", "--codec", "jpeg"], 1, "no image"),
         (["decode", "NOISE"], 1, "none of the codecs reads it"),
@@ -155,6 +202,30 @@ def test_one_unreadable_image_does_not_stop_the_others(run: Run, photos: Path) -
     found = run("encode", photos, "--codec", "jpeg", "-o", "out", "--json")
     assert found.code == 1 and "broken.png" in found.err
     assert len(found.json["images"]) == 6
+
+
+def test_unreadable_images_and_rows_without_an_image_are_told_and_counted(
+    run: Run, photos: Path, head_module: str, tmp_path: Path
+) -> None:
+    profile = ("profile", photos, "--head", head_module, "-c", "jpeg", "--levels", "50",
+               "-o", "p.profile")  # fmt: skip
+    select = ("select", "--images", photos, "--head", head_module, "--budget", "2bpp", "-c", "jpeg")
+    labels = tmp_path / "labels.csv"
+    rows = [f"photos/class-{i % 2}/{i}.png,{i % 2}" for i in range(6)]
+    labels.write_text("\n".join(["file,label", *rows]))
+    assert run(*select, "--labels", labels).err == ""
+    labels.write_text("\n".join(["file,label", *rows, "photos/gone.png,1", "photos/g.png,0"]))
+    for command in (select, (*profile[:-1], "labelled.profile")):
+        found = run(*command, "--labels", labels)
+        assert found.code == 1
+        assert "labels.csv: 2 of 8 rows name no image, such as photos/g.png" in found.err
+    (photos / "class-0" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 50)
+    for command in (select, profile, ("select", "p.profile", "--budget", "9bpp")):
+        found = run(*command, "--json")
+        assert found.code == 1
+        assert found.err.count("left out class-0/0.png") == 1
+    assert found.json["left_out"][0][0] == "class-0/0.png"
+    assert found.json["images"] == 5
 
 
 def test_a_bomb_is_refused_before_memory_is_taken(run: Run, tmp_path: Path) -> None:
@@ -197,5 +268,8 @@ def test_ctrl_c_in_a_profile_keeps_what_was_measured(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert b"Traceback" not in err
+    assert b"p.profile keeps what was measured. Run the same command again to go on" in err
+    asked = run("select", "p.profile", "--budget", "9bpp")
+    assert "not complete" in asked.out and "of 8 points" in asked.out
     found = run(*command, "--json", PYTHONPATH=str(tmp_path))
     assert found.code == 0 and len(found.json["rows"]) == 8
