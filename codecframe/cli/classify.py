@@ -59,7 +59,7 @@ def command(
     from codecframe.core import registry
     from codecframe.core.presets import parse_settings
     from codecframe.images import open_images
-    from codecframe.pipeline.convert import Failed, classify_set, read_set
+    from codecframe.pipeline.convert import classify_set, read_set, without_failed
     from codecframe.rate import Accounting
 
     judge = registry.default().head(head)
@@ -70,22 +70,19 @@ def command(
     limit = options.budget_of(budget, mean)
     items = open_images(images)
     rows: list[dict[str, Any]] = []
-    failed = 0
     with output.ProgressBar(len(items), "classify") as bar:
+        left_out = output.LeftOut(bar)
         ready = read_set(items, judge if prepare else None)
-        for result in classify_set(ready, judge, chosen, settings, limit, Accounting(accounting)):
-            if isinstance(result, Failed):
-                failed += 1
-                output.say(f"codecframe: {result}")
-            else:
-                rows.append(_row(result, top))
+        seen = classify_set(ready, judge, chosen, settings, limit, Accounting(accounting))
+        for result in without_failed(seen, left_out):
+            rows.append(_row(result, top))
             bar.advance(1)
     if as_json:
-        found = {"head": judge.name, "codec": codec, "failed": failed, "images": rows}
+        found = {"head": judge.name, "codec": codec, "failed": left_out.count, "images": rows}
         output.print_json(found | ({"accounting": accounting} if codec else {}))
     elif rows:
         _render(rows, accounting if codec else None)
-    return 1 if failed else 0
+    return left_out.code
 
 
 def _row(result: Classified, top: int) -> dict[str, Any]:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import io
 import re
 import sys
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from codecframe.cli import options, output
+from codecframe.core import registry
 from codecframe.core.errors import CodecframeError, DataError
+
+if TYPE_CHECKING:
+    from codecframe.core.codec import Codec
+    from codecframe.core.image import Image
+    from codecframe.pipeline.convert import Failed
 
 
 @click.command("decode")
@@ -43,6 +51,7 @@ from codecframe.core.errors import CodecframeError, DataError
     is_flag=True,
     help="The payloads begin with a knob level byte (they were encoded to a budget).",
 )
+@options.overwrite_option
 @options.json_option
 def command(
     files: tuple[str, ...],
@@ -52,9 +61,13 @@ def command(
     shape: str | None,
     assignments: tuple[str, ...],
     level_byte: bool,
+    force: bool,
     as_json: bool,
 ) -> int:
     """Turn encoded files back into PNG images.
+
+    What is made has the file's own name with .png, behind its own suffix where two would be called
+    the same; files of several folders keep them.
 
     \b
     Examples:
@@ -64,35 +77,50 @@ def command(
     """
     if payload and not (codec and shape):
         raise click.UsageError("--payload needs --codec and --shape")
-    if target == "-" and len(files) != 1:
-        raise click.UsageError("-o - takes one file")
+    from codecframe.cli.target import Target
+    from codecframe.images.files import names_below
+    from codecframe.pipeline.convert import without_failed
+
     size = _shape(shape) if shape else None
+    sources = dict(zip(names_below([_named(file) for file in files]), files, strict=True))
+    writer = Target(target, list(sources), ".png", sources=files, force=force)
     rows: list[dict[str, Any]] = []
-    failed = 0
-    for name in files:
-        try:
-            data = _read(name)
-            found, image = _decode(
-                name, data, codec, size if payload else None, assignments, level_byte
-            )
-            path = _write(name, image, target, several=len(files) > 1)
-        except CodecframeError as error:
-            failed += 1
-            output.say(f"codecframe: {name}: {error}")
-            continue
-        height, width = image.shape[:2]
+    left_out = output.LeftOut()
+    decode = partial(_decode, codec, size if payload else None, assignments, level_byte)
+    for done in without_failed((decode(*source) for source in sources.items()), left_out):
+        path = writer.write(done.name, _png(done.image))
+        height, width = done.image.shape[:2]
         rows.append(
-            {"name": name, "codec": found, "output": path, "height": height, "width": width}
+            {
+                "name": sources[done.name],
+                "codec": done.codec,
+                "output": path,
+                "height": height,
+                "width": width,
+            }
         )
-    if target != "-":
+    if not writer.to_stdout:
         if as_json:
-            output.print_json({"failed": failed, "images": rows})
+            output.print_json({"failed": left_out.count, "images": rows})
         elif rows:
             cells = [
                 [r["name"], r["codec"], f"{r['width']}x{r['height']}", r["output"]] for r in rows
             ]
             output.print_table(["file", "codec", ">size", "output"], cells)
-    return 1 if failed else 0
+    return left_out.code
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """An image, by its file's name below the folder of all, and the codec that made it."""
+
+    name: str
+    codec: str
+    image: Image
+
+
+def _named(file: str) -> str:
+    return "image" if file == "-" else file
 
 
 def _shape(text: str) -> tuple[int, int]:
@@ -109,45 +137,55 @@ def _read(name: str) -> bytes:
 
 
 def _decode(
-    name: str,
-    data: bytes,
     codec: str | None,
     shape: tuple[int, int] | None,
     assignments: tuple[str, ...],
     level_byte: bool,
-) -> tuple[str, Any]:
-    from codecframe.core import registry
+    name: str,
+    file: str,
+) -> _Decoded | Failed:
+    from codecframe.pipeline.convert import Failed
+
+    try:
+        data = _read(file)
+        if codec is None:
+            from codecframe.pipeline.convert import decode_any
+
+            found, image = decode_any(file, data)
+        else:
+            found = registry.default().codec(codec)
+            if shape is not None:
+                data = _restored(found, file, data, shape, assignments, level_byte)
+            image = found.decode(data)
+    except CodecframeError as error:
+        return Failed(file, error)
+    return _Decoded(name, found.name, image)
+
+
+def _restored(
+    codec: Codec[Any],
+    file: str,
+    data: bytes,
+    shape: tuple[int, int],
+    assignments: tuple[str, ...],
+    level_byte: bool,
+) -> bytes:
+    """A payload as a whole encoding."""
     from codecframe.core.image import check_size
     from codecframe.core.presets import parse_settings
-    from codecframe.pipeline.convert import decode_any
 
-    if codec is None:
-        found, image = decode_any(name, data)
-        return found.name, image
-    chosen = registry.default().codec(codec)
-    if shape is not None:
-        check_size(*shape, source=name)
-        settings = parse_settings(chosen, assignments)
-        if level_byte:
-            if not data:
-                raise DataError(name, "is empty")
-            settings, data = settings.at_level(data[0]), data[1:]
-        data = chosen.restore(data, settings, shape)
-    return chosen.name, chosen.decode(data)
+    check_size(*shape, source=file)
+    settings = parse_settings(codec, assignments)
+    if level_byte:
+        if not data:
+            raise DataError(file, "is empty")
+        settings, data = settings.at_level(data[0]), data[1:]
+    return codec.restore(data, settings, shape)
 
 
-def _write(name: str, image: Any, target: str | None, *, several: bool) -> str:
+def _png(image: Image) -> bytes:
     from PIL import Image as PilImage
-
-    from codecframe.core.files import write_whole
 
     buffer = io.BytesIO()
     PilImage.fromarray(image).save(buffer, "PNG")
-    if target == "-":
-        sys.stdout.buffer.write(buffer.getvalue())
-        return "-"
-    stem = "image" if name == "-" else Path(name).stem
-    folder = target is None or several or target.endswith("/") or Path(target).is_dir()
-    path = Path(target or ".") / f"{stem}.png" if folder else Path(target or "")
-    write_whole(path, buffer.getvalue())
-    return str(path)
+    return buffer.getvalue()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     "Default: the image's own name with the codec's suffix, in the current folder.",
 )
 @options.payload_option
+@options.overwrite_option
 @options.json_option
 def command(
     images: tuple[str, ...],
@@ -44,12 +43,15 @@ def command(
     accounting: str | None,
     target: str | None,
     payload: bool,
+    force: bool,
     as_json: bool,
 ) -> int:
     """Encode images with given settings or to a budget.
 
-    IMAGE is a file, a folder, a glob, or - for stdin. The bytes of the files that are written count
-    against the budget, headers and all; with --payload, those of the payloads.
+    IMAGE is a file, a folder, a glob, or - for stdin. What is made has the image's own name with
+    the codec's suffix, behind its own suffix where two would be called the same. The bytes of the
+    files that are written count against the budget, headers and all; with --payload, those of the
+    payloads.
 
     \b
     Examples:
@@ -58,10 +60,11 @@ def command(
       codecframe encode photos/ --codec avif --budget 0.8bpp --mean --json -o out/
       cat photo.png | codecframe encode - --codec jpegxl --budget 0.5bpp -o - > photo.jxl
     """
+    from codecframe.cli.target import Target
     from codecframe.core import registry
     from codecframe.core.presets import parse_settings
     from codecframe.images import open_images
-    from codecframe.pipeline.convert import Failed, encode_set, read_set
+    from codecframe.pipeline.convert import encode_set, read_set, without_failed
     from codecframe.rate import Accounting
 
     chosen = registry.default().codec(codec)
@@ -69,31 +72,34 @@ def command(
     limit = options.budget_of(budget, mean)
     counting = Accounting(accounting) if accounting else Accounting.written(payload=payload)
     items = open_images(images)
-    writer = _Writer(target, len(items), ".payload" if payload else chosen.extension)
+    writer = Target(
+        target,
+        [item.name for item in items],
+        ".payload" if payload else chosen.extension,
+        sources=(item.path for item in items if item.path is not None),
+        force=force,
+    )
     rows: list[dict[str, Any]] = []
     total = _Total()
-    failed = 0
     with output.ProgressBar(len(items), f"encode {chosen.name}") as bar:
-        for result in encode_set(read_set(items), chosen, settings, limit, counting):
-            if isinstance(result, Failed):
-                failed += 1
-                output.say(f"codecframe: {result}")
-            else:
-                data = result.data
-                if payload:
-                    data = chosen.strip(data)
-                    if limit is not None and settings.knob():
-                        data = bytes([result.settings.level]) + data
-                path = writer.write(result.name, data)
-                total.add(result)
-                if as_json or len(rows) < _SHOWN:  # memory does not grow with the set
-                    rows.append(_row(result, path, counting))
+        left_out = output.LeftOut(bar)
+        done = encode_set(read_set(items), chosen, settings, limit, counting)
+        for result in without_failed(done, left_out):
+            data = result.data
+            if payload:
+                data = chosen.strip(data)
+                if limit is not None and settings.knob():
+                    data = bytes([result.settings.level]) + data
+            path = writer.write(result.name, data)
+            total.add(result)
+            if as_json or len(rows) < _SHOWN:  # memory does not grow with the set
+                rows.append(_row(result, path, counting))
             bar.advance(1, result.name)
     if as_json and not writer.to_stdout:
-        output.print_json({"codec": chosen.name, "failed": failed, "images": rows})
+        output.print_json({"codec": chosen.name, "failed": left_out.count, "images": rows})
     elif not writer.to_stdout:
         _render(rows, total, counting)
-    return 1 if failed else 0
+    return left_out.code
 
 
 def _row(result: Any, path: str, accounting: str) -> dict[str, Any]:
@@ -153,38 +159,3 @@ def _render(rows: list[dict[str, Any]], total: _Total, accounting: str) -> None:
         click.echo(
             f"{total.images} images, {total.bytes:,} bytes ({accounting}), {bpp:.3f} bpp on average"
         )
-
-
-class _Writer:
-    """Where encodings go: stdout, one file, or files in a folder."""
-
-    def __init__(self, target: str | None, count: int, suffix: str) -> None:
-        self.to_stdout = target == "-"
-        if self.to_stdout and count != 1:
-            raise click.UsageError("-o - takes one image")
-        self._suffix = suffix
-        self._written: set[str] = set()
-        is_folder = target is None or count > 1 or target.endswith("/") or Path(target).is_dir()
-        self._folder = Path(target or ".") if is_folder else None
-        self._file = None if is_folder or self.to_stdout else Path(target or "")
-
-    def write(self, name: str, data: bytes) -> str:
-        """Write one encoding whole or not at all; returns where it went."""
-        from codecframe.core.files import write_whole
-
-        if self.to_stdout:
-            sys.stdout.buffer.write(data)
-            return "-"
-        path = self._file or self._path_for(name)
-        write_whole(path, data)
-        return str(path)
-
-    def _path_for(self, name: str) -> Path:
-        relative = PurePosixPath(name)
-        parts = [part for part in relative.parts if part not in ("/", "..", ".")]
-        path = (self._folder or Path()).joinpath(*parts)
-        chosen = path.with_suffix(self._suffix)
-        if str(chosen) in self._written:  # a.png and a.jpg in one folder
-            chosen = path.with_name(path.name + self._suffix)
-        self._written.add(str(chosen))
-        return chosen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -33,8 +35,9 @@ COMMANDS = {
 }
 """Name and one line of help of every built-in command: `--help` imports none of them."""
 
-OK, REFUSED, USAGE, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; refused (bad input, a budget that nothing meets); bad usage; Ctrl-C."""
+OK, REFUSED, USAGE, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
+"""Exit codes: done; refused (bad input, a budget that nothing meets); bad usage; Ctrl-C; whoever
+reads the output went away, as shells name it for programs that SIGPIPE ends."""
 
 
 @click.group(
@@ -60,7 +63,28 @@ for _name, _summary in COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 refused, 2 bad usage, 130 interrupted."""
-    sys.exit(run(arguments))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # names that are no UTF-8, and all that a terminal cannot show, are written escaped
+            stream.reconfigure(errors="backslashreplace")
+    stopped = _stop_as_by_ctrl_c()
+    code = run(arguments)
+    sys.exit(128 + stopped[0] if stopped and code == INTERRUPTED else code)
+
+
+def _stop_as_by_ctrl_c() -> list[int]:
+    """Let a request to end clean up as Ctrl-C does; returns a list that the signal is put into."""
+    received: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, stop)
+    return received
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +93,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result: Any = cli.main(
             None if arguments is None else list(arguments), "codecframe", standalone_mode=False
         )
+        sys.stdout.flush()  # now, where a reader that went away is no surprise
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -82,7 +107,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     except BrokenPipeError:
         _silence_stdout()
-        return OK
+        return NO_READER
     except OSError as error:
         _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return REFUSED

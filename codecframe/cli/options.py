@@ -38,6 +38,14 @@ def combined(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
+force_option = click.option(
+    "--force", is_flag=True, help="Replace files that are there and that codecframe did not make."
+)
+
+overwrite_option = click.option(
+    "--force", is_flag=True, help="Replace files that are there with other content, even inputs."
+)
+
 one_codec_option = click.option(
     "--codec",
     "-c",

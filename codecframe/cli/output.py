@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from codecframe.pipeline.convert import Failed
+
 
 def print_json(value: Any) -> None:
-    """Print plain data as JSON; NaN and infinities become null."""
-    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+    """Print plain data as JSON in UTF-8; NaN and infinities become null."""
+    click.echo(json_text(_finite(value), indent=2).encode())
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Plain data as JSON that can be written as UTF-8.
+
+    Bytes of a file's name that are no UTF-8, which Python holds as lone surrogates, are escaped.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _finite(value: Any) -> Any:
@@ -37,9 +53,15 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    class Stdout(Console):
+        """The terminal or pipe; that its reader went away is for the caller to see."""
+
+        def on_broken_pipe(self) -> None:
+            raise
+
+    console = Stdout()
     if not console.is_terminal:
-        console = Console(width=10_000)
+        console = Stdout(width=10_000)
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for name in columns:
         right = name.startswith(">")
@@ -92,6 +114,30 @@ class ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+
+class LeftOut:
+    """Inputs that could not be used: each is told on stderr, and the exit code counts them.
+
+    Args:
+        bar: moves on for each.
+    """
+
+    def __init__(self, bar: ProgressBar | None = None) -> None:
+        self.count = 0
+        self._bar = bar
+
+    def __call__(self, failed: Failed) -> None:
+        """Tell of one."""
+        self.count += 1
+        say(f"codecframe: left out {failed}")
+        if self._bar is not None:
+            self._bar.advance(1)
+
+    @property
+    def code(self) -> int:
+        """The exit code: 1 if any was left out."""
+        return 1 if self.count else 0
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from codecframe.core.errors import DataError
 from codecframe.images.read import image_suffixes
@@ -14,11 +14,15 @@ Found = tuple[str, list[str]]
 """A folder, and paths below it with forward slashes."""
 
 
-def find_files(specs: Sequence[str]) -> Found:
+def find_files(specs: Sequence[str], suffixes: Iterable[str] | None = None) -> Found:
     """All image files that paths, folders and globs mean, in a fixed order.
 
     Folders are searched through, in alphabetical order; hidden files and those whose suffix is no
     image's are left out. A file that is named itself is taken whatever it is called.
+
+    Args:
+        specs: what to search.
+        suffixes: lower-case suffixes to find; by default those of images.
 
     Returns:
         The deepest folder that holds all of them, and their paths below it.
@@ -26,18 +30,27 @@ def find_files(specs: Sequence[str]) -> Found:
     Raises:
         DataError: if something does not exist or cannot be listed.
     """
-    suffixes = image_suffixes()
-    found = [part for spec in specs for part in _expand(spec, suffixes)]
+    wanted = tuple(image_suffixes() if suffixes is None else suffixes)
+    base, names = _joined([part for spec in specs for part in _expand(spec, wanted)])
+    return base, _unique(names)
+
+
+def names_below(paths: Sequence[str]) -> list[str]:
+    """Each path as seen from the deepest folder that holds all of them, with forward slashes."""
+    return _joined([(os.path.dirname(path) or ".", [os.path.basename(path)]) for path in paths])[1]
+
+
+def _joined(found: Sequence[Found]) -> Found:
+    """Paths below several folders as paths below the deepest one that holds all."""
     folders = {folder for folder, _ in found}
     if len(folders) < 2:
-        joined = [name for _, names in found for name in names]
-        return folders.pop() if folders else ".", _unique(joined)
+        return folders.pop() if folders else ".", [name for _, names in found for name in names]
     base = os.path.commonpath([os.path.abspath(folder) for folder in folders])
-    joined = []
+    joined: list[str] = []
     for folder, names in found:
         inner = os.path.relpath(folder, base).replace(os.sep, "/")
         joined += names if inner == "." else (f"{inner}/{name}" for name in names)
-    return base, _unique(joined)
+    return base, joined
 
 
 def read_labels(path: str, where: Mapping[str, str]) -> dict[str, str]:
@@ -72,7 +85,7 @@ def _unique(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _expand(spec: str, suffixes: frozenset[str]) -> Iterator[Found]:
+def _expand(spec: str, suffixes: tuple[str, ...]) -> Iterator[Found]:
     """What one path or glob means."""
     if os.path.isdir(spec):
         yield spec, [path[len(spec) :].lstrip("/") for path in _walk(spec, suffixes)]
@@ -80,13 +93,13 @@ def _expand(spec: str, suffixes: frozenset[str]) -> Iterator[Found]:
         yield os.path.dirname(spec) or ".", [os.path.basename(spec)]
     elif matches := sorted(glob.glob(spec, recursive=True)):
         for match in matches:
-            if os.path.isdir(match) or _suffix(match) in suffixes:
+            if os.path.isdir(match) or match.lower().endswith(suffixes):
                 yield from _expand(match, suffixes)
     else:
         raise DataError(spec, "no such file or folder")
 
 
-def _walk(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
+def _walk(folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
     """The image files below a folder; a link to a folder that holds it is not followed."""
     try:
         with os.scandir(folder) as entries:
@@ -96,10 +109,10 @@ def _walk(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
     for entry in listed:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             if not (entry.is_symlink() and _holds(entry.path, folder)):
                 yield from _walk(entry.path, suffixes)
-        elif _suffix(entry.name) in suffixes:
+        elif entry.name.lower().endswith(suffixes):
             yield entry.path.replace(os.sep, "/")
 
 
@@ -109,5 +122,9 @@ def _holds(outer: str, inner: str) -> bool:
     return os.path.commonpath([above, below]) == above
 
 
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one; a link that leads nowhere, or round in a circle, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -29,11 +29,13 @@ class ImageItem:
         name: its path relative to the set, with forward slashes; no other of the set has it.
         target: its label, a class index or a text; None where there are no labels.
         load: reads it.
+        path: its file; None where it has none of its own.
     """
 
     name: str
     target: Target | None
     load: Callable[[], Image]
+    path: str | None = None
 
     def read(self) -> Image:
         """The image.
@@ -117,7 +119,7 @@ class FileSet(Sequence[ImageItem]):
             return FileSet(self._folder, self._names[index], targets, self.remarks)
         path = os.path.join(self._folder, self._names[index])
         target = None if self._targets is None else self._targets[index]
-        return ImageItem(self._names[index], target, lambda: read_image(path))
+        return ImageItem(self._names[index], target, lambda: read_image(path), path)
 
 
 def open_images(

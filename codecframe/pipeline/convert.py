@@ -6,10 +6,10 @@ not stop the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec, Fit
@@ -23,12 +23,13 @@ from codecframe.images.bycodec import codecs_for, in_srgb
 from codecframe.pipeline import decode_for, join
 from codecframe.rate import Accounting, Budget, controller
 
+T = TypeVar("T")
 _CHUNK = 32
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An image that could not be read, or not be brought under the budget."""
+    """An input that could not be read, or an image that could not be brought under the budget."""
 
     name: str
     error: CodecframeError
@@ -89,6 +90,15 @@ def read_set(items: Iterable[ImageItem], head: TaskHead | None = None) -> Iterat
             yield Read(item.name, image if head is None else head.prepare(image))
         except CodecframeError as error:
             yield Failed(item.name, error)
+
+
+def without_failed(results: Iterable[T | Failed], tell: Callable[[Failed], None]) -> Iterator[T]:
+    """The results that are none of `Failed`, in order; those are told as they come."""
+    for result in results:
+        if isinstance(result, Failed):
+            tell(result)
+        else:
+            yield result
 
 
 def encode_set(

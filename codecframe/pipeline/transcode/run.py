@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,12 +12,13 @@ from typing import Any
 
 import codecframe
 from codecframe.core.errors import CodecframeError, DataError, MismatchError
-from codecframe.core.files import write_whole
+from codecframe.core.files import reported, write_whole
+from codecframe.core.outputs import refuse_inputs
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.images.files import find_files
 from codecframe.pipeline.engine import Engine, Local
 from codecframe.pipeline.transcode.folder import parts_of
-from codecframe.pipeline.transcode.shards import SUFFIX, Shard
+from codecframe.pipeline.transcode.shards import SUFFIXES, Shard
 from codecframe.pipeline.transcode.work import Part, Report, Work
 
 RECORD = "transcode.json"
@@ -55,10 +55,12 @@ def transcode(
     *,
     engine: Engine | None = None,
     progress: ProgressMaker | None = None,
+    force: bool = False,
 ) -> Summary:
     """Transcode images and shards into the folder `target`, under the same names.
 
-    A run that was stopped goes on when it is started again: parts that are complete are kept.
+    A run that was stopped goes on when it is started again: parts that are complete are kept. What
+    cannot be read is left out and told in the summary.
 
     Args:
         sources: folders, images, globs, tar files; folders are searched through.
@@ -66,16 +68,20 @@ def transcode(
         work: what is done to each image.
         engine: where; by default here.
         progress: shows how far it is.
+        force: `target` may hold other things; files that are called as those that are made are
+            replaced, but never the sources.
 
     Raises:
         DataError: if there is no image and no shard, or a source does not exist.
-        MismatchError: if `target` holds anything else, or holds the sources.
+        MismatchError: if `target` holds anything else, or holds the sources, or if two things would
+            get the same name.
         OutputError: if something cannot be written.
     """
     target = Path(os.path.abspath(target))
-    parts = list(_parts([str(source) for source in sources], target))
-    _claim(target, work)
-    todo = [part for part in parts if not part.made(target, work.suffix)]
+    parts = list(_parts([str(source) for source in sources], work, target))
+    if not _continues(target, work):
+        _claim(target, work, parts, force=force)
+    todo = [part for part in parts if not _is_made(part, target)]
     already = sum(part.count for part in parts) - sum(part.count for part in todo)
     total, lost = Report(), []
     results = (engine or Local()).map(partial(_run, work, target), todo)
@@ -98,57 +104,76 @@ def _run(work: Work, target: Path, part: Part) -> _Done:
         return _Done(part.name, part.count, Report(), str(error))
 
 
-def _parts(sources: list[str], target: Path) -> Iterator[Part]:
+def _parts(sources: list[str], work: Work, target: Path) -> Iterator[Part]:
     """All parts, in order.
 
     Raises:
         DataError: if there are none.
-        MismatchError: if what is made would be found among the sources.
+        MismatchError: if what is made would be found among the sources, or two things would get the
+            same name.
     """
     for source in sources:
         if Path(os.path.abspath(source)) in (target, *target.parents):
             raise MismatchError(f"{target} lies in {source}, or is it: choose a folder beside it")
-    shards = [shard for source in sources for shard in _shards(source)]
-    for name, count in Counter(shard.name for shard in shards).items():
-        if count > 1:
-            raise MismatchError(f"{count} shards are called {name}: transcode them one by one")
-    yield from shards
-    images = [s for s in sources if not s.endswith(SUFFIX)]
+    images = [source for source in sources if not _is_shard(source)]
+    shards = [s for s in sources if _is_shard(s) or os.path.isdir(s) or not os.path.lexists(s)]
+    place, found = find_files(shards, SUFFIXES) if shards else (".", [])
     folder, names = find_files(images) if images else (".", [])
-    if not names and not shards:
+    if not names and not found:
         raise DataError(", ".join(sources), "no image and no shard found")
-    yield from parts_of(os.path.abspath(folder), names)
+    for name in found:
+        yield Shard(os.path.abspath(os.path.join(place, name)), name)
+    yield from parts_of(os.path.abspath(folder), names, work, target, taken=found)
 
 
-def _shards(source: str) -> Iterator[Shard]:
-    """The shards that a path means: itself, or all below it."""
-    path = Path(source)
-    if source.endswith(SUFFIX) and path.is_file():
-        yield Shard(os.path.abspath(path), path.name)
-    elif path.is_dir():
-        for found in sorted(path.rglob(f"*{SUFFIX}")):
-            yield Shard(os.path.abspath(found), found.relative_to(path).as_posix())
+def _is_shard(source: str) -> bool:
+    """Whether a source is itself a shard, by its name."""
+    return source.lower().endswith(SUFFIXES) and not os.path.isdir(source)
 
 
-def _claim(target: Path, work: Work) -> None:
-    """Make the folder with its record, or check that the one there has the same.
+def _is_made(part: Part, target: Path) -> bool:
+    """Whether all its files are there already."""
+    return all((target / output).exists() for output in part.outputs)
+
+
+def _record(work: Work) -> dict[str, Any]:
+    made: dict[str, Any] = {"codecframe": codecframe.__version__, **asdict(work)}
+    return made
+
+
+def _continues(target: Path, work: Work) -> bool:
+    """Whether the folder holds what the same work has made.
 
     Raises:
-        MismatchError: if it was made by another work, or by none.
+        DataError: if its record cannot be read.
     """
-    record: dict[str, Any] = {"codecframe": codecframe.__version__, **asdict(work)}
     path = target / RECORD
-    if path.exists():
-        try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(str(path), error) from None
-        if known != json.loads(json.dumps(record)):
-            raise MismatchError(
-                f"{target} was made with another codec, other settings or another release; choose "
-                "another folder, or remove it to start again"
-            )
-    elif target.exists() and any(target.iterdir()):
-        raise MismatchError(f"{target} holds something else: choose another folder")
-    else:
-        write_whole(path, json.dumps(record, indent=2) + "\n")
+    if not path.exists():
+        return False
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(str(path), error) from None
+    return bool(known == json.loads(json.dumps(_record(work))))
+
+
+def _claim(target: Path, work: Work, parts: Sequence[Part], *, force: bool) -> None:
+    """Make the folder with its record.
+
+    Raises:
+        MismatchError: if it is there, and made by another work or by none.
+        OutputError: if what would be replaced is a source.
+    """
+    if not force and (target / RECORD).exists():
+        raise MismatchError(
+            f"{target} was made with another codec, other settings or another release; choose "
+            "another folder, or replace what is in it with --force"
+        )
+    if not force and target.exists() and any(target.iterdir()):
+        raise MismatchError(f"{target} holds something else: choose another folder, or use --force")
+    outputs = [target / output for part in parts for output in part.outputs]
+    refuse_inputs(outputs, (source for part in parts for source in part.sources))
+    with reported(target):
+        for path in outputs:  # or they would be taken for what this work has made
+            path.unlink(missing_ok=True)
+    write_whole(target / RECORD, json.dumps(_record(work), indent=2) + "\n")

@@ -1,29 +1,39 @@
 """WebDataset shards: tar files whose members form samples, by their name up to the first dot.
 
-Images of a sample are encoded and get the codec's suffix; all else stays as it is, byte by byte. A
-sample of which an image fails is left out as a whole. Shards are read once, from front to back.
+Images of a sample are encoded and get the codec's suffix; all else stays as it is, byte by byte.
+Where two members would get one name they keep their own suffix in front of it. A sample of which an
+image fails is left out as a whole, and so are macOS's `._` files. Shards are read once, from front
+to back; those compressed by gzip stay so.
 https://github.com/webdataset/webdataset
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
 
 from codecframe.core.errors import CodecframeError, DataError, LimitError
-from codecframe.core.files import open_whole, reported
+from codecframe.core.files import reported
+from codecframe.core.naming import output_names
+from codecframe.core.outputs import open_unless_other
 from codecframe.core.parallel import chunks
 from codecframe.images import image_suffixes, read_image
 from codecframe.pipeline.convert import Encoded, Failed, Read
 from codecframe.pipeline.transcode.work import Report, Work
 
-SUFFIX = ".tar"
+SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _MEMBER = 1 << 28
 """Bytes of a member, at most."""
+_LEVEL = 1
+"""Of gzip: encoded images hardly get smaller."""
 _SAMPLES = 32
 """Samples that are in memory at a time, at most."""
 
@@ -62,27 +72,37 @@ class Shard:
         """One."""
         return 1
 
-    def made(self, target: Path, suffix: str) -> bool:
-        """Whether it is there already."""
-        del suffix
-        return (target / self.name).exists()
+    @property
+    def sources(self) -> tuple[str]:
+        """The tar file."""
+        return (self.path,)
+
+    @property
+    def outputs(self) -> tuple[str]:
+        """Its own name."""
+        return (self.name,)
 
     def transcode(self, work: Work, target: Path) -> Report:
         """Make the shard.
 
         Raises:
-            DataError: if it is no tar file, or damaged.
+            DataError: if it is no tar file, or damaged, or two members would get one name.
             LimitError: if a member is too large.
             OutputError: if it cannot be written.
         """
         report = Report()
+        names: set[str] = set()
         with (
-            open_whole(target / self.name) as file,
-            tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as made,
+            open_unless_other(target / self.name) as file,
+            _compressed(file, self.name) as content,
+            tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as made,
         ):
             for samples in chunks(self._samples(), _SAMPLES):
                 for members in _transcoded(samples, work, report, self.name):
                     for member in members:
+                        if member.name in names:
+                            raise DataError(self.path, f"two members would be {member.name}")
+                        names.add(member.name)
                         _write(made, member)
         return report
 
@@ -93,9 +113,9 @@ class Shard:
     def _members(self) -> Iterator[_Member]:
         """The files in it; links and others that are none are left out."""
         try:
-            with tarfile.open(self.path, mode="r|") as shard:
+            with tarfile.open(self.path, mode="r|*") as shard:
                 for entry in shard:
-                    if not entry.isreg():
+                    if not entry.isreg() or _is_apple_double(entry.name):
                         continue
                     if entry.size > _MEMBER:
                         raise LimitError(f"{self.path}: {entry.name} has {entry.size:,} bytes")
@@ -104,7 +124,7 @@ class Shard:
                     if len(content) != entry.size:
                         raise DataError(self.path, f"ends within {entry.name}")
                     yield _Member(entry.name, int(entry.mtime), content)
-        except (tarfile.TarError, EOFError, ValueError) as error:
+        except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
             raise DataError(self.path, f"is no tar file, or damaged: {error}") from None
         except OSError as error:
             raise DataError(self.path, error.strerror or error) from None
@@ -115,20 +135,43 @@ def _transcoded(
 ) -> Iterator[list[_Member]]:
     """The samples with their images encoded, without those of which an image fails."""
     suffixes = image_suffixes()
-    images = [m for sample in samples for m in sample if m.suffix.lower() in suffixes]
+    images = [
+        member
+        for sample in samples
+        for member in sample
+        if member.suffix.lower() in suffixes and _takes(member, work, report)
+    ]
     done = work.encode(_read(member, shard) for member in images)
-    results: dict[str, Encoded | Failed] = {}
+    results: dict[int, Encoded | Failed] = {}
     for member, result in zip(images, done, strict=True):
         report.note(result, len(member.content))
-        results[member.name] = result
+        results[id(member)] = result
     for sample in samples:
-        found = [results.get(member.name) for member in sample]
-        if any(isinstance(result, Failed) for result in found):
-            continue
-        yield [
-            _encoded(member, result, work) if isinstance(result, Encoded) else member
-            for member, result in zip(sample, found, strict=True)
-        ]
+        found = [results.get(id(member)) for member in sample]
+        if not any(isinstance(result, Failed) for result in found):
+            yield _renamed(sample, found, work)
+
+
+def _takes(member: _Member, work: Work, report: Report) -> bool:
+    """Whether an image is encoded; one that stays as it is is counted."""
+    taken = work.takes(member.name)
+    report.kept += not taken
+    return taken
+
+
+def _renamed(
+    sample: Sequence[_Member], found: Sequence[Encoded | Failed | None], work: Work
+) -> list[_Member]:
+    """A sample's members, images replaced by what was made of them."""
+    sources = [m.name for m, r in zip(sample, found, strict=True) if isinstance(r, Encoded)]
+    others = {m.name for m, r in zip(sample, found, strict=True) if not isinstance(r, Encoded)}
+    names = iter(output_names(sources, work.suffix, taken=others))
+    return [
+        _Member(next(names), member.time, work.content(result))
+        if isinstance(result, Encoded)
+        else member
+        for member, result in zip(sample, found, strict=True)
+    ]
 
 
 def _read(member: _Member, shard: str) -> Read | Failed:
@@ -139,9 +182,19 @@ def _read(member: _Member, shard: str) -> Read | Failed:
         return Failed(name, error)
 
 
-def _encoded(member: _Member, result: Encoded, work: Work) -> _Member:
-    name = member.name.removesuffix(member.suffix) + work.suffix
-    return _Member(name, member.time, work.content(result))
+@contextmanager
+def _compressed(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """What a shard of that name is written to; the same bytes whenever it is made."""
+    if name.lower().endswith(SUFFIXES[0]):
+        yield file
+        return
+    with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
+        yield cast("BinaryIO", packed)
+
+
+def _is_apple_double(name: str) -> bool:
+    """Whether macOS's tar made the member, beside the real one, for what other systems lack."""
+    return PurePosixPath(name).name.startswith("._")
 
 
 def _write(shard: tarfile.TarFile, member: _Member) -> None:

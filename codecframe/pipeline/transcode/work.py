@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +30,9 @@ class Work:
         budget: what an image may cost at most, `0.8bpp` or `12kB`; None: as the settings are.
         accounting: the bytes that count, `payload` or `file`; None: those that are written.
         payload: write payloads, with a budget one byte before each that names the knob level.
+        only: patterns of names; if there are any, images that none fits stay as they are.
+        leave: patterns of names of images that stay as they are, such as `*.seg.png`. A pattern
+            with a slash is for the whole path, another one for the name in its folder.
 
     Raises:
         UnknownNameError, SettingsError, BudgetError: if arguments name what does not exist.
@@ -39,6 +43,8 @@ class Work:
     budget: str | None = None
     accounting: str | None = None
     payload: bool = False
+    only: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.accounting is None:
@@ -74,6 +80,10 @@ class Work:
         """Of the files that are made."""
         return ".payload" if self.payload else self.opened.extension
 
+    def takes(self, name: str) -> bool:
+        """Whether the image of that name is encoded, and does not stay as it is."""
+        return (not self.only or _fits(name, self.only)) and not _fits(name, self.leave)
+
     def __getstate__(self) -> dict[str, Any]:
         """Without what was opened."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -91,6 +101,12 @@ class Work:
         return bytes([encoded.settings.level]) + payload if level else payload
 
 
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns is for that name."""
+    last = name.rpartition("/")[2]
+    return any(fnmatchcase(name if "/" in each else last, each) for each in patterns)
+
+
 @dataclass
 class Report:
     """What became of a part, or of all.
@@ -100,6 +116,7 @@ class Report:
         pixels: of them.
         bytes: that count, of them.
         read: bytes of their sources.
+        kept: images that stayed as they are.
         failures: how many images could not be read or not be brought under the budget.
         told: (name, reason) of the first of them.
     """
@@ -108,6 +125,7 @@ class Report:
     pixels: int = 0
     bytes: int = 0
     read: int = 0
+    kept: int = 0
     failures: int = 0
     told: list[tuple[str, str]] = field(default_factory=list)
 
@@ -133,6 +151,7 @@ class Report:
         self.pixels += other.pixels
         self.bytes += other.bytes
         self.read += other.read
+        self.kept += other.kept
         self.failures += other.failures
         self.told = [*self.told, *other.told][:_TOLD]
 
@@ -150,8 +169,14 @@ class Part(Protocol):
         """How much it is: images, or 1 for a shard."""
         ...
 
-    def made(self, target: Path, suffix: str) -> bool:
-        """Whether all its files are in the folder `target` already."""
+    @property
+    def sources(self) -> Sequence[str]:
+        """The files that it is read from."""
+        ...
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """The files that are made of it, below the target, with forward slashes."""
         ...
 
     def transcode(self, work: Work, target: Path) -> Report:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import ssl
 from pathlib import Path
@@ -178,7 +177,7 @@ def _json_line(outcome: Outcome) -> str:
         values = {key: values[key] for key in ("name", "status", "reason")}
     else:
         del values["reason"]
-    return json.dumps(values, ensure_ascii=False)
+    return output.json_text(values)
 
 
 def _line(outcome: Outcome) -> str:
