@@ -15,7 +15,8 @@ from codecframe.cli.groups import SuggestingGroup
 from codecframe.core import registry
 from codecframe.core.benchmark import Benchmark
 from codecframe.core.errors import pip_install
-from codecframe.evaluation.results import write_results
+from codecframe.core.outputs import refuse_foreign
+from codecframe.evaluation.results import is_results, write_results
 
 
 class _Benchmarks(SuggestingGroup):
@@ -60,7 +61,9 @@ def command(ctx: click.Context, as_json: bool) -> None:
 def _command(benchmark: Benchmark[Any]) -> click.Command:
     """The command of a benchmark: its settings are the options."""
 
-    def run(as_json: bool, target: str | None, **given: str | None) -> None:
+    def run(as_json: bool, target: str | None, force: bool, **given: str | None) -> None:
+        if target is not None:
+            refuse_foreign(target, is_results, force=force)
         assignments = [f"{name}={value}" for name, value in given.items() if value is not None]
         settings = benchmark.settings_type.parse(assignments)
         table = benchmark.run(
@@ -77,7 +80,8 @@ def _command(benchmark: Benchmark[Any]) -> click.Command:
     result = click.option(
         "--output", "-o", "target", metavar="FILE", help="Write the table as JSON, too."
     )
-    decorated = options.combined(*_settings_options(benchmark), result, options.json_option)(run)
+    shared = (result, options.force_option, options.json_option)
+    decorated = options.combined(*_settings_options(benchmark), *shared)(run)
     text = f"{benchmark.summary[:1].upper()}{benchmark.summary[1:]}."
     made: click.Command = click.command(benchmark.name, help=text)(decorated)
     return made

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     "--budget", "-b", "budgets", multiple=True, default=("0.8bpp", "0.2bpp"), show_default=True,
     metavar="BUDGET", help="Bytes to spend on each photograph; repeat for several.",
 )  # fmt: skip
-@options.json_option
-def command(folder: str, budgets: tuple[str, ...], as_json: bool) -> None:
+@options.combined(options.force_option, options.json_option)
+def command(folder: str, budgets: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Select a codec and classify real photographs through JPEG, WebP, AVIF and JPEG XL.
 
     The photographs are those that scikit-image, scikit-learn and matplotlib ship; the classifier
@@ -36,7 +36,10 @@ def command(folder: str, budgets: tuple[str, ...], as_json: bool) -> None:
     from codecframe.evaluation.demo import run_demo
 
     found = run_demo(
-        folder, budgets=budgets, progress=lambda total: output.ProgressBar(total, "measure")
+        folder,
+        budgets=budgets,
+        progress=lambda total: output.ProgressBar(total, "measure"),
+        force=force,
     )
     if as_json:
         output.print_json(found.to_dict())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -40,8 +41,37 @@ OK, REFUSED, USAGE, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141
 reads the output went away, as shells name it for programs that SIGPIPE ends."""
 
 
+@contextlib.contextmanager
+def _output() -> Iterator[None]:
+    """Where output is printed: all of it, before Python shuts down."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:  # pythonw, or closed by the shell
+                sys.stdout.flush()
+    except BrokenPipeError:
+        raise _NoReaderError from None
+
+
+class _NoReaderError(Exception):
+    """Whoever reads the output went away; of a `BrokenPipeError` click makes exit code 1."""
+
+
+class _PrintingGroup(CommandGroup):
+    """The command line; a reader that goes away is told from a failed command."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        with _output():  # --help prints here
+            return super().make_context(*arguments, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _output():
+            return super().invoke(ctx)
+
+
 @click.group(
-    cls=CommandGroup,
+    cls=_PrintingGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog='Completion: eval "$(_CODECFRAME_COMPLETE=bash_source codecframe)" (also zsh, fish).',
 )
@@ -93,7 +123,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result: Any = cli.main(
             None if arguments is None else list(arguments), "codecframe", standalone_mode=False
         )
-        sys.stdout.flush()  # now, where a reader that went away is no surprise
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -105,9 +134,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CodecframeError as error:
         _complain(str(error))
         return REFUSED
-    except BrokenPipeError:
-        _silence_stdout()
-        return NO_READER
+    except _NoReaderError:
+        return _no_reader()
     except OSError as error:
         _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return REFUSED
@@ -121,8 +149,9 @@ def _complain(message: str) -> None:
     click.echo(f"codecframe: {message}", err=True)
 
 
-def _silence_stdout() -> None:
+def _no_reader() -> int:
     """The reader went away: nothing more to say, and no complaint while Python shuts down."""
     import os
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return NO_READER

@@ -57,7 +57,7 @@ def print_table(
         """The terminal or pipe; that its reader went away is for the caller to see."""
 
         def on_broken_pipe(self) -> None:
-            raise
+            raise BrokenPipeError
 
     console = Stdout()
     if not console.is_terminal:
@@ -67,10 +67,15 @@ def print_table(
         right = name.startswith(">")
         table.add_column(name.lstrip(">"), justify="right" if right else "left")
     for row in rows:
-        table.add_row(*[Text(str(cell)) for cell in row])
+        table.add_row(*[Text(_printable(cell)) for cell in row])
     console.print(table, soft_wrap=not console.is_terminal)
     if notes:
         click.echo(notes)
+
+
+def _printable(cell: object) -> str:
+    """As text that is as wide as it looks: bytes of a name that are no UTF-8 are escaped."""
+    return str(cell).encode(errors="backslashreplace").decode()
 
 
 def say(message: str) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     options.accounting_option,
     options.prepare_option,
     options.engine_options,
+    options.force_option,
     options.json_option,
 )
 def command(
@@ -60,6 +61,7 @@ def command(
     prepare: bool,
     engine: str,
     ray_address: str | None,
+    force: bool,
     as_json: bool,
 ) -> int:
     """Measure rate and accuracy of codecs for a head over images.
@@ -78,7 +80,8 @@ def command(
       codecframe profile cifar10:test --head head.yaml -c jpeg --levels 5,10,20,40 -o c.profile
     """
     from codecframe.core import registry
-    from codecframe.evaluation.profile import Plan, profile_images
+    from codecframe.core.outputs import make_way, refuse_inputs
+    from codecframe.evaluation.profile import Plan, is_profile, profile_images
     from codecframe.images import open_images
     from codecframe.pipeline.engine import open_engine
     from codecframe.rate import Accounting
@@ -96,6 +99,9 @@ def command(
     judge = registry.default().head(head)
     unnamed = tell_remarks(items)
     tell_counterparts(codecs, [judge])
+    if force:
+        refuse_inputs([path], [*(item.path for item in items if item.path), labels or "", head])
+        make_way(path, is_profile)
     try:
         table = profile_images(
             path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from codecframe.cli import output
+from codecframe.cli import options, output
 
 
 @click.command("recipe")
@@ -22,7 +22,8 @@ from codecframe.cli import output
     envvar="CODECFRAME_DATA",
     help="Folder with the recipe's data.  [env: CODECFRAME_DATA]",
 )
-def command(recipe: str, results: str, data_root: str | None) -> None:
+@options.force_option
+def command(recipe: str, results: str, data_root: str | None, force: bool) -> None:
     """Run a recipe file: reproduce a published table and its plot.
 
     Stop with Ctrl-C at any time; the same command goes on.
@@ -38,5 +39,6 @@ def command(recipe: str, results: str, data_root: str | None) -> None:
         results,
         data_root,
         progress=lambda total: output.ProgressBar(total, "recipe"),
+        force=force,
     )
     output.say(f"results: {path}")

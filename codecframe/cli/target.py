@@ -69,9 +69,9 @@ def _paths(target: str | None, names: Sequence[str], suffix: str) -> dict[str, P
     """A path for what is made of each input."""
     from codecframe.core.naming import output_names
 
-    if target is not None and len(names) == 1:
-        if not (target.endswith(_SEPARATORS) or Path(target).is_dir()):
-            return {names[0]: Path(target)}
     folder = Path(target or ".")
+    several = len(names) > 1 or target is None or target.endswith(_SEPARATORS)
+    if not (several or folder.is_dir()):
+        return {names[0]: folder}
     made = output_names(names, suffix, folder=folder)
     return {name: folder / one for name, one in zip(names, made, strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from codecframe.cli import output
+from codecframe.cli import options, output
 
 
 @click.command("train")
@@ -26,7 +26,10 @@ from codecframe.cli import output
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Override one of the settings."
 )
-def command(recipe: str, models: str, data_root: str | None, changes: tuple[str, ...]) -> None:
+@options.force_option
+def command(
+    recipe: str, models: str, data_root: str | None, changes: tuple[str, ...], force: bool
+) -> None:
     """Train a model as a recipe file says.
 
     Stop with Ctrl-C at any time; the same command goes on from the last checkpoint.
@@ -43,6 +46,7 @@ def command(recipe: str, models: str, data_root: str | None, changes: tuple[str,
         models,
         data_root,
         changes=changes,
+        force=force,
         progress=lambda total: output.ProgressBar(total, "train"),
     )
     output.say(f"model: {path}")

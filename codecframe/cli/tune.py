@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ from codecframe.cli import options, output
     "(.yaml), the model beside it. For heads that are torch modules.",
 )
 @click.option("--output", "-o", "target", metavar="FILE", help="Preset file; default: CODEC.yaml.")
-@options.json_option
+@options.combined(options.force_option, options.json_option)
 def command(
     codec: str,
     images: tuple[str, ...],
@@ -62,6 +64,7 @@ def command(
     most_time: float,
     retrain_head: str | None,
     target: str | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Find settings of a codec that suit a head, and write them as a preset.
@@ -88,6 +91,9 @@ def command(
     items = open_images(
         images, labels=labels, where=options.where_of(where), limit=limit, data_root=data_root
     )
+    presets = [text.partition("=")[2] for text in assignments if text.startswith("preset=")]
+    files = _Files(path, Path(retrain_head) if retrain_head else None)
+    files.check([*(item.path for item in items if item.path), labels or "", head, *presets], force)
     found = tune(
         chosen,
         registry.default().head(head),
@@ -98,9 +104,9 @@ def command(
         trials=trials,
         seed=seed,
         most_time=most_time,
-        measured=path.with_suffix(".trials"),
+        measured=files.trials,
         made={"command": shlex.join(["codecframe", *sys.argv[1:]]), "seed": seed},
-        retrain_to=Path(retrain_head) if retrain_head else None,
+        retrain_to=files.head,
         progress=lambda total: output.ProgressBar(total, f"tune {chosen.name}"),
     )
     found.preset.write(path)
@@ -111,6 +117,39 @@ def command(
         _render(found.preset.scored, str(path), found.improved)
         if retrain_head:
             _render_head(found.preset.scored["retrained"], retrain_head)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What is written: the preset, and perhaps a head's description with its model."""
+
+    preset: Path
+    head: Path | None
+
+    @property
+    def trials(self) -> Path:
+        """What was measured, beside the preset."""
+        return self.preset.with_suffix(".trials")
+
+    def check(self, inputs: Sequence[str], force: bool) -> None:
+        """Check that nothing is lost, before hours of tuning.
+
+        Raises:
+            OutputError: if a file would be replaced that no tuning made.
+        """
+        from codecframe.core.outputs import make_way, refuse_foreign, refuse_inputs
+        from codecframe.core.presets import is_tuned
+        from codecframe.tuning import is_memory, is_retrained
+
+        heads = [self.head, self.head.with_suffix(".pt2")] if self.head else []
+        refuse_inputs([self.preset, self.trials, *heads], inputs)
+        refuse_foreign(self.preset, is_tuned, force=force)
+        refuse_foreign(self.trials, is_memory, force=force)
+        if self.head is not None:
+            described = is_retrained(self.head)
+            for path in heads:
+                refuse_foreign(path, lambda _: described, force=force)
+        make_way(self.trials, is_memory)
 
 
 def _render(scored: Any, path: str, improved: bool) -> None:

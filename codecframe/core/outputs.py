@@ -53,6 +53,18 @@ def refuse_foreign(path: Path | str, ours: Callable[[Path], bool], *, force: boo
     raise OutputError(str(path), f"codecframe did not make the file that is there; {HINT}")
 
 
+def make_way(path: Path | str, ours: Callable[[Path], bool]) -> None:
+    """Remove the file that is there, unless it is ours: for what goes on with its own file.
+
+    Raises:
+        OutputError: if it cannot be removed.
+    """
+    path = Path(path)
+    with reported(path):
+        if path.is_file() and not ours(path):
+            path.unlink()
+
+
 def write_unless_other(path: Path | str, data: bytes, *, force: bool = False) -> None:
     """Write a file whole, as `write_whole`, unless a file with other bytes is there.
 

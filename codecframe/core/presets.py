@@ -72,6 +72,14 @@ class Preset:
         )
 
 
+def is_tuned(path: Path) -> bool:
+    """Whether a file is a preset that says by which command it was made, as a tuning's do."""
+    try:
+        return "command" in Preset.read(path).made
+    except DataError:
+        return False
+
+
 def preset_names(codec: Codec[Any]) -> list[str]:
     """Names of the presets that come with a codec."""
     if codec.presets is None:

@@ -10,6 +10,18 @@ from typing import Any
 
 from codecframe.core.errors import DataError, OutputError
 
+MAGIC = b"SQLite format 3\0"
+
+
+def is_marked(path: Path, mark: int) -> bool:
+    """Whether a file is an SQLite file with that `application_id`; it is not opened as one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except OSError:
+        return False
+    return head.startswith(MAGIC) and int.from_bytes(head[68:72], "big") == mark
+
 
 class Database:
     """An open SQLite file, begun where there is none.

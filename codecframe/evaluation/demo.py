@@ -17,10 +17,11 @@ from codecframe.core.errors import BudgetError, DependencyError, OutputError
 from codecframe.core.files import write_whole
 from codecframe.core.head import Prediction, TaskHead
 from codecframe.core.image import Image
+from codecframe.core.outputs import refuse_foreign
 from codecframe.core.presets import parse_spec
 from codecframe.core.progress import ProgressMaker
 from codecframe.evaluation import report
-from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
+from codecframe.evaluation.profile import Plan, ProfileTable, is_profile, profile_images
 from codecframe.evaluation.report import SheetRow, Shown, says
 from codecframe.evaluation.select import Selection, select
 from codecframe.images import ImageItem, open_images
@@ -143,6 +144,7 @@ def run_demo(
     head: str = "efficientnet-lite0",
     photos: Sequence[Path | str] | None = None,
     progress: ProgressMaker | None = None,
+    force: bool = False,
 ) -> Demo:
     """Select for every budget, then classify every photograph through every codec.
 
@@ -157,12 +159,14 @@ def run_demo(
         head: name of the head.
         photos: image files; by default those that installed packages ship.
         progress: shows how far the measuring is.
+        force: files of these names are replaced, whoever made them.
 
     Raises:
         DependencyError: if the head's or a codec's packages, or all of the photographs', are not
             installed.
         BudgetError: if a budget cannot be read.
-        OutputError: if a file cannot be written.
+        OutputError: if a file cannot be written, or one of these names is there that no
+            demonstration made.
     """
     folder, codecs = Path(folder), tuple(codecs or DEFAULT_CODECS)
     judge = registry.default().head(head)
@@ -171,6 +175,9 @@ def run_demo(
     profile, page, sheet = (
         folder / name for name in ("demo.profile", "report.html", "contact-sheet.png")
     )
+    known = is_profile(profile)  # it is made first
+    for path in (profile, page, sheet):
+        refuse_foreign(path, lambda _: known, force=force)
     selections = _select(profile, page, items, judge, codecs, asked, progress)
     reads = [found for found in read_set(items, judge) if isinstance(found, Read)]
     plain = [found.prediction for found in _classified(reads, judge)]

@@ -13,6 +13,15 @@ from typing import Any
 from codecframe.core.files import write_whole
 
 
+def is_results(path: Path) -> bool:
+    """Whether a file is such a table, which codecframe or one of its benchmarks made."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"recipe", "command", "machine", "rows"} <= set(found)
+
+
 def write_results(
     path: Path, name: str, command: str, rows: Sequence[Mapping[str, Any]], notes: str = ""
 ) -> None:

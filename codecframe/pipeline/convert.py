@@ -36,7 +36,9 @@ class Failed:
 
     def __str__(self) -> str:
         message = str(self.error)
-        return message if message.startswith(self.name) else f"{self.name}: {message}"
+        source = self.error.source if isinstance(self.error, DataError) else ""
+        named = message.startswith(self.name) or source.endswith(self.name)  # as a path
+        return message if named else f"{self.name}: {message}"
 
 
 @dataclass(frozen=True)

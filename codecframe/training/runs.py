@@ -11,20 +11,25 @@ Running it writes `NAME.log/` with checkpoints and a log while it goes, then the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import codecframe
 from codecframe.core import registry
-from codecframe.core.errors import MismatchError
-from codecframe.core.files import reported
+from codecframe.core.errors import MismatchError, OutputError
+from codecframe.core.files import reported, write_whole
 from codecframe.core.image import Image
+from codecframe.core.outputs import HINT, refuse_foreign
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.trainer import LabelledImage, Trainer, TrainingRun
 from codecframe.images import CIFAR_SETS, ImageItem, ImageSet, class_names
 from codecframe.training.recipes import IMAGE_KEYS, open_recipe_images, read_recipe, recipe_root
 
+RECORD = "training.json"
+"""In a training's folder: says that a training made it."""
 _MOST_CLASSES = 1 << 16
 """Labels of digits are class indices: a date is none."""
 
@@ -36,6 +41,7 @@ def run_training(
     *,
     changes: Sequence[str] = (),
     progress: ProgressMaker = Silent,
+    force: bool = False,
 ) -> Path:
     """Run a training recipe, going on where an earlier run stopped.
 
@@ -45,6 +51,7 @@ def run_training(
         data_root: folder below which the recipe's images lie; `CODECFRAME_DATA` by default.
         changes: `key=value` texts that override the recipe's settings.
         progress: shows how far it is.
+        force: a model file of that name is replaced, whoever made it.
 
     Returns:
         The path of the model file.
@@ -55,6 +62,7 @@ def run_training(
         UnknownNameError: for a kind that no plugin has.
         DependencyError: if a package that the trainer needs is not installed.
         MismatchError: if only some images have labels, or some labels are numbers and some names.
+        OutputError: if files of these names are there that no training made.
     """
     recipe = read_recipe(path)
     trainer: Trainer[Any] = registry.default().trainer(recipe["kind"])
@@ -74,10 +82,26 @@ def run_training(
         recipe={**general, **settings.to_dict()},
         progress=progress,
     )
-    with reported(run.folder):
-        run.folder.mkdir(parents=True, exist_ok=True)
+    _claim(run, force)
     trainer.train(settings, run)
     return run.output
+
+
+def _claim(run: TrainingRun, force: bool) -> None:
+    """Make the run's folder with its record, or check that a training made the one there.
+
+    Raises:
+        OutputError: if it did not, or if the model file is there and the folder is not.
+    """
+    record = run.folder / RECORD
+    known = record.is_file()
+    refuse_foreign(run.output, lambda _: known, force=force)
+    if known:
+        return
+    with reported(run.folder):
+        if run.folder.exists() and not force and any(run.folder.iterdir()):
+            raise OutputError(str(run.folder), f"it holds something else; {HINT}")
+    write_whole(record, json.dumps({"name": run.name, "made": codecframe.__version__}) + "\n")
 
 
 def _class_names(images: ImageSet, sources: Sequence[str], root: Path) -> tuple[str, ...]:

@@ -22,14 +22,15 @@ import numpy as np
 
 from codecframe.core import registry
 from codecframe.core.errors import DataError
-from codecframe.core.files import write_whole
+from codecframe.core.files import reported, write_whole
 from codecframe.core.head import TaskHead
+from codecframe.core.outputs import make_way, refuse_foreign
 from codecframe.core.presets import describe, own_words, parse_spec, shortest
 from codecframe.core.progress import ProgressMaker
 from codecframe.evaluation import report
 from codecframe.evaluation.comparison import Curve, at_no_more_bits, beside_defaults, defaults_of
-from codecframe.evaluation.profile import Plan, ProfileTable, Variant, profile_images
-from codecframe.evaluation.results import write_results
+from codecframe.evaluation.profile import Plan, ProfileTable, Variant, is_profile, profile_images
+from codecframe.evaluation.results import is_results, write_results
 from codecframe.rate import Accounting
 from codecframe.training.recipes import open_recipe_images, read_recipe, recipe_root
 
@@ -157,6 +158,7 @@ def run_recipe(
     data_root: Path | str | None = None,
     *,
     progress: ProgressMaker | None = None,
+    force: bool = False,
 ) -> Path:
     """Run a recipe of kind `profile` and write its results.
 
@@ -165,9 +167,13 @@ def run_recipe(
         results: folder for `NAME.json`, `NAME.svg`, `NAME.png` and, meanwhile, the profiles.
         data_root: folder below which the recipe's data lies.
         progress: shows how far it is.
+        force: files of these names are replaced, whoever made them.
 
     Returns:
         The path of the JSON file.
+
+    Raises:
+        OutputError: if a file of these names is there that no recipe made.
     """
     recipe = ProfileRecipe.load(path)
     root = recipe_root(data_root)
@@ -176,7 +182,9 @@ def run_recipe(
     accounting = Accounting(recipe.accounting)
     heads = recipe.heads(path)  # before hours of measuring
     folder = Path(results)
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_results(folder, recipe, force)
+    with reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     found: list[_Measured] = []
     for number, (run, head) in enumerate(zip(recipe.runs, heads, strict=True), 1):
         rates = run.rates or recipe.rates
@@ -196,6 +204,19 @@ def run_recipe(
     command = f"codecframe recipe {Path(path).as_posix()}"
     write_results(target, recipe.name, command, _rows(recipe, found), recipe.notes)
     return target
+
+
+def _check_results(folder: Path, recipe: ProfileRecipe, force: bool) -> None:
+    """Check that what is there was made by the recipe: the table or the first profile says so."""
+    table = folder / f"{recipe.name}.json"
+    profiles = [folder / f"{recipe.name}-{i}.profile" for i in range(1, len(recipe.runs) + 1)]
+    refuse_foreign(table, is_results, force=force)
+    known = is_results(table) or is_profile(profiles[0])
+    for suffix in (".svg", ".png"):
+        refuse_foreign(table.with_suffix(suffix), lambda _: known, force=force)
+    for profile in profiles:
+        refuse_foreign(profile, is_profile, force=force)
+        make_way(profile, is_profile)
 
 
 @dataclass(frozen=True)

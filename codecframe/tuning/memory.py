@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from codecframe.core.files import reported
-from codecframe.evaluation.database import Database
+from codecframe.core.outputs import refuse_foreign
+from codecframe.evaluation.database import Database, is_marked
+
+MARK = 0x43465452
+"""The file's `application_id`: CFTR."""
+
+
+def is_memory(path: Path) -> bool:
+    """Whether a tuning made the file, for this."""
+    return is_marked(path, MARK)
 
 
 class Memory:
@@ -17,16 +26,18 @@ class Memory:
         path: the file; None keeps nothing beyond the process.
 
     Raises:
-        DataError: if it is another file, or is damaged; so do all methods.
-        OutputError: if it cannot be written; so do all methods.
+        DataError: if it is damaged; so do all methods.
+        OutputError: if it is no such file, or cannot be written; so do all methods.
     """
 
     def __init__(self, path: Path | None) -> None:
         if path:
             with reported(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_foreign(path, is_memory)
         self._file = Database(path or Path(":memory:"), "what a tuning has measured")
         with self._file.writing() as db:
+            db.execute(f"PRAGMA application_id = {MARK}")
             db.execute("CREATE TABLE IF NOT EXISTS measured (key TEXT PRIMARY KEY, value TEXT)")
 
     def __enter__(self) -> Self:

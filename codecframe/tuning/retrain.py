@@ -29,6 +29,8 @@ _BATCH = 16
 _LABELS = 0.5
 """Share of the targets that labels have; the rest is the head's own prediction on the uncompressed
 image (Hinton et al., "Distilling the knowledge in a neural network", 2015)."""
+_MADE = "# made by codecframe tune\n"
+"""The first line of a description that is written here."""
 
 
 def check_retrainable(head: TaskHead) -> ClassifierHead:
@@ -133,6 +135,15 @@ def _batches(images: Sequence[Image], order: list[int]) -> Iterator[list[int]]:
     yield from waiting.values()
 
 
+def is_retrained(path: Path) -> bool:
+    """Whether a file is the description of a head that was retrained here."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MADE)) == _MADE.encode()
+    except OSError:
+        return False
+
+
 def _write(head: ClassifierHead, module: Any, image: Image, path: Path) -> None:
     """The module as a `torch.export` file, and the head's description that names it.
 
@@ -160,4 +171,4 @@ def _write(head: ClassifierHead, module: Any, image: Image, path: Path) -> None:
         **({"output": options.output} if options.output is not None else {}),
         "preprocess": dict(options.preprocess or {}),
     }
-    write_whole(path, yamltext.dump(described))
+    write_whole(path, _MADE + yamltext.dump(described))

@@ -99,8 +99,9 @@ def tune(
         progress: shows how far it is.
 
     Raises:
-        DataError: if there are too few images, or `measured` is another file.
+        DataError: if there are too few images.
         MismatchError: if some images have labels and some do not, or the head cannot be retrained.
+        OutputError: if `measured` is a file that no tuning made.
     """
     trained = None if retrain_to is None else check_retrainable(head)
     tuning, held = (_objective(head, part, budget, accounting) for part in _halves(items))

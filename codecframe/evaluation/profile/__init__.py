@@ -13,7 +13,14 @@ from codecframe.evaluation.profile.plan import (
     points_for_rates,
 )
 from codecframe.evaluation.profile.run import profile_images
-from codecframe.evaluation.profile.table import Measurement, PerImage, Point, ProfileTable, Row
+from codecframe.evaluation.profile.table import (
+    Measurement,
+    PerImage,
+    Point,
+    ProfileTable,
+    Row,
+    is_profile,
+)
 
 __all__ = [
     "DEFAULT_RATES",
@@ -28,6 +35,7 @@ __all__ = [
     "Variant",
     "comparable",
     "coverage",
+    "is_profile",
     "measure",
     "point_for_budget",
     "points_for_levels",

@@ -8,6 +8,7 @@ Other tools read it with any SQLite client.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -18,13 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from codecframe.core.errors import DataError, MismatchError
+from codecframe.core.outputs import refuse_foreign
 from codecframe.core.statistics import wilson
-from codecframe.evaluation.database import Database
+from codecframe.evaluation.database import Database, is_marked
 from codecframe.rate import Accounting
 
 FORMAT = 2
 
-_SCHEMA = """
+MARK = 0x43465052
+"""The file's `application_id`: CFPR."""
+
+_SCHEMA = f"""
+PRAGMA application_id = {MARK};
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE images (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL,
@@ -177,6 +183,20 @@ class PerImage:
     score: npt.NDArray[np.float64]
 
 
+def is_profile(path: Path) -> bool:
+    """Whether codecframe made a file, as a profile."""
+    return is_marked(path, MARK) or _is_unmarked_profile(path)
+
+
+def _is_unmarked_profile(path: Path) -> bool:
+    """Whether it is a profile as they were before they were marked."""
+    if not is_marked(path, 0):
+        return False
+    with contextlib.closing(Database(path, "a profile")) as file:
+        tables = {name for (name,) in file.all("SELECT name FROM sqlite_master")}
+    return {"meta", "images", "points", "measurements"} <= tables
+
+
 class ProfileTable:
     """An open profile file. Use as a context manager.
 
@@ -195,8 +215,10 @@ class ProfileTable:
 
         Raises:
             MismatchError: if the profile there was made of something else than `meta` says.
+            OutputError: if the file there is no profile.
         """
         path = Path(path)
+        refuse_foreign(path, is_profile)
         table = cls(path)
         with table._file.writing() as db:
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
@@ -273,7 +295,14 @@ class ProfileTable:
     def add_images(self, images: Iterable[MeasuredImage]) -> None:
         """Note a batch of images, all or none."""
         rows = [
-            (i.image, i.name, *i.shape, json.dumps(i.target), json.dumps(i.reference), i.original)
+            (
+                i.image,
+                _text(i.name),
+                *i.shape,
+                json.dumps(i.target),
+                json.dumps(i.reference),
+                i.original,
+            )
             for i in images
         ]
         with self._file.writing() as db:
@@ -282,7 +311,7 @@ class ProfileTable:
     def add_skipped(self, image: int, name: str, reason: str) -> None:
         """Note an image that could not be read."""
         with self._file.writing() as db:
-            db.execute(_ADD_SKIPPED, (image, name, reason))
+            db.execute(_ADD_SKIPPED, (image, _text(name), _text(reason)))
 
     def add(self, point: int, measurements: Iterable[Measurement]) -> None:
         """Add a batch of measurements, all or none."""
@@ -444,3 +473,8 @@ class ProfileTable:
         """(name, lossless encoding, the head's view) of the images kept for showing, by image."""
         query = "SELECT id, name, original, reference FROM images WHERE original IS NOT NULL"
         return {i: (name, data, json.loads(view)) for i, name, data, view in self._file.all(query)}
+
+
+def _text(name: str) -> str:
+    """A file's name as SQLite takes it: bytes that are no UTF-8 are escaped."""
+    return name.encode(errors="backslashreplace").decode()

@@ -1,6 +1,6 @@
 """Reports: what was measured and chosen, as plots, contact sheets and pages."""
 
-from codecframe.evaluation.report.page import html
+from codecframe.evaluation.report.page import html, is_page
 from codecframe.evaluation.report.plot import Plot, measure_of, rate_accuracy_plot, series_plot
 from codecframe.evaluation.report.series import Series, Spot, series_of
 from codecframe.evaluation.report.sheet import SheetRow, Shown, contact_sheet, says
@@ -13,6 +13,7 @@ __all__ = [
     "Spot",
     "contact_sheet",
     "html",
+    "is_page",
     "measure_of",
     "rate_accuracy_plot",
     "says",

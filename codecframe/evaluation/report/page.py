@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
+from pathlib import Path
 
 from PIL import Image as PilImage
 
@@ -98,7 +99,12 @@ class _Page:
             self._details(),
         ]
         return _FRAME.format(
-            title=escape(title), style=style, script=script, digest=digest, body="\n".join(sections)
+            generator=_GENERATOR,
+            title=escape(title),
+            style=style,
+            script=script,
+            digest=digest,
+            body="\n".join(sections),
         )
 
     def _summary(self) -> str:
@@ -346,10 +352,21 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def is_page(path: Path) -> bool:
+    """Whether a file is such a page, by what it says of its generator."""
+    try:
+        with path.open("rb") as file:
+            return _GENERATOR.encode() in file.read(512)
+    except OSError:
+        return False
+
+
+_GENERATOR = '<meta name="generator" content="codecframe">'
 _FRAME = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+{generator}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
 style-src 'unsafe-inline'; script-src 'sha256-{digest}'">
