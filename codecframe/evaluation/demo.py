@@ -169,15 +169,15 @@ def run_demo(
             demonstration made.
     """
     folder, codecs = Path(folder), tuple(codecs or DEFAULT_CODECS)
-    judge = registry.default().head(head)
-    asked = [Budget.parse(text) for text in budgets or DEFAULT_BUDGETS]
-    items = open_images(list(photos) if photos is not None else installed_photos())
     profile, page, sheet = (
         folder / name for name in ("demo.profile", "report.html", "contact-sheet.png")
     )
     known = is_profile(profile)  # it is made first
     for path in (profile, page, sheet):
         refuse_foreign(path, lambda _: known, force=force)
+    judge = registry.default().head(head)
+    asked = [Budget.parse(text) for text in budgets or DEFAULT_BUDGETS]
+    items = open_images(list(photos) if photos is not None else installed_photos())
     selections = _select(profile, page, items, judge, codecs, asked, progress)
     reads = [found for found in read_set(items, judge) if isinstance(found, Read)]
     plain = [found.prediction for found in _classified(reads, judge)]
