@@ -314,7 +314,8 @@ def test_a_signal_leaves_whole_files_only(tmp_path: Path, number: signal.Signals
     process = subprocess.Popen(
         [PROGRAM, "transcode", "s.tar", "out", "-c", "avif"], cwd=tmp_path, stderr=subprocess.PIPE
     )
-    while process.poll() is None and not list(tmp_path.glob("out/.*.tmp")):
+    record = tmp_path / "out" / "transcode.json"
+    while process.poll() is None and not (record.exists() and list(tmp_path.glob("out/.*.tmp"))):
         time.sleep(0.01)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)

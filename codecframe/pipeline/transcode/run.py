@@ -169,7 +169,9 @@ def _claim(target: Path, work: Work, parts: Sequence[Part], *, force: bool) -> N
             f"{target} was made with another codec, other settings or another release; choose "
             "another folder, or replace what is in it with --force"
         )
-    if not force and target.exists() and any(target.iterdir()):
+    with reported(target):
+        occupied = target.exists() and any(target.iterdir())
+    if occupied and not force:
         raise MismatchError(f"{target} holds something else: choose another folder, or use --force")
     outputs = [target / output for part in parts for output in part.outputs]
     refuse_inputs(outputs, (source for part in parts for source in part.sources))
