@@ -36,6 +36,20 @@ def run(tmp_path: Path, photos: list[Path], **options: object) -> demo.Demo:
     return demo.run_demo(tmp_path / "out", head="brightness", photos=photos, **asked | options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["contact-sheet.png", "report.html", "demo.profile"])
+def test_what_no_demonstration_made_is_left_alone(
+    tmp_path: Path, photos: list[Path], name: str
+) -> None:
+    path = tmp_path / "out" / name
+    path.parent.mkdir()
+    path.write_text("years")
+    with pytest.raises(OutputError, match="--force"):
+        run(tmp_path, photos)
+    assert path.read_text() == "years"
+    run(tmp_path, photos, force=True)
+    run(tmp_path, photos, budgets=["3bpp"])
+
+
 def test_it_reports_what_the_head_sees_through_every_codec(
     tmp_path: Path, photos: list[Path]
 ) -> None:

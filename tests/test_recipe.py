@@ -13,6 +13,7 @@ import pytest
 from toys import items, toy_registry
 
 from codecframe import DataError, UnknownNameError
+from codecframe.core.errors import OutputError
 from codecframe.training.tables import run_recipe
 
 RECIPE = """
@@ -50,6 +51,18 @@ def rows_of(root: Path) -> dict[str, list[dict[str, Any]]]:
     for row in json.loads(target.read_text())["rows"]:
         found.setdefault(row["codec"], []).append(row)
     return found
+
+
+@pytest.mark.parametrize("name", ["toys.json", "toys.svg", "toys.png", "toys-1.profile"])
+def test_what_no_recipe_made_is_left_alone(root: Path, name: str) -> None:
+    path = root / "results" / name
+    path.parent.mkdir()
+    path.write_text('{"rows": "years"}')
+    with pytest.raises(OutputError, match="--force"):
+        rows_of(root)
+    assert path.read_text() == '{"rows": "years"}'
+    run_recipe(root / "toys.yaml", root / "results", root, force=True)
+    assert rows_of(root)["toy"]
 
 
 def test_a_recipe_makes_table_and_plot(root: Path) -> None:

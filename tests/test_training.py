@@ -109,6 +109,23 @@ def shade(folder: Path, **brightness: int) -> None:
             PilImage.fromarray(image).save(folder / name / f"{i}.png")
 
 
+# -- what is there ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theirs", ["shades.json", "shades.log/notes.txt"])
+def test_what_no_training_made_is_left_alone(
+    train: Callable[..., Path], tmp_path: Path, theirs: str
+) -> None:
+    path = tmp_path / "models" / theirs
+    path.parent.mkdir(parents=True)
+    path.write_text("years")
+    with pytest.raises(OutputError, match="--force"):
+        train()
+    assert path.read_text() == "years"
+    path.unlink()
+    assert train() == train()
+
+
 # -- what a trainer is given ---------------------------------------------------------------
 
 

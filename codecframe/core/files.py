@@ -16,9 +16,9 @@ def write_whole(path: Path | str, data: bytes | str) -> None:
     """Write a file under a temporary name beside it and rename: a reader never sees half of it.
 
     Folders are made as needed. On any failure, Ctrl-C included, an older file stays as it was and
-    nothing else is left behind. Text is written as UTF-8, bytes of a file's name that are none are
-    escaped. A link is followed; a device or a pipe,
-    such as `/dev/stdout`, is written to as it is.
+    nothing else is left behind. Text is written as UTF-8; bytes of a file's name that are not UTF-8
+    are escaped. A link is followed; a device or a pipe, such as `/dev/stdout`, is written to as it
+    is.
 
     Raises:
         OutputError: if it cannot be written.
