@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from codecframe.core.progress import Lines
 
 if TYPE_CHECKING:
     from codecframe.pipeline.convert import Failed
@@ -84,7 +87,33 @@ def say(message: str) -> None:
 
 
 class ProgressBar:
-    """A progress bar on stderr, shown only on a terminal."""
+    """How far work is, on stderr: a bar on a terminal, else a plain line from time to time."""
+
+    def __init__(self, total: int, title: str) -> None:
+        self._shown: _Bar | Lines
+        if sys.stderr.isatty():
+            self._shown = _Bar(total, title)
+        else:
+            self._shown = Lines(total, title, say)
+
+    def advance(self, count: int, note: str = "") -> None:
+        """See `Progress.advance`."""
+        self._shown.advance(count, note)
+
+    def skip(self, count: int, note: str = "") -> None:
+        """See `Progress.skip`."""
+        self._shown.skip(count, note)
+
+    def __enter__(self) -> ProgressBar:
+        self._shown.__enter__()
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self._shown.__exit__(kind, *rest)
+
+
+class _Bar:
+    """A progress bar on a terminal: title, share done, time left, note."""
 
     def __init__(self, total: int, title: str) -> None:
         from rich.console import Console
@@ -92,28 +121,34 @@ class ProgressBar:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            TaskProgressColumn,
             TextColumn,
             TimeRemainingColumn,
         )
 
-        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
+            TaskProgressColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
-            console=console,
+            console=Console(stderr=True),
             transient=True,
-            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task(title, total=total, note="")
 
     def advance(self, count: int, note: str = "") -> None:
-        """`count` more are done."""
+        """See `Progress.advance`."""
         self._progress.update(self._task, advance=count, note=note)
 
-    def __enter__(self) -> ProgressBar:
+    def skip(self, count: int, note: str = "") -> None:
+        """See `Progress.skip`."""
+        # what starts later does not count as fast work
+        done = self._progress.tasks[0].completed + count
+        self._progress.reset(self._task, completed=int(done), note=note)
+
+    def __enter__(self) -> _Bar:
         self._progress.start()
         return self
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -12,6 +15,12 @@ class Progress(Protocol):
 
     def advance(self, count: int, note: str) -> None:
         """`count` more pieces are done; `note` says of what, or how it goes."""
+        ...
+
+    def skip(self, count: int, note: str) -> None:
+        """`count` more pieces need not be done: an earlier run did them. They take no time, so they
+        say nothing about the time that is left.
+        """
         ...
 
 
@@ -33,3 +42,111 @@ class Silent:
 
     def advance(self, count: int, note: str) -> None:
         """Nothing."""
+
+    def skip(self, count: int, note: str) -> None:
+        """Nothing."""
+
+
+_APART = 10.0
+"""Seconds between two lines, at least; work that takes less says nothing."""
+_SILENCE = 60.0
+"""Seconds without a line, at most."""
+_STEP = 0.05
+"""Share of the work after which a line is due sooner."""
+
+
+class Lines:
+    """Plain lines, for logs: stage, share done, time left.
+
+    The first line comes after 10 seconds; then, after 10 seconds at least, one for each 5 % that
+    are done, and one every minute even while a single piece takes longer than that.
+
+    Args:
+        total: pieces of work.
+        title: what is done, at the start of each line.
+        write: takes a line.
+        clock: seconds.
+        tick: seconds between two looks at the clock; None looks only when told of work.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        title: str,
+        write: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        tick: float | None = 1.0,
+    ) -> None:
+        self._total, self._title, self._write, self._clock = total, title, write, clock
+        self._tick = tick
+        self._done = self._skipped = 0
+        self._note = ""
+        self._said_done = -math.inf  # the first line needs no progress
+        self._began = self._said_at = clock()
+        self._is_telling = False
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Lines:
+        self._began = self._said_at = self._clock()
+        if self._tick is not None:
+            threading.Thread(target=self._watch, args=(self._tick,), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._ended.set()
+        with self._lock:
+            if self._is_telling and kind is None:
+                took = duration(self._clock() - self._began)
+                self._write(f"{self._title}: {self._share()}, took {took}")
+
+    def advance(self, count: int, note: str = "") -> None:
+        """See `Progress.advance`."""
+        self._add(count, note, 0)
+
+    def skip(self, count: int, note: str = "") -> None:
+        """See `Progress.skip`."""
+        self._add(count, note, count)
+
+    def look(self) -> None:
+        """Write a line if one is due."""
+        with self._lock:
+            now = self._clock()
+            since, more = now - self._said_at, self._done - self._said_done
+            enough = more >= _STEP * self._total or since >= _SILENCE
+            if self._ended.is_set() or since < _APART or not enough:
+                return
+            self._said_at, self._said_done, self._is_telling = now, self._done, True
+            left = self._left(now - self._began)
+            note = f": {self._note}" if self._note else ""
+            self._write(f"{self._title}: {self._share()}{left}{note}")
+
+    def _add(self, count: int, note: str, skipped: int) -> None:
+        with self._lock:
+            self._done += count
+            self._skipped += skipped
+            self._note = note or self._note
+        self.look()
+
+    def _watch(self, tick: float) -> None:
+        while not self._ended.wait(tick):
+            self.look()
+
+    def _share(self) -> str:
+        share = self._done / self._total if self._total else 1.0
+        return f"{100 * share:.0f} % ({self._done} of {self._total})"
+
+    def _left(self, passed: float) -> str:
+        worked = self._done - self._skipped
+        if worked <= 0 or self._done >= self._total:
+            return ""
+        return f", {duration(passed / worked * (self._total - self._done))} left"
+
+
+def duration(seconds: float) -> str:
+    """About how long, in words: `40 s`, `5 min`, `2 h 10 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

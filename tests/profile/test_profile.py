@@ -92,6 +92,8 @@ def test_an_interrupted_run_goes_on_and_ends_as_an_uninterrupted_one(
             if not Stop.left:
                 raise KeyboardInterrupt
 
+        skip = advance
+
     with pytest.raises(KeyboardInterrupt):
         profile_images(tmp_path / "stopped", images, HEAD, plan, progress=Stop)
     assert least <= len(rows_of(tmp_path / "stopped")) < 6

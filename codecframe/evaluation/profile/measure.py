@@ -104,7 +104,7 @@ def measure(
         first = part.start
         while first < part.stop:
             if all(run.complete(first, part.stop, skipped) for run in runs):
-                progress.advance((part.stop - first) * len(runs), "already measured")
+                progress.skip((part.stop - first) * len(runs), "already measured")
                 break
             chunk = _read(table, images, first, part.stop, head, reference, prepare)
             for run in runs:

@@ -69,7 +69,7 @@ def spread(
     work = _Measure(images, head, meta, points, prepare)
     todo = [span for span in spans(len(images)) if not _complete(table, points, span)]
     held = len(images) - sum(len(span) for span in todo)
-    progress.advance(held * len(points), "already measured")
+    progress.skip(held * len(points), "already measured")
     with tempfile.TemporaryDirectory() as folder:
         for span, content in engine.map(work, todo):
             path = Path(folder) / "span.profile"

@@ -97,7 +97,8 @@ def train(
         first = 0
         _start_from(task, batches, settings, run)
     with run.progress(total) as display:
-        display.advance(first * batches.steps, "resumed" if first else "")
+        if first:
+            display.skip(first * batches.steps, "resumed")
         for epoch in range(first, settings.epochs):
             began = time.monotonic()
             figures = _epoch(task, batches, optimizers, epoch, total, settings, display)
