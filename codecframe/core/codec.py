@@ -51,6 +51,8 @@ class Codec(ABC, Generic[S]):
         requires: import name of an optional package this codec cannot work without -> the pip
             requirement that installs it. Checked by `codecframe doctor`.
         presets: folder with preset files (`NAME.yaml`) that come with the codec.
+        encoders: other encoders of the format that settings are exported to -> the settings that
+            they lack.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Codec(ABC, Generic[S]):
     emits: tuple[Representation, ...] = (PIXELS,)
     requires: ClassVar[dict[str, str]] = {}
     presets: ClassVar[Path | None] = None
+    encoders: ClassVar[Mapping[str, frozenset[str]]] = {}
 
     # -- for users ------------------------------------------------------------------------
 
@@ -150,10 +153,21 @@ class Codec(ABC, Generic[S]):
         """
         return payload
 
-    def exports(self, settings: S) -> Mapping[str, str]:
-        """The settings as other software takes them: format name -> text. Default: none."""
-        del settings
+    def exports(self, settings: S, notes: Sequence[str] = ()) -> Mapping[str, str]:
+        """The settings as other software takes them: format name -> text. Default: none.
+
+        Args:
+            settings: to be written.
+            notes: lines that the text shall have as comments, e.g. what the settings cost. There
+                are some only for formats that `encoders` names.
+        """
+        del settings, notes
         return {}
+
+    def adapted(self, settings: S, encoder: str) -> S:
+        """The nearest settings that one of `encoders` has. Default: what it lacks is as usual."""
+        usual = self.settings_type()
+        return settings.replace(**{name: getattr(usual, name) for name in self.encoders[encoder]})
 
     def decode_many(self, datas: Iterable[bytes]) -> list[Image]:
         """Decode several encodings; by default on all cores."""

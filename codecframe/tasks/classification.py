@@ -31,6 +31,9 @@ from codecframe.core.preprocess import Preprocess
 from codecframe.tasks import outputs as output_kinds
 
 _DESCRIBED = "as described"
+_DERIVED = 1 << 19
+"""Pixels of the images whose derivatives are taken at a time: what all layers of a network gave is
+held for them, some kilobytes a pixel."""
 
 
 @dataclass(frozen=True)
@@ -330,7 +333,9 @@ class ClassifierHead(TaskHead):
         if model is None:
             return None
         found: list[FloatArray] = []
-        for part in _of_one_size(list(images), self._batch_size):
+        largest = max(image.shape[0] * image.shape[1] for image in images)
+        most = min(self._batch_size, max(1, _DERIVED // largest))
+        for part in _of_one_size(list(images), self._batch_size if self._pad else most):
             wanted = targets[len(found) : len(found) + len(part)]
             gradients = self._input_gradients(model, self.model_input(part), wanted)
             found += list(self.preprocess.pixel_gradients(gradients))

@@ -25,6 +25,9 @@ class Memory:
     Args:
         path: the file; None keeps nothing beyond the process.
 
+    Attributes:
+        kept: how many values this process has kept.
+
     Raises:
         DataError: if it is damaged; so do all methods.
         OutputError: if it is no such file, or cannot be written; so do all methods.
@@ -35,6 +38,7 @@ class Memory:
             with reported(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
             refuse_foreign(path, is_memory)
+        self.kept = 0
         self._file = Database(path or Path(":memory:"), "what a tuning has measured")
         with self._file.writing() as db:
             db.execute(f"PRAGMA application_id = {MARK}")
@@ -53,6 +57,7 @@ class Memory:
 
     def keep(self, key: Any, value: Any) -> None:
         """Keep a value, which is not None, under a key."""
+        self.kept += 1
         row = (json.dumps(key), json.dumps(value))
         with self._file.writing() as db:
             db.execute("INSERT OR REPLACE INTO measured VALUES (?, ?)", row)

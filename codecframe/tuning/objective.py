@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -23,6 +23,8 @@ F64 = npt.NDArray[np.float64]
 
 _SAMPLE = 64
 """Images on which the knob's level for the budget is found."""
+_TURNS = 5
+"""Times that settings are timed beside others, by turns."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Objective:
         targets: their labels as the head's targets, or None.
         budget: met on average over the images.
         accounting: which bytes count.
+        clock: seconds, by which encoding is timed.
     """
 
     def __init__(
@@ -76,11 +79,13 @@ class Objective:
         targets: Sequence[Any] | None,
         budget: Budget,
         accounting: Accounting,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self.head = head
         self.images = list(images)
         self.budget = budget
         self.accounting = accounting
+        self._clock = clock
         self._labelled = targets is not None
         self._reference: Prediction | None = None
         if targets is None:
@@ -119,13 +124,34 @@ class Objective:
     def part(self, count: int) -> Objective:
         """The same over `count` of the images, evenly spread."""
         at = np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+        return self._of(at.tolist())
+
+    def pieces(self, pixels: int) -> Iterator[Objective]:
+        """The same over runs of the images, one after another, of about so many pixels at most."""
+        first, held = 0, 0
+        for place, image in enumerate(self.images):
+            size = image.shape[0] * image.shape[1]
+            if held and held + size > pixels:
+                yield self._of(range(first, place))
+                first, held = place, 0
+            held += size
+        yield self._of(range(first, len(self.images)))
+
+    def counting(self, accounting: Accounting) -> Objective:
+        """The same with other bytes that count; it remembers nothing of earlier runs."""
+        made = self._of(range(len(self.images)))
+        made.accounting, made._memory = accounting, None
+        return made
+
+    def _of(self, at: Sequence[int]) -> Objective:
+        """The same over the images at some places."""
         made = object.__new__(Objective)
         made.__dict__.update(self.__dict__)
         made.images = [self.images[i] for i in at]
         made._targets = [self._targets[i] for i in at]
         made._known = {}
         if self._reference is not None:
-            made._reference = replace(self._reference, scores=self._reference.scores[at])
+            made._reference = replace(self._reference, scores=self._reference.scores[list(at)])
         return made
 
     def judge(self, decoded: Batch, head: TaskHead | None = None) -> tuple[F64, F64]:
@@ -174,11 +200,29 @@ class Objective:
         found = self._remembered(key, lambda: _plain(self._at_budget(codec, settings)))
         return _from_plain(found, settings)
 
+    def measure_at(self, codec: Codec[Any], settings: Settings) -> Score:
+        """What `settings` are worth with their knob as it is, whatever the budget."""
+        return self._at_level(codec, settings)
+
     def encode_us(self, codec: Codec[Any], settings: Settings, count: int) -> float:
         """Microseconds that an image takes to encode, over `count` of the images."""
         key = ["encode_us", count, *self._key(codec, settings)]
         images = self.part(count).images
-        return float(self._remembered(key, lambda: _timed(codec, settings, images)[1]))
+        return float(self._remembered(key, lambda: self._timed(codec, settings, images)[1]))
+
+    def times_as_long(
+        self, codec: Codec[Any], settings: Settings, usual: Settings, count: int
+    ) -> float:
+        """How many times as long as `usual` settings take to encode, over `count` of the images.
+
+        Both are used once before they are timed, and then by turns; the median counts.
+        """
+        images = self.part(count).images
+        took: list[list[float]] = [
+            [self._timed(codec, each, images)[1] for each in (settings, usual)]
+            for _ in range(1 + _TURNS)
+        ]
+        return float(np.median([mine / max(theirs, 1e-9) for mine, theirs in took[1:]]))
 
     def _key(self, codec: Codec[Any], settings: Settings) -> list[Any]:
         return [len(self.images), codec.name, settings.to_dict()]
@@ -199,10 +243,10 @@ class Objective:
         level = fit_mean(codec, settings, some, self.budget, self.accounting).level
         low = self._at_level(codec, settings.at_level(level))
         knob = settings.knob()
-        if low.size > self.allowance and level:  # the sample was smaller than the rest
+        while low.size > self.allowance and level:  # the sample was smaller than the rest
             level -= 1
             low = self._at_level(codec, settings.at_level(level))
-        if low.size > self.allowance * 1.2:
+        if low.size > self.allowance:
             raise BudgetError(f"{codec.name}: {low.size:.0f} bytes, over {self.allowance:.0f}")
         if knob is None or level + 1 == knob.levels:
             return low
@@ -217,13 +261,21 @@ class Objective:
         return self._known[key]
 
     def _encoded(self, codec: Codec[Any], settings: Settings) -> Score:
-        datas, took = _timed(codec, settings, self.images)
+        datas, took = self._timed(codec, settings, self.images)
         sizes = [
             counted_size(codec, data, settings, self.accounting, knob_varies=False)
             for data in datas
         ]
         losses, scores = self.judge(decode_for(codec, self.head, datas))
         return Score(settings, losses, scores, float(np.mean(sizes)), took)
+
+    def _timed(
+        self, codec: Codec[Any], settings: Settings, images: Sequence[Image]
+    ) -> tuple[list[bytes], float]:
+        """(encoded images, microseconds that each took)."""
+        start = self._clock()
+        datas = codec.encode_many(images, settings)
+        return datas, (self._clock() - start) * 1e6 / len(datas)
 
     def _losses(self, prediction: Prediction) -> F64:
         if self._reference is not None:
@@ -233,15 +285,6 @@ class Objective:
     def _reference_needed(self) -> Prediction:
         assert self._reference is not None  # noqa: S101 - set where there are no targets
         return self._reference
-
-
-def _timed(
-    codec: Codec[Any], settings: Settings, images: Sequence[Image]
-) -> tuple[list[bytes], float]:
-    """(encoded images, microseconds that each took)."""
-    start = perf_counter()
-    datas = codec.encode_many(images, settings)
-    return datas, (perf_counter() - start) * 1e6 / len(datas)
 
 
 def _between(low: Score, high: Score, size: float) -> Score:

@@ -58,16 +58,9 @@ class Curves:
     @classmethod
     def of(cls, coefficients: Coefficients, deadzone: float) -> Curves:
         """Tabulate all `STEPS`."""
-        bits, fisher = np.empty((2, 64, len(STEPS)))
-        for number, step in enumerate(STEPS):
-            quantised = rounded(coefficients.values / np.float32(step), deadzone)
-            error = coefficients.values - quantised * np.float32(step)
-            fisher[:, number] = 0.5 * (coefficients.fisher * error**2).sum(axis=0, dtype=np.float64)
-            bits[:, number] = _bits(quantised)
-        # noise of few samples must not make a coarser step look dearer, nor less harmful
-        bits = np.minimum.accumulate(bits, axis=1)
-        fisher = np.maximum.accumulate(fisher, axis=1)
-        return cls(bits / coefficients.images, fisher / coefficients.images)
+        tally = Tally(deadzone)
+        tally.add(coefficients)
+        return tally.curves()
 
     def best(self, lambda_: float) -> I64:
         """The step of each coefficient when a bit costs `lambda_` nats, as places in `STEPS`: the
@@ -75,6 +68,37 @@ class Curves:
         """
         coarsest_first = (self.fisher + lambda_ * self.bits)[:, ::-1]
         return np.asarray(len(STEPS) - 1 - coarsest_first.argmin(axis=1))
+
+
+class Tally:
+    """Curves from coefficients that come piece by piece: none are held.
+
+    Args:
+        deadzone: how they are rounded.
+    """
+
+    def __init__(self, deadzone: float) -> None:
+        self._deadzone = deadzone
+        self._counts = np.zeros((len(STEPS), 64, _SIZES))
+        self._harm = np.zeros((len(STEPS), 64))
+        self._images = 0
+
+    def add(self, coefficients: Coefficients) -> None:
+        """Count those of some images."""
+        self._images += coefficients.images
+        for number, step in enumerate(STEPS):
+            quantised = rounded(coefficients.values / np.float32(step), self._deadzone)
+            error = coefficients.values - quantised * np.float32(step)
+            self._harm[number] += 0.5 * (coefficients.fisher * error**2).sum(0, dtype=np.float64)
+            self._counts[number] += _sizes(quantised)
+
+    def curves(self) -> Curves:
+        """What all that was counted costs."""
+        bits = np.stack([_bits(counts) for counts in self._counts], axis=1)
+        # noise of few samples must not make a coarser step look dearer, nor less harmful
+        bits = np.minimum.accumulate(bits, axis=1)
+        fisher = np.maximum.accumulate(self._harm.T, axis=1)
+        return Curves(bits / self._images, fisher / self._images)
 
 
 def allocate(curves: Sequence[Curves], bits: float) -> tuple[Table, ...]:
@@ -94,15 +118,19 @@ def as_table(steps: npt.NDArray[np.generic]) -> Table:
     return tuple(table.tolist())
 
 
-def _bits(quantised: F32) -> F64:
-    """Bits of each coefficient's column: entropy of the sizes, and the bits that follow them.
-
-    Runs of zeros are coded together, and about as well as if each had its own adapted code.
-    """
+def _sizes(quantised: F32) -> F64:
+    """How many of each coefficient have each size, (64, sizes)."""
     values = quantised.copy()
     values[1:, 0] -= quantised[:-1, 0]  # of the first, differences are coded
     sizes = np.frexp(np.abs(values))[1]
-    counts = np.stack([(sizes == size).sum(axis=0) for size in range(_SIZES)], axis=1)
-    share = counts / len(values)
+    return np.stack([(sizes == size).sum(axis=0) for size in range(_SIZES)], axis=1).astype(float)
+
+
+def _bits(counts: F64) -> F64:
+    """Bits of each coefficient, (64,): entropy of the sizes, and the bits that follow them.
+
+    Runs of zeros are coded together, and about as well as if each had its own adapted code.
+    """
+    share = counts / counts.sum(axis=1, keepdims=True)
     entropy = -(counts * np.log2(np.maximum(share, 1e-12))).sum(axis=1)
     return np.asarray(entropy + counts @ np.arange(_SIZES), np.float64)

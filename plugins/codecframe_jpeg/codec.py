@@ -6,10 +6,10 @@ import io
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from codecframe_jpeg import layout
 from codecframe_jpeg.coefficients import quantised
 from codecframe_jpeg.header import read_header
 from codecframe_jpeg.scan import coded, symbols_of
-from codecframe_jpeg.settings import JpegSettings
+from codecframe_jpeg.settings import OWN, SUBSAMPLINGS, JpegSettings
 
 if TYPE_CHECKING:
     from PIL import Image as PilImage
@@ -55,6 +55,10 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
     summary = "JPEG: read by everything, and by far the fastest"
     settings_type = JpegSettings
     presets = Path(__file__).parent / "presets"
+    encoders: ClassVar[Mapping[str, frozenset[str]]] = {
+        "cjpeg": frozenset(("huffman", "deadzone", "scale")),
+        "pillow": frozenset(OWN),
+    }
 
     def encode_image(self, image: Image, settings: JpegSettings) -> bytes:
         """Encode into a JFIF file. See `codecframe.Codec.encode`.
@@ -129,20 +133,43 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
             return samples
         return to_image(samples, self.name, bits=header.bits)
 
-    def exports(self, settings: JpegSettings) -> dict[str, str]:
+    def adapted(self, settings: JpegSettings, encoder: str) -> JpegSettings:
+        """With Huffman tables for each image where those that both ends know stay behind."""
+        made = super().adapted(settings, encoder)
+        return made if made == settings or made.arithmetic else made.replace(optimize=True)
+
+    def exports(self, settings: JpegSettings, notes: Sequence[str] = ()) -> dict[str, str]:
         """For libjpeg's `cjpeg`, for Pillow, and as C arrays."""
         from codecframe_jpeg.exports import FORMATS
 
-        return {name: write(settings) for name, write in FORMATS.items()}
+        return {name: write(settings, notes) for name, write in FORMATS.items()}
 
     def tune(
-        self, base: JpegSettings, objective: Objective, *, trials: int, seed: int, slowest: float
+        self,
+        base: JpegSettings,
+        objective: Objective,
+        *,
+        trials: int,
+        seed: int,
+        slowest: float,
+        lacking: Collection[str] = (),
     ) -> Iterator[Score]:
         """Quantisation and Huffman tables and rounding made for a head. See `SelfTuning`."""
         from codecframe_jpeg.tuning import Tuner
 
         del seed  # nothing is random
-        return islice(Tuner(self, objective, slowest).scores(base), trials)
+        return islice(Tuner(self, objective, slowest, lacking).scores(base), trials)
+
+    def variants(self, base: JpegSettings) -> Iterator[JpegSettings]:
+        """Other ways to use the encoder: chroma resolutions, each with the Huffman tables as they
+        are, made for each image, and in progressive scans. See `SelfTuning`.
+        """
+        plain = base.replace(huffman=None, arithmetic=False, deadzone=0.0)
+        codings = [{}, {"optimize": True}, {"progressive": True}]
+        for subsampling in dict.fromkeys((base.subsampling, *SUBSAMPLINGS)):
+            yield base.replace(subsampling=subsampling)
+            for coding in codings:
+                yield plain.replace(subsampling=subsampling, **coding)
 
     def strip(self, data: bytes) -> bytes:
         """The data of the scans. See the class."""

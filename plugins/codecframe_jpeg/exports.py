@@ -10,7 +10,7 @@ _TABLES = ("luma", "chroma")
 _HUFFMAN = ("dc_luma", "dc_chroma", "ac_luma", "ac_chroma")
 
 
-def cjpeg(settings: JpegSettings) -> str:
+def cjpeg(settings: JpegSettings, notes: Sequence[str] = ()) -> str:
     """A file for `cjpeg -qtables`, which gets the rest as options."""
     sampling = SUBSAMPLINGS[settings.subsampling]
     options = ["-quality 50 -qtables FILE", f"-sample {sampling >> 4}x{sampling & 15}"]
@@ -24,17 +24,17 @@ def cjpeg(settings: JpegSettings) -> str:
         f"-restart {settings.restart}B": settings.restart > 0,
     }
     options += [switch for switch, wanted in switches.items() if wanted]
-    said = [*_size(settings), *_cannot(settings, ("huffman", "deadzone"))]
+    said = [*notes, *_size(settings), *_cannot(settings, ("huffman", "deadzone"))]
     lines = [f"# cjpeg {' '.join(options)}", *(f"# {words}" for words in said)]
     for name, table in zip(_TABLES, settings.scaled_tables, strict=False):
         lines += [f"# {name}", *_rows(table, 8)]
     return "\n".join(lines) + "\n"
 
 
-def pillow(settings: JpegSettings) -> str:
+def pillow(settings: JpegSettings, notes: Sequence[str] = ()) -> str:
     """Python that saves an image with Pillow."""
     grey, scale = settings.subsampling == "4:0:0", settings.scale
-    said = [*_size(settings), *_cannot(settings, OWN)]
+    said = [*notes, *_size(settings), *_cannot(settings, OWN)]
     lines = [*(f"# {words}" for words in said), "options = {", '    "qtables": [']
     for table in settings.scaled_tables:
         lines += [
@@ -63,9 +63,9 @@ def pillow(settings: JpegSettings) -> str:
     return "\n".join([*lines, f'{image}.save("image.jpg", **options)']) + "\n"
 
 
-def c(settings: JpegSettings) -> str:
+def c(settings: JpegSettings, notes: Sequence[str] = ()) -> str:
     """C arrays, in the order of libjpeg's `jpeg_add_quant_table` and `JHUFF_TBL`."""
-    lines = [f"/* {words} */" for words in [*_size(settings), *_calls(settings)]]
+    lines = [f"/* {words} */" for words in [*notes, *_size(settings), *_calls(settings)]]
     lines += ["/* quantisation steps, row by row, for jpeg_add_quant_table(..., 100, TRUE) */"]
     for name, table in zip(_TABLES, settings.scaled_tables, strict=False):
         lines += _array("unsigned int", f"quant_{name}", table, 8)

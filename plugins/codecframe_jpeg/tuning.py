@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import codecframe
 from codecframe import Image, enlarged, reduced, reduced_shape
 from codecframe_jpeg import huffman
-from codecframe_jpeg.allocation import Coefficients, Curves, allocate, as_table
+from codecframe_jpeg.allocation import Coefficients, Tally, allocate, as_table
 from codecframe_jpeg.coefficients import gradients, pattern, quantised, transformed
 from codecframe_jpeg.scan import symbols_of
 from codecframe_jpeg.settings import JpegSettings
@@ -34,6 +34,8 @@ BANDS = (0, 1, 3, 6, 10, 15, 28, 64)
 FACTORS = (1.25, 0.8)
 _MOST_PIXELS = 1 << 24
 """Derivatives are taken over no more."""
+_AT_ONCE = 1 << 20
+"""Pixels whose coefficients and derivatives are held at a time."""
 _NUDGE = 24.0
 """How far a coefficient is moved to see what it does to a head that has no derivatives."""
 _NUDGED = 200
@@ -48,6 +50,7 @@ class Tuner:
         objective: head, images and budget.
         slowest: microseconds that encoding an image may take. Rounding and Huffman tables of one's
             own cost more than libjpeg's; where that is too much, only quantisation tables are made.
+        lacking: settings to leave alone, since the encoder that is tuned for does not have them.
     """
 
     def __init__(
@@ -55,11 +58,13 @@ class Tuner:
         codec: codecframe.Codec[JpegSettings],
         objective: Objective,
         slowest: float = float("inf"),
+        lacking: Collection[str] = (),
     ) -> None:
         self._codec = codec
         self._objective = objective
         self._slowest = slowest
-        self._own_coding = True
+        self._lacking = lacking
+        self._coding = _CODINGS["standard"]
         pixels = sum(image[..., 0].size for image in objective.images)
         some = int(len(objective.images) * min(1.0, _MOST_PIXELS / pixels))
         self._part = objective.part(max(1, some))
@@ -68,13 +73,10 @@ class Tuner:
     def scores(self, base: JpegSettings) -> Iterator[Score]:
         """Better and better settings, without end once only refinements are left."""
         plain = base.replace(optimize=False, progressive=False, smoothing=0, restart=0)
-        best = self._measured(plain)
-        if best.encode_us > self._slowest:
-            self._own_coding = False
-            plain = plain.replace(huffman=None, arithmetic=False, deadzone=0.0)
-            best = self._measured(plain)
+        best = self._begin(plain)
         yield best
-        roundings = DEADZONES if self._own_coding else (0.0,)
+        plain = _settings(best).replace(quality=plain.quality)
+        roundings = DEADZONES if self._coding.own else (0.0,)
         # without derivatives it takes too long to learn what each coefficient is worth
         for start in _starts(plain) if self._differentiable() else [plain]:
             score = self._measured(self._allocated(start, roundings[0]))
@@ -89,13 +91,29 @@ class Tuner:
                 best = min(best, score, key=_loss)
         yield from self._refined(best)
 
+    def _begin(self, plain: JpegSettings) -> Score:
+        """What the settings are worth with the entropy coding that suits them best, of those that
+        the encoder has and that are fast enough; it is the one of all that follows.
+        """
+        found: list[tuple[Score, _Coding]] = []
+        for self._coding in _CODINGS.values():
+            if not self._coding.needs & set(self._lacking):
+                score = self._measured(plain)
+                if score.encode_us <= self._slowest:
+                    found.append((score, self._coding))
+        if not found:  # the one that was tried last is the fastest
+            return score
+        best, self._coding = min(found, key=lambda one: one[0].loss)
+        return best
+
     def _differentiable(self) -> bool:
         one = self._part.part(1)
         return one.gradients(one.images) is not None
 
     def _measured(self, settings: JpegSettings) -> Score:
         """Settings at the level that the budget allows, with Huffman tables made for them."""
-        if not self._own_coding or settings.arithmetic:
+        settings = self._coding.applied(settings)
+        if not self._coding.own or settings.arithmetic:
             return self._objective.measure(self._codec, settings)
         at_budget = self._objective.measure(self._codec, self._with_huffman(settings))
         return self._objective.measure(self._codec, self._with_huffman(_settings(at_budget)))
@@ -105,26 +123,31 @@ class Tuner:
     def _with_huffman(self, settings: JpegSettings) -> JpegSettings:
         """With the tables that code the tuning images best."""
         counts = np.ones((4, 256), np.int64)
-        for images in _of_one_size(_small(self._objective.images, settings)):
-            counts += np.stack(symbols_of(quantised(images, settings)).counts())
+        for piece in self._objective.pieces(_AT_ONCE):
+            for images in _of_one_size(_small(piece.images, settings)):
+                counts += np.stack(symbols_of(quantised(images, settings)).counts())
         return settings.replace(huffman=huffman.tables_from(counts.tolist()))
 
     # -- quantisation tables ------------------------------------------------------------------
 
     def _allocated(self, at: JpegSettings, deadzone: float) -> JpegSettings:
         """Tables by the derivatives at some settings; quality 50 is about the budget."""
-        curves = [Curves.of(c, deadzone) for c in self._coefficients(at)]
+        tallies = [Tally(deadzone) for _ in at.scaled_tables]
+        for piece in self._part.pieces(_AT_ONCE):
+            for tally, coefficients in zip(tallies, self._coefficients(piece, at), strict=True):
+                tally.add(coefficients)
+        curves = [tally.curves() for tally in tallies]
         tables = allocate(curves, self._objective.allowance * 8)
         return at.replace(qtables=tables, deadzone=deadzone, quality=50)
 
-    def _coefficients(self, settings: JpegSettings) -> list[Coefficients]:
+    def _coefficients(self, piece: Objective, settings: JpegSettings) -> list[Coefficients]:
         """Luma's and, if there is any, chroma's, and what a change of each does."""
-        part, sampling = self._part, settings.layout.sampling
-        found = part.gradients(self._decoded(part, settings))
+        sampling = settings.layout.sampling
+        found = piece.gradients(self._decoded(piece, settings))
         tables = len(settings.scaled_tables)
         values = [
             _by_table(transformed(images, sampling))[:tables]
-            for images in _of_one_size(_small(part.images, settings))
+            for images in _of_one_size(_small(piece.images, settings))
         ]
         if found is None:
             # trying takes long, and depends little on the tables
@@ -139,7 +162,7 @@ class Tuner:
             fisher = [np.concatenate(table) ** 2 for table in zip(*slopes, strict=True)]
         together = [np.concatenate(table) for table in zip(*values, strict=True)]
         return [
-            Coefficients(value, weight, len(part.images))
+            Coefficients(value, weight, len(piece.images))
             for value, weight in zip(together, fisher, strict=False)
         ]
 
@@ -162,8 +185,10 @@ class Tuner:
             blocks = sum(patterns[image.shape[:2]][1] for image in decoded)
             rise = -2 * before.sum()
             for change in (_NUDGE, -_NUDGE):
-                moved = [image + change * patterns[image.shape[:2]][0] for image in decoded]
-                rise += part.judge([_to_pixels(image) for image in moved])[0].sum()
+                moved = [
+                    _to_pixels(image + change * patterns[image.shape[:2]][0]) for image in decoded
+                ]
+                rise += part.judge(moved)[0].sum()
             fisher[table, 0, place] = max(0.0, rise / (_NUDGE**2 * blocks))
         floor = fisher.max(axis=(1, 2), keepdims=True) / 1000
         return list(np.maximum(fisher, floor))
@@ -175,11 +200,44 @@ class Tuner:
         while True:
             for move in _MOVES:
                 settings = move.applied(_settings(best))
-                if settings is None or (settings.deadzone and not self._own_coding):
+                if settings is None or (settings.deadzone and not self._coding.own):
                     continue
                 score = self._measured(settings)
                 yield score
                 best = min(best, score, key=_loss)
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """A way to code coefficients.
+
+    Attributes:
+        own: by this plugin's own encoder, with Huffman tables that both ends know, or arithmetic.
+        optimize: by libjpeg, with Huffman tables for each image.
+    """
+
+    own: bool
+    optimize: bool
+
+    @property
+    def needs(self) -> set[str]:
+        """Settings that it takes."""
+        return {"huffman"} if self.own else {"optimize"} if self.optimize else set()
+
+    def applied(self, settings: JpegSettings) -> JpegSettings:
+        """The settings with it."""
+        if self.own:
+            return settings.replace(optimize=False)
+        off = {"huffman": None, "arithmetic": False, "deadzone": 0.0}
+        return settings.replace(**off).replace(optimize=self.optimize)
+
+
+_CODINGS = {
+    "own": _Coding(own=True, optimize=False),
+    "optimize": _Coding(own=False, optimize=True),
+    "standard": _Coding(own=False, optimize=False),
+}
+"""The slowest first."""
 
 
 @dataclass(frozen=True)
