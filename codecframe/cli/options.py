@@ -189,6 +189,21 @@ image_set_options = combined(
     ),
 )
 
+group_option = click.option(
+    "--group",
+    metavar="folder|pattern:REGEX|column:NAME",
+    help="Images that belong together, and are held out together: those of one folder, those whose "
+    "paths have the same match of a regular expression, or the same value in the labels file.",
+)
+
+held_out_option = click.option(
+    "--held-out",
+    multiple=True,
+    metavar="PATH|COLUMN=VALUE",
+    help="Images that decide, not every other one: files, folders, or the rows of the labels "
+    "file with that value. Repeat for several.",
+)
+
 
 def budget_of(text: str | None, mean: bool) -> Any:
     """The budget that --budget and --mean describe; None where there is none."""

@@ -48,5 +48,6 @@ def command(
         changes=changes,
         force=force,
         progress=lambda total: output.ProgressBar(total, "train"),
+        warn=lambda text: output.say(f"codecframe: {text}"),
     )
     output.say(f"model: {path}")

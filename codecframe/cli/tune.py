@@ -7,11 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from codecframe.cli import options, output
+
+if TYPE_CHECKING:
+    from codecframe.tuning import Tuning
 
 
 @click.command("tune")
@@ -26,7 +30,18 @@ from codecframe.cli import options, output
     metavar="BUDGET",
     help="Bytes to tune for, met on average: 0.8bpp, 1200B, 12kB or 12KiB.",
 )
+@click.option(
+    "--for",
+    "encoder",
+    default="any",
+    show_default=True,
+    metavar="ENCODER",
+    help="Leave alone what that encoder cannot do: for jpeg pillow or cjpeg. Whole files are then "
+    "what counts, unless --accounting says otherwise.",
+)
 @options.combined(
+    options.group_option,
+    options.held_out_option,
     options.head_option,
     options.settings_option,
     options.accounting_option,
@@ -52,6 +67,9 @@ def command(
     codec: str,
     images: tuple[str, ...],
     budget: str,
+    encoder: str,
+    group: str | None,
+    held_out: tuple[str, ...],
     head: str,
     assignments: tuple[str, ...],
     accounting: str,
@@ -69,31 +87,46 @@ def command(
 ) -> None:
     """Find settings of a codec that suit a head, and write them as a preset.
 
-    Every other image tunes; the rest decides whether what was found is kept, so that it never
-    loses to the defaults on images that it has not seen. Stop with Ctrl-C at any time; the same
+    Every other image tunes; the rest decides whether what was found is kept, so that on images that
+    it has not seen it never loses to the defaults, to the codec's variants of them, nor to the
+    presets that come with it. Where images belong together, e.g. frames of one track, keep them so
+    with --group, or name those that decide with --held-out. Stop with Ctrl-C at any time; the same
     command goes on.
 
     \b
     Examples:
       codecframe tune jpeg --images photos/ --head efficientnet-lite0 --budget 0.8bpp
       codecframe tune webp --images signs/ --labels folders --head signs.onnx --budget 300B
+      codecframe tune jpeg --images photos/ --head net.onnx --budget 0.8bpp --for pillow
+      codecframe tune jpeg --images cars/ --group "pattern:track(\\d+)" --head net.onnx -b 0.8bpp
       codecframe encode photo.png --codec jpeg --preset jpeg.yaml
       codecframe tune jpeg --images photos/ --head net.pt2 --budget 0.8bpp --retrain-head new.yaml
     """
     from codecframe.core import registry
     from codecframe.core.presets import parse_settings
-    from codecframe.images import open_images
+    from codecframe.images import group_names, open_held_out, open_images, without
     from codecframe.rate import Accounting
     from codecframe.tuning import tune
 
     chosen = registry.default().codec(codec)
     path = Path(target or f"{chosen.name}.yaml")
-    items = open_images(
-        images, labels=labels, where=options.where_of(where), limit=limit, data_root=data_root
-    )
+    if group and held_out:
+        raise click.UsageError("--held-out says which images decide: --group has nothing to say")
+
+    chosen_rows = options.where_of(where)
+    items = open_images(images, labels=labels, where=chosen_rows, limit=limit, data_root=data_root)
     presets = [text.partition("=")[2] for text in assignments if text.startswith("preset=")]
     files = _Files(path, Path(retrain_head) if retrain_head else None)
     files.check([*(item.path for item in items if item.path), labels or "", head, *presets], force)
+    held = None
+    if held_out:
+        held = open_held_out(
+            held_out, images, labels=labels, where=chosen_rows, limit=limit, data_root=data_root
+        )
+        items = without(items, held)
+    source = click.get_current_context().get_parameter_source("accounting")
+    if encoder != "any" and source is ParameterSource.DEFAULT:
+        accounting = "file"
     found = tune(
         chosen,
         registry.default().head(head),
@@ -101,6 +134,9 @@ def command(
         options.budget_of(budget, mean=True),
         Accounting(accounting),
         base=parse_settings(chosen, assignments),
+        encoder=None if encoder == "any" else encoder,
+        groups=group_names(items, group, labels) if group else None,
+        held_out=held,
         trials=trials,
         seed=seed,
         most_time=most_time,
@@ -110,11 +146,14 @@ def command(
         progress=lambda total: output.ProgressBar(total, f"tune {chosen.name}"),
     )
     found.preset.write(path)
+    if found.warning:
+        output.say(f"codecframe: {found.warning}")
     if as_json:
-        facts = {"path": str(path), "improved": found.improved, **vars(found.preset)}
+        flags = {"improved": found.improved, "beats_starts": found.beats_starts}
+        facts = {"path": str(path), **flags, **vars(found.preset)}
         output.print_json(facts | ({"head": retrain_head} if retrain_head else {}))
     else:
-        _render(found.preset.scored, str(path), found.improved)
+        _render(found, str(path))
         if retrain_head:
             _render_head(found.preset.scored["retrained"], retrain_head)
 
@@ -152,22 +191,31 @@ class _Files:
         make_way(self.trials, is_memory)
 
 
-def _render(scored: Any, path: str, improved: bool) -> None:
-    rows = []
+def _render(found: Tuning, path: str) -> None:
+    scored, rows = found.preset.scored, []
     for part in ("held-out", "tuning"):
         for which in ("default", "tuned"):
-            figures = scored[part][which]
-            spread = output.interval(figures["low"], figures["high"])
-            rows.append(
-                [part, which, output.percent(figures["score"]), spread, f"{figures['loss']:.4f}"]
-            )
+            rows.append([part, which, *_cells(scored[part][which])])
+    start = scored["start"]
+    rows.insert(1, ["held-out", f"best start: {start['settings']}", *_cells(start)])
     title = f"{scored['budget']}, {scored['accounting']} bytes"
     output.print_table(["images", "settings", ">score %", ">95 %", ">loss"], rows, title=title)
     verdict = f"{_points(scored['held-out']['difference'])} on held-out images"
-    if not improved:
-        verdict = "nothing beats the defaults on held-out images: the preset has the defaults"
+    if not found.beats_starts:
+        held = "the defaults" if not found.improved else start["settings"]
+        verdict += f"; the search found nothing that beats {held}, which the preset holds"
     click.echo(f"\n{verdict}; encoding takes {scored['encode_time']} times as long")
+    from codecframe.tuning import in_words
+
+    for encoder, figures in scored.get("exports", {}).items():
+        for line in in_words(encoder, figures):
+            click.echo(line)
     click.echo(f"preset: {path}")
+
+
+def _cells(figures: Any) -> list[str]:
+    spread = output.interval(figures["low"], figures["high"])
+    return [output.percent(figures["score"]), spread, f"{figures['loss']:.4f}"]
 
 
 def _render_head(scored: Any, path: str) -> None:

@@ -14,8 +14,9 @@ method:
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -23,6 +24,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from codecframe.core.image import Image
 from codecframe.core.progress import ProgressMaker
 from codecframe.core.settings import Settings
+from codecframe.core.split import hold_out, leak_warning
 
 S = TypeVar("S", bound=Settings)
 
@@ -56,6 +58,9 @@ class TrainingRun:
         output: the model file to write, whole, when all is done.
         recipe: the recipe as plain data, for the model file.
         progress: shows how far it is.
+        groups: of each image, where some belong together.
+        held_out: validation images, where the recipe names some; they are none of `images`.
+        warn: takes what a user should know.
     """
 
     name: str
@@ -65,6 +70,34 @@ class TrainingRun:
     output: Path
     recipe: dict[str, Any]
     progress: ProgressMaker
+    groups: Sequence[str] | None = None
+    held_out: Sequence[LabelledImage] | None = None
+    warn: Callable[[str], None] = warnings.warn
+
+    def split(self, count: int) -> tuple[Sequence[LabelledImage], Sequence[LabelledImage]]:
+        """(training images, validation images).
+
+        The latter are those that the recipe names, or else `count` images, evenly spread; of
+        groups, as many whole ones as have that many images at least. Warns where validation images
+        look like training images beside them, or have classes of their own.
+
+        Raises:
+            SettingsError: if none would be left to train on.
+        """
+        if self.held_out is not None:
+            training, held = self.images, self.held_out
+        else:
+            places = hold_out(count, len(self.images), self.groups)
+            if leak := leak_warning(lambda at: self.images[at].read(), len(self.images), places):
+                self.warn(leak)
+            apart = set(places)
+            training = [image for at, image in enumerate(self.images) if at not in apart]
+            held = [self.images[at] for at in places]
+        unknown = {image.target for image in held} - {image.target for image in training}
+        if unknown:
+            examples = ", ".join(map(str, sorted(unknown, key=str)[:3]))
+            self.warn(f"{len(unknown)} classes are only in the held-out images, e.g. {examples}")
+        return training, held
 
 
 class Trainer(ABC, Generic[S]):

@@ -3,6 +3,7 @@
 from codecframe.images.cifar import KINDS as CIFAR_SETS
 from codecframe.images.cifar import CifarSet, class_names
 from codecframe.images.download import download_cifar
+from codecframe.images.groups import group_names, open_held_out, without
 from codecframe.images.read import image_suffixes, read_image
 from codecframe.images.sets import FileSet, ImageItem, ImageSet, open_images
 
@@ -14,7 +15,10 @@ __all__ = [
     "ImageSet",
     "class_names",
     "download_cifar",
+    "group_names",
     "image_suffixes",
+    "open_held_out",
     "open_images",
     "read_image",
+    "without",
 ]

@@ -6,14 +6,14 @@ that it says itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from codecframe.core import yamltext
-from codecframe.core.errors import DataError
+from codecframe.core.errors import DataError, SettingsError
 from codecframe.core.files import data_root
-from codecframe.images import ImageSet, open_images
+from codecframe.images import ImageSet, group_names, open_held_out, open_images, without
 
 IMAGE_KEYS = ("images", "labels", "where", "limit")
 """The keys that say which images."""
@@ -42,6 +42,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "labels": ("text", _is_text),
     "where": ("text for each column", lambda v: isinstance(v, dict) and _are_texts([*v.values()])),
     "limit": ("count", _is_count),
+    "group": ("text", _is_text),
 }
 """What the shared keys hold."""
 
@@ -93,13 +94,53 @@ def open_recipe_images(recipe: Mapping[str, Any], root: Path) -> ImageSet:
     Raises:
         DataError: if they are not there.
     """
+    return open_images(_paths(recipe["images"], root), **_choice(recipe, root))
+
+
+def open_recipe_split(
+    recipe: Mapping[str, Any], root: Path
+) -> tuple[ImageSet, list[str] | None, ImageSet | None]:
+    """(training images, the group of each, held-out images) that a recipe names by `images`,
+    `group` and `held_out`; None for what it does not name.
+
+    Raises:
+        DataError: if they are not there.
+        SettingsError: if the groups cannot be told, or both are named.
+    """
+    images, named = open_recipe_images(recipe, root), recipe.get("held_out")
+    choice = _choice(recipe, root)
+    if named is None:
+        group = recipe.get("group")
+        return images, group_names(images, group, choice["labels"]) if group else None, None
+    if recipe.get("group"):
+        raise SettingsError("group", recipe["group"], "none beside a held-out set")
+    specs = [named] if isinstance(named, str) else named
+    if not _are_texts(specs):
+        raise SettingsError("held_out", named, "a number of images, or a list of texts")
+    held = open_held_out(
+        [
+            spec if "=" in spec else path
+            for spec, path in zip(specs, _paths(specs, root), strict=True)
+        ],
+        _paths(recipe["images"], root),
+        **choice,
+    )
+    return without(images, held), None, held
+
+
+def _paths(names: Sequence[str], root: Path) -> list[str]:
+    """Data sets, and paths below the root."""
+    return [name if ":" in name else str(root / name) for name in names]
+
+
+def _choice(recipe: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """What `open_images` takes besides paths."""
     labels = recipe.get("labels")
     if labels is not None and labels != "folders":
         labels = str(root / labels)
-    return open_images(
-        [name if ":" in name else str(root / name) for name in recipe["images"]],
-        labels=labels,
-        where=dict(recipe.get("where") or {}),
-        limit=recipe.get("limit"),
-        data_root=root,
-    )
+    return {
+        "labels": labels,
+        "where": dict(recipe.get("where") or {}),
+        "limit": recipe.get("limit"),
+        "data_root": root,
+    }

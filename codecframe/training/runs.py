@@ -12,7 +12,8 @@ Running it writes `NAME.log/` with checkpoints and a log while it goes, then the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from codecframe.core.outputs import HINT, refuse_foreign
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.trainer import LabelledImage, Trainer, TrainingRun
 from codecframe.images import CIFAR_SETS, ImageItem, ImageSet, class_names
-from codecframe.training.recipes import IMAGE_KEYS, open_recipe_images, read_recipe, recipe_root
+from codecframe.training.recipes import IMAGE_KEYS, open_recipe_split, read_recipe, recipe_root
 
 RECORD = "training.json"
 """In a training's folder: says that a training made it."""
@@ -42,6 +43,7 @@ def run_training(
     changes: Sequence[str] = (),
     progress: ProgressMaker = Silent,
     force: bool = False,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> Path:
     """Run a training recipe, going on where an earlier run stopped.
 
@@ -52,6 +54,7 @@ def run_training(
         changes: `key=value` texts that override the recipe's settings.
         progress: shows how far it is.
         force: a model file of that name is replaced, whoever made it.
+        warn: takes what a user should know, e.g. that held-out images look like others.
 
     Returns:
         The path of the model file.
@@ -66,13 +69,18 @@ def run_training(
     """
     recipe = read_recipe(path)
     trainer: Trainer[Any] = registry.default().trainer(recipe["kind"])
-    general = {key: recipe.pop(key) for key in ("kind", "name", *IMAGE_KEYS) if key in recipe}
+    general = {
+        key: recipe.pop(key) for key in ("kind", "name", *IMAGE_KEYS, "group") if key in recipe
+    }
+    apart = recipe.get("held_out")
+    if isinstance(apart, (str, list)):  # images; a number is the trainer's
+        general["held_out"] = recipe.pop("held_out")
     settings = trainer.settings_type.from_dict(recipe).updated(changes)
     for package, install in trainer.requires.items():
         registry.require(package, install)
     root = recipe_root(data_root)
-    images = open_recipe_images(general, root)
-    classes = _class_names(images, general["images"], root)
+    images, groups, held = open_recipe_split(general, root)
+    classes = _class_names([*images, *(held or ())], general["images"], root)
     run = TrainingRun(
         name=general["name"],
         images=_indexed(images, classes),
@@ -81,6 +89,9 @@ def run_training(
         output=Path(models) / f"{general['name']}{trainer.suffix}",
         recipe={**general, **settings.to_dict()},
         progress=progress,
+        groups=groups,
+        held_out=None if held is None else _indexed(held, classes),
+        warn=warn,
     )
     _claim(run, force)
     trainer.train(settings, run)
@@ -104,7 +115,9 @@ def _claim(run: TrainingRun, force: bool) -> None:
     write_whole(record, json.dumps({"name": run.name, "made": codecframe.__version__}) + "\n")
 
 
-def _class_names(images: ImageSet, sources: Sequence[str], root: Path) -> tuple[str, ...]:
+def _class_names(
+    images: Sequence[ImageItem], sources: Sequence[str], root: Path
+) -> tuple[str, ...]:
     """Names of the classes, in the order of their indices; none where images have no labels.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -95,6 +96,7 @@ class Objective:
         self.allowance = float(np.mean([budget.allowance(shape) for shape in shapes]))
         self._known: dict[tuple[str, Settings], Score] = {}
         self._memory: Memory | None = None
+        self._mark: list[str] = []
 
     def resume(self, memory: Memory, codec: Codec[Any], start: Settings) -> Score:
         """Go on with what an earlier run has measured, and keep what this one measures.
@@ -120,6 +122,16 @@ class Objective:
         memory.forget()
         memory.keep(key, _plain(fresh))
         return fresh
+
+    def remember(self, memory: Memory) -> None:
+        """Go on with what an earlier run has measured of the same images, targets and budget, and
+        keep what this one measures. That the head is the same must be known.
+        """
+        seen = hashlib.sha256(repr((self._targets, self.allowance, str(self.accounting))).encode())
+        for image in self.images:
+            seen.update(repr(image.shape).encode())
+            seen.update(np.ascontiguousarray(image))
+        self._memory, self._mark = memory, [seen.hexdigest()]
 
     def part(self, count: int) -> Objective:
         """The same over `count` of the images, evenly spread."""
@@ -225,7 +237,7 @@ class Objective:
         return float(np.median([mine / max(theirs, 1e-9) for mine, theirs in took[1:]]))
 
     def _key(self, codec: Codec[Any], settings: Settings) -> list[Any]:
-        return [len(self.images), codec.name, settings.to_dict()]
+        return [*self._mark, len(self.images), codec.name, settings.to_dict()]
 
     def _remembered(self, key: Any, measure: Callable[[], Any]) -> Any:
         """What was measured in an earlier run, or else is now."""

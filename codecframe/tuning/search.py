@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ _TOO_SLOW = 1.5
 """Times what an image may take to encode: a trial that needs more there is given up, too."""
 _AGES = 3.0
 """Times what it may take: a trial that needs so much for the first images is not measured."""
-_TIMED = 4
+TIMED = 4
 """How many those are, for each core."""
 _SAMPLED = 0.5
 """Share of the trials that the estimator chooses."""
@@ -47,6 +47,7 @@ def search(
     *,
     seed: int,
     slowest: float,
+    lacking: Collection[str] = (),
 ) -> Iterator[Score | None]:
     """Try settings, the promising ones more often; yields the score of each.
 
@@ -61,11 +62,20 @@ def search(
         trials: how many settings to try.
         seed: of the search.
         slowest: microseconds that an image may take to encode.
+        lacking: settings that stay as they are.
 
     Raises:
         DependencyError: if optuna is not installed.
     """
-    yield from _Search(codec, base, objective, slowest, _study(seed)).scores(trials)
+    fields = [info for info in searchable(type(base)) if info.name not in lacking]
+    yield from _Search(codec, base, fields, objective, slowest, _study(seed)).scores(trials)
+
+
+def far_too_slow(
+    codec: Codec[Any], settings: Settings, objective: Objective, slowest: float
+) -> bool:
+    """Whether settings need not be measured: some images take several times what they may."""
+    return objective.encode_us(codec, settings, TIMED * cpu_count()) > _AGES * slowest
 
 
 @dataclass(frozen=True)
@@ -81,14 +91,20 @@ class _Search:
     """A search under way; see `search` for what it takes."""
 
     def __init__(
-        self, codec: Codec[Any], base: Settings, objective: Objective, slowest: float, study: Any
+        self,
+        codec: Codec[Any],
+        base: Settings,
+        fields: list[FieldInfo],
+        objective: Objective,
+        slowest: float,
+        study: Any,
     ) -> None:
         self._codec = codec
         self._base = base
         self._objective = objective
         self._slowest = slowest
         self._study = study
-        self._fields = searchable(type(base))
+        self._fields = fields
         worth_it = len(objective.images) >= 32 * _QUICK
         self._quick = objective.part(len(objective.images) // _QUICK) if worth_it else None
         self._tried: set[Settings] = set()
@@ -118,8 +134,7 @@ class _Search:
         """What a trial is worth; None if it is hopeless or too slow."""
         settings = self._base.replace(**{f.name: _suggest(trial, f) for f in self._fields})
         self._tried.add(settings)
-        took = self._objective.encode_us(self._codec, settings, _TIMED * cpu_count())
-        if took > _AGES * self._slowest:
+        if far_too_slow(self._codec, settings, self._objective, self._slowest):
             self._study.tell(trial, state=_pruned())
             return None
         quick = self._quick.measure(self._codec, settings) if self._quick else None
@@ -171,7 +186,7 @@ def searchable(settings_type: type[Settings]) -> list[FieldInfo]:
 
 def _kind(info: FieldInfo) -> type | None:
     """The field's type as a search sees it."""
-    kinds = [kind for kind in _alternatives(info.type) if kind is not type(None)]
+    kinds = [kind for kind in _types(info.type) if kind is not type(None)]
     kind = kinds[0] if len(kinds) == 1 else None
     ranged = info.option.low is not None and info.option.high is not None
     if info.option.choices is not None or kind is bool or (kind in (int, float) and ranged):
@@ -180,7 +195,7 @@ def _kind(info: FieldInfo) -> type | None:
 
 
 def _suggest(trial: Any, info: FieldInfo) -> Any:
-    values, (low, high) = _values(info), _range(info)
+    values, (low, high) = alternatives(info), _range(info)
     if values is not None:
         return trial.suggest_categorical(info.name, values)
     if _kind(info) is int:
@@ -188,14 +203,14 @@ def _suggest(trial: Any, info: FieldInfo) -> Any:
     return trial.suggest_float(info.name, low, high)
 
 
-def _values(info: FieldInfo) -> list[Any] | None:
+def alternatives(info: FieldInfo) -> list[Any] | None:
     """What a field is chosen from; None for a number in a range."""
     kind = _kind(info)
     if info.option.choices is not None:
         return list(info.option.choices)
     if kind is bool:
         return [False, True]
-    if type(None) in _alternatives(info.type):
+    if type(None) in _types(info.type):
         steps = np.linspace(*_range(info), 6)
         return [None, *(sorted({int(step) for step in steps}) if kind is int else steps.tolist())]
     return None
@@ -210,14 +225,14 @@ def _known(settings: Settings, fields: Iterable[FieldInfo]) -> dict[str, Any]:
     return {
         info.name: value
         for info in fields
-        if (value := getattr(settings, info.name)) is not None or None in (_values(info) or ())
+        if (value := getattr(settings, info.name)) is not None or None in (alternatives(info) or ())
     }
 
 
 def _steps(settings: Settings, fields: Iterable[FieldInfo]) -> Iterator[Settings]:
     """Settings that differ in one field: in any other choice, or by a step up or down."""
     for info in fields:
-        value, values, (low, high) = getattr(settings, info.name), _values(info), _range(info)
+        value, values, (low, high) = getattr(settings, info.name), alternatives(info), _range(info)
         if values is None:
             places = [value + sign * (high - low) / steps for steps in _STEPS for sign in (1, -1)]
             values = np.clip(places, low, high).tolist()
@@ -228,7 +243,7 @@ def _steps(settings: Settings, fields: Iterable[FieldInfo]) -> Iterator[Settings
                     yield settings.replace(**{info.name: other})
 
 
-def _alternatives(kind: Any) -> tuple[Any, ...]:
+def _types(kind: Any) -> tuple[Any, ...]:
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         return typing.get_args(kind)
     return (kind,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -134,8 +135,10 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         return to_image(samples, self.name, bits=header.bits)
 
     def adapted(self, settings: JpegSettings, encoder: str) -> JpegSettings:
-        """With Huffman tables for each image where those that both ends know stay behind."""
-        made = super().adapted(settings, encoder)
+        """With Huffman tables for each image where those that both ends know stay behind; images
+        are brought to another resolution before they reach the encoder.
+        """
+        made = super().adapted(settings, encoder).replace(scale=settings.scale)
         return made if made == settings or made.arithmetic else made.replace(optimize=True)
 
     def exports(self, settings: JpegSettings, notes: Sequence[str] = ()) -> dict[str, str]:
@@ -161,15 +164,16 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         return islice(Tuner(self, objective, slowest, lacking).scores(base), trials)
 
     def variants(self, base: JpegSettings) -> Iterator[JpegSettings]:
-        """Other ways to use the encoder: chroma resolutions, each with the Huffman tables as they
-        are, made for each image, and in progressive scans. See `SelfTuning`.
+        """Chroma resolutions, each with Huffman tables as they are and with ones made for each
+        image; progressive scans. See `codecframe.tuning.Variable`.
         """
-        plain = base.replace(huffman=None, arithmetic=False, deadzone=0.0)
-        codings = [{}, {"optimize": True}, {"progressive": True}]
-        for subsampling in dict.fromkeys((base.subsampling, *SUBSAMPLINGS)):
-            yield base.replace(subsampling=subsampling)
-            for coding in codings:
-                yield plain.replace(subsampling=subsampling, **coding)
+        standard = {"huffman": None, "arithmetic": False, "deadzone": 0.0}
+        codings: list[dict[str, Any]] = [{}, standard, standard | {"optimize": True}]
+        changes = [{"subsampling": s} | coding for s in SUBSAMPLINGS for coding in codings]
+        changes.append(standard | {"progressive": True})
+        for change in changes:
+            with contextlib.suppress(codecframe.SettingsError):
+                yield base.replace(**change)
 
     def strip(self, data: bytes) -> bytes:
         """The data of the scans. See the class."""

@@ -149,6 +149,8 @@ class Watching:
         if self.seen >= self.stop_after:
             raise Stop
 
+    skip = advance
+
 
 class KnowingCodec(BlurryCodec):
     """Tunes itself, after the search."""
@@ -196,7 +198,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(
         tuned(Watching(stop_after), codec=codec)
     watching = Watching()
     found, left = tuned(watching, codec=codec)
-    assert watching.seen == 9
+    assert watching.seen == 1 + 9  # one variant, `slow`, and the trials
     assert left <= encoded - 24 * stop_after  # two levels of 12 images each, at least
     assert found.preset.settings == whole.preset.settings
     assert found.preset.settings["darken"] < 60

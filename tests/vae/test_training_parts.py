@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -89,6 +87,14 @@ def labelled(count: int, height: int = 8, width: int = 12, classes: int = 3) -> 
     return Labelled(images, targets)
 
 
+def run_with(items: list[Item], **more: Any) -> codecframe.TrainingRun:
+    """A run of some images, which writes nothing; warnings are not of interest."""
+    here = Path()
+    return codecframe.TrainingRun(
+        "mine", items, (), here, here, {}, Silent, **{"warn": lambda _: None, **more}
+    )
+
+
 def run_in(folder: Path, name: str = "mine", classes: int = 3) -> codecframe.TrainingRun:
     (folder / f"{name}.log").mkdir(parents=True, exist_ok=True)
     names = tuple("abcdefgh"[:classes])
@@ -102,7 +108,8 @@ def run_in(folder: Path, name: str = "mine", classes: int = 3) -> codecframe.Tra
 
 def test_images_are_read_with_their_classes() -> None:
     items = [Item(natural_image(8, 12, seed=i), i % 2) for i in range(5)]
-    read = data.load(items, 4)
+    read, held = data.load(run_with(items), 0, 4)
+    assert not len(held)
     assert (read.images.shape, read.images.dtype) == ((5, 8, 12, 3), np.uint8)
     assert (read.targets.tolist(), read.targets.dtype) == ([0, 1, 0, 1, 0], np.int64)
     assert (len(read), read.pixels) == (5, 96)
@@ -123,30 +130,18 @@ def test_images_are_read_with_their_classes() -> None:
 )
 def test_images_that_cannot_be_trained_on_are_refused(items: list[Item], message: str) -> None:
     with pytest.raises(codecframe.MismatchError, match=message):
-        data.load(items, 4)
+        data.load(run_with(items), 0, 4)
 
 
-@given(st.integers(1, 300), st.data())
-def test_held_out_images_are_not_trained_on(count: int, draw: st.DataObject) -> None:
-    held_out = draw.draw(st.integers(0, count - 1))
-    images = np.arange(count, dtype=np.uint16).view(np.uint8).reshape(count, 1, 2, 1)
-    whole = Labelled(images, np.arange(count))
-    training, validation = data.split(whole, held_out)
-    assert len(validation) == held_out
-    assert sorted([*training.targets, *validation.targets]) == list(range(count))
+def test_held_out_images_are_read_apart() -> None:
+    items = [Item(np.full((4, 8, 3), i, np.uint8), i) for i in range(12)]
+    training, validation = data.load(run_with(items), 4, 4)
+    assert validation.targets.tolist() == [0, 3, 6, 9]
     for part in (training, validation):
-        assert np.array_equal(part.images, images[part.targets])
-    again = data.split(whole, held_out)[1]
-    assert np.array_equal(again.targets, validation.targets)
-    if held_out > 1:  # evenly spread
-        gaps = np.diff(validation.targets)
-        assert gaps.max() - gaps.min() <= 1
-
-
-def test_more_than_all_images_cannot_be_held_out() -> None:
-    for held_out in (6, 7):
-        with pytest.raises(codecframe.SettingsError, match=r"'held_out'.*fewer than the 6"):
-            data.split(labelled(6), held_out)
+        assert part.images[:, 0, 0, 0].tolist() == part.targets.tolist()
+    training, validation = data.load(run_with(items[:8], held_out=items[8:]), 4, 4)
+    assert validation.targets.tolist() == [8, 9, 10, 11]
+    assert len(training) == 8
 
 
 def test_augmentation_leaves_the_images_themselves_alone() -> None:

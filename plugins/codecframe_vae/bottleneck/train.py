@@ -35,7 +35,7 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     head, shape = _classifier(recipe)
     external = Externalizer(recipe.head if recipe.external_weights else "")
     classes = [head.target_of(name) for name in run.classes]
-    images, held = _split(run.images, recipe.held_out)
+    images, held = run.split(recipe.held_out)
     validation = _seen(held, classes, head, shape)
     measured = _seen(_spread(images, recipe.measured), classes, head, shape)
     example = to_tensor(measured.images[:_SAMPLE])
@@ -107,17 +107,6 @@ def _networks(
 # -- images --------------------------------------------------------------------------------
 
 Images = Sequence[codecframe.LabelledImage]
-
-
-def _split(images: Images, held_out: int) -> tuple[Images, Images]:
-    """(training, validation): evenly spread ones validate."""
-    if held_out >= len(images):
-        raise codecframe.SettingsError("held_out", held_out, f"fewer than the {len(images)} images")
-    held = set((np.arange(held_out) * len(images) // max(held_out, 1)).tolist())
-    parts: tuple[list[Any], list[Any]] = [], []
-    for number, image in enumerate(images):
-        parts[number in held].append(image)
-    return parts
 
 
 def _spread(images: Images, count: int) -> Images:

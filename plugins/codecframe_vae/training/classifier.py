@@ -21,7 +21,7 @@ from codecframe_vae.training.teacher import Teacher
 
 def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> None:
     """Train a classifier as `recipe` says, and write its ONNX file."""
-    training, validation = datasets.split(datasets.load(run.images, STRIDE), recipe.held_out)
+    training, validation = datasets.load(run, recipe.held_out, STRIDE)
     about: dict[str, Any] = {"recipe": run.recipe, "labels": run.classes}
     torch.manual_seed(recipe.seed)
     model = PixelModel(recipe.widths(len(run.classes), levels=1))

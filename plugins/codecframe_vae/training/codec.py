@@ -18,7 +18,7 @@ from codecframe_vae.training.teacher import Teacher
 
 def train_codec(recipe: VaeRecipe, run: codecframe.TrainingRun) -> None:
     """Train a codec as `recipe` says, and write its model file."""
-    training, validation = datasets.split(datasets.load(run.images, STRIDE), recipe.held_out)
+    training, validation = datasets.load(run, recipe.held_out, STRIDE)
     model = _joint(recipe, run, training, validation)
     eval_mode(model)
     encoder = encoder_graph(model.encoder)

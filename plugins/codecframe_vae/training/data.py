@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +42,24 @@ class Labelled:
         return {"resize": min(height, width), "crop": [height, width]}
 
 
-def load(images: Sequence[Any], multiple: int) -> Labelled:
-    """Read labelled images into memory.
+def load(run: codecframe.TrainingRun, held_out: int, multiple: int) -> tuple[Labelled, Labelled]:
+    """Read labelled images into memory: (training, validation).
+
+    Args:
+        run: gives the images.
+        held_out: how many validate, unless the recipe names them.
+        multiple: sides must be multiples of this.
 
     Raises:
         MismatchError: if there are none, they are of several sizes, a side is no multiple of
             `multiple`, or they have no labels.
         DataError: if one cannot be read.
+        SettingsError: if none are left to train on.
     """
-    if not images or images[0].target is None:
+    if not run.images or any(i.target is None for i in (*run.images, *(run.held_out or ()))):
         raise codecframe.MismatchError("training takes images with labels")
+    training, held = run.split(held_out)
+    images = [*training, *held]
     read = [image.read() for image in images]
     shapes = {image.shape[:2] for image in read}
     if len(shapes) > 1:
@@ -63,21 +71,9 @@ def load(images: Sequence[Any], multiple: int) -> Labelled:
         raise codecframe.MismatchError(
             f"training takes images whose sides are multiples of {multiple}, not {shapes.pop()}"
         )
-    targets = np.array([image.target for image in images], np.int64)
-    return Labelled(np.stack(read), targets)
-
-
-def split(data: Labelled, held_out: int) -> tuple[Labelled, Labelled]:
-    """(training, validation): `held_out` images, evenly spread, validate."""
-    if held_out >= len(data):
-        raise codecframe.SettingsError("held_out", held_out, f"fewer than the {len(data)} images")
-    kept = np.ones(len(data), bool)
-    if held_out:
-        kept[np.arange(held_out) * len(data) // held_out] = False
-    return (
-        Labelled(data.images[kept], data.targets[kept]),
-        Labelled(data.images[~kept], data.targets[~kept]),
-    )
+    pixels, targets = np.stack(read), np.array([image.target for image in images], np.int64)
+    count = len(training)
+    return Labelled(pixels[:count], targets[:count]), Labelled(pixels[count:], targets[count:])
 
 
 def to_tensor(images: U8) -> Tensor:

@@ -37,7 +37,7 @@ def train_head(recipe: HeadRecipe, run: codecframe.TrainingRun) -> None:
     """
     model = _learned(recipe.codec)
     stride = model.manifest.stride
-    training, validation = datasets.split(datasets.load(run.images, stride), recipe.held_out)
+    training, validation = datasets.load(run, recipe.held_out, stride)
     torch.manual_seed(recipe.seed)
     head = Head(recipe.head_widths(model.manifest.channels, len(run.classes), LEVELS))
     head.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,65 @@
+"""Where a tuning starts: at what anybody could have set without one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
+
+from codecframe.core.codec import Codec
+from codecframe.core.errors import SettingsError
+from codecframe.core.presets import find_preset, preset_names
+from codecframe.core.settings import FieldInfo, Settings
+from codecframe.tuning.search import alternatives, searchable
+
+_MOST = 4
+"""Values of a field that are each a starting point, at most: longer ranges are the search's."""
+
+
+@runtime_checkable
+class Variable(Protocol):
+    """A codec that knows the common ways to use it."""
+
+    def variants(self, base: Any) -> Iterable[Settings]:
+        """Settings that differ from `base` in what is commonly changed, e.g. by switches that a
+        search leaves alone. They may be alike, or be `base`.
+        """
+        ...
+
+
+def starting_points(
+    codec: Codec[Any], base: Settings, lacking: Collection[str] = ()
+) -> list[Settings]:
+    """`base`, the codec's variants of it and the presets that come with the codec, each once.
+
+    Args:
+        codec: the codec.
+        base: what the user starts from.
+        lacking: settings that stay as they are in `base`.
+    """
+    presets = [find_preset(codec, name) for name in preset_names(codec)]
+    variants = codec.variants(base) if isinstance(codec, Variable) else _variants(base)
+    found = {base.at_level(0): base}
+    for settings in (*variants, *presets):
+        with contextlib.suppress(SettingsError):  # what lacks them does not go together
+            made = kept(settings, base, lacking)
+            found.setdefault(made.at_level(0), made)
+    return list(found.values())
+
+
+def kept(settings: Settings, base: Settings, names: Collection[str]) -> Settings:
+    """Settings, but for those of these names, which are as in `base`."""
+    return settings.replace(**{name: getattr(base, name) for name in names})
+
+
+def _variants(base: Settings) -> Iterator[Settings]:
+    """Settings that differ from `base` in one switch, or one choice of few."""
+    for info in searchable(type(base)):
+        for value in _few(info):
+            with contextlib.suppress(SettingsError):
+                yield base.replace(**{info.name: value})
+
+
+def _few(info: FieldInfo) -> list[Any]:
+    values = alternatives(info) or []
+    return values if len(values) <= _MOST else []
