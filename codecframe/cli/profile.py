@@ -79,6 +79,9 @@ def command(
       codecframe profile photos/ --head model.onnx --labels folders -c jpeg -c webp -o p.profile
       codecframe profile cifar10:test --head head.yaml -c jpeg --levels 5,10,20,40 -o c.profile
     """
+    from codecframe.core.parallel import share_cores
+
+    share_cores()  # before numerical libraries are imported
     from codecframe.core import registry
     from codecframe.core.outputs import make_way, refuse_inputs
     from codecframe.evaluation.profile import Plan, is_profile, profile_images

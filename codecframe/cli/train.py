@@ -39,6 +39,9 @@ def command(
       codecframe train recipes/cifar10-vae.yaml --data-root data/
       codecframe train signs.yaml --set epochs=5 -o trial/
     """
+    from codecframe.core.parallel import share_cores
+
+    share_cores()  # before torch is imported
     from codecframe.training import run_training
 
     path = run_training(

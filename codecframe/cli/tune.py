@@ -102,6 +102,9 @@ def command(
       codecframe encode photo.png --codec jpeg --preset jpeg.yaml
       codecframe tune jpeg --images photos/ --head net.pt2 --budget 0.8bpp --retrain-head new.yaml
     """
+    from codecframe.core.parallel import share_cores
+
+    share_cores()  # before numerical libraries are imported
     from codecframe.core import registry
     from codecframe.core.presets import parse_settings
     from codecframe.images import group_names, open_held_out, open_images, without

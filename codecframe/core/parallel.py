@@ -39,6 +39,28 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def free_cores() -> int:
+    """Cores that other programs leave: from 1 to `cpu_count()`, by the load of the last minute.
+
+    `limit_threads` and `CODECFRAME_THREADS` override it.
+    """
+    if _threads.get() is not None or os.environ.get("CODECFRAME_THREADS"):
+        return cpu_count()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, cpu_count() - round(load))
+
+
+def share_cores() -> None:
+    """Let numerical libraries that are imported from now on leave cores to others.
+
+    By default each takes all cores, and its threads keep them busy while they wait for each other:
+    where cores are few or busy, that takes several times as long as one thread. What the user has
+    set stays.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(free_cores()))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="codecframe")

@@ -113,6 +113,15 @@ class Candidates:
             ):
                 yield self._taken(score)
 
+    def finalists(self) -> list[Score]:
+        """The best of what was found, on the images that tune."""
+        return sorted(self.found, key=_loss)[:_FINALISTS]
+
+    def judged(self) -> Iterator[float]:
+        """Losses of starting points and finalists on the held-out images."""
+        for score in (*self.starts, *self.finalists()):
+            yield self._held_loss(score)
+
     def answer(self) -> tuple[Score, Score]:
         """(the best on the held-out images, the best there of the starting points), as they are on
         the images that tune; none takes too long.
@@ -120,7 +129,7 @@ class Candidates:
         What was found must be better than all starting points there to be the answer.
         """
         start = next(score for score in self._by_held_out(self.starts) if self._in_time(score))
-        for score in self._by_held_out(sorted(self.found, key=_loss)[:_FINALISTS]):
+        for score in self._by_held_out(self.finalists()):
             plain = self._plainest(score)
             if self._in_time(plain):
                 better = self._held_loss(plain) < self._held_loss(start)

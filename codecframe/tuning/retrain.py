@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,12 +155,14 @@ def _write(head: ClassifierHead, module: Any, image: Image, path: Path) -> None:
 
     example = torch.from_numpy(head.model_input([image, image]))
     axes = ({0: torch.export.Dim("images", min=1)},)
-    try:
-        program = torch.export.export(module, (example,), dynamic_shapes=axes)
-    except Exception as error:  # whatever the module does
-        raise MismatchError(f"head {head.name!r} cannot be exported: {error}") from error
     stored = io.BytesIO()
-    torch.export.save(program, stored)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, of its own inner parts
+        try:
+            program = torch.export.export(module, (example,), dynamic_shapes=axes)
+        except Exception as error:  # whatever the module does
+            raise MismatchError(f"head {head.name!r} cannot be exported: {error}") from error
+        torch.export.save(program, stored)
     model = path.with_suffix(".pt2")
     write_whole(model, stored.getvalue())
     options = head.options()

@@ -116,6 +116,9 @@ def tune(
         candidates = Candidates(codec, default, lacking, tuning, held, most_time)
         with progress(candidates.steps(trials)) as display:
             _look(candidates, trials, seed, memory, display, budget)
+        with progress(len(candidates.starts) + len(candidates.finalists())) as display:
+            for _ in candidates.judged():
+                display.advance(1, "held-out images")
         found, best_start = candidates.answer()
         winner, usual, first = (
             held.measure(codec, score.settings) for score in (found, default, best_start)

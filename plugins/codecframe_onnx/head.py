@@ -136,6 +136,8 @@ def _open(path: str, threads: int) -> Any:
         raise codecframe.DataError(path, "no such file")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
+    # threads that wait must not keep cores busy: torch and the codecs want them
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only: the file's warnings are not the user's
     try:
         return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
