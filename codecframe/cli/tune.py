@@ -208,6 +208,8 @@ def _render(found: Tuning, path: str) -> None:
         held = "the defaults" if not found.improved else start["settings"]
         verdict += f"; the search found nothing that beats {held}, which the preset holds"
     click.echo(f"\n{verdict}; encoding takes {scored['encode_time']} times as long")
+    if found.improved and scored["held-out"]["difference"][0] < 0:
+        click.echo("the loss, which decides, is lower, though the score is: too few images to tell")
     from codecframe.tuning import in_words
 
     for encoder, figures in scored.get("exports", {}).items():

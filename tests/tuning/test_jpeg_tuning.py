@@ -101,6 +101,23 @@ def test_where_time_is_short_only_quantisation_tables_are_made() -> None:
     assert min(score.loss for score in scores[1:]) < scores[0].loss
 
 
+@pytest.mark.parametrize("encoder", ["pillow", "cjpeg"])
+def test_for_other_encoders_tables_alone_are_made(encoder: str) -> None:
+    jpeg = codecframe.get_codec("jpeg")
+    pictures = [item.read() for item in images(24)]
+    targets = [item.target for item in images(24)]
+    objective = Objective(module_head(), pictures, targets, BUDGET, Accounting.FILE)
+    scores = list(
+        jpeg.tune(
+            jpeg.settings_type(), objective, trials=6, seed=0, slowest=1e9,
+            lacking=jpeg.encoders[encoder],
+        )
+    )  # fmt: skip
+    assert all(jpeg.adapted(s.settings, encoder) == s.settings for s in scores)
+    assert any(s.settings.optimize for s in scores)
+    assert min(score.loss for score in scores[1:]) < scores[0].loss
+
+
 def test_arithmetic_coding_stays_where_it_was_asked_for() -> None:
     jpeg = codecframe.get_codec("jpeg")
     pictures = [item.read() for item in images(24)]
