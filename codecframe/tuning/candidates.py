@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError, SettingsError
+from codecframe.core.parallel import cpu_count
 from codecframe.core.settings import Settings
 from codecframe.tuning.objective import Objective, Score
 from codecframe.tuning.search import TIMED, far_too_slow, search
@@ -44,7 +45,7 @@ class Candidates:
     Args:
         codec: the codec.
         default: what the user starts from.
-        lacking: settings that are left alone.
+        encoder: one of the codec's `encoders`: what it lacks is left alone.
         tuning: what settings are worth on the images that tune.
         held: the same on those held out.
         most_time: settings may take this many times as long to encode as the default.
@@ -58,15 +59,16 @@ class Candidates:
         self,
         codec: Codec[Any],
         default: Score,
-        lacking: frozenset[str],
+        encoder: str | None,
         tuning: Objective,
         held: Objective,
         most_time: float,
     ) -> None:
-        self._codec, self._default, self._lacking = codec, default, lacking
+        self._codec, self._default = codec, default
+        self._lacking = codec.encoders[encoder] if encoder else frozenset()
         self._tuning, self._held, self._most_time = tuning, held, most_time
         self._slowest = most_time * default.encode_us
-        self._points = starting_points(codec, default.settings, lacking)[1:]
+        self._points = starting_points(codec, default.settings, encoder)[1:]
         self._times: dict[Settings, float] = {default.settings: 1.0}
         self.starts = [default]
         self.found: list[Score] = []
@@ -140,7 +142,7 @@ class Candidates:
         """How many times as long as the default settings take to encode, both at the budget."""
         if score.settings not in self._times:
             self._times[score.settings] = self._tuning.times_as_long(
-                self._codec, score.settings, self._default.settings, TIMED
+                self._codec, score.settings, self._default.settings, TIMED * cpu_count()
             )
         return self._times[score.settings]
 

@@ -101,10 +101,9 @@ def tune(
     """
     trained = None if retrain_to is None else check_retrainable(head)
     start = base if base is not None else codec.settings_type()
-    lacking: frozenset[str] = frozenset()
     if encoder is not None:
         check_encoder(codec, encoder)
-        start, lacking = codec.adapted(start, encoder), codec.encoders[encoder]
+        start = codec.adapted(start, encoder)
     split = split_images(head, items, groups, held_out)
     tuning, held = (
         Objective(head, half.images, half.targets, budget, accounting, clock)
@@ -113,7 +112,7 @@ def tune(
     with Memory(measured) as memory:
         default = tuning.resume(memory, codec, start)
         held.remember(memory)
-        candidates = Candidates(codec, default, lacking, tuning, held, most_time)
+        candidates = Candidates(codec, default, encoder, tuning, held, most_time)
         with progress(candidates.steps(trials)) as display:
             _look(candidates, trials, seed, memory, display, budget)
         with progress(len(candidates.starts) + len(candidates.finalists())) as display:

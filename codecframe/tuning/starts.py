@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from codecframe.core.codec import Codec
@@ -28,28 +28,28 @@ class Variable(Protocol):
 
 
 def starting_points(
-    codec: Codec[Any], base: Settings, lacking: Collection[str] = ()
+    codec: Codec[Any], base: Settings, encoder: str | None = None
 ) -> list[Settings]:
     """`base`, the codec's variants of it and the presets that come with the codec, each once.
 
     Args:
         codec: the codec.
         base: what the user starts from.
-        lacking: settings that stay as they are in `base`.
+        encoder: one of the codec's `encoders`: what it lacks stays as it is in `base`.
     """
     presets = [find_preset(codec, name) for name in preset_names(codec)]
     variants = codec.variants(base) if isinstance(codec, Variable) else _variants(base)
     found = {base.at_level(0): base}
     for settings in (*variants, *presets):
         with contextlib.suppress(SettingsError):  # what lacks them does not go together
-            made = kept(settings, base, lacking)
+            made = settings if encoder is None else _adapted(codec, settings, base, encoder)
             found.setdefault(made.at_level(0), made)
     return list(found.values())
 
 
-def kept(settings: Settings, base: Settings, names: Collection[str]) -> Settings:
-    """Settings, but for those of these names, which are as in `base`."""
-    return settings.replace(**{name: getattr(base, name) for name in names})
+def _adapted(codec: Codec[Any], settings: Settings, base: Settings, encoder: str) -> Settings:
+    made = codec.adapted(settings, encoder)
+    return made.replace(**{name: getattr(base, name) for name in codec.encoders[encoder]})
 
 
 def _variants(base: Settings) -> Iterator[Settings]:

@@ -107,7 +107,7 @@ def test_starting_points_are_switches_and_choices() -> None:
     assert {s.kind for s in found} == {"a", "b", "c"}
     assert {s.darken for s in found} == {7}
     assert [s.careful for s in found].count(True) == 1
-    assert {s.kind for s in starting_points(DimCodec(), base, ["kind"])} == {"a"}
+    assert {s.kind for s in starting_points(DimCodec(), base, "simple")} == {"a"}
 
 
 def test_starting_points_are_presets_of_any_head(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_starting_points_of_jpeg() -> None:
     assert len(found) == len({s.at_level(0) for s in found})
     for encoder, lacks in JPEG.encoders.items():
         usual = JPEG.adapted(base, encoder)
-        for settings in starting_points(JPEG, usual, lacks):
+        for settings in starting_points(JPEG, usual, encoder):
             assert all(getattr(settings, n) == getattr(usual, n) for n in lacks), encoder
 
 
