@@ -191,15 +191,15 @@ image_set_options = combined(
 
 group_option = click.option(
     "--group",
-    metavar="folder|pattern:REGEX|column:NAME",
-    help="Images that belong together, and are held out together: those of one folder, those whose "
-    "paths have the same match of a regular expression, or the same value in the labels file.",
+    metavar="HOW",
+    help="How to tell images that belong together, and are held out together: `folder`, "
+    "`pattern:REGEX` (what it finds in their paths), or `column:NAME` of the labels file.",
 )
 
 held_out_option = click.option(
     "--held-out",
     multiple=True,
-    metavar="PATH|COLUMN=VALUE",
+    metavar="WHICH",
     help="Images that decide, not every other one: files, folders, or the rows of the labels "
     "file with that value. Repeat for several.",
 )

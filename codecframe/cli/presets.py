@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from codecframe.cli import options, output
 from codecframe.core import registry
-from codecframe.core.codec import Codec
 from codecframe.core.errors import UnknownNameError
 from codecframe.core.presets import Preset, preset_names, preset_path
-from codecframe.core.settings import Settings
-from codecframe.images import ImageItem, open_images
+
+if TYPE_CHECKING:
+    from codecframe.core.codec import Codec
+    from codecframe.core.settings import Settings
+    from codecframe.images import ImageItem
 
 
 @click.command("presets")
@@ -68,6 +70,8 @@ def command(
     if export is not None:
         figures = found.scored.get("exports", {}).get(export)
         if images and head:
+            from codecframe.images import open_images
+
             items = open_images(
                 images,
                 labels=labels,

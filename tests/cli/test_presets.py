@@ -129,6 +129,50 @@ def test_exports_say_what_arithmetic_coding_takes(run: Callable[..., Any], tmp_p
         assert words in run("presets", str(path), "--export", name).out
 
 
+@pytest.mark.parametrize("name", ["cjpeg", "pillow"])
+def test_exports_that_were_not_measured_say_so(
+    run: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    settings = {**SETTINGS, "huffman": standard_huffman(), "deadzone": 0.2}
+    Preset("jpeg", settings, {}, {"budget": "0.8bpp", "accounting": "file"}).write(path)
+    done = run("presets", str(path), "--export", name)
+    for words in ("without huffman and deadzone", "not measured", "0.8bpp"):
+        assert words in done.out
+        assert words in done.err
+    assert "optimize" in done.out
+
+
+def test_exports_are_measured_where_images_are(
+    run: Callable[..., Any], tmp_path: Path, head_module: str
+) -> None:
+    (tmp_path / "seen").mkdir()
+    for seed in range(6):
+        image = PilImage.fromarray(natural_image(32, 32, seed=seed))
+        image.save(tmp_path / f"seen/{seed}.png")
+    path = tmp_path / "mine.yaml"
+    Preset("jpeg", {**SETTINGS, "deadzone": 0.2, "quality": 95}).write(path)
+    measure = ["--images", str(tmp_path / "seen"), "--head", head_module]
+    export = ["presets", str(path), "--export", "pillow"]
+    assert run(*export, *measure).code == 2  # no budget
+    done = run(*export, *measure, "--budget", "8bpp")
+    assert done.code == 0, done.err
+    sizes = []
+    for image in (tmp_path / "seen").iterdir():
+        made = tmp_path / "image.jpg"
+        code = done.out.replace('"image.jpg"', repr(str(made)))
+        exec(code, {"image": PilImage.open(image)})
+        sizes.append(len(made.read_bytes()))
+    bpp = 8 * sum(sizes) / len(sizes) / 32**2
+    assert bpp <= 8
+    assert f"# measured for pillow: {bpp:.3f} bpp in whole files" in done.out
+    over = run(*export, *measure, "--budget", "0.1bpp")
+    assert over.code == 0
+    assert "OVER the budget of 0.1bpp" in over.out
+    assert "OVER the budget of 0.1bpp" in over.err
+    assert run("presets", str(path), *measure).code == 2  # measures nothing
+
+
 def standard_huffman() -> list[tuple[int, ...]]:
     from codecframe_jpeg.tables import HUFFMAN
 

@@ -60,6 +60,44 @@ def test_reports_as_json(run: Callable[..., Any], many: Path, head_module: str) 
     assert {"path", "improved", "codec", "settings", "scored"} <= set(json.loads(done.out))
 
 
+def test_groups_are_held_out_whole_and_leaks_are_told(
+    run: Callable[..., Any], tmp_path: Path, head_module: str
+) -> None:
+    for track in range(10):
+        for frame in range(3):
+            image = PilImage.fromarray(picture(track, 32, 32))
+            image.save(tmp_path / f"t{track}_{frame}.png")
+    files = arguments(tmp_path, head_module, "--trials", "1", "--json")
+    leaking = run(*files)
+    assert leaking.code == 0, leaking.err
+    assert "look like a neighbour" in leaking.err
+    assert "look like a neighbour" in json.loads(leaking.out)["scored"]["warning"]
+    apart = run(*files, "--group", "pattern:t\\d+")
+    assert "warning" not in json.loads(apart.out)["scored"]
+    named = run(*files, "--held-out", f"{tmp_path}/t[0-3]_*.png")
+    scored = json.loads(named.out)["scored"]
+    assert (scored["held-out"]["images"], scored["tuning"]["images"]) == (12, 18)
+    assert run(*files, "--group", "folder", "--held-out", str(tmp_path)).code == 2
+    alone = run(*files, "--group", "folder")
+    assert alone.code == 1
+    assert "one group" in alone.err
+
+
+def test_for_an_encoder_whole_files_count(
+    run: Callable[..., Any], many: Path, head_module: str, tmp_path: Path
+) -> None:
+    command = ["tune", "jpeg", "--images", many, "--head", head_module, "--budget", "9bpp"]
+    done = run(*command, "--trials", "3", "--for", "pillow", "-o", "p.yaml")
+    assert done.code == 0, done.err
+    assert "measured for pillow" in done.out
+    preset = yaml.safe_load((tmp_path / "p.yaml").read_text())
+    assert preset["scored"]["accounting"] == "file"
+    assert preset["scored"]["exports"]["pillow"]["bpp"] <= 9
+    assert not {"huffman", "arithmetic", "deadzone"} & set(preset["settings"])
+    assert "measured for pillow" in run("presets", "p.yaml", "--export", "pillow").out
+    assert "pillow" in run(*command, "--for", "pilow").err
+
+
 def test_retrains_a_torch_head(run: Callable[..., Any], many: Path, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     axes = ({0: torch.export.Dim("n", min=1)},)
