@@ -101,6 +101,8 @@ class Tuner:
                 score = self._measured(plain)
                 if score.encode_us <= self._slowest:
                     found.append((score, self._coding))
+                    if plain.arithmetic:  # it was asked for
+                        break
         if not found:  # the one that was tried last is the fastest
             return score
         best, self._coding = min(found, key=lambda one: one[0].loss)

@@ -63,7 +63,9 @@ class BottleneckRecipe(CodedRecipe):
     )
     batch: int = codecframe.option(32, low=1, help="images a step")
     held_out: int = codecframe.option(
-        200, low=0, help="images, evenly spread, that are kept for validation and never trained on"
+        200,
+        low=0,
+        help="images, evenly spread or by whole groups, that validate and are never trained on",
     )
     latents: int = codecframe.option(32, low=1, high=256, help="channels of the latents")
     rates: tuple[float, ...] = codecframe.option(

@@ -54,7 +54,9 @@ class ScheduleRecipe(codecframe.Settings):
     epochs: int = codecframe.option(60, low=1, help="passes over the training images")
     batch: int = codecframe.option(500, low=1, help="images a step")
     held_out: int = codecframe.option(
-        5000, low=0, help="images, evenly spread, that are kept for validation and never trained on"
+        5000,
+        low=0,
+        help="images, evenly spread or by whole groups, that validate and are never trained on",
     )
     start: str = codecframe.option(
         "",
