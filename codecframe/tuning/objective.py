@@ -130,7 +130,7 @@ class Objective:
         seen = hashlib.sha256(repr((self._targets, self.allowance, str(self.accounting))).encode())
         for image in self.images:
             seen.update(repr(image.shape).encode())
-            seen.update(np.ascontiguousarray(image))
+            seen.update(image.tobytes())
         self._memory, self._mark = memory, [seen.hexdigest()]
 
     def part(self, count: int) -> Objective:

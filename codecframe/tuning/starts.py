@@ -48,7 +48,7 @@ def starting_points(
 
 
 def _adapted(codec: Codec[Any], settings: Settings, base: Settings, encoder: str) -> Settings:
-    made = codec.adapted(settings, encoder)
+    made: Settings = codec.adapted(settings, encoder)
     return made.replace(**{name: getattr(base, name) for name in codec.encoders[encoder]})
 
 
