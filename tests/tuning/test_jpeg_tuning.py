@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import islice, product
 
@@ -106,7 +107,7 @@ def test_for_other_encoders_tables_alone_are_made(encoder: str) -> None:
     jpeg = codecframe.get_codec("jpeg")
     pictures = [item.read() for item in images(24)]
     targets = [item.target for item in images(24)]
-    objective = Objective(module_head(), pictures, targets, BUDGET, Accounting.FILE)
+    objective = Objective(module_head(), pictures, targets, BUDGET, Accounting.PAYLOAD)
     scores = list(
         jpeg.tune(
             jpeg.settings_type(), objective, trials=6, seed=0, slowest=1e9,
@@ -114,7 +115,6 @@ def test_for_other_encoders_tables_alone_are_made(encoder: str) -> None:
         )
     )  # fmt: skip
     assert all(jpeg.adapted(s.settings, encoder) == s.settings for s in scores)
-    assert any(s.settings.optimize for s in scores)
     assert min(score.loss for score in scores[1:]) < scores[0].loss
 
 
@@ -134,8 +134,10 @@ def test_the_coefficient_that_counts_gets_the_finest_step(
     head: Callable[[], codecframe.TaskHead],
 ) -> None:
     jpeg = codecframe.get_codec("jpeg")
+    # without labels: what is lost can only do harm, while with them it may help by chance
+    unlabelled = [replace(item, target=None) for item in images(48)]
     found = tune(
-        jpeg, head(), images(48), BUDGET, Accounting.PAYLOAD,
+        jpeg, head(), unlabelled, BUDGET, Accounting.PAYLOAD,
         base=jpeg.settings_type(), trials=8, most_time=1e9,
     )  # fmt: skip
     assert found.improved
