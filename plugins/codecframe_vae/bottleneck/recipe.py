@@ -65,7 +65,7 @@ class BottleneckRecipe(CodedRecipe):
     held_out: int = codecframe.option(
         200,
         low=0,
-        help="images, evenly spread or by whole groups, that validate and are never trained on",
+        help="images, evenly spread or by whole groups, that validate and do not train",
     )
     latents: int = codecframe.option(32, low=1, high=256, help="channels of the latents")
     rates: tuple[float, ...] = codecframe.option(

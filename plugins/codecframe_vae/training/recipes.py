@@ -56,7 +56,7 @@ class ScheduleRecipe(codecframe.Settings):
     held_out: int = codecframe.option(
         5000,
         low=0,
-        help="images, evenly spread or by whole groups, that validate and are never trained on",
+        help="images, evenly spread or by whole groups, that validate and do not train",
     )
     start: str = codecframe.option(
         "",
