@@ -66,6 +66,19 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="codecframe")
 
 
+def forget_after_fork(forget: Callable[[], object]) -> None:
+    """Call `forget` in every child of `os.fork`.
+
+    Threads do not survive a fork: what a process keeps that has some, a pool say, must be made
+    anew in a child, where its first use would wait for ever.
+    """
+    if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+        os.register_at_fork(after_in_child=forget)
+
+
+forget_after_fork(_pool.cache_clear)
+
+
 def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """`[function(item) for item in items]` on all cores, in order.
 
