@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -76,7 +77,14 @@ def forget_after_fork(forget: Callable[[], object]) -> None:
         os.register_at_fork(after_in_child=forget)
 
 
+def _torch_in_one_thread() -> None:
+    """torch's own threads are lost, too, and it does not notice: do as its DataLoader's workers."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
 forget_after_fork(_pool.cache_clear)
+forget_after_fork(_torch_in_one_thread)
 
 
 def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
