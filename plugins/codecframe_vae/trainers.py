@@ -6,7 +6,7 @@ import codecframe
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.training.recipes import ClassifierRecipe, HeadRecipe, VaeRecipe
 
-_NEEDS = dict.fromkeys(("torch", "onnx", "safetensors"), "codecframe[train]")
+_NEEDS = dict.fromkeys(("torch", "onnx", "onnxruntime", "safetensors"), "codecframe[train]")
 
 
 class VaeTrainer(codecframe.Trainer[VaeRecipe]):
@@ -48,7 +48,7 @@ class HeadTrainer(codecframe.Trainer[HeadRecipe]):
     summary = "a classifier for the latents of a learned codec that stays as it is"
     suffix = ".safetensors"
     settings_type = HeadRecipe
-    requires = _NEEDS | {"onnxruntime": "codecframe[train]"}
+    requires = _NEEDS
 
     def train(self, settings: HeadRecipe, run: codecframe.TrainingRun) -> None:
         """Train it."""

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 import codecframe
 from codecframe import Preprocess
+from codecframe_vae.bottleneck.grid import Grid, resized, squares
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.start import Start, Transform
 from codecframe_vae.training.nets import Gains
@@ -43,12 +44,16 @@ class Encoder(nn.Module):
         normalise: what the classifier does to images first.
         front: its layers up to the cut.
         transform: what the projection begins as.
+        grid: of the images that are trained.
     """
 
-    def __init__(self, normalise: Normalise, front: nn.Module, transform: Transform) -> None:
+    def __init__(
+        self, normalise: Normalise, front: nn.Module, transform: Transform, grid: Grid
+    ) -> None:
         super().__init__()
         self.normalise = normalise
         self.front = front
+        self.grid = grid
         latents, features = transform.forward.shape
         self.project = nn.Conv2d(features, latents, 1)
         with torch.no_grad():
@@ -56,16 +61,24 @@ class Encoder(nn.Module):
             self.project.bias.copy_(-transform.forward @ transform.mean)  # type: ignore[union-attr]
 
     def forward(self, images: Tensor) -> Tensor:
-        """`float32` latents."""
-        return self.latents(self.features(images))
+        """`float32` latents, of images of any size."""
+        stride = self.grid.stride
+        height, width = images.shape[2:]
+        return self._projected(
+            self.features(images), squares(height, stride), squares(width, stride)
+        )
 
     def features(self, images: Tensor) -> Tensor:
         """Of the cut."""
         return self.front(self.normalise(images))  # type: ignore[no-any-return]
 
     def latents(self, features: Tensor) -> Tensor:
-        """`float32`, of features at the cut."""
-        return self.project(features).float()  # type: ignore[no-any-return]
+        """`float32`, of features at the cut, of images of the size that is trained."""
+        return self._projected(features, *self.grid.latents)
+
+    def _projected(self, features: Tensor, rows: int, columns: int) -> Tensor:
+        latents: Tensor = self.project(features).float()
+        return latents if self.grid.fits else resized(latents, rows, columns)
 
 
 class Adapter(nn.Module):
@@ -76,10 +89,14 @@ class Adapter(nn.Module):
         levels: rate levels that are trained.
         width: channels.
         blocks: residual blocks.
+        grid: of the images whose features it makes.
     """
 
-    def __init__(self, transform: Transform, levels: int, width: int, blocks: int) -> None:
+    def __init__(
+        self, transform: Transform, levels: int, width: int, blocks: int, grid: Grid
+    ) -> None:
         super().__init__()
+        self.grid = grid
         latents, features = transform.forward.shape
         self.first = nn.Conv2d(latents, width, 3, padding=1)
         self.shifts = nn.Parameter(torch.zeros(levels, width))
@@ -106,7 +123,7 @@ class Adapter(nn.Module):
         for block in self.body:
             x = x + block(x)
         restored: Tensor = self.linear(latents) + self.last(functional.relu(x))
-        return restored
+        return restored if self.grid.fits else resized(restored, *self.grid.maps)
 
 
 class Bottleneck(nn.Module):
@@ -117,6 +134,7 @@ class Bottleneck(nn.Module):
         front: its layers up to the cut.
         tail: its other layers: features to (scores, outputs of watched layers...).
         start: what transform, gains and prior begin as.
+        grid: of the images that are trained.
         recipe: sizes of the new parts.
     """
 
@@ -126,16 +144,17 @@ class Bottleneck(nn.Module):
         front: nn.Module,
         tail: nn.Module,
         start: Start,
+        grid: Grid,
         recipe: BottleneckRecipe,
     ) -> None:
         super().__init__()
         levels = len(recipe.rates)
-        self.encoder = Encoder(normalise, front, start.transform)
+        self.encoder = Encoder(normalise, front, start.transform, grid)
         self.gains = Gains(recipe.latents, levels, start.log_gains)
         self.prior = Prior(recipe.latents, levels, recipe.groups)
         with torch.no_grad():
             self.prior.log_width.copy_(start.log_widths[:, None])
-        self.adapter = Adapter(start.transform, levels, *recipe.adapter)
+        self.adapter = Adapter(start.transform, levels, *recipe.adapter, grid)
         self.tail = tail
 
     def forward(self, images: Tensor, level: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:

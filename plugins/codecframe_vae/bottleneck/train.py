@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import codecframe
 from codecframe import Shape
 from codecframe_vae.bottleneck.graphs import encoder_graph, head_graph
+from codecframe_vae.bottleneck.grid import grid_of
 from codecframe_vae.bottleneck.model import Bottleneck, Normalise, Whole
 from codecframe_vae.bottleneck.photos import Photos, Views, prepared
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
@@ -23,7 +24,7 @@ from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.external_weights import Externalizer
-from codecframe_vae.training.finish import Networks, finish
+from codecframe_vae.training.finish import Networks, finish, rehearse
 from codecframe_vae.training.loop import train
 
 _SAMPLE = 256
@@ -35,30 +36,45 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     head, shape = _classifier(recipe)
     external = Externalizer(recipe.head if recipe.external_weights else "")
     classes = [head.target_of(name) for name in run.classes]
-    images, held = run.split(recipe.held_out)
+    images, held = _split(run.images, recipe.held_out)
     validation = _seen(held, classes, head, shape)
     measured = _seen(_spread(images, recipe.measured), classes, head, shape)
     example = to_tensor(measured.images[:_SAMPLE])
     model, whole = _networks(recipe, head, example)
-    task = BottleneckTask(model, whole, head.log_probabilities, recipe, validation)
-    photos = Photos(images, _shares(images, classes, head), shape, recipe)
-    views = Views(photos, recipe, whole.features) if recipe.views else None
-    train(task, views or photos, recipe, run)
-    eval_mode(model)
-    networks = Networks(
-        model,
-        encoder_graph(model.encoder, example),
-        head_graph(model, head.log_probabilities, example, external),
-        model.adapter.shifts,
-        external,
-    )
     geometry = {
         name: value
         for name, value in head.preprocess.changed().items()
         if name in ("resize", "crop", "interpolation")
     }
+
+    def exported() -> Networks:
+        eval_mode(model)
+        return _exported(model, head, example, external)
+
+    rehearse(exported(), recipe, run, measured, head.labels, geometry)
+    model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task = BottleneckTask(model, whole, head.log_probabilities, recipe, validation)
+    photos = Photos(images, _shares(images, classes, head), shape, recipe)
+    views = Views(photos, recipe, whole.features) if recipe.views else None
+    train(task, views or photos, recipe, run)
     pictures = prepared(_spread(images, recipe.pictures), head, shape)
-    finish(networks, recipe, run, measured, validation, head.labels, geometry, pictures)
+    finish(exported(), recipe, run, measured, validation, head.labels, geometry, pictures)
+
+
+def _exported(
+    model: Bottleneck, head: codecframe.ClassifierHead, example: Tensor, external: Externalizer
+) -> Networks:
+    """The networks, in evaluation mode, for a model file."""
+    grid = model.encoder.grid
+    return Networks(
+        model,
+        encoder_graph(model.encoder, example),
+        head_graph(model, head.log_probabilities, example, external),
+        model.adapter.shifts,
+        grid.stride,
+        external,
+        filled=grid.is_whole,
+    )
 
 
 def _classifier(recipe: BottleneckRecipe) -> tuple[codecframe.ClassifierHead, Shape]:
@@ -87,6 +103,7 @@ def _networks(
     normalise = Normalise(head.preprocess)
     values = normalise(example[:2])
     front = front_of(module, recipe.layer, values)
+    grid = grid_of(front, recipe.layer, values)
     tail = tail_of(module, recipe.layer, recipe.watched, values)
     whole = Whole(normalise, copy.deepcopy(front), copy.deepcopy(tail))
     for part in (front, tail):
@@ -97,9 +114,8 @@ def _networks(
     fisher = sensitivity(whole.tail, head.log_probabilities, features)
     pixels = example[0, 0].numel()
     start = start_from(features, fisher, recipe.latents, recipe.rates, pixels)
-    model = Bottleneck(normalise, front, tail, start, recipe)
-    for network in (model, whole):
-        network.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = Bottleneck(normalise, front, tail, start, grid, recipe)
+    whole.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     whole.requires_grad_(requires_grad=False)
     return model, whole
 
@@ -107,6 +123,17 @@ def _networks(
 # -- images --------------------------------------------------------------------------------
 
 Images = Sequence[codecframe.LabelledImage]
+
+
+def _split(images: Images, held_out: int) -> tuple[Images, Images]:
+    """(training, validation): evenly spread ones validate."""
+    if held_out >= len(images):
+        raise codecframe.SettingsError("held_out", held_out, f"fewer than the {len(images)} images")
+    held = set((np.arange(held_out) * len(images) // max(held_out, 1)).tolist())
+    parts: tuple[list[Any], list[Any]] = [], []
+    for number, image in enumerate(images):
+        parts[number in held].append(image)
+    return parts
 
 
 def _spread(images: Images, count: int) -> Images:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import codecframe
-from codecframe import Image, Shape, map_threads, require
+from codecframe import Image, Preprocess, Shape, map_threads, require
 from codecframe_vae.entropy.context import I8, ContextModel
 from codecframe_vae.runtime.batches import map_alike
 from codecframe_vae.runtime.external_weights import PREFIX
@@ -131,8 +131,8 @@ class Model:
     def analyse(self, images: Sequence[Image], *, int8: bool = True) -> list[F32]:
         """Real latents of each image, `float32`, (C, height, width): one network pass.
 
-        Sides are filled up to multiples of the stride by repeating the last row and column. Large
-        images pass in tiles, so that memory stays bounded.
+        Sides are filled up to multiples of the stride by repeating the last row and column, unless
+        the encoder takes images as they are. Large ones pass in tiles, so that memory is bounded.
 
         Args:
             images: any number, of any sizes.
@@ -140,7 +140,7 @@ class Model:
                 `float32`.
         """
         stride = self.manifest.stride
-        padded = [_padded(image, stride) for image in images]
+        padded = [_padded(i, stride) if self.manifest.filled else i for i in images]
         tiled = [tiles_of(image.shape[:2]) for image in padded]
         parts = [
             image[tile.rows, tile.columns]
@@ -158,11 +158,11 @@ class Model:
         """The latents of an image, of those of its tiles."""
         channels, stride = self.manifest.channels, self.manifest.stride
         for part, tile in zip(parts, tiles, strict=True):
-            if part.shape != (channels, *(side // stride for side in tile.shape)):
+            if part.shape != (channels, *(-(-side // stride) for side in tile.shape)):
                 raise self._broken(f"its encoder makes latents of shape {part.shape}")
         if len(parts) == 1:
             return parts[0]
-        whole = np.empty((channels, shape[0] // stride, shape[1] // stride), np.float32)
+        whole = np.empty((channels, *(-(-side // stride) for side in shape)), np.float32)
         for part, tile in zip(parts, tiles, strict=True):
             target, source = tile.kept(stride)
             whole[:, *target] = part[:, *source]
@@ -197,10 +197,12 @@ class Model:
         for side, taken in zip(latents.values.shape[1:], sides, strict=True):
             if isinstance(taken, int) and side != taken:
                 height, width = latents.shape
+                shape = Preprocess.from_dict(self.manifest.geometry).final_shape
+                assert shape is not None  # noqa: S101 - `modelfile` checks that
                 raise codecframe.MismatchError(
-                    f"the classifier of {self.manifest.name} takes images of "
-                    f"{' x '.join(str(taken * self.manifest.stride) for taken in sides[::-1])} "
-                    f"pixels, and this is one of {width} x {height}: prepare it for the head first"
+                    f"the classifier of {self.manifest.name} takes images of {shape[1]} x "
+                    f"{shape[0]} pixels, and this is one of {width} x {height}: prepare it for the "
+                    "head first"
                 )
 
     def pixels(self, latents: Sequence[codecframe.Latents]) -> list[Image]:

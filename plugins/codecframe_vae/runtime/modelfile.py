@@ -61,6 +61,7 @@ class Manifest:
         recipe: how it was made.
         measured: figures on the validation images.
         external_weights: weights that the graphs take from elsewhere.
+        filled: whether sides are filled up to multiples of the stride for the encoder.
         space: digest of all that latents depend on.
         digest: digest of all.
     """
@@ -76,6 +77,7 @@ class Manifest:
     recipe: dict[str, Any]
     measured: dict[str, Any]
     external_weights: ExternalWeights = field(default_factory=ExternalWeights)
+    filled: bool = True
     space: str = ""
     digest: str = ""
 
@@ -120,6 +122,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "recipe": lambda value: isinstance(value, dict),
     "measured": lambda value: isinstance(value, dict),
     "external_weights": _are_external_weights,
+    "filled": lambda value: isinstance(value, bool),
     "space": _is_digest,
     "digest": _is_digest,
 }
@@ -161,7 +164,8 @@ def read_manifest(path: Path) -> Manifest:
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
         raise codecframe.DataError(str(path), f"is no model file of format {FORMAT}")
     before = said.pop("borrowed", asdict(ExternalWeights()))  # its name before 0.1.0
-    said.setdefault("external_weights", before)
+    for name, value in (("external_weights", before), ("filled", True)):
+        said.setdefault(name, value)
     if odd := sorted(set(said) ^ set(_FIELDS)):
         raise codecframe.DataError(str(path), f"its manifest has no or too much {odd[0]!r}")
     for name, is_valid in _FIELDS.items():

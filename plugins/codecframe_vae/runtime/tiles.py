@@ -50,7 +50,7 @@ class Tile:
 
 
 def _strided(pixels: slice, stride: int) -> slice:
-    return slice(pixels.start // stride, pixels.stop // stride)
+    return slice(pixels.start // stride, -(-pixels.stop // stride))
 
 
 def tiles_of(shape: Shape) -> list[Tile]:

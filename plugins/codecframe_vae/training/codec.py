@@ -27,6 +27,7 @@ def train_codec(recipe: VaeRecipe, run: codecframe.TrainingRun) -> None:
         encoder,
         head_graph(model.head),
         model.head.shifts,
+        STRIDE,
         int8_encoder=int8_graph(encoder, training.images),
     )
     finish(networks, recipe, run, training, validation, run.classes, training.geometry)

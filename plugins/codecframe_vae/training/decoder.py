@@ -23,6 +23,7 @@ _PIXELS = 256_000
 def train_decoder(
     ladder: Ladder,
     encoder: bytes,
+    stride: int,
     recipe: CodedRecipe,
     images: U8,
     run: codecframe.TrainingRun,
@@ -30,7 +31,7 @@ def train_decoder(
     """A decoder to pixels for every level: least squares, from latents as they are decoded."""
     torch.manual_seed(recipe.seed)
     latents = real_latents(encoder, images)
-    stride = images.shape[1] // latents.shape[2]
+    height, width = images.shape[1:3]
     decoder = SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width, stride)
     decoder.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     real = torch.from_numpy(latents)
@@ -38,7 +39,7 @@ def train_decoder(
     limits = [context.arrays.limit.astype(np.float32) for context in ladder.contexts]
     limit = torch.from_numpy(np.stack(limits))
     optimizer = torch.optim.Adam(decoder.parameters(), _RATE, betas=(0.9, 0.98))
-    size = min(max(_PIXELS // (images.shape[1] * images.shape[2]), 1), len(images))
+    size = min(max(_PIXELS // (height * width), 1), len(images))
     steps = recipe.decoder_epochs * (len(images) // size)
     with run.progress(steps) as display:
         for step in range(steps):
@@ -49,7 +50,7 @@ def train_decoder(
             z = (q * down[level][:, :, None, None]).to(recipe.device)
             wanted = to_tensor(images[index.numpy()]).to(recipe.device).float()
             with autocast(recipe.device):
-                made = decoder(z, decoder.shifts[level.to(recipe.device)])
+                made = decoder(z, decoder.shifts[level.to(recipe.device)])[:, :, :height, :width]
             loss = functional.mse_loss(made / 64, wanted / 64)
             rise, fall = min(1, 20 * (step + 1) / steps), 1 - step / steps
             optimizer.param_groups[0]["lr"] = _RATE * rise * fall

@@ -11,16 +11,23 @@ import numpy as np
 from torch import Tensor
 
 import codecframe
+from codecframe_vae.codec import VaeCodec
+from codecframe_vae.head import LatentHead
 from codecframe_vae.runtime import modelfile
 from codecframe_vae.runtime.external_weights import ExternalWeights
 from codecframe_vae.runtime.model import Model
 from codecframe_vae.settings import LEVELS
+from codecframe_vae.training.contexts import fit_context
 from codecframe_vae.training.data import U8, Labelled
 from codecframe_vae.training.decoder import train_decoder
-from codecframe_vae.training.export import decoder_graph
+from codecframe_vae.training.export import decoder_graph, eval_mode
 from codecframe_vae.training.external_weights import Externalizer
-from codecframe_vae.training.ladder import Coded, fit_ladder
+from codecframe_vae.training.ladder import Coded, fit_ladder, real_latents
+from codecframe_vae.training.nets import SimpleDecoder
 from codecframe_vae.training.recipes import CodedRecipe
+
+_REHEARSED = 2
+"""Images that are encoded before a training begins."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +39,20 @@ class Networks:
         encoder: ONNX graph, as `export.encoder_graph` describes it.
         head: ONNX graph, as `export.head_graph` describes it.
         shifts: of the head's first layer, (trained levels, width).
+        stride: pixels between latents.
         external: weights that the model file shall not hold.
         int8_encoder: ONNX graph, as `int8.int8_graph` makes it, if there is one.
+        filled: whether the encoder takes only images whose sides are multiples of the stride.
     """
 
     coded: Coded
     encoder: bytes
     head: bytes
     shifts: Tensor
+    stride: int
     external: Externalizer = field(default_factory=Externalizer)
     int8_encoder: bytes | None = None
+    filled: bool = True
 
 
 def finish(
@@ -66,13 +77,7 @@ def finish(
         geometry: fields of `Preprocess` that bring images to the size of these.
         pictures: images for the decoder, `uint8`, (n, height, width, 3).
     """
-    arrays: modelfile.Arrays = {}
-    references = {}
-    for name, graph in (("encoder", networks.encoder), ("head", networks.head)):
-        kept, references[name] = networks.external.taken_out(graph)
-        arrays[f"{name}.onnx"] = as_tensor(kept)
-    if networks.int8_encoder is not None:
-        arrays[f"{modelfile.INT8_ENCODER}.onnx"] = as_tensor(networks.int8_encoder)
+    arrays, external_weights = _graphs(networks)
     encoder = networks.int8_encoder or networks.encoder  # as it runs unless a user wants the other
     ladder = fit_ladder(encoder, networks.coded, recipe, training, validation, run)
     for level, context in enumerate(ladder.contexts):
@@ -80,23 +85,109 @@ def finish(
     arrays |= {"levels.up": ladder.up, "levels.down": ladder.down}
     arrays["levels.head"] = ladder.between(networks.shifts)
     shown = training.images if pictures is None else pictures
-    decoder = train_decoder(ladder, encoder, recipe, shown, run)
+    decoder = train_decoder(ladder, encoder, networks.stride, recipe, shown, run)
     arrays["levels.decoder"] = decoder.shifts.detach().numpy()
     arrays["decoder.onnx"] = as_tensor(decoder_graph(decoder))
-    manifest = modelfile.Manifest(
+    rates = tuple(round(rate, 4) for rate in ladder.rates)
+    manifest = _manifest(networks, recipe, run, classes, geometry, rates, external_weights)
+    write_measured(arrays, manifest, run, validation)
+
+
+def rehearse(
+    networks: Networks,
+    recipe: CodedRecipe,
+    run: codecframe.TrainingRun,
+    images: Labelled,
+    classes: Sequence[str],
+    geometry: dict[str, Any],
+) -> None:
+    """Make a model file of networks that are not trained yet, and use it: what would fail at the
+    end of a training fails before it.
+
+    Args:
+        images: some, of which a few are encoded.
+        others: as those of `finish`.
+
+    Raises:
+        CodecframeError: if the networks do not make a codec and a head.
+    """
+    arrays, external_weights = _graphs(networks)
+    some = images.images[:_REHEARSED]
+    latents = np.rint(real_latents(networks.int8_encoder or networks.encoder, some))
+    weights = np.zeros((2, recipe.latents, recipe.latents, 9))
+    context = fit_context(np.clip(latents, -1, 1).astype(np.int16), weights, recipe.groups)
+    decoder = eval_mode(
+        SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width, networks.stride)
+    )
+    for level in range(LEVELS):
+        arrays |= modelfile.store_context(level, context.arrays)
+    ones = np.ones((LEVELS, recipe.latents), np.float32)
+    shift = networks.shifts.detach().cpu().numpy()[[0]]
+    arrays |= {
+        "levels.up": ones,
+        "levels.down": ones,
+        "levels.head": np.repeat(shift, LEVELS, axis=0),
+        "levels.decoder": decoder.shifts.detach().numpy(),
+        "decoder.onnx": as_tensor(decoder_graph(decoder)),
+    }
+    rates = (1.0,) * LEVELS
+    manifest = _manifest(networks, recipe, run, classes, geometry, rates, external_weights)
+    trial = run.folder / "rehearsal.safetensors"
+    try:
+        modelfile.write_model(trial, arrays, manifest)
+        _use(Model(trial), list(some))
+    finally:
+        trial.unlink(missing_ok=True)
+    if run.output.is_dir():
+        raise codecframe.OutputError(str(run.output), "is a folder")
+
+
+def _use(model: Model, images: list[codecframe.Image]) -> None:
+    """Images through codec and head."""
+    codec, head = VaeCodec(model), LatentHead("rehearsal", model)
+    datas = codec.encode_many(images, codec.settings_type())
+    for image, back in zip(images, codec.decode_many(datas), strict=True):
+        if back.shape != image.shape:
+            raise codecframe.MismatchError(f"images of {image.shape} come back as {back.shape}")
+    head.predict(codec.decode_latents_many(datas))
+
+
+def _graphs(networks: Networks) -> tuple[modelfile.Arrays, ExternalWeights]:
+    """(the graphs of encoder and head as tensors, what they borrow)."""
+    arrays: modelfile.Arrays = {}
+    references = {}
+    for name, graph in (("encoder", networks.encoder), ("head", networks.head)):
+        kept, references[name] = networks.external.taken_out(graph)
+        arrays[f"{name}.onnx"] = as_tensor(kept)
+    if networks.int8_encoder is not None:
+        arrays[f"{modelfile.INT8_ENCODER}.onnx"] = as_tensor(networks.int8_encoder)
+    return arrays, ExternalWeights(networks.external.head, references)
+
+
+def _manifest(
+    networks: Networks,
+    recipe: CodedRecipe,
+    run: codecframe.TrainingRun,
+    classes: Sequence[str],
+    geometry: dict[str, Any],
+    rates: tuple[float, ...],
+    external_weights: ExternalWeights,
+) -> modelfile.Manifest:
+    """Of a file that is not measured yet."""
+    return modelfile.Manifest(
         name=run.name,
         channels=recipe.latents,
         groups=recipe.groups,
-        stride=decoder.stride,
+        stride=networks.stride,
         levels=LEVELS,
         classes=tuple(classes),
         geometry=geometry,
-        rates=tuple(round(rate, 4) for rate in ladder.rates),
+        rates=rates,
         recipe=run.recipe,
         measured={},
-        external_weights=ExternalWeights(networks.external.head, references),
+        external_weights=external_weights,
+        filled=networks.filled,
     )
-    write_measured(arrays, manifest, run, validation)
 
 
 def write_measured(
