@@ -13,7 +13,7 @@ import click
 
 from codecframe.cli import options, output
 from codecframe.core import registry
-from codecframe.core.errors import CodecframeError, DataError
+from codecframe.core.errors import CodecframeError, DataError, shown
 
 if TYPE_CHECKING:
     from codecframe.core.codec import Codec
@@ -125,7 +125,7 @@ def _named(file: str) -> str:
 def _shape(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if match is None:
-        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTH", param_hint="--shape")
+        raise click.BadParameter(f"{shown(text)} is not HEIGHTxWIDTH", param_hint="--shape")
     return int(match[1]), int(match[2])
 
 

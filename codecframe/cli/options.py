@@ -218,6 +218,6 @@ def where_of(texts: tuple[str, ...]) -> dict[str, str]:
     for text in texts:
         column, equals, value = text.partition("=")
         if not equals:
-            raise click.BadParameter(f"{text!r} is not COLUMN=VALUE", param_hint="--where")
+            raise click.BadParameter(f"{shown(text)} is not COLUMN=VALUE", param_hint="--where")
         found[column] = value
     return found

@@ -8,6 +8,7 @@ import click
 
 from codecframe.cli import options, output
 from codecframe.cli.hints import tell_counterparts, tell_left_out, tell_remarks
+from codecframe.core.errors import shown
 
 if TYPE_CHECKING:
     from codecframe.evaluation.profile import ProfileTable, Row
@@ -133,7 +134,9 @@ def _numbers(text: str, option: str) -> list[float]:
     try:
         return [float(part) if "." in part else int(part) for part in text.split(",")]
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of numbers", param_hint=option) from None
+        raise click.BadParameter(
+            f"{shown(text)} is no list of numbers", param_hint=option
+        ) from None
 
 
 def render_profile(table: ProfileTable, *, as_json: bool) -> None:

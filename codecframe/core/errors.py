@@ -7,8 +7,48 @@ so a message says what was wrong, with which value, and what would have been rig
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+MOST_SHOWN = 80
+"""Characters of a value that a message shows."""
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: its `repr`, at most 80 characters long, whatever it is.
+
+    No more of it is looked at than is shown, so that this takes no time or memory to speak of for
+    values that strangers made.
+    """
+    text = ""
+    for piece in _pieces(value):
+        text += piece
+        if len(text) > MOST_SHOWN:
+            return text[: MOST_SHOWN - 3] + "..."
+    return text
+
+
+def _pieces(value: object) -> Iterator[str]:
+    """A `repr` piece by piece."""
+    if type(value) in (list, tuple, set, frozenset, dict):
+        brackets = {list: "[]", tuple: "()"}.get(type(value), "{}")
+        yield brackets[0]
+        for number, item in enumerate(value):  # type: ignore[arg-type, var-annotated]
+            yield ", " if number else ""
+            yield from _pieces(item)
+            if isinstance(value, Mapping):
+                yield ": "
+                yield from _pieces(value[item])
+        yield brackets[1]
+    elif isinstance(value, (str, bytes)):
+        yield repr(value[: MOST_SHOWN + 1])
+    elif isinstance(value, int) and value.bit_length() > 4 * MOST_SHOWN:
+        yield f"an integer of about {round(value.bit_length() * 0.30103)} digits"
+    else:
+        try:
+            yield repr(value)
+        except Exception:  # a stranger's object may raise anything
+            yield f"<{type(value).__name__}>"
 
 
 class CodecframeError(Exception):
@@ -28,7 +68,7 @@ class SettingsError(CodecframeError):
     """A codec setting is unknown, of the wrong type, or out of its range."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"setting {field!r} is {value!r}: expected {expected}")
+        super().__init__(f"setting {shown(field)} is {shown(value)}: expected {expected}")
         self.field = field
         self.value = value
         self.expected = expected
@@ -106,9 +146,10 @@ class UnknownNameError(CodecframeError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        wanted = name[:MOST_SHOWN].lower()
+        close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"
-        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        super().__init__(f"unknown {kind} {shown(name)}; {hint}")
         self.name = name
         self.nearest = close[0] if close else None
 

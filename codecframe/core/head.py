@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core.errors import MismatchError
+from codecframe.core.errors import MismatchError, shown
 from codecframe.core.image import Image, Shape
 from codecframe.core.representation import PIXELS, Latents, Representation
 
@@ -210,4 +210,4 @@ class TaskHead(ABC):
         try:
             return self.labels.index(label)
         except ValueError:
-            raise MismatchError(f"head {self.name!r} has no class {label!r}") from None
+            raise MismatchError(f"head {self.name!r} has no class {shown(label)}") from None

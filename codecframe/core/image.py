@@ -13,7 +13,7 @@ from contextvars import ContextVar
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core.errors import DataError, LimitError
+from codecframe.core.errors import DataError, LimitError, shown
 
 Image = npt.NDArray[np.uint8]
 """`uint8` array, (height, width, 3), RGB."""
@@ -43,7 +43,7 @@ def max_pixels() -> int:
     if text is None:
         return DEFAULT_MAX_PIXELS
     if not text.isdecimal() or int(text) == 0:
-        raise LimitError(f"CODECFRAME_MAX_PIXELS is {text!r}: expected a positive integer")
+        raise LimitError(f"CODECFRAME_MAX_PIXELS is {shown(text)}: expected a positive integer")
     return int(text)
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from codecframe.core import registry, yamltext
 from codecframe.core.codec import Codec
-from codecframe.core.errors import DataError, MismatchError, UnknownNameError
+from codecframe.core.errors import DataError, MismatchError, UnknownNameError, shown
 from codecframe.core.files import write_whole
 from codecframe.core.settings import Settings, words
 
@@ -59,7 +59,7 @@ class Preset:
         if not isinstance(values, dict) or not {"codec", "settings"} <= set(values):
             raise DataError(str(path), "is no preset: it has no codec or no settings")
         if unknown := set(values) - set(cls.__dataclass_fields__):
-            raise DataError(str(path), f"is no preset: it says {sorted(unknown)[0]!r}")
+            raise DataError(str(path), f"is no preset: it says {shown(min(unknown, key=str))}")
         for name in values.keys() - {"codec"}:
             if not isinstance(values[name], dict):
                 raise DataError(str(path), f"its {name!r} is no mapping")
@@ -124,7 +124,7 @@ def find_preset(codec: Codec[S], name: str) -> S:
     path = preset_path(codec, name)
     found = Preset.read(path)
     if found.codec != codec.name:
-        raise MismatchError(f"{path} is a preset of {found.codec}, not of {codec.name}")
+        raise MismatchError(f"{path} is a preset of {shown(found.codec)}, not of {codec.name}")
     return codec.settings_type.from_dict(found.settings)
 
 

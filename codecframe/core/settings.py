@@ -293,14 +293,20 @@ def _fits(kind: Any, value: Any) -> tuple[bool, Any]:
             if isinstance(value, bool):
                 return True, value
         elif alternative is int:
-            if isinstance(value, int) and not isinstance(value, bool):
+            if isinstance(value, int) and not isinstance(value, bool) and _is_short(value):
                 return True, int(value)
         elif alternative is float:
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if is_number and (isinstance(value, float) or _is_short(value)):
                 return True, float(value)
         elif isinstance(value, alternative):
             return True, value
     return False, value
+
+
+def _is_short(value: int) -> bool:
+    """Whether an integer has 64 bits or fewer: longer ones fit no library behind a codec."""
+    return value.bit_length() <= 64
 
 
 def _leaves(value: Any) -> Iterable[Any]:

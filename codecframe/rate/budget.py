@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from codecframe.core.codec import Codec
-from codecframe.core.errors import BudgetError
+from codecframe.core.errors import BudgetError, shown
 from codecframe.core.image import Shape
 from codecframe.core.settings import Settings
 
@@ -105,7 +105,7 @@ class Budget:
         if match := _LINK.fullmatch(text):
             bits = float(match["number"]) * _BITS[match["unit"]]
             return cls(bits, "bits/s", "link", float(match["fps"]))
-        raise BudgetError(f"cannot read the budget {text!r}: write it as {_FORMS}")
+        raise BudgetError(f"cannot read the budget {shown(text)}: write it as {_FORMS}")
 
     def allowance(self, shape: Shape) -> float:
         """Bytes that one image of (height, width) may cost: at most (cap), or on average."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codecframe.core import yamltext
-from codecframe.core.errors import DataError, SettingsError
+from codecframe.core.errors import DataError, SettingsError, shown
 from codecframe.core.files import data_root
 from codecframe.images import ImageSet, group_names, open_held_out, open_images, without
 
@@ -60,7 +60,7 @@ def read_recipe(path: Path | str) -> dict[str, Any]:
             raise DataError(str(path), f"is no recipe: it says no {key!r}")
     for key, (what, fits) in _KEYS.items():
         if recipe.get(key) is not None and not fits(recipe[key]):
-            raise DataError(str(path), f"{key!r} is {recipe[key]!r}, which is no {what}")
+            raise DataError(str(path), f"{key!r} is {shown(recipe[key])}, which is no {what}")
     return recipe
 
 
@@ -76,10 +76,10 @@ def _extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
     if base is None:
         return own
     if not _is_text(base):
-        raise DataError(str(path), f"'extends' is {base!r}, which is no text")
+        raise DataError(str(path), f"'extends' is {shown(base)}, which is no text")
     chain = (*extending, path.resolve())
     if (path.parent / base).resolve() in chain:
-        raise DataError(str(path), f"extends {base!r}, which extends it")
+        raise DataError(str(path), f"extends {shown(base)}, which extends it")
     return _extended(path.parent / base, chain) | own
 
 

@@ -93,6 +93,8 @@ def run_training(
         held_out=None if held is None else _indexed(held, classes),
         warn=warn,
     )
+    if run.output.is_dir():  # known before a long training, not after it
+        raise OutputError(str(run.output), "is a folder")
     _claim(run, force)
     trainer.train(settings, run)
     return run.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codecframe.core import registry
-from codecframe.core.errors import CodecframeError, MismatchError
+from codecframe.core.errors import CodecframeError, MismatchError, shown
 from codecframe.evaluation.profile.table import ProfileTable
 
 
@@ -29,7 +29,7 @@ def _check(one: ProfileTable, other: ProfileTable) -> None:
         ours, theirs = facts.get(key), others.get(key)
         if ours != theirs:
             raise MismatchError(
-                f"{one.path} was made with {key} {ours!r}, {other.path} with {theirs!r}"
+                f"{one.path} was made with {key} {shown(ours)}, {other.path} with {shown(theirs)}"
             )
     if not one.labelled and _judge(one.head) != _judge(other.head):
         raise MismatchError(

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core.errors import DataError, MismatchError
+from codecframe.core.errors import DataError, MismatchError, shown
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.statistics import wilson
 from codecframe.evaluation.database import Database, is_marked
@@ -234,8 +234,8 @@ class ProfileTable:
             if known.get(key) != value:
                 table.close()
                 raise MismatchError(
-                    f"{path}: this profile was made with {key} {known.get(key)!r}, not "
-                    f"{value!r}; choose another file, or remove it to start again"
+                    f"{path}: this profile was made with {key} {shown(known.get(key))}, not "
+                    f"{shown(value)}; choose another file, or remove it to start again"
                 )
         return table
 

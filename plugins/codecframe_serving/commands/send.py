@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codecframe.cli import options, output
+from codecframe.core.errors import shown
 
 if TYPE_CHECKING:
     from codecframe import Budget
@@ -139,7 +140,7 @@ def _link_budget(text: str, fps: float | None) -> Budget:
         raise click.UsageError("--fps and the budget both say how many images a second")
     budget = Budget.parse(text)
     if budget.mode != "link":
-        raise click.UsageError(f"{text!r} is no rate of a link, such as 256kbit/s")
+        raise click.UsageError(f"{shown(text)} is no rate of a link, such as 256kbit/s")
     return budget
 
 

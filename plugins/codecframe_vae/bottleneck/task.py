@@ -30,6 +30,7 @@ class BottleneckTask(Task):
         log_probabilities: of its scores.
         recipe: settings.
         validation: images of the final size with their classes.
+        origin: as `Task.origin` gives it.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class BottleneckTask(Task):
         log_probabilities: LogProbabilities,
         recipe: BottleneckRecipe,
         validation: Labelled,
+        origin: dict[str, str],
     ) -> None:
         self.model: Bottleneck = model
         self._whole = whole
         self._logs = log_probabilities
         self._recipe = recipe
         self._validation = validation
+        self._origin = origin
         self._pixels = validation.pixels
         self._lambdas = Lambdas(recipe, self._pixels)
 
@@ -121,6 +124,10 @@ class BottleneckTask(Task):
                     figures[f"val top1 {name}"] += 100 * float(hits) / count
                     figures[f"val bpp {name}"] += float(bits.sum()) / count / self._pixels
         return dict(figures)
+
+    def origin(self) -> dict[str, str]:
+        """The classifier."""
+        return self._origin
 
     def state(self) -> dict[str, Tensor]:
         """The lambdas."""

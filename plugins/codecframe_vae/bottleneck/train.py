@@ -22,6 +22,7 @@ from codecframe_vae.bottleneck.split import front_of, tail_of
 from codecframe_vae.bottleneck.start import sensitivity, start_from
 from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.digests import network_digest
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.external_weights import Externalizer
 from codecframe_vae.training.finish import Networks, finish, rehearse
@@ -53,7 +54,7 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
 
     rehearse(exported(), recipe, run, measured, head.labels, geometry)
     model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = BottleneckTask(model, whole, head.log_probabilities, recipe, validation)
+    task = BottleneckTask(model, whole, head.log_probabilities, recipe, validation, _origin(head))
     photos = Photos(images, _shares(images, classes, head), shape, recipe)
     views = Views(photos, recipe, whole.features) if recipe.views else None
     train(task, views or photos, recipe, run)
@@ -75,6 +76,14 @@ def _exported(
         external,
         filled=grid.is_whole,
     )
+
+
+def _origin(head: codecframe.ClassifierHead) -> dict[str, str]:
+    """Digest of the classifier: weights, preprocessing, classes."""
+    module = head.torch_model()
+    assert isinstance(module, nn.Module)  # noqa: S101 - `_classifier`
+    said = head.preprocess.to_dict(), list(head.labels), head.options().outputs
+    return {"head": network_digest(module, *said)}
 
 
 def _classifier(recipe: BottleneckRecipe) -> tuple[codecframe.ClassifierHead, Shape]:

@@ -138,8 +138,6 @@ def rehearse(
         _use(Model(trial), list(some))
     finally:
         trial.unlink(missing_ok=True)
-    if run.output.is_dir():
-        raise codecframe.OutputError(str(run.output), "is a folder")
 
 
 def _use(model: Model, images: list[codecframe.Image]) -> None:
@@ -153,7 +151,7 @@ def _use(model: Model, images: list[codecframe.Image]) -> None:
 
 
 def _graphs(networks: Networks) -> tuple[modelfile.Arrays, ExternalWeights]:
-    """(the graphs of encoder and head as tensors, what they borrow)."""
+    """(the graphs of encoder and head as tensors, their external weights)."""
     arrays: modelfile.Arrays = {}
     references = {}
     for name, graph in (("encoder", networks.encoder), ("head", networks.head)):

@@ -93,6 +93,10 @@ class HeadTask(SupervisedTask):
         self._real = codec.analyse(list(validation.images))
         self._targets = validation.targets
 
+    def origin(self) -> dict[str, str]:
+        """Codec and teacher."""
+        return {"codec": self._codec.manifest.space, **super().origin()}
+
     def logits(self, images: Tensor) -> Tensor:
         """Logits, (n, classes), each at a level of its own."""
         levels = self._drawn[torch.randint(len(self._drawn), (len(images),))]

@@ -94,6 +94,10 @@ class JointTask(Task):
             figures[f"val bpp @{rate:g}"] = bits / count / self._pixels
         return figures
 
+    def origin(self) -> dict[str, str]:
+        """The teacher."""
+        return self._teacher.origin()
+
     def state(self) -> dict[str, Tensor]:
         """The lambdas."""
         return self._lambdas.state()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import codecframe
 from codecframe_vae.training import checkpoint
+from codecframe_vae.training.digests import text_digest
 from codecframe_vae.training.optim import Optimizers, Part
 from codecframe_vae.training.recipes import ScheduleRecipe
 from codecframe_vae.training.shipped import Shipped, shipped
@@ -63,6 +64,12 @@ class Task(ABC):
             "only a classifier starts from one that ships; train that first, in the same folder"
         )
 
+    def origin(self) -> dict[str, str]:
+        """Digests of what it is trained with besides images and settings, by what that is called:
+        where one has changed, a stopped training does not go on.
+        """
+        return {}
+
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold besides the model."""
         return {}
@@ -92,7 +99,8 @@ def train(
     total = settings.epochs * batches.steps
     optimizers = Optimizers(task.parts(), settings, total, batches.steps)
     last = run.folder / checkpoint.NAME
-    first = _resume(task, optimizers, last, settings)
+    origin = {"images": _images_of(run), **task.origin()}
+    first = _resume(task, optimizers, last, settings, origin)
     if first is None:
         first = 0
         _start_from(task, batches, settings, run)
@@ -103,7 +111,8 @@ def train(
             began = time.monotonic()
             figures = _epoch(task, batches, optimizers, epoch, total, settings, display)
             figures |= task.validate()
-            _save(last, task, optimizers, epoch + 1, settings)
+            facts = {"epochs": epoch + 1, "settings": settings.to_dict(), "origin": origin}
+            _save(last, task, optimizers, facts)
             row = {"epoch": epoch + 1, "seconds": time.monotonic() - began, **figures}
             _log(run.folder / "log.jsonl", row)
 
@@ -133,20 +142,31 @@ def _epoch(
     return {name: sum(values) / len(values) for name, values in sums.items()}
 
 
-def _save(
-    path: Path, task: Task, optimizers: Optimizers, epochs: int, settings: ScheduleRecipe
-) -> None:
+def _images_of(run: codecframe.TrainingRun) -> str:
+    """Digest of which images and classes a recipe has."""
+    said = {key: run.recipe.get(key) for key in ("images", "labels", "where", "limit")}
+    return text_digest(said, len(run.images), run.classes)
+
+
+def _save(path: Path, task: Task, optimizers: Optimizers, facts: dict[str, Any]) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in task.model.state_dict().items()}
     tensors |= {f"task.{name}": tensor for name, tensor in task.state().items()}
     tensors |= {f"optimizers.{name}": tensor for name, tensor in optimizers.tensors().items()}
-    checkpoint.write(path, tensors, {"epochs": epochs, "settings": settings.to_dict()})
+    checkpoint.write(path, tensors, facts)
 
 
-def _resume(task: Task, optimizers: Optimizers, path: Path, settings: ScheduleRecipe) -> int | None:
+def _resume(
+    task: Task,
+    optimizers: Optimizers,
+    path: Path,
+    settings: ScheduleRecipe,
+    origin: dict[str, str],
+) -> int | None:
     """Take up the checkpoint of an earlier run; returns how many epochs are done.
 
     Raises:
-        MismatchError: if it is of other settings or classes.
+        MismatchError: if it is of other settings, images or classes, or made with another head,
+            codec or teacher.
     """
     if not path.exists():
         return None
@@ -154,6 +174,12 @@ def _resume(task: Task, optimizers: Optimizers, path: Path, settings: ScheduleRe
     if not _are_of(facts["settings"], settings):
         raise codecframe.MismatchError(
             f"{path.parent} holds a training with other settings; remove it to begin anew"
+        )
+    before = facts.get("origin", origin)
+    if changed := [name for name in origin if before.get(name) != origin[name]]:
+        other = "other images" if changed[0] == "images" else f"another {changed[0]}"
+        raise codecframe.MismatchError(
+            f"{path.parent} holds a training with {other}; remove it to begin anew"
         )
     try:
         task.model.load_state_dict(checkpoint.part(tensors, "model"))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from codecframe_vae.training.channel import Channel
 from codecframe_vae.training.data import Labelled, to_tensor
+from codecframe_vae.training.digests import text_digest
 from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.quality import AT_ONCE, top1
@@ -33,6 +34,14 @@ class PixelTask(SupervisedTask):
         self._channel = channel
         self._targets = validation.targets
         self._received = self._arriving(to_tensor(validation.images))
+
+    def origin(self) -> dict[str, str]:
+        """The codec with its settings, and the teacher."""
+        found = super().origin()
+        if self._channel is not None:
+            said = self._channel.codec.name, self._channel.settings.to_dict()
+            found["codec or preset"] = text_digest(*said)
+        return found
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits, (n, classes)."""

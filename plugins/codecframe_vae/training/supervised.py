@@ -20,6 +20,10 @@ class SupervisedTask(Task):
         self._settings = settings
         self._teacher = teacher
 
+    def origin(self) -> dict[str, str]:
+        """The teacher."""
+        return self._teacher.origin()
+
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
         """Logits, (n, classes), of training images, `uint8`, (n, 3, height, width)."""

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 import codecframe
 from codecframe_vae.training import checkpoint
+from codecframe_vae.training.digests import network_digest
 from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.recipes import ClassifierRecipe, TrainingRecipe
@@ -31,6 +32,10 @@ class Teacher:
     def __init__(self, recipe: TrainingRecipe, run: codecframe.TrainingRun) -> None:
         self._recipe = recipe
         self._model = _model(recipe, run) if recipe.teacher else None
+
+    def origin(self) -> dict[str, str]:
+        """As `Task.origin`."""
+        return {} if self._model is None else {"teacher": network_digest(self._model)}
 
     def loss(self, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
         """Loss of each image, (n,), for logits and shares of the classes, both (n, classes)."""
