@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from codecframe.core.errors import shown
+
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 

@@ -1,8 +1,8 @@
 """YAML as plain data, by the YAML 1.2 rules for numbers, and plain dumping.
 
 PyYAML follows YAML 1.1, where `4:2:0` is the base-60 integer 14520 and `on` is true. Settings are
-full of `4:2:0`, so its parser is used, and not its readings. Texts come from strangers: there are no
-anchors, aliases or tags, and size, depth and digits are bounded.
+full of `4:2:0`, so its parser is used, and not its readings. Texts come from strangers: no anchors,
+aliases or tags are taken, and size, depth and digits are bounded.
 """
 
 from __future__ import annotations
@@ -35,11 +35,8 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
-    **{
-        sign + dot: float(sign + "inf")
-        for sign in ("", "+", "-")
-        for dot in (".inf", ".Inf", ".INF")
-    },
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 
