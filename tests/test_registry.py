@@ -44,7 +44,7 @@ def test_a_name_is_given_once_and_strange_things_are_refused() -> None:
     found = made(a_toys=ToyPlugin(), odd=Odd())
     errors = {info.name: info.errors for info in found.plugins()}
     assert "'toy' is taken" in errors["odd"][0]
-    assert "no Codec" in errors["odd"][1]
+    assert "not a Codec" in errors["odd"][1]
 
 
 def test_unknown_names_get_the_nearest() -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _FOR_DEVELOPERS = re.compile(r"""extra *== *['"](dev|docs)['"]""")
 _FURTHEST = 40
 """Mean distance in levels between an image and its finest encoding by a codec of pixels."""
+_SLOW = 1.0
+"""Seconds to load a plugin that are worth a line."""
 
 
 @click.command("doctor")
@@ -134,6 +136,12 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _from(plugin: dict[str, Any]) -> str:
+    """Where a stranger's plugin is from."""
+    stranger = plugin["distribution"] not in ("", "codecframe")
+    return f" ({plugin['distribution']} {plugin['version']})" if stranger else ""
+
+
 def _render(found: dict[str, Any]) -> None:
     click.echo(
         f"codecframe {found['codecframe']}, Python {found['python']}, {found['platform']}\n"
@@ -144,7 +152,13 @@ def _render(found: dict[str, Any]) -> None:
     failed = [plugin for plugin in found["plugins"] if plugin["errors"]]
     click.echo(f"\n{len(found['plugins']) - len(failed)} plugins work, {len(failed)} failed")
     for plugin in failed:
-        click.echo(f"  {plugin['name']}: {'; '.join(plugin['errors'])}")
+        click.echo(f"  {plugin['name']}{_from(plugin)}: {'; '.join(plugin['errors'])}")
+    for plugin in found["plugins"]:
+        if plugin["seconds"] > _SLOW:
+            click.echo(
+                f"  {plugin['name']}{_from(plugin)} takes {plugin['seconds']:.1f} s to load; "
+                "--no-plugins, or CODECFRAME_PLUGINS, does without"
+            )
     for name, missing in found["unavailable"].items():
         click.echo(f"  {name} needs: {pip_install(missing)}")
     for name, errors in found["broken"].items():

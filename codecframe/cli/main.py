@@ -76,6 +76,14 @@ class _PrintingGroup(CommandGroup):
     epilog='Completion: eval "$(_CODECFRAME_COMPLETE=bash_source codecframe)" (also zsh, fish).',
 )
 @click.version_option(codecframe.__version__, prog_name="codecframe")
+@click.option(
+    "--no-plugins",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda _ctx, _param, value: _own_plugins_alone() if value else None,
+    help="Load only the plugins that come with codecframe.",
+)
 def cli() -> None:
     """Image codecs chosen, tuned and learned for machine-learning tasks under a bandwidth budget.
 
@@ -85,6 +93,16 @@ def cli() -> None:
       codecframe encode photos/ --codec webp --budget 12kB -o out/
       codecframe classify photo.jpg --head efficientnet-lite0
     """
+
+
+def _own_plugins_alone() -> None:
+    """For this process and those that it starts."""
+    import os
+
+    from codecframe.core import registry
+
+    os.environ[registry.PLUGINS_VARIABLE] = ",".join(registry.own_plugins())
+    registry.default.cache_clear()
 
 
 for _name, _summary in COMMANDS.items():

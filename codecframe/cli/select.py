@@ -135,6 +135,8 @@ def command(
         output.print_json(found.to_dict())
     else:
         render_selection(found)
+    for reason in found.failed.values():
+        output.say(f"codecframe: left out: {reason}")
     return 0 if found.winner and not (left_out or unnamed) else 1
 
 

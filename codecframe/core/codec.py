@@ -22,12 +22,13 @@ Whoever uses it gives settings as he likes: `codec.encode(image, quality=30)`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
-from codecframe.core.errors import MismatchError
+from codecframe.core.errors import CodecframeError, MismatchError, PluginError, told
 from codecframe.core.image import Image, Shape
 from codecframe.core.parallel import map_threads
 from codecframe.core.representation import PIXELS, Latents, Representation
@@ -36,11 +37,35 @@ from codecframe.core.settings import Settings
 S = TypeVar("S", bound=Settings)
 
 
+_GUARDED = (
+    *("encode_image", "encode_images", "fit", "decode", "decode_many"),
+    *("decode_latents", "decode_latents_many", "strip", "restore", "exports"),
+)
+"""Methods that nobody calls but through a guard."""
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, whose unexpected errors name the plugin and the codec."""
+
+    @wraps(method)
+    def guarded(self: Codec[Any], *args: Any, **options: Any) -> Any:
+        try:
+            return method(self, *args, **options)
+        except (CodecframeError, KeyboardInterrupt, MemoryError, GeneratorExit):
+            raise
+        except BaseException as error:
+            cause = f"{self.name}: {method.__name__} failed with {told(error)}"
+            raise PluginError(self.plugin or self.name, cause, codec=self.name) from error
+
+    return guarded
+
+
 class Codec(ABC, Generic[S]):
     """Turns an image into bytes and back.
 
     All methods are deterministic and thread-safe, and keep no state between calls. Making an
-    instance is cheap: the underlying library is imported when first used.
+    instance is cheap: the underlying library is imported when first used. What a method raises
+    that is not a `CodecframeError` reaches callers as a `PluginError` with the codec's name.
 
     Attributes:
         name: what users type; lower case.
@@ -53,6 +78,7 @@ class Codec(ABC, Generic[S]):
         presets: folder with preset files (`NAME.yaml`) that come with the codec.
         encoders: other encoders of the format that settings are exported to -> the settings that
             they lack.
+        plugin: the plugin that brought it; the registry says so.
     """
 
     name: str
@@ -63,6 +89,13 @@ class Codec(ABC, Generic[S]):
     requires: ClassVar[dict[str, str]] = {}
     presets: ClassVar[Path | None] = None
     encoders: ClassVar[Mapping[str, frozenset[str]]] = {}
+    plugin: str = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in _GUARDED:
+            if callable(method := cls.__dict__.get(name)):
+                setattr(cls, name, _guarded(method))
 
     # -- for users ------------------------------------------------------------------------
 

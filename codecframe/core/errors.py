@@ -12,6 +12,8 @@ from typing import Any
 
 MOST_SHOWN = 80
 """Characters of a value that a message shows."""
+_MOST_TOLD = 500
+"""Characters of a stranger's message."""
 
 
 def shown(value: object) -> str:
@@ -49,6 +51,16 @@ def _pieces(value: object) -> Iterator[str]:
             yield repr(value)
         except Exception:  # a stranger's object may raise anything
             yield f"<{type(value).__name__}>"
+
+
+def told(error: BaseException) -> str:
+    """Kind and message of an error that a stranger's code raised, in one line."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # a stranger's error may raise anything itself
+        message = ""
+    short = message if len(message) <= _MOST_TOLD else message[: _MOST_TOLD - 3] + "..."
+    return f"{type(error).__name__}: {short}" if short else type(error).__name__
 
 
 class CodecframeError(Exception):
@@ -106,9 +118,11 @@ class MismatchError(CodecframeError):
 class PluginError(CodecframeError):
     """A plugin failed to load or to do its job."""
 
-    def __init__(self, plugin: str, cause: object) -> None:
-        super().__init__(f"plugin {plugin!r}: {cause}")
+    def __init__(self, plugin: str, cause: object, *, codec: str = "") -> None:
+        super().__init__(f"plugin {shown(plugin)}: {cause}")
         self.plugin = plugin
+        #: the codec that failed, if it was one
+        self.codec = codec
 
 
 def pip_install(requirements: Iterable[str]) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from importlib import metadata
+from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,8 @@ from codecframe.core.errors import (
     MismatchError,
     PluginError,
     UnknownNameError,
+    shown,
+    told,
 )
 
 if TYPE_CHECKING:  # numpy stays unloaded until a codec is asked for
@@ -32,7 +37,15 @@ if TYPE_CHECKING:  # numpy stays unloaded until a codec is asked for
 
 @dataclass
 class PluginInfo:
-    """One plugin, as `codecframe plugins` and `codecframe doctor` show it."""
+    """One plugin, as `codecframe plugins` and `codecframe doctor` show it.
+
+    Attributes:
+        name: its entry point's; where another plugin has it already, with the distribution.
+        distribution, version: what brought it.
+        codecs, heads, trainers, benchmarks: names of what it brings.
+        errors: what went wrong, and what of it was refused.
+        seconds: that importing it and asking it what it brings took.
+    """
 
     name: str
     distribution: str = ""
@@ -42,6 +55,7 @@ class PluginInfo:
     trainers: list[str] = field(default_factory=list)
     benchmarks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -71,17 +85,23 @@ class Registry:
     def load_installed(self) -> None:
         """Add every plugin of the entry-point group `codecframe`.
 
-        The environment variable `CODECFRAME_PLUGINS` restricts them to a comma-separated list of
-        names; an empty value loads none.
+        Those of the distribution `codecframe` come first: nobody else's plugin takes their names,
+        or those of what they bring. The environment variable `CODECFRAME_PLUGINS` restricts
+        plugins to a comma-separated list of names; an empty value loads none.
         """
-        wanted = os.environ.get("CODECFRAME_PLUGINS")
+        wanted = os.environ.get(PLUGINS_VARIABLE)
         names = None if wanted is None else {name.strip() for name in wanted.split(",")}
-        for point in sorted(metadata.entry_points(group=hooks.PROJECT), key=lambda p: p.name):
+        for point, distribution, version in _entry_points():
             if names is not None and point.name not in names:
                 continue
-            info = self._infos[point.name] = PluginInfo(point.name)
-            if point.dist is not None:
-                info.distribution, info.version = point.dist.name, point.dist.version
+            if point.name in self._infos:
+                other = f"{point.name} of {distribution or 'another distribution'}"
+                info = PluginInfo(other, distribution, version)
+                owner = self._infos[point.name].distribution
+                info.errors.append(f"the name {shown(point.name)} is taken by that of {owner}")
+                self._infos[other] = info
+                continue
+            self._infos[point.name] = PluginInfo(point.name, distribution, version)
             self._guard(point.name, partial(self._load, point))
 
     def _load(self, point: metadata.EntryPoint) -> None:
@@ -94,16 +114,24 @@ class Registry:
 
     def _guard(self, plugin: str, action: Callable[[], Any]) -> Any:
         """Run a plugin's code; whatever it raises is written down under its name."""
+        info = self._infos[plugin]
+        started = time.perf_counter()
         try:
             return action()
-        except Exception as error:  # a stranger's code may raise anything
-            self._infos[plugin].errors.append(f"{type(error).__name__}: {error}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's code may raise anything, SystemExit, too
+            info.errors.append(told(error))
             return None
+        finally:
+            info.seconds = round(info.seconds + time.perf_counter() - started, 3)
 
     def _implementations(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        """(plugin, its function), those of codecframe's own plugins first."""
         found = getattr(self._manager.hook, hook).get_hookimpls()
         return sorted(
-            ((impl.plugin_name, impl.function) for impl in found), key=lambda pair: pair[0]
+            ((impl.plugin_name, impl.function) for impl in found),
+            key=lambda pair: (self._infos[pair[0]].distribution != hooks.PROJECT, pair[0]),
         )
 
     # -- what they bring ------------------------------------------------------------------
@@ -143,13 +171,14 @@ class Registry:
         for plugin, function in self._implementations(hook):
             info = self._infos[plugin]
             for item in self._guard(plugin, partial(_listed, function)) or []:
-                if not isinstance(item, kind):
-                    info.errors.append(f"{hook} returned {item!r}, which is no {kind.__name__}")
+                if fault := fault_of(item, kind):
+                    info.errors.append(f"{hook} returned {shown(item)}, {fault}")
                 elif item.name in found:
                     info.errors.append(f"{item.name!r} is taken by another plugin")
                 else:
                     found[item.name] = item
                     names(info).append(item.name)
+                    _sign(item, plugin)
         return dict(sorted(found.items()))
 
     def codec(self, spec: str) -> Codec[Any]:
@@ -202,13 +231,15 @@ class Registry:
         for plugin, function in self._implementations(f"codecframe_open_{what}"):
             try:
                 opened = function(spec=spec, **arguments)
-            except CodecframeError:
+            except (CodecframeError, KeyboardInterrupt, MemoryError):
                 raise
-            except Exception as error:  # a stranger's code may raise anything
-                raise PluginError(plugin, f"cannot open {what} {spec!r}: {error}") from error
+            except BaseException as error:  # a stranger's code may raise anything
+                cause = f"cannot open {what} {shown(spec)}: {told(error)}"
+                raise PluginError(plugin, cause) from error
             if opened is not None:
-                if not isinstance(opened, kind):
-                    raise PluginError(plugin, f"returned {opened!r}, which is no {kind.__name__}")
+                if fault := fault_of(opened, kind):
+                    raise PluginError(plugin, f"returned {shown(opened)}, {fault}")
+                _sign(opened, plugin)
                 return opened
         raise UnknownNameError(what, spec, known)
 
@@ -226,11 +257,101 @@ class Registry:
     def add_commands(self, cli: Any) -> None:
         """Let every plugin add its commands to the command line."""
         for plugin, function in self._implementations("codecframe_commands"):
+            before = dict(cli.commands)
             self._guard(plugin, partial(function, cli=cli))
+            self._check_commands(cli, plugin, before)
+
+    def _check_commands(self, cli: Any, plugin: str, before: Mapping[str, Any]) -> None:
+        """Take back what no help can list, and what replaces the command of another plugin."""
+        import click
+
+        for name, command in list(cli.commands.items()):
+            is_command = isinstance(name, str) and isinstance(command, click.Command)
+            if not is_command or before.get(name, command) is not command:
+                self._infos[plugin].errors.append(f"its command {shown(name)} is refused")
+                del cli.commands[name]
+        cli.commands.update(before)
+
+
+PLUGINS_VARIABLE = "CODECFRAME_PLUGINS"
+"""The environment variable that says which plugins are loaded."""
+
+
+def own_plugins() -> list[str]:
+    """Names of the plugins that come with codecframe."""
+    return [point.name for point, owner, _ in _entry_points() if owner == hooks.PROJECT]
+
+
+def _entry_points() -> list[tuple[metadata.EntryPoint, str, str]]:
+    """(entry point, its distribution, that one's version), each once, codecframe's own first."""
+    found = {}
+    for point in metadata.entry_points(group=hooks.PROJECT):
+        try:  # the metadata may be damaged
+            name, version = str(point.dist.name), str(point.dist.version)  # type: ignore[union-attr]
+        except Exception:
+            name, version = "", ""
+        found[point.name, point.value, name] = (point, name, version)
+    return sorted(found.values(), key=lambda f: (f[1] != hooks.PROJECT, f[0].name, f[1]))
+
+
+_MOST_ITEMS = 1000
+"""Codecs, heads and so on of one plugin."""
 
 
 def _listed(function: Callable[[], Iterable[Any]]) -> list[Any]:
-    return list(function())
+    items = list(islice(function(), _MOST_ITEMS + 1))
+    if len(items) > _MOST_ITEMS:
+        raise ValueError(f"brings more than {_MOST_ITEMS}")
+    return items
+
+
+def fault_of(item: object, kind: type[Any]) -> str:
+    """What keeps the registry from taking an item that a plugin brings; empty: nothing.
+
+    Args:
+        item: e.g. a codec.
+        kind: of which it must be, e.g. `Codec`.
+    """
+    if not isinstance(item, kind):
+        return f"which is not a {kind.__name__}"
+    try:
+        return _wrong_attribute(item)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of a property, or a settings class
+        return f"which raises {told(error)}"
+
+
+def _wrong_attribute(item: Any) -> str:
+    name = item.name
+    if not isinstance(name, str) or not name or len(name) > _LONGEST_NAME:
+        return f"whose name is {shown(name)}, not a short text"
+    if not name.isprintable():
+        return f"whose name, {shown(name)}, does not print"
+    if not isinstance(item.summary, str):
+        return f"whose summary is {shown(item.summary)}, not text"
+    requires = getattr(item, "requires", {})
+    texts = [*requires, *requires.values()] if isinstance(requires, Mapping) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        return f"whose `requires` is {shown(requires)}, not package: requirement"
+    if settings_type := getattr(item, "settings_type", None):
+        settings_type.fields()
+        settings_type.knob()
+        settings_type()
+    for attribute in ("extension", "suffix"):
+        if not isinstance(getattr(item, attribute, ""), str):
+            return f"whose {attribute} is not text"
+    return ""
+
+
+_LONGEST_NAME = 4096  # that of a codec from a file is its path
+
+
+def _sign(item: Any, plugin: str) -> None:
+    """Write down in a codec which plugin it is from, for messages."""
+    with suppress(Exception):  # it may not be written to
+        if not item.plugin:
+            item.plugin = plugin
 
 
 @cache

@@ -17,6 +17,7 @@ import pytest
 import codecframe
 from codecframe.core import yamltext
 from codecframe.core.image import Image, Shape
+from codecframe.core.registry import fault_of
 from codecframe.core.scaling import TRAILER, ScalableSettings
 from codecframe.core.settings import FieldInfo, Settings
 from codecframe.testing import damage
@@ -66,6 +67,11 @@ class CodecContract:
             metafunc.parametrize("field", fields, ids=[field.name for field in fields])
 
     # -- description ----------------------------------------------------------------------
+
+    def test_registry_takes_it(self) -> None:
+        """The registry finds no fault with name, summary, `requires` and settings class."""
+        fault = fault_of(self.codec, codecframe.Codec)
+        assert not fault, f"the registry refuses a codec {fault}"
 
     def test_describes_itself(self) -> None:
         """It has a name that can be typed, a file extension, one line of summary and settings."""

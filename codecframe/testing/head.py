@@ -11,6 +11,7 @@ import pytest
 
 import codecframe
 from codecframe.core.head import Batch, TaskHead
+from codecframe.core.registry import fault_of
 from codecframe.testing.images import natural_image
 
 _SIZES = ((40, 56), (64, 64), (33, 47), (1, 1), (7, 90), (128, 31))
@@ -32,6 +33,11 @@ class HeadContract:
         return [natural_image(*size, seed=seed) for seed, size in enumerate(_SIZES)]
 
     # -- description ----------------------------------------------------------------------
+
+    def test_registry_takes_it(self) -> None:
+        """The registry finds no fault with name, summary and `requires`."""
+        fault = fault_of(self.head, codecframe.TaskHead)
+        assert not fault, f"the registry refuses a head {fault}"
 
     def test_describes_itself(self) -> None:
         """It has a name, a representation, and a size it can state."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -59,6 +59,7 @@ class Plan:
         levels: knob values at which to measure.
         budget: also measure the point at which the rate controller meets it.
         accounting: the bytes that rates and budget count.
+        without: names of codecs that are left out, where `codecs` names none.
         tune: images on which the levels for `rates` are found; by default those that are measured,
             so that the mean over all of them is at or under each rate.
     """
@@ -71,6 +72,7 @@ class Plan:
     budget: Budget | None = None
     accounting: Accounting = Accounting.PAYLOAD
     tune: Sequence[ImageItem] | None = None
+    without: Collection[str] = ()
 
     def variants(self, head: TaskHead) -> list[Variant]:
         """The codecs to measure.
@@ -83,7 +85,9 @@ class Plan:
             return [
                 Variant(codec, settings)
                 for codec in registry.available(registry.default().codecs.values())
-                if codec.settings_type.knob() and head.accepts == codec.emits[0]
+                if codec.name not in self.without
+                and codec.settings_type.knob()
+                and head.accepts == codec.emits[0]
                 for settings in self._tried(codec, head)
             ]
         variants = [Variant(*parse_spec(spec)) for spec in self.codecs]

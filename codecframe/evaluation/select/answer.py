@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from codecframe.core import registry
@@ -100,6 +100,7 @@ class Selection:
         notes: what limits the answer, a sentence each: measurements that are missing, a point just
             above the budget that would be better than the choice.
         left_out: (name, reason) of images that could not be read.
+        failed: codecs whose plugins failed, each with the reason.
     """
 
     budget: str
@@ -112,6 +113,7 @@ class Selection:
     would_fit: str | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def candidates(self) -> list[Candidate]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from codecframe.core.errors import MismatchError
+from codecframe.core.errors import MismatchError, PluginError
 from codecframe.core.head import TaskHead
 from codecframe.core.presets import parse_spec
 from codecframe.core.progress import ProgressMaker
@@ -47,18 +48,41 @@ def select_on_images(
 
     Raises:
         MismatchError: if a codec that was named fits no head, or heads cannot be compared.
+        PluginError: if all that were named fail; where some do, the others are compared.
     """
     path = Path(path)
-    with ExitStack() as stack:
-        tables: list[ProfileTable] = []
-        for head, named in _shares([heads] if isinstance(heads, TaskHead) else heads, codecs):
-            plan = Plan(
-                codecs=named, scales=(1.0, 0.5), presets=True, budget=budget, accounting=accounting
-            )
-            own = path.with_stem(f"{path.stem}-{Path(head.name).name}") if tables else path
-            table = profile_images(own, items, head, plan, prepare=prepare, progress=progress)
-            tables.append(stack.enter_context(table))
-        return select(tables, budget, accounting)
+    judges = [heads] if isinstance(heads, TaskHead) else heads
+    failed: dict[str, str] = {}
+
+    def once() -> Selection:
+        working = [spec for spec in codecs if spec.partition(":")[0].strip() not in failed]
+        with ExitStack() as stack:
+            tables: list[ProfileTable] = []
+            for head, named in _shares(judges, working):
+                plan = Plan(
+                    codecs=named,
+                    scales=(1.0, 0.5),
+                    presets=True,
+                    budget=budget,
+                    accounting=accounting,
+                    without=tuple(failed),
+                )
+                own = path.with_stem(f"{path.stem}-{Path(head.name).name}") if tables else path
+                table = profile_images(own, items, head, plan, prepare=prepare, progress=progress)
+                tables.append(stack.enter_context(table))
+            measured = {point.codec for table in tables for point in table.points().values()}
+            kept = sorted(measured - failed.keys()) if failed else None
+            return replace(select(tables, budget, accounting, kept), failed=failed)
+
+    while True:  # what is measured is kept
+        try:
+            return once()
+        except PluginError as error:
+            named = {spec.partition(":")[0].strip() for spec in codecs}
+            fails = failed.keys() | {error.codec}
+            if not error.codec or error.codec in failed or (named and named <= fails):
+                raise
+            failed[error.codec] = str(error)
 
 
 def _shares(
