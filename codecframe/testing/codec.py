@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -207,6 +208,14 @@ class CodecContract:
                 assert type(payload) is bytes
                 assert len(payload) <= len(data)
                 assert self.codec.restore(payload, at_level, shape) == data
+
+    @pytest.mark.parametrize("sides", [(70_000, 10), (10, 70_000), (0, 5), (1 << 33, 1), (-1, 5)])
+    def test_survives_impossible_shapes(self, sides: Shape) -> None:
+        """`restore` for a shape that no image has gives bytes, or `DataError`."""
+        settings = self.codec.settings_type()
+        payload = self.codec.strip(self.codec.encode(natural_image(16, 24), settings))
+        with suppress(codecframe.DataError, codecframe.LimitError):
+            assert type(self.codec.restore(payload, settings, sides)) is bytes
 
     def test_survives_damaged_payloads(self, settings: Settings) -> None:
         """`restore` of a damaged payload gives `DataError`, or bytes that `decode` may refuse."""

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import struct
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
@@ -188,7 +189,7 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
             return payload
         try:
             return layout.join(settings.layout, shape, payload)
-        except ValueError as error:
+        except (ValueError, struct.error) as error:  # also of sides that no header can hold
             raise codecframe.DataError(self.name, error) from None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import codecframe
 from codecframe import Image, Shape, to_image
 from codecframe_png import checked, container
@@ -64,6 +66,9 @@ class PngCodec(codecframe.Codec[PngSettings]):
 
     def restore(self, payload: bytes, settings: PngSettings, shape: Shape) -> bytes:
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
-        return (
-            payload if payload.startswith(container.SIGNATURE) else container.join(shape, payload)
-        )
+        if payload.startswith(container.SIGNATURE):
+            return payload
+        try:
+            return container.join(shape, payload)
+        except struct.error as error:  # of sides that no header can hold
+            raise codecframe.DataError(self.name, error) from None

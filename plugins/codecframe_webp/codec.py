@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from abc import abstractmethod
 from pathlib import Path
 from typing import TypeVar
@@ -97,7 +98,7 @@ class _WebpCodec(codecframe.Codec[S]):
             return payload
         try:
             return self._file(payload, settings, shape)
-        except ValueError as error:
+        except (ValueError, struct.error) as error:  # also of sides that no header can hold
             raise codecframe.DataError(self.name, error) from None
 
 
