@@ -336,8 +336,8 @@ def _wrong_attribute(item: Any) -> str:
         return f"whose `requires` is {shown(requires)}, not package: requirement"
     if settings_type := getattr(item, "settings_type", None):
         settings_type.fields()
-        settings_type.knob()
-        settings_type()
+        if settings_type.knob() is not None:
+            settings_type()  # what a codec is listed and tried with
     for attribute in ("extension", "suffix"):
         if not isinstance(getattr(item, attribute, ""), str):
             return f"whose {attribute} is not text"

@@ -189,6 +189,8 @@ def test_the_contract_kit_takes_what_is_right() -> None:
     codecs.codec, heads.head = ToyCodec(), BrightnessHead()
     codecs.test_registry_takes_it()
     heads.test_registry_takes_it()
+    assert not [info.errors for info in registry.default().plugins() if info.errors]
+    assert "bottleneck" in registry.default().trainers
     assert all(
         not fault_of(item, kind)
         for items, kind in (

@@ -22,6 +22,7 @@ from codecframe.core.errors import DataError, MismatchError, shown
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.statistics import wilson
 from codecframe.evaluation.database import Database, is_marked
+from codecframe.evaluation.profile.check import check
 from codecframe.rate import Accounting
 
 FORMAT = 2
@@ -205,9 +206,9 @@ class ProfileTable:
         OutputError: if it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._file = Database(path, "a profile")
+        self._file = Database(path, "a profile", read_only=read_only)
 
     @classmethod
     def create(cls, path: Path | str, meta: Mapping[str, Any]) -> Self:
@@ -241,14 +242,22 @@ class ProfileTable:
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
-        """Open an existing profile for reading."""
+        """Open an existing profile for reading; it may be a stranger's.
+
+        Raises:
+            DataError: if it is damaged, or no profile of this format.
+        """
         path = Path(path)
         if not path.is_file():
             raise DataError(str(path), "no such profile")
-        table = cls(path)
-        if table.meta.get("format") != FORMAT:
+        table = cls(path, read_only=True)
+        try:
+            if table.meta.get("format") != FORMAT:
+                raise DataError(str(path), f"is not a profile of format {FORMAT}")
+            check(table._file)
+        except BaseException:
             table.close()
-            raise DataError(str(path), f"is not a profile of format {FORMAT}")
+            raise
         return table
 
     def __enter__(self) -> Self:
@@ -286,7 +295,7 @@ class ProfileTable:
         """
         known = self._file.all("SELECT points FROM searches WHERE key = ?", key)
         if known:
-            return json.loads(known[0][0])
+            return self._file.plain(known[0][0])
         found = search()
         with self._file.writing() as db:
             db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, json.dumps(found)))
@@ -342,7 +351,8 @@ class ProfileTable:
     @property
     def meta(self) -> dict[str, Any]:
         """What the profile was made of: head, images, accounting of labels, versions."""
-        return {key: json.loads(value) for key, value in self._file.all("SELECT * FROM meta")}
+        rows = self._file.all("SELECT key, value FROM meta")
+        return {key: self._file.plain(value) for key, value in rows}
 
     @property
     def head(self) -> str:
@@ -378,7 +388,8 @@ class ProfileTable:
         """All points by id."""
         query = "SELECT id, codec, settings, budget, mode, accounting FROM points ORDER BY id"
         return {
-            row[0]: Point(row[1], json.loads(row[2]), *row[3:]) for row in self._file.all(query)
+            row[0]: Point(row[1], self._file.plain(row[2]), *row[3:])
+            for row in self._file.all(query)
         }
 
     def rows(self) -> list[Row]:
@@ -465,14 +476,16 @@ class ProfileTable:
         """  # noqa: S608 - column names from the dataclass
         found = [dict(zip(names, row, strict=True)) for row in self._file.all(query, point)]
         return {
-            values["image"]: Measurement(**{**values, "view": json.loads(values["view"])})
+            values["image"]: Measurement(**{**values, "view": self._file.plain(values["view"])})
             for values in found
         }
 
     def originals(self) -> dict[int, tuple[str, bytes, Any]]:
         """(name, lossless encoding, the head's view) of the images kept for showing, by image."""
         query = "SELECT id, name, original, reference FROM images WHERE original IS NOT NULL"
-        return {i: (name, data, json.loads(view)) for i, name, data, view in self._file.all(query)}
+        return {
+            i: (name, data, self._file.plain(view)) for i, name, data, view in self._file.all(query)
+        }
 
 
 def _text(name: str) -> str:
