@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -97,8 +98,6 @@ def cli() -> None:
 
 def _own_plugins_alone() -> None:
     """For this process and those that it starts."""
-    import os
-
     from codecframe.core import registry
 
     os.environ[registry.PLUGINS_VARIABLE] = ",".join(registry.own_plugins())
@@ -137,6 +136,8 @@ def _stop_as_by_ctrl_c() -> list[int]:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Bad input never shows a traceback."""
+    if sys.stdin is None:  # closed by who started this: as if nothing came
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - as long as the process
     try:
         result: Any = cli.main(
             None if arguments is None else list(arguments), "codecframe", standalone_mode=False
@@ -169,7 +170,5 @@ def _complain(message: str) -> None:
 
 def _no_reader() -> int:
     """The reader went away: nothing more to say, and no complaint while Python shuts down."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return NO_READER

@@ -103,7 +103,7 @@ class DataError(CodecframeError):
     """Input bytes are corrupt, truncated or of another format; `source` is a codec or a file."""
 
     def __init__(self, source: str, reason: object) -> None:
-        super().__init__(f"{source}: {reason}")
+        super().__init__(f"{source if len(source) <= _MOST_TOLD else shown(source)}: {reason}")
         self.source = source
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -67,16 +68,38 @@ def reported(path: Path | str) -> Iterator[None]:
         raise OutputError(str(path), error.strerror or error) from None
 
 
-def read_text(path: Path | str) -> str:
-    """The text of a UTF-8 file.
+MOST_TEXT = 16 << 20
+"""Bytes of a text file, unless its reader allows more."""
+
+
+def is_file(path: Path | str) -> bool:
+    """Whether there is a regular file of that name; of names that no file can have, False."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):  # too long; with a NUL
+        return False
+
+
+def read_text(path: Path | str, most: int = MOST_TEXT) -> str:
+    """The text of a UTF-8 file, which anybody may have named: no device or pipe is read.
 
     Raises:
-        DataError: if it cannot be read, or is not UTF-8 text.
+        DataError: if it cannot be read, is not a regular file, is larger than `most` bytes, or is
+            not UTF-8 text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise DataError(str(path), "is not a regular file")
+        with open(path, "rb") as file:
+            data = file.read(most + 1)
     except OSError as error:
         raise DataError(str(path), error.strerror or error) from None
+    except ValueError:
+        raise DataError(str(path), "is not the name of a file") from None
+    if len(data) > most:
+        raise DataError(str(path), f"is larger than the {most:,} bytes that are read")
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(str(path), "is not UTF-8 text") from None
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from codecframe.core import yamltext
 from codecframe.core.errors import DataError
-from codecframe.core.files import read_lines, read_text
+from codecframe.core.files import is_file, read_lines, read_text
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -33,8 +33,9 @@ def load(path: Path | str) -> tuple[str, dict[str, Any]]:
         DataError: if the file, or that with the labels, cannot be read, or names no model.
     """
     path = Path(path)
+    text = read_text(path)
     try:
-        options = yamltext.load(read_text(path))
+        options = yamltext.load(text)
     except ValueError as error:
         raise DataError(str(path), error) from None
     if not isinstance(options, dict) or not isinstance(options.get("model"), str):
@@ -44,4 +45,4 @@ def load(path: Path | str) -> tuple[str, dict[str, Any]]:
     if isinstance(labels, str):
         options["labels"] = read_lines(path.parent / labels)
     beside = path.parent / model
-    return str(beside) if beside.is_file() else model, options
+    return str(beside) if is_file(beside) else model, options

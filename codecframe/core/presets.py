@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from codecframe.core import registry, yamltext
 from codecframe.core.codec import Codec
 from codecframe.core.errors import DataError, MismatchError, UnknownNameError, shown
-from codecframe.core.files import write_whole
+from codecframe.core.files import read_text, write_whole
 from codecframe.core.settings import Settings, words
 
 S = TypeVar("S", bound=Settings)
@@ -52,9 +52,10 @@ class Preset:
         Raises:
             DataError: if it cannot be read or is none.
         """
+        text = read_text(path)
         try:
-            values = yamltext.load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            values = yamltext.load(text)
+        except ValueError as error:
             raise DataError(str(path), error) from None
         if not isinstance(values, dict) or not {"codec", "settings"} <= set(values):
             raise DataError(str(path), "is no preset: it has no codec or no settings")

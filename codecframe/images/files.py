@@ -7,9 +7,12 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from codecframe.core.errors import DataError
+from codecframe.core.errors import DataError, shown
+from codecframe.core.files import is_file
 from codecframe.images.read import image_suffixes
 
+_MOST_LABELS = 1 << 30
+"""Bytes of a labels file."""
 Found = tuple[str, list[str]]
 """A folder, and paths below it with forward slashes."""
 
@@ -64,7 +67,11 @@ def read_labels(path: str, where: Mapping[str, str]) -> dict[str, str]:
         DataError: if it cannot be read, or lacks a column.
     """
     folder = os.path.dirname(path)
+    if os.path.exists(path) and not is_file(path):
+        raise DataError(path, "is not a regular file")
     try:
+        if os.path.getsize(path) > _MOST_LABELS:
+            raise DataError(path, f"is larger than the {_MOST_LABELS:,} bytes that are read")
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="")
             missing = {"file", "label", *where} - set(reader.fieldnames or ())
@@ -87,6 +94,8 @@ def _unique(names: list[str]) -> list[str]:
 
 def _expand(spec: str, suffixes: tuple[str, ...]) -> Iterator[Found]:
     """What one path or glob means."""
+    if "\0" in spec:
+        raise DataError(shown(spec), "no such file or folder")
     if os.path.isdir(spec):
         yield spec, [path[len(spec) :].lstrip("/") for path in _walk(spec, suffixes)]
     elif os.path.lexists(spec):

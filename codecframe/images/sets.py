@@ -19,6 +19,8 @@ from codecframe.images.read import read_image
 from codecframe.images.source import read_bounded
 
 Target = int | str
+_MOST_DIGITS = 9
+"""Of a class index."""
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,9 @@ def _unmatched(labels: str, truth: Mapping[str, str], paths: Sequence[str]) -> l
 
 
 def _targets(labels: list[str]) -> list[Target]:
-    """Labels as they are kept: each text once, digits as class indices."""
+    """Labels as they are kept: each text once, digits as class indices, if not too many for one."""
     targets: dict[str, Target] = {
-        label: int(label) if label.isdecimal() else label for label in set(labels)
+        label: int(label) if label.isdecimal() and len(label) <= _MOST_DIGITS else label
+        for label in set(labels)
     }
     return [targets[label] for label in labels]

@@ -12,9 +12,11 @@ from typing import Any
 
 from codecframe.core import yamltext
 from codecframe.core.errors import DataError, SettingsError, shown
-from codecframe.core.files import data_root
+from codecframe.core.files import data_root, is_file, read_text
 from codecframe.images import ImageSet, group_names, open_held_out, open_images, without
 
+_MOST_EXTENDED = 16
+"""Files that extend each other."""
 IMAGE_KEYS = ("images", "labels", "where", "limit")
 """The keys that say which images."""
 
@@ -40,7 +42,10 @@ _KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("text that can name a file", _is_file_name),
     "images": ("list of texts", _are_texts),
     "labels": ("text", _is_text),
-    "where": ("text for each column", lambda v: isinstance(v, dict) and _are_texts([*v.values()])),
+    "where": (
+        "text for each column",
+        lambda v: isinstance(v, dict) and _are_texts([*v, *v.values()]),
+    ),
     "limit": ("count", _is_count),
     "group": ("text", _is_text),
 }
@@ -66,9 +71,12 @@ def read_recipe(path: Path | str) -> dict[str, Any]:
 
 def _extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The keys of a file, and those of the one that it extends."""
+    if len(extending) > _MOST_EXTENDED:
+        raise DataError(str(path), f"more than {_MOST_EXTENDED} files extend each other")
+    text = read_text(path)
     try:
-        own = yamltext.load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        own = yamltext.load(text)
+    except ValueError as error:
         raise DataError(str(path), error) from None
     if not isinstance(own, dict):
         raise DataError(str(path), "is no recipe")
@@ -78,6 +86,8 @@ def _extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not _is_text(base):
         raise DataError(str(path), f"'extends' is {shown(base)}, which is no text")
     chain = (*extending, path.resolve())
+    if not is_file(path.parent / base):
+        raise DataError(str(path), f"extends {shown(base)}, which is not a regular file")
     if (path.parent / base).resolve() in chain:
         raise DataError(str(path), f"extends {shown(base)}, which extends it")
     return _extended(path.parent / base, chain) | own

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codecframe.core.errors import DataError, MismatchError, shown
+from codecframe.core.files import is_file
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.statistics import wilson
 from codecframe.evaluation.database import Database, is_marked
@@ -248,7 +249,7 @@ class ProfileTable:
             DataError: if it is damaged, or no profile of this format.
         """
         path = Path(path)
-        if not path.is_file():
+        if not is_file(path):
             raise DataError(str(path), "no such profile")
         table = cls(path, read_only=True)
         try:
