@@ -29,6 +29,10 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
+def _is_where(value: Any) -> bool:
+    return isinstance(value, dict) and _are_texts([*value, *value.values()])
+
+
 def _is_file_name(value: Any) -> bool:
     return _is_text(value) and Path(value).name == value
 
@@ -42,10 +46,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("text that can name a file", _is_file_name),
     "images": ("list of texts", _are_texts),
     "labels": ("text", _is_text),
-    "where": (
-        "text for each column",
-        lambda v: isinstance(v, dict) and _are_texts([*v, *v.values()]),
-    ),
+    "where": ("text for each column", _is_where),
     "limit": ("count", _is_count),
     "group": ("text", _is_text),
 }

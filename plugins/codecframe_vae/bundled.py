@@ -61,6 +61,7 @@ def open_codec(path: Path) -> VaeCodec:
         DataError: if it is none.
     """
     model = Model(path)
+    model.check()
     return VaeCodec(model, str(path), f"learned: {model.manifest.name}")
 
 
@@ -74,4 +75,5 @@ def open_head(path: Path, options: dict[str, Any]) -> LatentHead:
     if options:
         raise codecframe.MismatchError(f"{path} takes no {', '.join(options)}")
     model = Model(path)
+    model.check()
     return LatentHead(model.manifest.name, model)

@@ -117,7 +117,7 @@ def use_head(path: Path) -> None:
     from codecframe.tasks.classification import HeadOptions
 
     _, options = load(path)
-    HeadOptions.read(options).preprocess
+    HeadOptions.read(options)
 
 
 def make_model(folder: Path) -> Path:

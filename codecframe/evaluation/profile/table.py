@@ -468,6 +468,16 @@ class ProfileTable:
         low, high = self._file.all(query, ids)[0]
         return low or 0, high or 0
 
+    def _view(self, text: Any) -> Any:
+        """The first choice of a head, as reports show it; None where there is none."""
+        view = None if text is None else self._file.plain(text)
+        if view is None:
+            return None
+        is_right = isinstance(view, dict) and isinstance(view.get("label"), str)
+        if not is_right or not isinstance(view.get("probability"), (int, float)):
+            raise DataError(str(self.path), f"is damaged: a head said {shown(view)}")
+        return view
+
     def samples(self, point: int) -> dict[int, Measurement]:
         """What the point did to the images kept for showing, by image."""
         names = [field.name for field in fields(Measurement)]
@@ -477,16 +487,14 @@ class ProfileTable:
         """  # noqa: S608 - column names from the dataclass
         found = [dict(zip(names, row, strict=True)) for row in self._file.all(query, point)]
         return {
-            values["image"]: Measurement(**{**values, "view": self._file.plain(values["view"])})
+            values["image"]: Measurement(**{**values, "view": self._view(values["view"])})
             for values in found
         }
 
     def originals(self) -> dict[int, tuple[str, bytes, Any]]:
         """(name, lossless encoding, the head's view) of the images kept for showing, by image."""
         query = "SELECT id, name, original, reference FROM images WHERE original IS NOT NULL"
-        return {
-            i: (name, data, self._file.plain(view)) for i, name, data, view in self._file.all(query)
-        }
+        return {i: (name, data, self._view(view)) for i, name, data, view in self._file.all(query)}
 
 
 def _text(name: str) -> str:

@@ -29,6 +29,7 @@ from codecframe_vae.entropy.rangecoder import (
     OneDecoder,
     OneEncoder,
     Tables,
+    check_frequencies,
     encode_many,
     ideal_bits,
 )
@@ -140,7 +141,7 @@ class ContextModel:
     """
 
     def __init__(self, arrays: ContextArrays, groups: int) -> None:
-        _check(arrays, groups)
+        check(arrays, groups)
         self.arrays = arrays
         self.groups = groups
         self.channels = len(arrays.limit)
@@ -323,7 +324,12 @@ def shifted(prediction: F32, shift: int) -> I64:
     return at
 
 
-def _check(arrays: ContextArrays, groups: int) -> None:
+def check(arrays: ContextArrays, groups: int) -> None:
+    """Whether arrays make a context model; takes no memory for it.
+
+    Raises:
+        ValueError: if they do not.
+    """
     if arrays.frequency.ndim != 2:
         raise ValueError("frequency is no list of tables")
     channels, classes = arrays.limit.size, arrays.row.shape[-1:]
@@ -352,3 +358,4 @@ def _check(arrays: ContextArrays, groups: int) -> None:
     looked_up = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
     if ((coded[looked_up] <= 2 * limit[:, None]) & (limit[:, None] > 0)).any():
         raise ValueError("a table of the context model lacks a symbol")
+    check_frequencies(arrays.frequency)

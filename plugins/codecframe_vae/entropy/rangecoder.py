@@ -40,6 +40,20 @@ class CorruptPayloadError(ValueError):
     """No encoder writes these bytes for any message under these tables."""
 
 
+def check_frequencies(frequency: U16) -> None:
+    """Whether they make `Tables`.
+
+    Raises:
+        ValueError: if not.
+    """
+    if frequency.ndim != 2 or not 1 <= frequency.shape[1] <= 256:
+        raise ValueError("frequency tables have 1 to 256 symbols")
+    if len(frequency) > MOST_TABLES:  # each takes TOTAL bytes of memory
+        raise ValueError(f"there are {len(frequency)} frequency tables, over {MOST_TABLES}")
+    if (frequency.sum(axis=1, dtype=np.int64) != TOTAL).any():
+        raise ValueError(f"the frequencies of a table sum to {TOTAL}")
+
+
 class Tables:
     """Frequency tables.
 
@@ -53,12 +67,7 @@ class Tables:
     """
 
     def __init__(self, frequency: U16) -> None:
-        if frequency.ndim != 2 or not 1 <= frequency.shape[1] <= 256:
-            raise ValueError("frequency tables have 1 to 256 symbols")
-        if len(frequency) > MOST_TABLES:  # each takes TOTAL bytes of memory
-            raise ValueError(f"there are {len(frequency)} frequency tables, over {MOST_TABLES}")
-        if (frequency.sum(axis=1, dtype=np.int64) != TOTAL).any():
-            raise ValueError(f"the frequencies of a table sum to {TOTAL}")
+        check_frequencies(frequency)
         self.width = frequency.shape[1]
         wide = frequency.astype(np.int64)
         self.frequency: I64 = wide.ravel()

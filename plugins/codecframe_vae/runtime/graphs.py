@@ -1,7 +1,7 @@
 """What ONNX graphs in model files may hold: they come from strangers, and are looked at unrun.
 
 A graph is a straight line of operations: no loops, branches or functions, no data from other files.
-onnxruntime alone cannot tell that before it runs one, and the package onnx need not be installed, so
+onnxruntime alone cannot tell that before it runs one, and the package onnx may be missing, so
 the few protobuf fields that matter are read here.
 """
 

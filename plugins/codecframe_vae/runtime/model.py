@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 import codecframe
 from codecframe import Image, Preprocess, Shape, map_threads, require
-from codecframe_vae.entropy.context import I8, ContextModel
+from codecframe_vae.entropy.context import I8, ContextArrays, ContextModel, check
 from codecframe_vae.runtime.batches import map_alike
 from codecframe_vae.runtime.external_weights import PREFIX
+from codecframe_vae.runtime.graphs import check_graph
 from codecframe_vae.runtime.modelfile import (
     INSTALL,
     INT8_ENCODER,
@@ -69,6 +70,35 @@ class Model:
         with self._lock:
             return read_arrays(self.path, self.manifest)
 
+    def check(self) -> None:
+        """Look at all that the file holds, as far as that goes without running its networks.
+
+        Raises:
+            DataError: if manifest, tables and graphs do not go together.
+        """
+        manifest = self.manifest
+        for level in range(manifest.levels):
+            self._context_arrays(level)
+        for name in self.arrays:
+            if not name.endswith(".onnx"):
+                continue
+            network = name.removesuffix(".onnx")
+            try:
+                check_graph(self.graph(network), manifest.borrowed.loans.get(network, {}))
+            except ValueError as error:
+                raise self._broken(f"its {network} {error}") from None
+
+    def _context_arrays(self, level: int) -> ContextArrays:
+        """The tables of a level, checked."""
+        try:
+            arrays = context_arrays(self.arrays, level)
+            check(arrays, self.manifest.groups)
+        except (KeyError, ValueError) as error:
+            raise self._broken(f"level {level}: {error}") from None
+        if arrays.limit.size != self.manifest.channels:
+            raise self._broken(f"level {level} has {arrays.limit.size} channels")
+        return arrays
+
     @cached_property
     def _contexts(self) -> dict[int, ContextModel]:
         return {}
@@ -76,14 +106,8 @@ class Model:
     def context(self, level: int) -> ContextModel:
         """The entropy coder of a level."""
         if level not in self._contexts:
-            try:
-                arrays = context_arrays(self.arrays, level)
-                context = ContextModel(arrays, self.manifest.groups)
-            except (KeyError, ValueError) as error:
-                raise self._broken(f"level {level}: {error}") from None
-            if context.channels != self.manifest.channels:
-                raise self._broken(f"level {level} has {context.channels} channels")
-            self._contexts[level] = context
+            arrays = self._context_arrays(level)
+            self._contexts[level] = ContextModel(arrays, self.manifest.groups)
         return self._contexts[level]
 
     def graph(self, network: str) -> bytes:
@@ -190,7 +214,11 @@ class Model:
         for one in latents:
             self._check_size(one)
         rows = map_alike(run, [one.values.shape for one in latents], lambda _: BATCH)
-        return np.array(rows, np.float32).reshape(len(rows), len(self.manifest.classes))
+        classes = len(self.manifest.classes)
+        values = np.array(rows, np.float32) if rows else np.zeros((0, classes), np.float32)
+        if values.shape != (len(latents), classes):
+            raise self._broken(f"its head gives scores of {values.shape[1:]}, not ({classes},)")
+        return values
 
     def _check_size(self, latents: codecframe.Latents) -> None:
         sides = self._session("head").get_inputs()[0].shape[2:]

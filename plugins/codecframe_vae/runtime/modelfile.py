@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 import codecframe
 from codecframe import Preprocess, require, write_whole
+from codecframe.core.files import is_file
 from codecframe_vae.entropy.context import ContextArrays
 from codecframe_vae.runtime.external_weights import ExternalWeights
 from codecframe_vae.settings import LEVELS
@@ -41,6 +42,9 @@ _NAMES = (
     *("levels.up", "levels.down", "levels.head", "levels.decoder"),
 )
 """Names of the tensors that are not a level's alone."""
+
+_MOST_HEADER = 4 << 20
+"""Bytes of the header, which holds the manifest and what tensors there are."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -112,8 +116,8 @@ def _are_external_weights(value: Any) -> bool:
 
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": lambda value: isinstance(value, str),
-    "channels": _is_count,
-    "groups": _is_count,
+    "channels": lambda value: _is_count(value, 256),
+    "groups": lambda value: _is_count(value, 256),
     "stride": lambda value: _is_count(value, 64),
     "levels": lambda value: value == LEVELS,
     "classes": lambda value: _is_list(value, str),
@@ -156,6 +160,7 @@ def read_manifest(path: Path) -> Manifest:
         DataError: if it is no model file.
     """
     safe_open = require("safetensors", INSTALL).safe_open
+    _check_header(path)
     try:
         with safe_open(path, "np") as file:
             said = json.loads((file.metadata() or {}).get("manifest", "null"))
@@ -175,6 +180,19 @@ def read_manifest(path: Path) -> Manifest:
         said[name] = tuple(said[name])
     said["external_weights"] = ExternalWeights.from_dict(said["external_weights"])
     return Manifest(**said)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is not a regular file, and headers that take memory out of proportion."""
+    if not is_file(path):
+        raise codecframe.DataError(str(path), "is not a regular file")
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+    except OSError as error:
+        raise codecframe.DataError(str(path), error.strerror or error) from None
+    if size > _MOST_HEADER:
+        raise codecframe.DataError(str(path), f"is no model file: a header of {size:,} bytes")
 
 
 def read_arrays(path: Path, manifest: Manifest) -> Arrays:
