@@ -32,6 +32,8 @@ _STEPS = 10_000
 _LEAST_STEPS, _STEPS_A_BYTE = 5_000_000, 10
 """Steps that a query may take: so many, and for each byte of the file."""
 _LEAST_BYTES = 1 << 20
+_LONGEST = 256 << 20
+"""Bytes of a value, at most."""
 _ROWS = 1000
 
 MAGIC = b"SQLite format 3\0"
@@ -91,7 +93,7 @@ class Database:
         try:
             cursor = self._connection.execute(query, values)
             return self._counted(cursor) if self._read_only else cursor.fetchall()
-        except sqlite3.Error as error:  # also a table that is not there
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # also a table that is not there
             raise self._damaged(error) from None
 
     def plain(self, text: Any) -> Any:
@@ -132,7 +134,8 @@ class Database:
         connection = self._connection
         for limit, value in _LIMITS.items():
             connection.setlimit(limit, value)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(size, _LEAST_BYTES))
+        longest = min(max(size, _LEAST_BYTES), _LONGEST)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
         for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
             connection.execute(f"PRAGMA {pragma}")
         self._most_bytes = _LEAST_BYTES + 2 * size
@@ -181,7 +184,7 @@ class Database:
             if self._read_only:
                 raise self._damaged(error) from None
             raise OutputError(str(self.path), error) from None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # its messages quote the file
             raise self._damaged(error) from None
 
     def _damaged(self, reason: object) -> DataError:
