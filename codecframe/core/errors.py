@@ -33,7 +33,7 @@ def shown(value: object) -> str:
 def _pieces(value: object) -> Iterator[str]:
     """A `repr` piece by piece."""
     if type(value) in (list, tuple, set, frozenset, dict):
-        brackets = {list: "[]", tuple: "()"}.get(type(value), "{}")
+        brackets = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
         yield brackets[0]
         for number, item in enumerate(value):  # type: ignore[arg-type, var-annotated]
             yield ", " if number else ""

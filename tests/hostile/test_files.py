@@ -92,14 +92,10 @@ def test_names_with_a_nul_are_no_files() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="of POSIX shells")
 def test_a_closed_stdin_is_an_empty_one() -> None:
-    program = (
-        "import os, sys; os.close(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    )
-    command = ["-m", "codecframe.cli.main"]
+    closed = "import os, sys; os.close(0); me = sys.executable; os.execv(me, [me, *sys.argv[1:]])"
     code = "from codecframe.cli.main import main; main(['encode', '-', '-c', 'png', '-o', '-'])"
-    done = subprocess.run(
-        [sys.executable, "-c", program, code], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", closed, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("codecframe: ")
     assert "Traceback" not in done.stderr
@@ -131,8 +127,8 @@ SCHEMAS = {
         "JSON",
     ),
     "digits": (
-        "UPDATE points SET settings = '{\"strength\": ' || printf('%05000d', 1) || '}' WHERE id = 1",
-        "",
+        "UPDATE points SET settings = '{\"a\": 1' || printf('%05000d', 1) || '}' WHERE id = 1",
+        "JSON",
     ),
     "list": ("UPDATE points SET settings = '[]' WHERE id = 1", "settings are"),
     "head": ("UPDATE meta SET value = '[7]' WHERE key = 'head'", "head is"),
