@@ -106,8 +106,8 @@ def _document(events: Any) -> Any:
             raise _refusal(f"more than {MOST_NODES:,} values", event)
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise _refusal("an anchor or alias (& or *)", event)
-        if event.tag is not None:
-            raise _refusal(f"a tag, {shown(event.tag)}", event)
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise _refusal(f"a tag, {shown(tag)}", event)
         if isinstance(event, yaml.ScalarEvent):
             stack[-1].add(_scalar(event), event)
             continue

@@ -14,7 +14,7 @@ import codecframe
 from codecframe.testing import CodecContract, HeadContract
 
 SLACK = 0.1  # coarse steps that divide 256 give the toy codec more symbols than finer ones
-CAUGHT = (AssertionError, ValueError, pytest.fail.Exception)
+CAUGHT = (AssertionError, ValueError, pytest.fail.Exception, codecframe.PluginError)
 
 
 class TestToy(CodecContract):

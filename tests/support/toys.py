@@ -54,6 +54,8 @@ class ToyCodec(codecframe.Codec[ToySettings]):
         return data[9:]
 
     def restore(self, payload: bytes, settings: ToySettings, shape: codecframe.Shape) -> bytes:
+        if not all(1 <= side <= 0xFFFF for side in shape):
+            raise codecframe.DataError(self.name, f"no image is {shape[1]}x{shape[0]}")
         return self._header(settings, shape) + payload
 
     @staticmethod
