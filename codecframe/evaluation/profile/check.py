@@ -100,7 +100,7 @@ def _check_meta(file: Database) -> None:
     said = {key: file.plain(value) for key, value in file.all("SELECT key, value FROM meta")}
     for key, kind in _META.items():
         value = said.get(key, kind())
-        if type(value) is not kind or (kind is str and len(value) > _LONGEST):
+        if type(value) is not kind or (isinstance(value, str) and len(value) > _LONGEST):
             raise DataError(str(file.path), f"is damaged: its {key} is {shown(value)}")
 
 

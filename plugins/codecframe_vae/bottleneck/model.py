@@ -154,7 +154,8 @@ class Bottleneck(nn.Module):
         self.prior = Prior(recipe.latents, levels, recipe.groups)
         with torch.no_grad():
             self.prior.log_width.copy_(start.log_widths[:, None])
-        self.adapter = Adapter(start.transform, levels, *recipe.adapter, grid)
+        width, blocks = recipe.adapter
+        self.adapter = Adapter(start.transform, levels, width, blocks, grid)
         self.tail = tail
 
     def forward(self, images: Tensor, level: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:

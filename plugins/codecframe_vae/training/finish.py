@@ -116,9 +116,8 @@ def rehearse(
     latents = np.rint(real_latents(networks.int8_encoder or networks.encoder, some))
     weights = np.zeros((2, recipe.latents, recipe.latents, 9))
     context = fit_context(np.clip(latents, -1, 1).astype(np.int16), weights, recipe.groups)
-    decoder = eval_mode(
-        SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width, networks.stride)
-    )
+    decoder = SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width, networks.stride)
+    eval_mode(decoder)
     for level in range(LEVELS):
         arrays |= modelfile.store_context(level, context.arrays)
     ones = np.ones((LEVELS, recipe.latents), np.float32)
