@@ -114,7 +114,7 @@ def test_yaml_reads_4_2_0_as_text_and_numbers_as_numbers() -> None:
     assert yamltext.load("a: 4:2:0\nb: 010\nc: on\nd: 1e3") == {
         "a": "4:2:0", "b": 10, "c": "on", "d": 1000.0,
     }  # fmt: skip
-    with pytest.raises(ValueError, match="line 1"):
+    with pytest.raises(ValueError, match="line "):
         yamltext.load("a: [")
     with pytest.raises(ValueError, match="a tag"):
         yamltext.load("!!python/object/apply:os.getcwd []")
