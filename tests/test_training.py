@@ -299,7 +299,7 @@ def test_keys_of_a_wrong_type_are_named(
         (b"kind: means\n\tname: x", "line 2"),
         (b"- a list", "no recipe"),
         (b"", "no recipe"),
-        (b"\xff\xfe\x00", "decode|no recipe"),
+        (b"\xff\xfe\x00", "decode|no recipe|UTF-8"),
     ],
 )
 def test_what_is_no_yaml_is_told_with_its_line(

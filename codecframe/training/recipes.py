@@ -12,11 +12,12 @@ from typing import Any
 
 from codecframe.core import yamltext
 from codecframe.core.errors import DataError, SettingsError, shown
-from codecframe.core.files import data_root, is_file, read_text
+from codecframe.core.files import data_root, read_text
 from codecframe.images import ImageSet, group_names, open_held_out, open_images, without
 
 _MOST_EXTENDED = 16
 """Files that extend each other."""
+_LONGEST_NAME = 4096
 IMAGE_KEYS = ("images", "labels", "where", "limit")
 """The keys that say which images."""
 
@@ -87,8 +88,8 @@ def _extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not _is_text(base):
         raise DataError(str(path), f"'extends' is {shown(base)}, which is no text")
     chain = (*extending, path.resolve())
-    if not is_file(path.parent / base):
-        raise DataError(str(path), f"extends {shown(base)}, which is not a regular file")
+    if "\0" in base or len(base) > _LONGEST_NAME:
+        raise DataError(str(path), f"extends {shown(base)}, which is not the name of a file")
     if (path.parent / base).resolve() in chain:
         raise DataError(str(path), f"extends {shown(base)}, which extends it")
     return _extended(path.parent / base, chain) | own
