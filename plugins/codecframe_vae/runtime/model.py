@@ -84,7 +84,7 @@ class Model:
                 continue
             network = name.removesuffix(".onnx")
             try:
-                check_graph(self.graph(network), manifest.borrowed.loans.get(network, {}))
+                check_graph(self.graph(network), manifest.external_weights.weights.get(network, {}))
             except ValueError as error:
                 raise self._broken(f"its {network} {error}") from None
 
