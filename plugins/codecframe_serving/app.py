@@ -33,6 +33,7 @@ from codecframe_serving.dashboard import Answered
 from codecframe_serving.metrics import CONTENT_TYPE
 from codecframe_serving.protocol import Status
 from codecframe_serving.query import read_query
+from codecframe_serving.room import BusyError, Claim
 from codecframe_serving.service import Service, status_of
 from codecframe_serving.stream import Stream
 from codecframe_serving.worker import Job
@@ -83,10 +84,10 @@ class _Api:
 
     async def predict(self, request: Request) -> Response:
         """Predict for one image."""
-        with self._guard.admitted(request):
+        with self._guard.admitted(request), self._service.room.claim() as claim:
             self._guard.count_request(request)
             arrived = time.monotonic()
-            status, response = await self._answer(request, arrived)
+            status, response = await self._answer(request, claim, arrived)
         seconds = time.monotonic() - arrived
         self._service.metrics.answered("http", status, seconds)
         logs.event(
@@ -98,21 +99,22 @@ class _Api:
         )
         return response
 
-    async def _answer(self, request: Request, arrived: float) -> tuple[Status, Response]:
+    async def _answer(
+        self, request: Request, claim: Claim, arrived: float
+    ) -> tuple[Status, Response]:
         try:
             asked = read_query(request.query_params.multi_items(), self._service.worker)
         except CodecframeError as error:
-            return Status.BAD, _complaint(400, str(error))
-        data = await self._body(request)
+            return Status.BAD, _complaint(_code(error, Status.BAD), str(error))
+        data = await self._body(request, claim)
         job = asked.job(data)
         try:
-            prediction = await self._service.predict(job)
+            prediction = await self._service.predict(job, claim)
             seen = prediction.top(asked.top)[0]
         except Exception as error:  # of a stranger's head or codec
             status = status_of(error)
             self._note(request, job, status, arrived)
-            code = 413 if isinstance(error, LimitError) else _HTTP_STATUS[status]
-            return status, _complaint(code, str(error))
+            return status, _complaint(_code(error, status), str(error))
         self._note(request, job, Status.OK, arrived, prediction)
         found = {
             "head": self._service.worker.head.name,
@@ -133,11 +135,12 @@ class _Api:
         spent = time.monotonic() - arrived
         self._service.watch.add(Answered("http", address(request), job, status, spent, prediction))
 
-    async def _body(self, request: Request) -> bytes:
-        """What was posted.
+    async def _body(self, request: Request, claim: Claim) -> bytes:
+        """What was posted; `claim` grows with it.
 
         Raises:
-            TurnedAwayError: if it is too large, comes too slowly, or not to its end.
+            TurnedAwayError: if it is too large, comes too slowly, or not to its end, or there is
+                no memory for it.
         """
         most, seconds = self._service.limits.message, self._service.limits.upload
         too_large = TurnedAwayError(413, "size", f"more than {most:,} bytes are not taken")
@@ -148,9 +151,12 @@ class _Api:
         try:
             async with asyncio.timeout(seconds):
                 async for part in request.stream():
-                    data += part
-                    if len(data) > most:
+                    if len(data) + len(part) > most:
                         raise too_large
+                    claim.grow(len(part))
+                    data += part
+        except BusyError as error:
+            raise TurnedAwayError(503, "memory", str(error)) from None
         except TimeoutError:
             raise TurnedAwayError(408, "slow", f"not all came in {seconds:g} s") from None
         except ClientDisconnect:
@@ -182,17 +188,20 @@ class _Api:
         self._guard.check(request)
         if self._guard.closing:
             raise TurnedAwayError(503, "closing", "the server is shutting down")
-        if self._service.watch.full:
+        watcher = address(request)
+        if not self._service.watch.has_place(watcher):
             raise TurnedAwayError(503, "watchers", "enough watch already")
         return StreamingResponse(
-            self._views(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            self._views(watcher),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
         )
 
-    async def _views(self) -> AsyncIterator[str]:
+    async def _views(self, watcher: str) -> AsyncIterator[str]:
         ended = asyncio.Event()
         self._service.on_drain.add(ended.set)
         try:
-            async for view in self._service.watch.views(ended):
+            async for view in self._service.watch.views(watcher, ended):
                 yield f"data: {json.dumps(view, separators=(',', ':'))}\n\n"
         finally:
             self._service.on_drain.discard(ended.set)
@@ -215,6 +224,11 @@ def _page_file(name: str) -> Any:
     ]
     content = (files("codecframe_serving") / "page" / name).read_bytes()
     return lambda request: Response(content, media_type=kind, headers=_PAGE_HEADERS)
+
+
+def _code(error: Exception, status: Status) -> int:
+    """The HTTP status for an error."""
+    return 413 if isinstance(error, LimitError) else _HTTP_STATUS[status]
 
 
 def _complaint(status: int, message: str) -> Response:

@@ -1,4 +1,4 @@
-"""Requests of many clients gathered into one call, in a thread, with bounded waiting."""
+"""Requests of many clients gathered into calls, in threads, with bounded waiting."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from codecframe import CodecframeError
+from codecframe_serving.room import BusyError
+
+__all__ = ["Batcher", "BusyError"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class BusyError(CodecframeError):
-    """More is asked than can be answered; ask again later."""
 
 
 @dataclass
@@ -28,14 +26,15 @@ class _Waiting(Generic[T, R]):
 class Batcher(Generic[T, R]):
     """Runs `work` on what several callers submit, as many items at a time as there are.
 
-    One call runs at a time, in a thread of its own; what arrives meanwhile is the next batch.
-    Started and closed as an asynchronous context.
+    As many calls as there are lanes run at a time, each in a thread of its own; what arrives
+    meanwhile is the next batch. Started and closed as an asynchronous context.
 
     Args:
         work: takes items, gives one result or exception for each, in order.
         size: items of one call, at most.
         delay: seconds that a lonely item waits for others.
         depth: items that may wait; more are refused.
+        lanes: calls at a time; they share what waits.
     """
 
     def __init__(
@@ -45,27 +44,28 @@ class Batcher(Generic[T, R]):
         size: int = 32,
         delay: float = 0.002,
         depth: int = 256,
+        lanes: int = 1,
     ) -> None:
         self._work = work
         self._size = size
         self._delay = delay
+        self._lanes = lanes
         self._queue: asyncio.Queue[_Waiting[T, R]] = asyncio.Queue(depth)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="codecframe-batch")
-        self._task: asyncio.Task[None] | None = None
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="codecframe-batch")
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Batcher[T, R]:
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(self._run()) for _ in range(self._lanes)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Refuses what waits, after the call that runs has ended."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        """Refuses what waits, after the calls that run have ended."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         while not self._queue.empty():
             _settle(self._queue.get_nowait(), BusyError("the server is shutting down"))
-        self._thread.shutdown()
+        self._threads.shutdown()
 
     @property
     def waiting(self) -> int:
@@ -94,7 +94,7 @@ class Batcher(Generic[T, R]):
                 continue
             items = [waiting.item for waiting in wanted]
             loop = asyncio.get_running_loop()
-            call = loop.run_in_executor(self._thread, self._work, items)
+            call = loop.run_in_executor(self._threads, self._work, items)
             try:
                 results: Sequence[R | Exception] = await asyncio.shield(call)
             except asyncio.CancelledError:
@@ -110,9 +110,11 @@ class Batcher(Generic[T, R]):
     async def _gather(self) -> list[_Waiting[T, R]]:
         """The next batch: at least one item, more if they come within the delay."""
         batch = [await self._queue.get()]
+        share = -(-(1 + self._queue.qsize()) // self._lanes)
+        most = self._size if self._lanes == 1 else min(self._size, share)
         try:
             async with asyncio.timeout(self._delay):
-                while len(batch) < self._size:
+                while len(batch) < most:
                     batch.append(await self._queue.get())
         except TimeoutError:
             pass

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as PilImage
 
-from codecframe import Image, Prediction
+from codecframe import Image, Prediction, Shape
 from codecframe_serving.protocol import Status
 from codecframe_serving.worker import Job
 
@@ -57,36 +57,42 @@ class Watch:
     """Gathers what was answered for everyone who looks; costs nothing while nobody does.
 
     Args:
-        picture: rebuilds the image of a job.
+        picture: rebuilds the image of a job, reduced to at most so many pixels a side; says also
+            which (height, width) it had.
         state: figures that every view has.
         most: who may look at a time.
     """
 
     def __init__(
         self,
-        picture: Callable[[Job], Image],
+        picture: Callable[[Job, int], tuple[Image, Shape]],
         state: Callable[[], dict[str, Any]],
         most: int = 8,
     ) -> None:
         self._picture = picture
         self._state = state
         self._most = most
-        self._moments: set[_Moment] = set()
+        self._moments: dict[_Moment, str] = {}
 
-    @property
-    def full(self) -> bool:
-        """Whether nobody else may look."""
-        return len(self._moments) >= self._most
+    def has_place(self, watcher: str) -> bool:
+        """Whether one more may look from a network address, which has half of the places."""
+        of_one = sum(1 for other in self._moments.values() if other == watcher)
+        return len(self._moments) < self._most and of_one < max(self._most // 2, 1)
 
     def add(self, answered: Answered) -> None:
         """Note what was answered."""
         for moment in self._moments:
             moment.add(answered)
 
-    async def views(self, ended: asyncio.Event) -> AsyncIterator[dict[str, Any]]:
-        """What is to be seen, `TICK` after `TICK`, as plain data, until `ended` is set."""
+    async def views(self, watcher: str, ended: asyncio.Event) -> AsyncIterator[dict[str, Any]]:
+        """What is to be seen, `TICK` after `TICK`, as plain data, until `ended` is set.
+
+        Args:
+            watcher: the network address of who looks.
+            ended: set from outside.
+        """
         moment = _Moment()
-        self._moments.add(moment)
+        self._moments[moment] = watcher
         try:
             while not ended.is_set():
                 yield {**moment.take(), **self._state(), "picture": await self._shown(moment)}
@@ -96,7 +102,7 @@ class Watch:
                 except TimeoutError:
                     continue
         finally:
-            self._moments.discard(moment)
+            del self._moments[moment]
 
     async def _shown(self, moment: _Moment) -> dict[str, Any] | None:
         """The latest picture and what the head sees in it; None where there is no newer one."""
@@ -109,7 +115,7 @@ class Watch:
             "top": [asdict(entry) for entry in latest.prediction.top(_TOP)[0]],
         }
         with contextlib.suppress(Exception):  # of a stranger's codec, or of one that rebuilds none
-            found |= await asyncio.to_thread(lambda: _drawn(self._picture(latest.job)))
+            found |= await asyncio.to_thread(lambda: _drawn(*self._picture(latest.job, _SIDE)))
         return found
 
 
@@ -172,11 +178,10 @@ class _Moment:
         return taken
 
 
-def _drawn(image: Image) -> dict[str, Any]:
-    """An image for a page: small ones as they are, others reduced."""
-    height, width = image.shape[:2]
+def _drawn(image: Image, shape: Shape) -> dict[str, Any]:
+    """A reduced image for a page: small ones are not changed."""
+    height, width = shape
     picture = PilImage.fromarray(image)
-    picture.thumbnail((_SIDE, _SIDE))
     kind = "PNG" if height * width <= _LOSSLESS else "JPEG"
     file = io.BytesIO()
     picture.save(file, kind)

@@ -16,6 +16,10 @@ class Limits:
         fps: frames or requests a second of one client: a stream, or the requests of an address.
         pending: frames of one stream that are not answered yet; more are not read.
         upload: seconds in which a posted image must have come.
+        per_address: streams and requests of one network address that are served at a time; None
+            for half of `clients`.
+        idle: seconds without a message after which a stream is closed.
+        memory: bytes of all images under way, half of them as they came, half of them decoded.
     """
 
     message: int = 8 << 20
@@ -24,6 +28,14 @@ class Limits:
     fps: float = 120.0
     pending: int = 32
     upload: float = 30.0
+    per_address: int | None = None
+    idle: float = 60.0
+    memory: int = 1 << 30
+
+    @property
+    def of_one_address(self) -> int:
+        """Streams and requests of one network address that are served at a time."""
+        return self.per_address or max(self.clients // 2, 1)
 
 
 class RateLimiter:

@@ -26,6 +26,15 @@ def start_logging(level: str, *, as_json: bool) -> None:
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(max(least, logging.getLevelNamesMapping()[level.upper()]))
+    logging.getLogger("uvicorn.error").addFilter(_without_clients_faults)
+
+
+def _without_clients_faults(record: logging.LogRecord) -> bool:
+    """A line, not a traceback, where a client sent what is no text."""
+    if record.exc_info and isinstance(record.exc_info[1], UnicodeError):
+        record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        return LOGGER.isEnabledFor(logging.INFO)
+    return True
 
 
 class _JsonLines(logging.Formatter):

@@ -31,8 +31,13 @@ VERSION = 1
 SUBPROTOCOL = "codecframe"
 """WebSocket subprotocol that servers of this kind choose."""
 
+IDLE = 4000
+"""WebSocket code with which a server closes a stream from which nothing came for too long."""
+
 MAX_TEXT = 1 << 20
-"""Bytes of a JSON message, at most."""
+"""Characters of a JSON message, at most."""
+MAX_HELLO = 16_000
+"""Characters of a client's JSON message, at most."""
 MAX_SEQUENCE = (1 << 31) - 1
 MAX_SIDE = 65535
 MAX_TOP = 100
@@ -303,13 +308,13 @@ class Refused(Text):
 T = TypeVar("T", bound=Text)
 
 
-def read_text(message: str, *kinds: type[T]) -> T:
-    """Read a JSON message that is one of `kinds`.
+def read_text(message: str, *kinds: type[T], most: int = MAX_TEXT) -> T:
+    """Read a JSON message of at most `most` characters that is one of `kinds`.
 
     Raises:
         DataError: if it is none of them, of another version, or too long.
     """
-    if len(message) > MAX_TEXT:
+    if len(message) > most:
         raise DataError(_SOURCE, f"a message of {len(message):,} characters is too long")
     try:
         values = json.loads(message, parse_constant=_no_constant)

@@ -45,6 +45,7 @@ def read_query(parameters: Iterable[tuple[str, str]], worker: Worker) -> Asked:
         DataError: if something is unknown, said twice, missing or out of range.
         SettingsError: if the codec has no such setting.
         MismatchError: if the server has no such codec, or the head takes no pixels.
+        LimitError: if the image is larger than what is decoded for the head.
     """
     query = _Query(parameters)
     top = query.integer("top", 1, MAX_TOP) or 1
@@ -61,6 +62,7 @@ def read_query(parameters: Iterable[tuple[str, str]], worker: Worker) -> Asked:
     if height is None or width is None:
         raise DataError("query", "a payload needs both height and width")
     query.only(["codec", "top", "height", "width", "set", "level"], "is unknown")
+    worker.check((height, width))
     settings: Settings = codec.settings_type.parse(query.all("set"))
     level = query.integer("level", 0, MAX_LEVELS - 1)
     return Asked(

@@ -11,7 +11,7 @@ from typing import Any
 from codecframe import CodecframeError, MismatchError, Prediction, Shape
 from codecframe.core import registry
 from codecframe.pipeline.engine import Ray
-from codecframe_serving.batcher import BusyError
+from codecframe_serving.room import BusyError
 from codecframe_serving.worker import Job, Worker
 
 _NAME = "codecframe"
@@ -34,15 +34,25 @@ class Recipe:
     codecs: tuple[str, ...] = ()
     max_pixels: int = 1 << 24
 
-    def worker(self) -> Worker:
+    def worker(self, decode_seconds: float | None = None) -> Worker:
         """The worker.
+
+        Args:
+            decode_seconds: decode in processes that are ended where one image takes longer; None
+                decodes in this process.
 
         Raises:
             CodecframeError: if a name means nothing, or a codec does not fit.
         """
         default = registry.default()
-        codecs = [default.codec(name) for name in self.codecs] or None
-        return Worker(default.head(self.head), codecs, max_pixels=self.max_pixels)
+        found = {name: default.codec(name) for name in self.codecs}
+        head = default.head(self.head)
+        worker = Worker(head, found.values() or None, max_pixels=self.max_pixels)
+        if decode_seconds is None:
+            return worker
+        named = {codec.name: name for name, codec in found.items()}
+        specs = named or {name: name for name in worker.codecs}
+        return worker.sandboxed(specs, decode_seconds)
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,21 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 
 from codecframe import DataError
 from codecframe_serving import logs
 from codecframe_serving.app import make_app
+from codecframe_serving.connections import Connections
+from codecframe_serving.secrets import check_pem
 from codecframe_serving.service import Service
 
 _FAREWELL = 2.0
 """Seconds for clients to read their last answers after the end was said to them."""
+_BESIDE_CLIENTS = 64
+"""Connections for health checks, metrics, watchers and refusals, besides those of clients."""
 _KEEPALIVE = 20.0
 """Seconds between pings of a stream; one that does not answer for as long is closed."""
 
@@ -51,6 +56,15 @@ class Address:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What clients may call it without being told: its own name, if it has one, and the
+        machine's where others reach it."""
+        if self.is_loopback:
+            return (self.host,)
+        machine = socket.gethostname()
+        return self.host, machine, machine.partition(".")[0], f"{machine.partition('.')[0]}.local"
 
     def url(self, port: int) -> str:
         """The address as clients write it."""
@@ -131,15 +145,18 @@ def _end_quietly(server: uvicorn.Server) -> None:
 
 def _config(service: Service, address: Address, grace: float) -> uvicorn.Config:
     """How uvicorn serves: nothing is compressed (payloads are already), nothing else is logged."""
+    limits = service.limits
+    connections = Connections(
+        limits.clients + _BESIDE_CLIENTS, limits.of_one_address + _BESIDE_CLIENTS // 2
+    )
     config = uvicorn.Config(
         make_app(service),
-        http="h11",
+        http=cast("type[asyncio.Protocol]", connections.protocol),
         ws="websockets-sansio",
         ws_max_size=service.limits.message,
         ws_per_message_deflate=False,
         ws_ping_interval=_KEEPALIVE,
         ws_ping_timeout=_KEEPALIVE,
-        limit_concurrency=2 * service.limits.clients + 64,
         timeout_graceful_shutdown=max(round(grace), 1),
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
@@ -148,6 +165,9 @@ def _config(service: Service, address: Address, grace: float) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
     )
+    for file in (address.certificate, address.key):
+        if file is not None:
+            check_pem(file)
     try:
         config.load()
     except (OSError, ssl.SSLError) as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,18 @@ import numpy as np
 from codecframe import PIXELS, DataError, LimitError, Prediction, SettingsError
 from codecframe_serving import logs
 from codecframe_serving.admission import Admission
-from codecframe_serving.batcher import Batcher, BusyError
+from codecframe_serving.batcher import BusyError
 from codecframe_serving.dashboard import Watch
 from codecframe_serving.limits import Limits
 from codecframe_serving.metrics import Metrics
 from codecframe_serving.protocol import Status
 from codecframe_serving.replicas import Replicas
+from codecframe_serving.room import Claim, Room
+from codecframe_serving.stages import Stages
 from codecframe_serving.worker import Job, Worker
+
+_FAILURE_SECONDS = 1.0
+"""Between two lines in the log that say that the head failed."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Service:
         batching: of their images.
         token: what clients must bring, or None.
         replicas: what predicts in place of the worker, which then serves for all else.
+        hosts: names that the server is called by, as `Guard` takes them.
     """
 
     def __init__(
@@ -56,14 +63,24 @@ class Service:
         batching: Batching | None = None,
         token: str | None = None,
         replicas: Replicas | None = None,
+        hosts: Iterable[str] = (),
     ) -> None:
         self.worker = worker
         self.limits = limits or Limits()
-        self.guard = Admission(self.limits, token)
+        self.guard = Admission(self.limits, token, hosts)
         how = batching or Batching()
-        self._queue: Batcher[Job, Prediction] | Replicas = replicas or Batcher(
-            self._run, size=how.size, delay=how.delay, depth=how.depth
+        half = self.limits.memory // 2
+        self.room = Room(half)
+        """For images as they come, from their first byte to their answer."""
+        self._queue: Stages | Replicas = replicas or Stages(
+            worker,
+            size=how.size,
+            delay=how.delay,
+            depth=how.depth,
+            memory=half,
+            called=lambda images: self.metrics.called(images),
         )
+        self._silent_until = 0.0
         self.on_drain: set[Callable[[], None]] = set()
         """Called when the service drains: what ends clients that would stay."""
         self.metrics = Metrics(lambda: self._queue.waiting, lambda: self.guard.clients)
@@ -75,16 +92,27 @@ class Service:
 
     async def __aexit__(self, *error: Any) -> None:
         await self._queue.__aexit__(*error)
+        await asyncio.to_thread(self.worker.close)
 
-    async def predict(self, job: Job) -> Prediction:
+    async def predict(self, job: Job, claim: Claim) -> Prediction:
         """The prediction for one image.
 
+        Args:
+            job: the image.
+            claim: on the room that it takes as it came; grown to that here.
+
         Raises:
-            BusyError: if too many wait already.
+            BusyError: if too many wait already, or there is no memory for it.
             CodecframeError: what is wrong with the image, or with the head.
         """
         self.metrics.came(job.codec.name if job.codec else None, len(job.data))
-        return await self._queue.submit(job)
+        claim.grow(max(len(job.data) - claim.size, 0))
+        try:
+            return await self._queue.submit(job)
+        except Exception as error:
+            if status_of(error) is Status.FAILED:
+                self._note_failure(error)
+            raise
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -113,14 +141,12 @@ class Service:
         if isinstance(result, Exception):
             raise result
 
-    def _run(self, jobs: list[Job]) -> Sequence[Prediction | Exception]:
-        self.metrics.called(len(jobs))
-        results = self.worker.run(jobs)
-        for result in results:
-            if isinstance(result, Exception) and status_of(result) is Status.FAILED:
-                logs.event(logging.ERROR, "prediction failed", why=result)
-                break  # one of a call is enough to know
-        return results
+    def _note_failure(self, error: Exception) -> None:
+        """Log it, once a second at most: one of a call is enough to know."""
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + _FAILURE_SECONDS
+            logs.event(logging.ERROR, "prediction failed", why=error)
 
 
 def status_of(error: Exception) -> Status:

@@ -18,6 +18,7 @@ from codecframe import (
 )
 from codecframe_serving.limits import Limits
 from codecframe_serving.protocol import (
+    MAX_HELLO,
     Answer,
     Frame,
     Hello,
@@ -49,7 +50,7 @@ class Session:
         """Take what the client says of the frames that follow."""
         self._agreed = None
         try:
-            hello = read_text(message, Hello)
+            hello = read_text(message, Hello, most=MAX_HELLO)
             if hello.head is not None and hello.head != self._worker.head.name:
                 raise MismatchError(
                     f"this server has head {self._worker.head.name!r}, not {hello.head!r}"
@@ -95,7 +96,7 @@ def welcome(worker: Worker, limits: Limits) -> Welcome:
         codecs=tuple(worker.codecs),
         preprocess=preprocess,
         max_message=limits.message,
-        max_pixels=limits.pixels,
+        max_pixels=worker.max_pixels,
         max_fps=limits.fps,
     )
 

@@ -17,6 +17,7 @@ from codecframe_serving import logs
 from codecframe_serving.admission import address
 from codecframe_serving.dashboard import Answered
 from codecframe_serving.limits import RateLimiter
+from codecframe_serving.protocol import IDLE as _IDLE
 from codecframe_serving.protocol import SUBPROTOCOL, Answer, Frame, Status, Text
 from codecframe_serving.service import Service, status_of
 from codecframe_serving.session import Session, welcome
@@ -25,7 +26,7 @@ from codecframe_serving.worker import Job
 _numbers = itertools.count(1)
 
 _GONE, _GOING_AWAY, _INVALID, _TOO_FAST = 1000, 1001, 1007, 1008
-"""Codes with which a stream is closed."""
+"""Codes with which a stream is closed, besides that of the protocol."""
 
 
 class Stream:
@@ -41,6 +42,8 @@ class Stream:
         self._places = asyncio.Semaphore(service.limits.pending)
         self._answered: Counter[Status] = Counter()
         self._stopping = False
+        self._idle = False
+        self._pending = 0
         self._waiting: asyncio.Timeout | None = None
 
     async def run(self) -> None:
@@ -69,13 +72,14 @@ class Stream:
             await self._places.acquire()
             message = await self._receive()
             if message is None:
-                return _GOING_AWAY if self._stopping else _GONE
+                return _GOING_AWAY if self._stopping else _IDLE if self._idle else _GONE
             arrived = time.monotonic()
             if isinstance(message, str):
                 self._places.release()
                 if not self._pace.allows(arrived):
                     return _TOO_FAST
-                await self._say(self._session.hello(message))
+                # off the loop: even a short text may take long to check
+                await self._say(await asyncio.to_thread(self._session.hello, message))
                 continue
             try:
                 frame = Frame.unpack(message)
@@ -88,15 +92,20 @@ class Stream:
 
     async def _receive(self) -> str | bytes | None:
         """The next message, or None where there is none any more."""
-        if self._stopping:
+        while not self._stopping:
+            try:
+                async with asyncio.timeout(self._service.limits.idle) as self._waiting:
+                    event = await self._socket.receive()
+                    break
+            except TimeoutError:
+                if self._stopping or self._pending:
+                    continue  # who waits for an answer is not idle
+                self._idle = True
+                return None
+            finally:
+                self._waiting = None
+        else:
             return None
-        try:
-            async with asyncio.timeout(None) as self._waiting:
-                event = await self._socket.receive()
-        except TimeoutError:
-            return None
-        finally:
-            self._waiting = None
         if event["type"] == "websocket.disconnect":
             return None
         text: str | None = event.get("text")
@@ -116,8 +125,10 @@ class Stream:
 
     async def _predict(self, sequence: int, job: Job, arrived: float) -> None:
         prediction = None
+        self._pending += 1
         try:
-            prediction = await self._service.predict(job)
+            with self._service.room.claim() as claim:
+                prediction = await self._service.predict(job, claim)
             answer = self._session.answer(sequence, prediction, time.monotonic() - arrived)
         except Exception as error:  # of a stranger's head or codec
             status, spent = status_of(error), time.monotonic() - arrived
@@ -128,6 +139,7 @@ class Stream:
         try:
             await self._send(answer, arrived)
         finally:
+            self._pending -= 1
             self._places.release()
 
     async def _send(self, answer: Answer, arrived: float) -> None:

@@ -2,62 +2,41 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from codecframe import (
     PIXELS,
+    ClassifierHead,
     Codec,
     CodecframeError,
+    DataError,
     Image,
+    Latents,
+    LatentSpace,
+    LimitError,
     MismatchError,
-    PluginError,
     Prediction,
-    Settings,
     Shape,
     TaskHead,
     check_size,
-    decode_for,
+    cpu_count,
     join,
     limit_pixels,
-    read_image,
 )
 from codecframe.core import registry
+from codecframe_serving.decoding import Decoder, Job, all_or_each, reduced
+from codecframe_serving.sandbox import Confinement, Sandbox
 
-T = TypeVar("T")
-R = TypeVar("R")
+__all__ = ["Job", "Worker"]
 
+_BATCH_BYTES = 256 << 20
+"""Decoded images that `run` holds at a time."""
+_LATENT_SHARE = 4
+"""A head of latents is given those of images at most so many times as large as its own."""
 
-@dataclass(frozen=True)
-class Job:
-    """One image to classify.
-
-    Attributes:
-        data: a payload where `shape` is given, else self-contained data of `codec`; an image file
-            of any kind where there is no codec.
-        codec: the codec.
-        settings: what the payload was made with.
-        shape: (height, width) of the payload's image.
-    """
-
-    data: bytes
-    codec: Codec[Any] | None = None
-    settings: Settings | None = None
-    shape: Shape | None = None
-
-    def restored(self) -> bytes:
-        """The self-contained data.
-
-        Raises:
-            DataError: if there can be no such payload.
-            LimitError: if the image is larger than the pixel limit.
-        """
-        if self.codec is None or self.settings is None or self.shape is None:
-            return self.data
-        check_size(*self.shape, source=self.codec.name)
-        return self.codec.restore(self.data, self.settings, self.shape)
+_PIXEL_BYTES, _LEAST_BYTES = 32, 256 << 20
+"""Memory of a decoding process: for each pixel of the largest image, and in any case."""
 
 
 class Worker:
@@ -67,6 +46,7 @@ class Worker:
         head: the head.
         codecs: the codecs; all installed ones that fit the head if left out.
         max_pixels: pixels of an image, at most.
+        sandbox: decodes in place of this process.
 
     Raises:
         MismatchError: if one of `codecs`, or none of the installed, fits the head.
@@ -78,9 +58,12 @@ class Worker:
         codecs: Iterable[Codec[Any]] | None = None,
         *,
         max_pixels: int = 1 << 24,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self.head = head
-        self.max_pixels = max_pixels
+        self.max_pixels = _bounded(head, max_pixels)
+        self.lanes = cpu_count()
+        """Calls of `decode` that are useful at a time."""
         if codecs is None:
             installed = registry.available(registry.default().codecs.values())
             codecs = [codec for codec in installed if head.accepts in codec.emits]
@@ -91,6 +74,28 @@ class Worker:
             raise MismatchError(
                 f"no installed codec emits {head.accepts}, which head {head.name!r} accepts"
             )
+        self._sandbox = sandbox
+        self._decoder = Decoder(head.accepts, head.prepare, self.max_pixels)
+
+    def sandboxed(self, specs: Mapping[str, str], seconds: float) -> Worker:
+        """The same worker, decoding in processes that can be ended.
+
+        Args:
+            specs: the name or model file by which each codec is found, by its name.
+            seconds: for one image.
+        """
+        head = self.head
+        geometry = None
+        if isinstance(head, ClassifierHead) and type(head).prepare is ClassifierHead.prepare:
+            geometry = head.preprocess.changed()
+        memory = _PIXEL_BYTES * self.max_pixels + _LEAST_BYTES
+        confinement = Confinement(specs, head.accepts, geometry, self.max_pixels, seconds, memory)
+        return Worker(
+            head,
+            self.codecs.values(),
+            max_pixels=self.max_pixels,
+            sandbox=Sandbox(confinement, self.lanes),
+        )
 
     def find(self, name: str, emits: Sequence[str]) -> Codec[Any]:
         """The codec that a client means.
@@ -122,77 +127,133 @@ class Worker:
             raise MismatchError(f"this server decodes {known}, but not {name!r}")
         return found
 
-    def run(self, jobs: Sequence[Job]) -> list[Prediction | Exception]:
-        """A prediction of one image, or what was wrong with it, for each job in order.
+    def check(self, shape: Shape) -> None:
+        """Refuse an image by its declared (height, width), before anything is done for it.
 
-        A job that fails does not touch the others.
+        Raises:
+            LimitError: if it is larger than what is decoded for this head.
         """
         with limit_pixels(self.max_pixels):
-            decoded = self._decode(jobs)
-            good = [index for index, item in enumerate(decoded) if not isinstance(item, Exception)]
-            predicted = _all_or_each(
+            check_size(*shape, source="image")
+
+    def weight(self, job: Job) -> int:
+        """Bytes that a job may take in this process while it is decoded."""
+        height, width = job.shape or (1, self.max_pixels)
+        space = self.head.accepts
+        if isinstance(space, LatentSpace):
+            rows, columns = -(-height // space.stride), -(-width // space.stride)
+            return 4 * space.channels * rows * columns
+        if self._sandbox is not None and self._sandbox.final_shape is not None:
+            height, width = self._sandbox.final_shape
+        return 3 * height * width
+
+    def decode(self, jobs: Sequence[Job]) -> list[Any]:
+        """What the head takes, or what was wrong with it, for each job in order.
+
+        A job that fails does not touch the others. May be called from `lanes` threads at a time.
+        """
+        taken: list[Any] = [self._refusal(job) for job in jobs]
+        good = [index for index, refusal in enumerate(taken) if refusal is None]
+        wanted = [jobs[index] for index in good]
+        found = self._sandbox.decode(wanted) if self._sandbox else self._decoder.decode(wanted)
+        for index, item in zip(good, found, strict=True):
+            taken[index] = item
+        return taken
+
+    def predict(self, decoded: Sequence[Any]) -> list[Prediction | Exception]:
+        """A prediction of one image, or what was wrong, for each item that `decode` gave.
+
+        An item that is an exception stays what it is.
+        """
+        results: list[Any] = list(decoded)
+        good = [index for index, item in enumerate(decoded) if not isinstance(item, Exception)]
+        with limit_pixels(self.max_pixels):
+            predicted = all_or_each(
                 lambda items: _rows(self.head.predict(items), len(items)),
                 [decoded[index] for index in good],
                 self.head.name,
             )
-        results: list[Prediction | Exception] = list(decoded)
         for index, prediction in zip(good, predicted, strict=True):
-            results[index] = prediction
+            results[index] = self._blamed(decoded[index], prediction)
         return results
 
-    def picture(self, job: Job) -> Image:
-        """The image of a job, as its codec rebuilds it.
+    def run(self, jobs: Sequence[Job]) -> list[Prediction | Exception]:
+        """A prediction of one image, or what was wrong with it, for each job in order.
+
+        A job that fails does not touch the others. Decoded is a part at a time where all together
+        would take much memory.
+        """
+        results: list[Prediction | Exception] = []
+        for part in self._parts(jobs):
+            results += self.predict(self.decode(part))
+        return results
+
+    def picture(self, job: Job, side: int) -> tuple[Image, Shape]:
+        """The image of a job as its codec rebuilds it, reduced to at most `side`, and the
+        (height, width) that it had.
 
         Raises:
             CodecframeError: if it cannot.
         """
-        with limit_pixels(self.max_pixels):
-            return job.codec.decode(job.restored()) if job.codec else read_image(job.data)
+        if self._sandbox is not None:
+            return self._sandbox.picture(job, side)
+        image = self._decoder.picture(job)
+        return reduced(image, side), (image.shape[0], image.shape[1])
 
-    def _decode(self, jobs: Sequence[Job]) -> list[Any]:
-        """What the head takes, or an exception, for each job; jobs of one codec side by side."""
-        groups: dict[Codec[Any] | None, list[int]] = defaultdict(list)
-        for index, job in enumerate(jobs):
-            groups[job.codec].append(index)
-        decoded: list[Any] = [None] * len(jobs)
-        for codec, indices in groups.items():
-            found = _all_or_each(
-                self._decoder(codec),
-                [jobs[index] for index in indices],
-                codec.name if codec else "image",
-            )
-            for index, item in zip(indices, found, strict=True):
-                decoded[index] = item
-        return decoded
+    def close(self) -> None:
+        """End what decodes elsewhere."""
+        if self._sandbox is not None:
+            self._sandbox.close()
 
-    def _decoder(self, codec: Codec[Any] | None) -> Callable[[Sequence[Job]], Sequence[Any]]:
-        if codec is None:
-            return lambda jobs: [self._read(job.data) for job in jobs]
-        return lambda jobs: decode_for(codec, self.head, [job.restored() for job in jobs])
-
-    def _read(self, data: bytes) -> Any:
-        if self.head.accepts != PIXELS:
-            raise MismatchError(
+    def _refusal(self, job: Job) -> CodecframeError | None:
+        """Why a job is not decoded at all."""
+        if job.codec is None and self.head.accepts != PIXELS:
+            return MismatchError(
                 f"head {self.head.name!r} accepts {self.head.accepts}: name the codec"
             )
-        return self.head.prepare(read_image(data))
+        try:
+            if job.shape is not None:
+                self.check(job.shape)
+        except (DataError, LimitError) as error:
+            return error
+        return None
+
+    def _parts(self, jobs: Sequence[Job]) -> Iterable[list[Job]]:
+        part: list[Job] = []
+        held = 0
+        for job in jobs:
+            weight = self.weight(job)
+            if part and held + weight > _BATCH_BYTES:
+                yield part
+                part, held = [], 0
+            part.append(job)
+            held += weight
+        if part:
+            yield part
+
+    def _blamed(self, item: Any, result: Prediction | Exception) -> Prediction | Exception:
+        """Whose fault a failed prediction is: latents of another size are the client's."""
+        wanted = self.head.input_shape
+        if (
+            isinstance(result, Exception)
+            and isinstance(item, Latents)
+            and wanted is not None
+            and tuple(item.shape) != tuple(wanted)
+        ):
+            return DataError("image", str(result))
+        return result
+
+
+def _bounded(head: TaskHead, max_pixels: int) -> int:
+    """Pixels of an image, at most: latents cannot be resized, so what is far from a head's size
+    cannot be looked at by it."""
+    if head.accepts == PIXELS or head.input_shape is None:
+        return max_pixels
+    height, width = head.input_shape
+    return min(max_pixels, _LATENT_SHARE * height * width)
 
 
 def _rows(prediction: Prediction, count: int) -> list[Prediction]:
     if len(prediction) != count:
         raise MismatchError(f"the head gave {len(prediction)} predictions for {count} images")
     return [prediction.one(index) for index in range(count)]
-
-
-def _all_or_each(
-    function: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T], source: str
-) -> Sequence[R | Exception]:
-    """`function(items)`; where that fails, of each item by itself, so that only bad ones fail."""
-    if not items:
-        return []
-    try:
-        return function(items)
-    except Exception as error:  # untrusted data, strangers' codecs and models
-        if len(items) == 1:
-            return [error if isinstance(error, CodecframeError) else PluginError(source, error)]
-    return [_all_or_each(function, [item], source)[0] for item in items]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,11 +35,19 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="File with the token that clients must bring.  [env: CODECFRAME_TOKEN for the token]",
 )
 @click.option("--no-token", is_flag=True, help="Let anyone in who reaches --host.")
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Name by which clients may call the server, besides localhost, --host and IP addresses; "
+    "repeat for several.",
+)
 @click.option("--tls-cert", type=_FILE, help="PEM file with the TLS certificate chain.")
 @click.option("--tls-key", type=_FILE, help="PEM file with its private key.")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True,
               help="Images of one call of the head, at most.")  # fmt: skip
-@click.option("--delay", type=click.FloatRange(0, 10_000), default=2, show_default=True,
+@click.option("--delay", type=options.Finite(0, 10_000), default=2, show_default=True,
               help="Milliseconds that an image waits for others.")  # fmt: skip
 @click.option("--queue", type=click.IntRange(1), default=512, show_default=True,
               help="Images that may wait; more are refused.")  # fmt: skip
@@ -50,9 +57,24 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
               help="Pixels of an image, at most.")  # fmt: skip
 @click.option("--max-clients", type=click.IntRange(1), default=256, show_default=True,
               help="Streams and requests at a time, at most.")  # fmt: skip
-@click.option("--max-fps", type=click.FloatRange(0, min_open=True), default=120, show_default=True,
+@click.option("--max-per-address", type=click.IntRange(1),
+              help="The same of one network address. Default: half of --max-clients.")  # fmt: skip
+@click.option("--max-memory", type=click.IntRange(1), default=1024, show_default=True,
+              help="MiB for images under way, besides decoding processes.")  # fmt: skip
+@click.option("--idle", type=options.Finite(0, min_open=True), default=60, show_default=True,
+              help="Seconds without a message after which a stream is closed.")  # fmt: skip
+@click.option(
+    "--sandbox/--no-sandbox",
+    default=None,
+    help="Decode in processes of their own, with limits on memory, time and files. "
+    "Default: where the system has such limits.",
+)
+@click.option("--decode-timeout", type=options.Finite(0, min_open=True), default=5,
+              show_default=True,
+              help="Seconds after which decoding an image is ended, in the sandbox.")  # fmt: skip
+@click.option("--max-fps", type=options.Finite(0, min_open=True), default=120, show_default=True,
               help="Frames a second of a stream, or requests of an address, at most.")  # fmt: skip
-@click.option("--grace", type=click.FloatRange(0), default=30, show_default=True,
+@click.option("--grace", type=options.Finite(0), default=30, show_default=True,
               help="Seconds to answer what is under way when the server is ended.")  # fmt: skip
 @options.engine_options
 @click.option("--replicas", type=click.IntRange(1), default=2, show_default=True,
@@ -68,6 +90,7 @@ def command(
     port: int,
     token_file: Path | None,
     no_token: bool,
+    hosts: tuple[str, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
     batch: int,
@@ -76,6 +99,11 @@ def command(
     max_message: int,
     max_pixels: int,
     max_clients: int,
+    max_per_address: int | None,
+    max_memory: int,
+    idle: float,
+    sandbox: bool | None,
+    decode_timeout: float,
     max_fps: float,
     grace: float,
     engine: str,
@@ -102,37 +130,33 @@ def command(
 
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
         registry.require(package, _EXTRA)
+    from codecframe_serving.confine import can_confine
     from codecframe_serving.limits import Limits
     from codecframe_serving.logs import start_logging
     from codecframe_serving.replicas import Recipe, Replicas
+    from codecframe_serving.secrets import find_token
     from codecframe_serving.server import Address, serve
     from codecframe_serving.service import Batching, Service
 
     address = Address(host, port, tls_cert, tls_key)
-    token = None if no_token else _token(token_file)
+    token = None if no_token else find_token(token_file)
     if token is None and not no_token and not address.is_loopback:
         raise click.UsageError(
             f"--host {host} is reached by others: set a token (--token-file, CODECFRAME_TOKEN), "
             "or say --no-token"
         )
-    limits = Limits(max_message, max_pixels, max_clients, max_fps)
+    limits = Limits(
+        max_message, max_pixels, max_clients, max_fps,
+        per_address=max_per_address, idle=idle, memory=max_memory << 20,
+    )  # fmt: skip
     recipe = Recipe(head, codecs, limits.pixels)
-    worker = recipe.worker()
+    confined = can_confine() if sandbox is None else sandbox
+    worker = recipe.worker(decode_timeout if confined else None)
     start_logging(log_level, as_json=log == "json")
     batching = Batching(batch, delay / 1000, queue)
     spread = None
     if engine == "ray":
         spread = Replicas(recipe, replicas, **asdict(batching), address=ray_address)
-    service = Service(worker, limits, batching, token, spread)
+    service = Service(worker, limits, batching, token, spread, (*address.names, *hosts))
     serve(service, address, grace=grace, ready=lambda url: click.echo(f"serving {head} at {url}"))
     return 0
-
-
-def _token(file: Path | None) -> str | None:
-    """The token that clients must bring: of the file, else of the environment."""
-    if file is None:
-        return os.environ.get("CODECFRAME_TOKEN") or None
-    token = file.read_text(encoding="utf-8").strip()
-    if not token:
-        raise click.UsageError(f"{file} is empty: it should hold the token")
-    return token

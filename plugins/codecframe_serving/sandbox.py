@@ -1,0 +1,418 @@
+"""Decoding in processes that can be ended: a hang, a crash or a bomb costs one image.
+
+The parent sends jobs, and reads results as plain numbers and bytes: nothing that a decoding process
+says is run or unpickled here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import io
+import json
+import multiprocessing
+import queue
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from PIL import Image as PilImage
+
+from codecframe import (
+    PIXELS,
+    Codec,
+    CodecframeError,
+    DataError,
+    Image,
+    Latents,
+    LatentSpace,
+    LimitError,
+    MismatchError,
+    PluginError,
+    Preprocess,
+    Representation,
+    SettingsError,
+    Shape,
+    cpu_count,
+    limit_pixels,
+    limit_threads,
+    read_image,
+)
+from codecframe.core import registry
+from codecframe_serving import confine
+from codecframe_serving.decoding import Decoder, Job, by_codec, reduced
+
+_START_SECONDS = 120.0
+"""For a process to start, and to load a codec's libraries before it is given anything."""
+_HEADER_BYTES = 4096
+_REASON_CHARACTERS = 300
+_FILE = ""
+"""Stands for a codec where a job is an image file."""
+_ERRORS: Mapping[str, Callable[[str, str], CodecframeError]] = {
+    "data": DataError,
+    "limit": lambda source, reason: LimitError(reason),
+    "mismatch": lambda source, reason: MismatchError(reason),
+    "other": PluginError,
+}
+
+_KINDS = {
+    "data": (DataError, SettingsError),
+    "limit": (LimitError, MemoryError),
+    "mismatch": (MismatchError,),
+}
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """What decoding processes do, and may do.
+
+    Attributes:
+        codecs: what finds each codec, by its name: a name or a model file.
+        accepts: what the head accepts.
+        geometry: fields of `Preprocess` that bring images to what the head looks at; None leaves
+            that to the parent.
+        max_pixels: pixels of an image, at most.
+        seconds: for one image.
+        memory: bytes that a process may take for an image.
+    """
+
+    codecs: Mapping[str, str]
+    accepts: Representation = PIXELS
+    geometry: Mapping[str, Any] | None = None
+    max_pixels: int = 1 << 24
+    seconds: float = 5.0
+    memory: int = 1 << 30
+
+
+class Sandbox:
+    """Processes that decode.
+
+    Args:
+        confinement: what they do, and may do.
+        count: how many there are; one for each core by default.
+    """
+
+    def __init__(self, confinement: Confinement, count: int | None = None) -> None:
+        self._confinement = confinement
+        self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        self._children = [_Child(confinement) for _ in range(count or cpu_count())]
+        for child in self._children:
+            self._idle.put(child)
+        atexit.register(self.close)
+
+    @property
+    def final_shape(self) -> Shape | None:
+        """(height, width) of all images that come back; None where they differ."""
+        geometry = self._confinement.geometry
+        return None if geometry is None else Preprocess.of(geometry).final_shape
+
+    def decode(self, jobs: Sequence[Job]) -> list[Any]:
+        """What the head takes, or an exception, for each job; a process takes all of them.
+
+        May be called from as many threads as there are processes.
+        """
+        decoded: list[Any] = [None] * len(jobs)
+        with self._child() as child:
+            for codec, indices in by_codec(jobs):
+                found = child.decode(codec, [jobs[index] for index in indices])
+                for index, item in zip(indices, found, strict=True):
+                    decoded[index] = item
+        return decoded
+
+    def picture(self, job: Job, side: int) -> tuple[Image, Shape]:
+        """The image of a job, reduced to at most `side`, and the (height, width) that it had.
+
+        Raises:
+            CodecframeError: if it cannot be rebuilt.
+        """
+        with self._child() as child:
+            return child.picture(job, side)
+
+    def close(self) -> None:
+        """End all processes."""
+        atexit.unregister(self.close)
+        for child in self._children:
+            child.end()
+
+    @contextlib.contextmanager
+    def _child(self) -> Iterator[_Child]:
+        child = self._idle.get()
+        try:
+            yield child
+        finally:
+            self._idle.put(child)
+
+
+class _DiedError(Exception):
+    """A process does not answer any more; says why."""
+
+
+class _Child:
+    """One process, started when it is needed; used by one thread at a time."""
+
+    def __init__(self, confinement: Confinement) -> None:
+        self._confinement = confinement
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self._loaded: set[str] = set()
+
+    def decode(self, codec: Codec[Any] | None, jobs: Sequence[Job]) -> list[Any]:
+        """What the head takes, or an exception, for each job of a codec.
+
+        Pixels come one after the other, so that it is known which image did not. Latents are
+        decoded side by side, and one by one where that fails.
+        """
+        together = codec is not None and self._confinement.accepts != PIXELS
+        found: list[Any] = []
+        while len(found) < len(jobs):
+            left = jobs[len(found) :]
+            try:
+                for item in self._ask("decode", codec, left, 0):
+                    found.append(item if isinstance(item, Exception) else self._latents_or(item))
+            except _DiedError as error:
+                if together and len(left) > 1:
+                    return found + [self.decode(codec, [job])[0] for job in left]
+                found.append(DataError(codec.name if codec else "image", error))
+            except CodecframeError as error:  # there is no process to be had
+                return found + [error] * len(left)
+        return found
+
+    def picture(self, job: Job, side: int) -> tuple[Image, Shape]:
+        try:
+            (item,) = self._ask("picture", job.codec, [job], side)
+        except _DiedError as error:
+            raise DataError("image", error) from None
+        if isinstance(item, Exception):
+            raise item
+        said, values = item
+        return values, (int(said["height"]), int(said["width"]))
+
+    def end(self) -> None:
+        """End the process at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join(1)
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+        self._loaded.clear()
+
+    def _ask(
+        self, what: str, codec: Codec[Any] | None, jobs: Sequence[Job], side: int
+    ) -> Iterator[Any]:
+        """Answers to jobs of one codec, in order."""
+        key = codec.name if codec else _FILE
+        pipe = self._ready(key)
+        try:
+            sent = [(job.data, job.settings and job.settings.to_dict(), job.shape) for job in jobs]
+            pipe.send((what, key, side, sent))
+            for _ in jobs:
+                yield self._answer(pipe, what)
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            self.end()
+            raise _DiedError(f"decoding broke off ({type(error).__name__})") from None
+        except _DiedError:
+            self.end()
+            raise
+
+    def _ready(self, key: str) -> Connection:
+        """The pipe to a process that has loaded a codec.
+
+        Raises:
+            MismatchError: if there is none to be had, which is not the image's fault.
+        """
+        try:
+            if self._pipe is None:
+                self._start()
+            assert self._pipe is not None  # noqa: S101 - just started
+            if key not in self._loaded:
+                self._pipe.send(("load", key, 0, []))
+                self._await(self._pipe, _START_SECONDS)
+                self._pipe.recv_bytes(_HEADER_BYTES)
+                self._loaded.add(key)
+            return self._pipe
+        except (OSError, EOFError, _DiedError) as error:
+            self.end()
+            raise MismatchError(f"no decoding process for {key or 'images'}: {error!r}") from None
+
+    def _start(self) -> None:
+        context = _context()
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_work, args=(theirs, self._confinement), daemon=True, name="codecframe-decode"
+        )
+        self._process.start()
+        theirs.close()
+
+    def _await(self, pipe: Connection, seconds: float) -> None:
+        if not pipe.poll(seconds):
+            raise _DiedError(f"decoding takes over {seconds:g} s")
+
+    def _answer(self, pipe: Connection, what: str) -> Any:
+        """An answer as (header, array), or the exception that it tells of."""
+        self._await(pipe, self._confinement.seconds)
+        said = json.loads(pipe.recv_bytes(_HEADER_BYTES))
+        if "error" in said:
+            return _ERRORS[said["error"]](str(said["source"]), str(said["reason"]))
+        kind = np.dtype("uint8" if what == "picture" or self._space is None else "int32")
+        shape = tuple(int(side) for side in said["shape"])
+        if len(shape) != 3 or min(shape) < 1:  # noqa: PLR2004
+            raise ValueError("shape")
+        self._check(shape)
+        values = np.empty(shape, kind)
+        if pipe.recv_bytes_into(memoryview(values).cast("B")) != values.nbytes:
+            raise ValueError("size")
+        return said, values
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        """Whether an array may be so large, before memory is taken for it."""
+        if np.prod(shape, dtype=float) > 3.0 * self._confinement.max_pixels + 4096:
+            raise ValueError("shape")
+
+    @property
+    def _space(self) -> LatentSpace | None:
+        space = self._confinement.accepts
+        return space if isinstance(space, LatentSpace) else None
+
+    def _latents_or(self, item: tuple[dict[str, Any], Any]) -> Any:
+        said, values = item
+        if self._space is None:
+            return values
+        shape = (int(said["height"]), int(said["width"]))
+        return Latents(self._space, values, int(said["level"]), shape)
+
+
+def _context() -> Any:
+    """How processes start: forked from one that is small, where the system can."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["codecframe_serving.zygote"])
+    return context
+
+
+# -- in the process -----------------------------------------------------------------------
+
+
+def _work(pipe: Connection, confinement: Confinement) -> None:
+    """Decode until the parent has gone."""
+    confine.detach()
+    server = _Server(pipe, confinement)
+    with contextlib.suppress(EOFError, OSError), limit_threads(1):
+        while True:
+            server.serve(*pipe.recv())
+
+
+class _Server:
+    """What a decoding process does for its parent."""
+
+    def __init__(self, pipe: Connection, confinement: Confinement) -> None:
+        self._pipe = pipe
+        self._confinement = confinement
+        self._codecs: dict[str, Codec[Any] | None] = {_FILE: None}
+        geometry = confinement.geometry
+        prepare = (lambda image: image) if geometry is None else Preprocess.of(geometry).geometry
+        self._decoder = Decoder(confinement.accepts, prepare, confinement.max_pixels)
+
+    def serve(self, what: str, key: str, side: int, sent: Sequence[tuple[Any, Any, Any]]) -> None:
+        """Answer one request."""
+        if what == "load":
+            self._load(key)
+            self._pipe.send_bytes(b"loaded")
+            return
+        codec = self._codecs[key]
+        jobs = []
+        for data, values, shape in sent:
+            given = codec is not None and values is not None
+            settings = codec.settings_type.from_dict(values) if codec and given else None
+            jobs.append(Job(data, codec, settings, shape))
+        if what == "picture":
+            self._tell(lambda: self._picture(jobs[0], side), key)
+        elif codec is not None and self._confinement.accepts != PIXELS:
+            self._limit_seconds(len(jobs))
+            for item in self._decoder.decode_alike(codec, jobs):
+                self._tell(lambda item=item: _flat(item), key)  # type: ignore[misc]
+        else:
+            for job in jobs:
+                self._limit_seconds(1)
+                self._tell(lambda job=job: self._one(codec, job), key)  # type: ignore[misc]
+
+    def _load(self, key: str) -> None:
+        """Load a codec and what it needs, with an image of our own, before limits are set."""
+        confine.release()
+        if key and key not in self._codecs:
+            self._codecs[key] = registry.default().codec(self._confinement.codecs[key])
+        codec = self._codecs[key]
+        grey = np.full((32, 32, 3), 128, np.uint8)
+        with contextlib.suppress(Exception), limit_pixels(self._confinement.max_pixels):
+            if codec is None:
+                read_image(_png(grey))
+            else:
+                job = Job(codec.encode(grey, codec.settings_type()), codec)
+                self._decoder.decode_alike(codec, [job])
+        confine.confine(self._confinement.memory)
+
+    def _limit_seconds(self, images: int) -> None:
+        confine.limit_seconds(2 * self._confinement.seconds * images)
+
+    def _one(self, codec: Codec[Any] | None, job: Job) -> tuple[dict[str, Any], Any]:
+        (item,) = self._decoder.decode_alike(codec, [job])
+        return _flat(item)
+
+    def _picture(self, job: Job, side: int) -> tuple[dict[str, Any], Any]:
+        self._limit_seconds(1)
+        image = self._decoder.picture(job)
+        return {"height": image.shape[0], "width": image.shape[1]}, reduced(image, side)
+
+    def _tell(self, make: Callable[[], tuple[dict[str, Any], Any]], key: str) -> None:
+        """Send what was made, or what was wrong."""
+        try:
+            said, values = make()
+        except Exception as error:
+            source = getattr(error, "source", getattr(error, "plugin", key or "image"))
+            self._say({"error": _kind(error), "source": str(source)[:80], "reason": _reason(error)})
+            return
+        self._say({**said, "shape": values.shape})
+        self._pipe.send_bytes(memoryview(np.ascontiguousarray(values)).cast("B"))
+
+    def _say(self, values: dict[str, Any]) -> None:
+        self._pipe.send_bytes(json.dumps(values).encode())
+
+
+def _flat(item: Any) -> tuple[dict[str, Any], Any]:
+    """A decoded item as plain data and an array.
+
+    Raises:
+        Exception: the item, where it is one.
+    """
+    if isinstance(item, Exception):
+        raise item
+    if isinstance(item, Latents):
+        height, width = item.shape
+        return {"height": height, "width": width, "level": item.level}, item.values
+    return {}, item
+
+
+def _kind(error: Exception) -> str:
+    for name, kinds in _KINDS.items():
+        if isinstance(error, kinds):
+            return name
+    return "other"
+
+
+def _reason(error: Exception) -> str:
+    """An error's text without its source, which the parent puts before it again."""
+    text = str(error)
+    for source in (getattr(error, "source", None), getattr(error, "plugin", None)):
+        if source is not None:
+            text = text.removeprefix(f"{source}: ").removeprefix(f"plugin {source!r}: ")
+    return text[:_REASON_CHARACTERS]
+
+
+def _png(image: Image) -> bytes:
+    file = io.BytesIO()
+    PilImage.fromarray(image).save(file, "PNG")
+    return file.getvalue()
