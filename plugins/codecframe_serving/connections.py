@@ -77,11 +77,13 @@ class Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a place among the connections."""
         super().connection_made(transport)
         self._all.add(self, self.client[0] if self.client else "")
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        """Read on, and wait no longer for a request that is there."""
         super().data_received(data)
         if self.transport.get_protocol() is not self:  # a stream, which has its own rules
             self._end_wait()
@@ -92,6 +94,7 @@ class Connection(H11Protocol):
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
         self._end_wait()
         self._all.forget(self)
         super().connection_lost(exc)

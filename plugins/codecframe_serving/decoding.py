@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,16 +15,22 @@ from codecframe import (
     PIXELS,
     Codec,
     CodecframeError,
+    DataError,
     Image,
     LimitError,
     PluginError,
     Representation,
     Settings,
     Shape,
+    check_image,
     check_size,
     limit_pixels,
     read_image,
 )
+from codecframe.core import registry
+
+_POSTED = "image.posted"
+"""A name with a suffix that no codec has: none is tried for it."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -91,7 +98,7 @@ class Decoder:
 
     def _function(self, codec: Codec[Any] | None) -> Callable[[Sequence[Job]], Sequence[Any]]:
         if codec is None:
-            return lambda jobs: [self._prepare(read_image(job.data)) for job in jobs]
+            return lambda jobs: [self._prepare(read_file(job.data)) for job in jobs]
         if self._accepts != PIXELS:
             return lambda jobs: codec.decode_latents_many([job.restored() for job in jobs])
         return lambda jobs: [
@@ -105,7 +112,27 @@ class Decoder:
             CodecframeError: if it cannot.
         """
         with limit_pixels(self._max_pixels):
-            return job.codec.decode(job.restored()) if job.codec else read_image(job.data)
+            return job.codec.decode(job.restored()) if job.codec else read_file(job.data)
+
+
+def read_file(data: bytes) -> Image:
+    """An image file of any kind: what `read_image` knows by itself, or a codec of pixels decodes.
+
+    Learned codecs are not tried: what is no image shall not load their models.
+
+    Raises:
+        DataError: if it cannot be read or is no image.
+        LimitError: if it is larger than the pixel limit.
+    """
+    try:
+        return read_image(data, _POSTED)
+    except DataError as error:
+        reason = str(error).removeprefix(f"{_POSTED}: ")
+    for codec in registry.available(registry.default().codecs.values()):
+        if tuple(codec.emits) == (PIXELS,):
+            with contextlib.suppress(DataError):
+                return check_image(codec.decode(data))
+    raise DataError("image", reason)
 
 
 def by_codec(jobs: Sequence[Job]) -> Iterator[tuple[Codec[Any] | None, list[int]]]:

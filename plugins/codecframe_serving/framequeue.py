@@ -90,6 +90,11 @@ class FrameQueue:
         """Whether all images were taken and dealt with."""
         return self._ended
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether an image waits to be dealt with."""
+        return self._held is not None or not self._queue.empty()
+
     def rest(self) -> Iterator[str]:
         """Names of the images that were taken and not dealt with."""
         if self._held is not None:

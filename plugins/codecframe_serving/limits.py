@@ -17,7 +17,7 @@ class Limits:
         pending: frames of one stream that are not answered yet; more are not read.
         upload: seconds in which a posted image must have come.
         per_address: streams and requests of one network address that are served at a time; None
-            for half of `clients`.
+            for half of `clients`, or 16 where that is less.
         idle: seconds without a message after which a stream is closed.
         memory: bytes of all images under way, half of them as they came, half of them decoded.
     """
@@ -35,7 +35,7 @@ class Limits:
     @property
     def of_one_address(self) -> int:
         """Streams and requests of one network address that are served at a time."""
-        return self.per_address or max(self.clients // 2, 1)
+        return min(self.per_address or max(self.clients // 2, 16), self.clients)
 
 
 class RateLimiter:

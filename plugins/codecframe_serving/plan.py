@@ -26,7 +26,8 @@ class Plan:
         live: keep the frame rate and drop what the link cannot carry; otherwise images wait.
         token: what the server wants.
         top: classes of an answer.
-        give_up: seconds without a connection after which sending ends; None tries for ever.
+        give_up: seconds without an answer, while one is due, after which sending ends; None tries
+            for ever.
         tls: whom to trust; None for the system's choice.
     """
 
@@ -47,9 +48,13 @@ class Plan:
         Raises:
             DataError: if the URL is none of a server.
         """
-        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        try:
+            parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+            port, host = parts.port, parts.hostname
+        except ValueError as error:  # a port over 65535, a bracket that is not closed
+            raise DataError(self.url, f"is no address: {error}") from None
         scheme = _SCHEMES.get(parts.scheme)
-        if scheme is None or not parts.hostname:
+        if scheme is None or not host or port == 0:
             raise DataError(self.url, "is no address such as http://127.0.0.1:8000")
         path = parts.path if parts.path.strip("/") else _PATH
         return urlunsplit((scheme, parts.netloc, path, "", ""))

@@ -173,6 +173,13 @@ class Answer:
         return cls(sequence, status, ticks * _TICK, top)
 
 
+def printable(text: str) -> str:
+    """The text with what could move a terminal's cursor replaced: the other end is a stranger."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
 def _shortened(text: str) -> bytes:
     """UTF-8 of at most `MAX_REASON` bytes, cut between characters."""
     return text.encode()[:MAX_REASON].decode(errors="ignore").encode()

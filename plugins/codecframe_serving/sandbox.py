@@ -12,7 +12,6 @@ import io
 import json
 import multiprocessing
 import queue
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -39,11 +38,10 @@ from codecframe import (
     cpu_count,
     limit_pixels,
     limit_threads,
-    read_image,
 )
 from codecframe.core import registry
 from codecframe_serving import confine
-from codecframe_serving.decoding import Decoder, Job, by_codec, reduced
+from codecframe_serving.decoding import Decoder, Job, by_codec, read_file, reduced
 
 _START_SECONDS = 120.0
 """For a process to start, and to load a codec's libraries before it is given anything."""
@@ -259,11 +257,11 @@ class _Child:
             return _ERRORS[said["error"]](str(said["source"]), str(said["reason"]))
         kind = np.dtype("uint8" if what == "picture" or self._space is None else "int32")
         shape = tuple(int(side) for side in said["shape"])
-        if len(shape) != 3 or min(shape) < 1:  # noqa: PLR2004
+        if len(shape) != 3 or min(shape) < 1:
             raise ValueError("shape")
         self._check(shape)
         values = np.empty(shape, kind)
-        if pipe.recv_bytes_into(memoryview(values).cast("B")) != values.nbytes:
+        if pipe.recv_bytes_into(values.data.cast("B")) != values.nbytes:
             raise ValueError("size")
         return said, values
 
@@ -349,7 +347,8 @@ class _Server:
         grey = np.full((32, 32, 3), 128, np.uint8)
         with contextlib.suppress(Exception), limit_pixels(self._confinement.max_pixels):
             if codec is None:
-                read_image(_png(grey))
+                read_file(_png(grey))
+                read_file(b"no image")
             else:
                 job = Job(codec.encode(grey, codec.settings_type()), codec)
                 self._decoder.decode_alike(codec, [job])
@@ -376,7 +375,7 @@ class _Server:
             self._say({"error": _kind(error), "source": str(source)[:80], "reason": _reason(error)})
             return
         self._say({**said, "shape": values.shape})
-        self._pipe.send_bytes(memoryview(np.ascontiguousarray(values)).cast("B"))
+        self._pipe.send_bytes(np.ascontiguousarray(values).data.cast("B"))
 
     def _say(self, values: dict[str, Any]) -> None:
         self._pipe.send_bytes(json.dumps(values).encode())

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
@@ -25,6 +25,7 @@ from codecframe import (
     MismatchError,
     Preprocess,
     check_size,
+    limit_pixels,
 )
 from codecframe_serving.encoder import Encoder, Shot
 from codecframe_serving.framequeue import FrameQueue, Item
@@ -41,6 +42,7 @@ from codecframe_serving.protocol import (
     Status,
     Text,
     Welcome,
+    printable,
     read_text,
 )
 
@@ -51,9 +53,14 @@ _QUEUE_SECONDS = 0.3
 _STALL = 1.0
 """Seconds without an answer after which the link is taken to carry half."""
 _TICK = 0.05
-_BUSY_PAUSE = 0.2
+_BUSY_PAUSE, _LONGEST_BUSY_PAUSE = 0.2, 5.0
+"""Seconds before a busy server is asked again, doubled each time."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
 """Seconds before a connection is tried again, doubled each time."""
+_SILENCE = 30.0
+"""Seconds without any answer to what was sent after which a connection is given up."""
+_MAX_PIXELS = 1 << 24
+"""Pixels of an image that a server may ask for, at most."""
 _AGREE_SECONDS = 20.0
 _PING_SECONDS = 5.0
 _HOPELESS = (400, 401, 403, 404)
@@ -100,6 +107,10 @@ class Sender:
         self._heard = asyncio.Event()
         self._welcome: Welcome | None = None
         self._said: int | None = None
+        self._unready = 0
+        self._busy_pause = _BUSY_PAUSE
+        self._resume = 0.0
+        self._progress = self._last_answer = 0.0
         self.state = State(rate=most)
 
     async def run(self, items: Iterable[Item]) -> None:
@@ -126,8 +137,9 @@ class Sender:
     async def _keep_connected(self) -> None:
         """Converse until all is answered, over as many connections as it takes."""
         loop = asyncio.get_running_loop()
-        lost, pause = loop.time(), _FIRST_PAUSE
+        self._progress, pause = loop.time(), _FIRST_PAUSE
         while True:
+            begun = loop.time()
             try:
                 await self._connection()
             except InvalidURI as error:
@@ -136,15 +148,19 @@ class Sender:
                 reason = _why(error)
             else:
                 return
-            if self.state.connected:
-                lost, pause = loop.time(), _FIRST_PAUSE
+            if self._last_answer > begun or loop.time() - begun > _LONGEST_PAUSE:
+                pause = _FIRST_PAUSE  # to connect alone proves nothing
             self.state.connected = False
-            waited = loop.time() - lost
-            if self._plan.give_up is not None and waited >= self._plan.give_up:
+            if self._is_hopeless():
                 raise DataError(self._plan.url, f"no connection: {reason}")
-            self._remark(f"{self._plan.url}: {reason}; trying again in {pause:g} s")
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  no secret
+            self._remark(f"{self._plan.url}: {printable(reason)}; trying again in {pause:g} s")
+            await asyncio.sleep(_jittered(pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _is_hopeless(self) -> bool:
+        """Whether nothing has got through for so long that sending ends."""
+        waited = asyncio.get_running_loop().time() - self._progress
+        return self._plan.give_up is not None and waited >= self._plan.give_up
 
     async def _connection(self) -> None:
         """One connection, until all is answered.
@@ -155,7 +171,7 @@ class Sender:
         token = self._plan.token
         tls = {} if self._plan.tls is None else {"ssl": self._plan.tls}
         try:
-            async with connect(
+            async with _Connect(
                 self._address,
                 additional_headers={"Authorization": f"Bearer {token}"} if token else {},
                 subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
@@ -169,7 +185,8 @@ class Sender:
                 self.state.connections += 1
                 await self._converse(socket)
         except InvalidStatus as error:
-            if error.response.status_code in _HOPELESS:
+            code = error.response.status_code
+            if code in _HOPELESS or 300 <= code < 400:
                 raise DataError(self._plan.url, _why(error)) from None
             raise
 
@@ -181,10 +198,31 @@ class Sender:
             MismatchError: if it refuses a codec.
         """
         async with asyncio.timeout(_AGREE_SECONDS):
-            self._welcome = read_text(await _text(socket), Welcome)
+            self._welcome = self._checked(read_text(await _text(socket), Welcome))
+            self._unready = 0
             for choice in reversed(range(len(self._plan.choices))):
                 await self._say(socket, choice)
                 self._check(read_text(await _text(socket), Ready, Refused))
+
+    def _checked(self, welcome: Welcome) -> Welcome:
+        """What the server asks for, if a camera can give it.
+
+        Raises:
+            DataError: if its images are too large, or not described as they must be.
+        """
+        welcome = replace(welcome, labels=tuple(map(printable, welcome.labels)))
+        if welcome.preprocess is None:
+            return welcome
+        try:
+            shape = Preprocess.of(welcome.preprocess).final_shape
+        except CodecframeError as error:
+            raise DataError(self._plan.url, f"asks for images that cannot be: {error}") from None
+        if shape is not None and shape[0] * shape[1] > _MAX_PIXELS:
+            raise DataError(
+                self._plan.url,
+                f"asks for images of {shape[1]}x{shape[0]}, more than {_MAX_PIXELS:,} pixels",
+            )
+        return welcome
 
     async def _say(self, socket: ClientConnection, index: int) -> None:
         """Say which codec the next frames are of."""
@@ -194,10 +232,14 @@ class Sender:
         emits = tuple(str(representation) for representation in codec.emits)
         await socket.send(Hello(codec.name, said, emits, top=self._plan.top).pack())
         self._said = index
+        self._unready += 1
 
     def _check(self, answer: Text) -> None:
+        self._unready -= 1
+        if self._unready < 0:
+            raise DataError(self._plan.url, "answers a hello that was not said")
         if isinstance(answer, Refused):
-            raise MismatchError(f"{self._plan.url}: {answer.reason}")
+            raise MismatchError(f"{self._plan.url}: {printable(answer.reason)}")
 
     # -- conversing -----------------------------------------------------------------------
 
@@ -222,7 +264,8 @@ class Sender:
     async def _write(self, socket: ClientConnection) -> None:
         """Send frames as the link allows, until all images were taken and answered."""
         while not (self._intake.has_ended and not self._flying):
-            if not self._has_room():
+            is_held = asyncio.get_running_loop().time() < self._resume
+            if is_held or not self._has_room():
                 await self._hear()
             elif self._waiting:
                 await self._send(socket, self._waiting.popleft())
@@ -270,7 +313,8 @@ class Sender:
         assert self._welcome is not None  # noqa: S101 - connected
         image = item.read()
         if self._welcome.preprocess is not None:
-            image = Preprocess.of(self._welcome.preprocess).geometry(image)
+            with limit_pixels(_MAX_PIXELS):  # what a server asks for, not what a person gives
+                image = Preprocess.of(self._welcome.preprocess).geometry(image)
         height, width = image.shape[:2]
         if height * width > self._welcome.max_pixels:
             raise LimitError(f"{width}x{height} is more than the server takes")
@@ -304,9 +348,12 @@ class Sender:
         again = answer.status in (Status.BUSY, Status.TOO_FAST)
         if again and not self._plan.live:
             flight.sent = None
-            await asyncio.sleep(_BUSY_PAUSE)
             self._waiting.append(answer.sequence)
+            self._hold(now)
             return
+        if not again:
+            self._progress, self._busy_pause = now, _BUSY_PAUSE
+            self._last_answer = now
         del self._flying[answer.sequence]
         spent = now - flight.sent
         self._goodput.answered(8 * len(flight.message), flight.sent, now, answer.seconds)
@@ -317,7 +364,7 @@ class Sender:
             Outcome(
                 flight.name,
                 status,
-                answer.reason,
+                printable(answer.reason),
                 tuple((i, labels[i] if i < len(labels) else str(i), p) for i, p in answer.top),
                 self._plan.choices[flight.shot.choice].codec.name,
                 flight.shot.level,
@@ -327,13 +374,33 @@ class Sender:
         )
         self._heard.set()
 
+    def _hold(self, now: float) -> None:
+        """Send nothing for a while: the server is busy. More refusals of the same moment do not
+        make it longer."""
+        if now >= self._resume:
+            self._resume = now + _jittered(self._busy_pause)
+            self._busy_pause = min(2 * self._busy_pause, _LONGEST_BUSY_PAUSE)
+
     async def _watch(self) -> None:
-        """Take a link from which nothing is heard to carry less."""
+        """Take a link from which nothing is heard to carry less, and at last to be broken.
+
+        Raises:
+            TimeoutError: if nothing was answered for too long.
+            DataError: if it is time to give up.
+        """
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_TICK)
+            now = loop.time()
+            if not (self._flying or self._intake.has_waiting):
+                self._progress = now  # nothing is due
+                continue
+            if self._is_hopeless():
+                raise DataError(self._plan.url, f"no answer for {self._plan.give_up:g} s")
             sent = [flight.sent for flight in self._flying.values() if flight.sent is not None]
-            if sent and self._goodput.stalled(min(sent), loop.time(), _STALL):
+            if sent and now - max(min(sent), self._progress) > _SILENCE:
+                raise TimeoutError
+            if sent and self._goodput.stalled(min(sent), now, _STALL):
                 self.state.rate = self._goodput.rate
 
     # -- reporting ------------------------------------------------------------------------
@@ -346,6 +413,18 @@ class Sender:
         setattr(state, outcome.status, getattr(state, outcome.status) + 1)
         state.last = outcome if outcome.status == "ok" else state.last
         self._report(outcome)
+
+
+class _Connect(connect):
+    """A connection to the server that was named, and to no other that it might name instead."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+def _jittered(seconds: float) -> float:
+    """About so long: cameras that lost their server together do not come back together."""
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
 async def _text(socket: ClientConnection) -> str:

@@ -78,7 +78,7 @@ class Service:
             delay=how.delay,
             depth=how.depth,
             memory=half,
-            called=lambda images: self.metrics.called(images),
+            called=self._note_call,
         )
         self._silent_until = 0.0
         self.on_drain: set[Callable[[], None]] = set()
@@ -140,6 +140,9 @@ class Service:
         (result,) = self.worker.run([Job(_grey_png())])
         if isinstance(result, Exception):
             raise result
+
+    def _note_call(self, images: int) -> None:
+        self.metrics.called(images)
 
     def _note_failure(self, error: Exception) -> None:
         """Log it, once a second at most: one of a call is enough to know."""

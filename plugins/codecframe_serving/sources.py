@@ -51,6 +51,8 @@ def open_source(
     source: Iterable[Item]
     if spec.startswith(_DEVICE) or Path(spec).suffix.lower() in VIDEOS:
         require("av", _EXTRA)
+        if not spec.startswith(_DEVICE) and Path(spec).exists() and not Path(spec).is_file():
+            raise DataError(spec, "is not a regular file")
         source = _Video(spec)
     else:
         source = open_images(spec, data_root=data_root)
@@ -89,7 +91,10 @@ class _Video:
         av: Any = require("av", _EXTRA)
         device = self._path.startswith(_DEVICE)
         try:
-            with av.open(self._path, format="v4l2" if device else None) as container:
+            options = {} if device else {"protocol_whitelist": "file"}  # no playlist reaches out
+            with av.open(
+                self._path, format="v4l2" if device else None, options=options
+            ) as container:
                 if not container.streams.video:
                     raise DataError(self._path, "has no video")
                 stream = container.streams.video[0]

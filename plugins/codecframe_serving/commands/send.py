@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
 import ssl
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +48,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--fps",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Finite(0, min_open=True),
     help="Images a second. Default: as fast as answers come; 10 with a budget.",
 )
 @click.option(
@@ -65,10 +68,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--tls-ca", type=_FILE, help="PEM file with the authority of the server's TLS.")
 @click.option(
     "--give-up",
-    type=click.FloatRange(0),
+    type=options.Finite(0),
     default=60,
     show_default=True,
-    help="Seconds without a connection after which sending ends; 0: never.",
+    help="Seconds without an answer, while one is due, after which sending ends; 0: never.",
 )
 @click.option(
     "--data-root",
@@ -111,6 +114,7 @@ def command(
     from codecframe import parse_spec
     from codecframe_serving.encoder import Choice
     from codecframe_serving.plan import Plan
+    from codecframe_serving.secrets import find_token
     from codecframe_serving.sources import open_source
 
     if live and fps is None and (budget is None or "@" not in budget):
@@ -122,10 +126,10 @@ def command(
         budget=found,
         fps=fps if found is None else found.fps,
         live=live,
-        token=_token(token_file),
+        token=find_token(token_file),
         top=top,
         give_up=give_up or None,
-        tls=ssl.create_default_context(cafile=tls_ca) if tls_ca else None,
+        tls=_trusted(tls_ca) if tls_ca else None,
     )
     return _send(plan, open_source(source, loop=loop, limit=limit, data_root=data_root), as_json)
 
@@ -144,11 +148,20 @@ def _link_budget(text: str, fps: float | None) -> Budget:
     return budget
 
 
-def _token(file: Path | None) -> str | None:
-    """The token that the server wants: of the file, else of the environment."""
-    if file is None:
-        return os.environ.get("CODECFRAME_TOKEN") or None
-    return file.read_text(encoding="utf-8").strip()
+def _trusted(file: Path) -> ssl.SSLContext:
+    """TLS that trusts the authority of a file.
+
+    Raises:
+        DataError: if it cannot be read, or is no certificate.
+    """
+    from codecframe import DataError
+    from codecframe_serving.secrets import check_pem
+
+    check_pem(file)
+    try:
+        return ssl.create_default_context(cafile=file)
+    except ssl.SSLError as error:
+        raise DataError(str(file), f"is no certificate: {error.reason or error}") from None
 
 
 def _send(plan: Plan, items: Any, as_json: bool) -> int:
@@ -159,6 +172,8 @@ def _send(plan: Plan, items: Any, as_json: bool) -> int:
     def report(outcome: Outcome) -> None:
         view.print(_json_line(outcome) if as_json else _line(outcome))
 
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # reports, as Ctrl-C does
     view = View(plan.url)
     sender = Sender(plan, report, view.say)
     view.follow(sender.state)

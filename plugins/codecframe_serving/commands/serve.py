@@ -58,7 +58,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--max-clients", type=click.IntRange(1), default=256, show_default=True,
               help="Streams and requests at a time, at most.")  # fmt: skip
 @click.option("--max-per-address", type=click.IntRange(1),
-              help="The same of one network address. Default: half of --max-clients.")  # fmt: skip
+              help="The same of one address. Default: half of them, or 16.")  # fmt: skip
 @click.option("--max-memory", type=click.IntRange(1), default=1024, show_default=True,
               help="MiB for images under way, besides decoding processes.")  # fmt: skip
 @click.option("--idle", type=options.Finite(0, min_open=True), default=60, show_default=True,
