@@ -9,11 +9,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import io
+import itertools
 import json
+import math
 import multiprocessing
 import queue
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -55,6 +59,8 @@ _ERRORS: Mapping[str, Callable[[str, str], CodecframeError]] = {
     "mismatch": lambda source, reason: MismatchError(reason),
     "other": PluginError,
 }
+_FLUSH_SECONDS = 0.02
+"""What was decoded in less is answered together."""
 
 _KINDS = {
     "data": (DataError, SettingsError),
@@ -160,22 +166,20 @@ class _Child:
     def decode(self, codec: Codec[Any] | None, jobs: Sequence[Job]) -> list[Any]:
         """What the head takes, or an exception, for each job of a codec.
 
-        Pixels come one after the other, so that it is known which image did not. Latents are
-        decoded side by side, and one by one where that fails.
+        Where a process breaks off, what it has not answered is decoded again, one by one: only
+        what breaks it alone is to blame.
         """
-        together = codec is not None and self._confinement.accepts != PIXELS
         found: list[Any] = []
-        while len(found) < len(jobs):
+        try:
+            for item in self._ask("decode", codec, jobs, 0):
+                found.append(item if isinstance(item, Exception) else self._latents_or(item))
+        except _DiedError as error:
             left = jobs[len(found) :]
-            try:
-                for item in self._ask("decode", codec, left, 0):
-                    found.append(item if isinstance(item, Exception) else self._latents_or(item))
-            except _DiedError as error:
-                if together and len(left) > 1:
-                    return found + [self.decode(codec, [job])[0] for job in left]
-                found.append(DataError(codec.name if codec else "image", error))
-            except CodecframeError as error:  # there is no process to be had
-                return found + [error] * len(left)
+            if len(jobs) == 1:
+                return [DataError(codec.name if codec else "image", error)]
+            found += [self.decode(codec, [job])[0] for job in left]
+        except CodecframeError as error:  # there is no process to be had
+            found += [error] * (len(jobs) - len(found))
         return found
 
     def picture(self, job: Job, side: int) -> tuple[Image, Shape]:
@@ -205,10 +209,13 @@ class _Child:
         key = codec.name if codec else _FILE
         pipe = self._ready(key)
         try:
-            sent = [(job.data, job.settings and job.settings.to_dict(), job.shape) for job in jobs]
+            sent = [(job.data, job.settings, job.shape) for job in jobs]
             pipe.send((what, key, side, sent))
-            for _ in jobs:
-                yield self._answer(pipe, what)
+            left = len(jobs)
+            while left:
+                answers = self._answers(pipe, what, left)
+                yield from answers
+                left -= len(answers)
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             self.end()
             raise _DiedError(f"decoding broke off ({type(error).__name__})") from None
@@ -249,26 +256,31 @@ class _Child:
         if not pipe.poll(seconds):
             raise _DiedError(f"decoding takes over {seconds:g} s")
 
-    def _answer(self, pipe: Connection, what: str) -> Any:
-        """An answer as (header, array), or the exception that it tells of."""
+    def _answers(self, pipe: Connection, what: str, most: int) -> list[Any]:
+        """The next answers, each as (header, array) or the exception that it tells of."""
         self._await(pipe, self._confinement.seconds)
-        said = json.loads(pipe.recv_bytes(_HEADER_BYTES))
-        if "error" in said:
-            return _ERRORS[said["error"]](str(said["source"]), str(said["reason"]))
+        said = json.loads(pipe.recv_bytes(_HEADER_BYTES * most))
+        if not 1 <= len(said) <= most:
+            raise ValueError("answers")
         kind = np.dtype("uint8" if what == "picture" or self._space is None else "int32")
-        shape = tuple(int(side) for side in said["shape"])
-        if len(shape) != 3 or min(shape) < 1:
-            raise ValueError("shape")
-        self._check(shape)
-        values = np.empty(shape, kind)
-        if pipe.recv_bytes_into(values.data.cast("B")) != values.nbytes:
+        shapes = [() if "error" in one else self._shape(one["shape"]) for one in said]
+        sizes = [math.prod(shape) if shape else 0 for shape in shapes]
+        values = np.empty(sum(sizes), kind)
+        if values.nbytes and pipe.recv_bytes_into(values.data.cast("B")) != values.nbytes:
             raise ValueError("size")
-        return said, values
+        parts = np.split(values, list(itertools.accumulate(sizes))[:-1])
+        return [
+            (one, part.reshape(shape)) if shape else _told(one)
+            for one, shape, part in zip(said, shapes, parts, strict=True)
+        ]
 
-    def _check(self, shape: tuple[int, ...]) -> None:
-        """Whether an array may be so large, before memory is taken for it."""
-        if np.prod(shape, dtype=float) > 3.0 * self._confinement.max_pixels + 4096:
+    def _shape(self, sides: Sequence[int]) -> tuple[int, int, int]:
+        """The shape of an array, checked before memory is taken for it."""
+        first, second, third = map(int, sides)
+        size = first * second * third
+        if min(first, second, third) < 1 or size > 3 * self._confinement.max_pixels + 4096:
             raise ValueError("shape")
+        return first, second, third
 
     @property
     def _space(self) -> LatentSpace | None:
@@ -311,6 +323,8 @@ class _Server:
         self._pipe = pipe
         self._confinement = confinement
         self._codecs: dict[str, Codec[Any] | None] = {_FILE: None}
+        self._said: list[dict[str, Any]] = []
+        self._arrays: list[Any] = []
         geometry = confinement.geometry
         prepare = (lambda image: image) if geometry is None else Preprocess.of(geometry).geometry
         self._decoder = Decoder(confinement.accepts, prepare, confinement.max_pixels)
@@ -322,21 +336,28 @@ class _Server:
             self._pipe.send_bytes(b"loaded")
             return
         codec = self._codecs[key]
-        jobs = []
-        for data, values, shape in sent:
-            given = codec is not None and values is not None
-            settings = codec.settings_type.from_dict(values) if codec and given else None
-            jobs.append(Job(data, codec, settings, shape))
+        jobs = [Job(data, codec, settings, shape) for data, settings, shape in sent]
         if what == "picture":
-            self._tell(lambda: self._picture(jobs[0], side), key)
+            self._limit_seconds(1)
+            self._note(lambda: self._picture(jobs[0], side), key)
         elif codec is not None and self._confinement.accepts != PIXELS:
             self._limit_seconds(len(jobs))
             for item in self._decoder.decode_alike(codec, jobs):
-                self._tell(lambda item=item: _flat(item), key)  # type: ignore[misc]
+                self._note(partial(_flat, item), key)
         else:
-            for job in jobs:
+            self._one_by_one(codec, jobs, key)
+        self._flush()
+
+    def _one_by_one(self, codec: Codec[Any] | None, jobs: Sequence[Job], key: str) -> None:
+        """Pixels of one image after the other: what took long is told at once."""
+        flushed = 0.0
+        for job in jobs:
+            if time.monotonic() - flushed > _FLUSH_SECONDS:
+                self._flush()
                 self._limit_seconds(1)
-                self._tell(lambda job=job: self._one(codec, job), key)  # type: ignore[misc]
+                flushed = time.monotonic()
+            (item,) = self._decoder.decode_alike(codec, [job])
+            self._note(partial(_flat, item), key)
 
     def _load(self, key: str) -> None:
         """Load a codec and what it needs, with an image of our own, before limits are set."""
@@ -357,28 +378,30 @@ class _Server:
     def _limit_seconds(self, images: int) -> None:
         confine.limit_seconds(2 * self._confinement.seconds * images)
 
-    def _one(self, codec: Codec[Any] | None, job: Job) -> tuple[dict[str, Any], Any]:
-        (item,) = self._decoder.decode_alike(codec, [job])
-        return _flat(item)
-
     def _picture(self, job: Job, side: int) -> tuple[dict[str, Any], Any]:
-        self._limit_seconds(1)
         image = self._decoder.picture(job)
         return {"height": image.shape[0], "width": image.shape[1]}, reduced(image, side)
 
-    def _tell(self, make: Callable[[], tuple[dict[str, Any], Any]], key: str) -> None:
-        """Send what was made, or what was wrong."""
+    def _note(self, make: Callable[[], tuple[dict[str, Any], Any]], key: str) -> None:
+        """Keep what was made, or what was wrong, until it is told."""
         try:
             said, values = make()
+            self._said.append({**said, "shape": values.shape})
+            self._arrays.append(np.ascontiguousarray(values))
         except Exception as error:
             source = getattr(error, "source", getattr(error, "plugin", key or "image"))
-            self._say({"error": _kind(error), "source": str(source)[:80], "reason": _reason(error)})
-            return
-        self._say({**said, "shape": values.shape})
-        self._pipe.send_bytes(np.ascontiguousarray(values).data.cast("B"))
+            self._said.append(
+                {"error": _kind(error), "source": str(source)[:80], "reason": _reason(error)}
+            )
 
-    def _say(self, values: dict[str, Any]) -> None:
-        self._pipe.send_bytes(json.dumps(values).encode())
+    def _flush(self) -> None:
+        """Tell what was kept."""
+        if self._said:
+            self._pipe.send_bytes(json.dumps(self._said).encode())
+        if self._arrays:
+            buffers = [array.data.cast("B") for array in self._arrays]
+            self._pipe.send_bytes(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+        self._said, self._arrays = [], []
 
 
 def _flat(item: Any) -> tuple[dict[str, Any], Any]:
@@ -393,6 +416,11 @@ def _flat(item: Any) -> tuple[dict[str, Any], Any]:
         height, width = item.shape
         return {"height": height, "width": width, "level": item.level}, item.values
     return {}, item
+
+
+def _told(said: Mapping[str, Any]) -> CodecframeError:
+    """The exception that an answer tells of."""
+    return _ERRORS[said["error"]](str(said["source"]), str(said["reason"]))
 
 
 def _kind(error: Exception) -> str:

@@ -80,3 +80,38 @@ def test_what_is_not_installed_is_named(
     done = run("serve", "--head", head_module)
     assert done.code == 1
     assert "pip install 'codecframe[serve]'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--grace", "nan"], 2, "finite"),
+        (["--grace", "inf"], 2, "finite"),
+        (["--delay", "nan"], 2, "finite"),
+        (["--max-fps", "nan"], 2, "finite"),
+        (["--idle", "nan"], 2, "finite"),
+        (["--port", "99999"], 2, "65535"),
+        (["--token-file", "not-text"], 1, "is not a token"),
+        (["--token-file", "two-lines"], 1, "is not a token"),
+        (["--token-file", "blank"], 1, "is empty"),
+        (["--token-file", "long"], 1, "longer"),
+        (["--token-file", "/dev/zero"], 1, "longer"),
+        (["--tls-cert", "/dev/zero"], 1, "regular file"),
+        (["--tls-cert", "long"], 1, "not a PEM file"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    run: Any, tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    if "/dev/zero" in arguments and not Path("/dev/zero").exists():
+        pytest.skip("no such device")
+    (tmp_path / "shade.py").write_text("def head(images):\n    return [[1.0]] * len(images)\n")
+    (tmp_path / "not-text").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "two-lines").write_bytes(b"one\ntwo\n")
+    (tmp_path / "blank").write_bytes(b" \n")
+    with open(tmp_path / "long", "wb") as file:
+        file.truncate(3 << 30)  # takes no space
+    done = run("serve", "--head", "shade:head", "--codec", "png", "--port", "0", *arguments)
+    assert done.code == code, done.err
+    assert said in done.err
+    assert "Traceback" not in done.err

@@ -7,7 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,14 +99,20 @@ class Server:
 
 @contextmanager
 def serving(
-    folder: Path, *arguments: object, token: str | None = None, authority: Path | None = None
+    folder: Path,
+    *arguments: object,
+    token: str | None = None,
+    authority: Path | None = None,
+    head: str = "shades:classify",
+    codecs: Sequence[str] = ("jpeg", "png"),
 ) -> Iterator[Server]:
     """A server with the head above and the codecs png and jpeg, on a port of its own choice."""
     (folder / "shades.py").write_text(HEAD)
     (folder / "hold").unlink(missing_ok=True)
     command = [
-        Path(sys.executable).with_name("codecframe"), "serve", "--head", "shades:classify",
-        "--codec", "jpeg", "--codec", "png", "--port", "0", *map(str, arguments),
+        Path(sys.executable).with_name("codecframe"), "serve", "--head", head,
+        *(word for codec in codecs for word in ("--codec", codec)),
+        "--port", "0", *map(str, arguments),
     ]  # fmt: skip
     environment = {**os.environ, **({"CODECFRAME_TOKEN": token} if token else {})}
     with (
@@ -118,7 +124,7 @@ def serving(
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
-            assert said.startswith("serving shades:classify at "), (folder / "log").read_text()
+            assert said.startswith(f"serving {head} at "), (folder / "log").read_text()
             yield Server(process, folder, said.split()[-1], token, authority)
         finally:
             process.kill()
