@@ -52,6 +52,7 @@ class Batcher(Generic[T, R]):
         self._queue: asyncio.Queue[_Waiting[T, R]] = asyncio.Queue(depth)
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="codecframe-batch")
         self._tasks: list[asyncio.Task[None]] = []
+        self._running = 0
 
     async def __aenter__(self) -> Batcher[T, R]:
         self._tasks = [asyncio.create_task(self._run()) for _ in range(self._lanes)]
@@ -94,6 +95,7 @@ class Batcher(Generic[T, R]):
             items = [waiting.item for waiting in wanted]
             loop = asyncio.get_running_loop()
             call = loop.run_in_executor(self._threads, self._work, items)
+            self._running += 1
             try:
                 results: Sequence[R | Exception] = await asyncio.shield(call)
             except asyncio.CancelledError:
@@ -103,14 +105,18 @@ class Batcher(Generic[T, R]):
             except Exception as error:  # of the call as a whole: no result for anyone
                 _settle_all(wanted, error)
                 continue
+            finally:
+                self._running -= 1
             for waiting, result in zip(wanted, results, strict=True):
                 _settle(waiting, result)
 
     async def _gather(self) -> list[_Waiting[T, R]]:
         """The next batch: at least one item, more if they come within the delay."""
         batch = [await self._queue.get()]
-        share = -(-(1 + self._queue.qsize()) // self._lanes)
-        most = self._size if self._lanes == 1 else min(self._size, share)
+        idle = max(self._lanes - self._running, 1)
+        most = self._size
+        if idle > 1:  # the others get their share of what waits
+            most = min(most, -(-(1 + self._queue.qsize()) // idle))
         try:
             async with asyncio.timeout(self._delay):
                 while len(batch) < most:

@@ -117,7 +117,8 @@ def test_without_a_server_it_gives_up(run: Run, pictures: Path) -> None:
     assert {json.loads(line)["status"] for line in done.out.splitlines()} == {"dropped"}
 
 
-def test_ctrl_c_reports_what_was_not_sent(server: Server, pictures: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_being_ended_reports_what_was_not_sent(server: Server, pictures: Path, number: int) -> None:
     process = subprocess.Popen(
         [COMMAND, "send", pictures, server.url, "-c", "jpeg", "--fps", "50", "--loop", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -125,7 +126,7 @@ def test_ctrl_c_reports_what_was_not_sent(server: Server, pictures: Path) -> Non
     assert process.stdout is not None
     first = process.stdout.readline()
     assert json.loads(first)["status"] == "ok"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     rows = [json.loads(line) for line in (first + out).splitlines()]
@@ -158,3 +159,38 @@ def test_a_camera_needs_no_torch(run: Run, server: Server, pictures: Path, tmp_p
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
     done = run("send", pictures, server.url, "-c", "jpeg", PYTHONPATH=str(tmp_path))
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--give-up", "nan"], 2, "finite"),
+        (["--fps", "inf"], 2, "finite"),
+        (["--token-file", "not-text"], 1, "is not a token"),
+        (["--tls-ca", "not-text"], 1, "no certificate"),
+        (["--tls-ca", "/dev/zero"], 1, "regular file"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    run: Run, pictures: Path, tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    if "/dev/zero" in arguments and not Path("/dev/zero").exists():
+        pytest.skip("no such device")
+    (tmp_path / "not-text").write_bytes(b"\xff\xfe\x00")
+    done = run("send", pictures, "127.0.0.1:9", "-c", "jpeg", *arguments)
+    assert done.code == code, done.err
+    assert said in done.err
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://[", "http://:8000"])
+def test_an_address_that_is_none_is_told(run: Run, pictures: Path, url: str) -> None:
+    done = run("send", pictures, url, "-c", "jpeg")
+    assert done.code == 1 and "no address" in done.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_video_is_a_regular_file(run: Run, server: Server, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    os.mkfifo(tmp_path / "clip.mp4")
+    done = run("send", "clip.mp4", server.url, "-c", "jpeg")
+    assert done.code == 1 and "regular file" in done.err

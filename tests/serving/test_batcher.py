@@ -32,6 +32,23 @@ def test_callers_share_calls_and_get_their_own_results() -> None:
     assert sum(sizes) == 30 and len(sizes) < 10 and max(sizes) == 8
 
 
+def test_lanes_share_what_waits_and_run_at_a_time() -> None:
+    both = threading.Barrier(2)
+    sizes: list[int] = []
+
+    def work(items: list[int]) -> list[int]:
+        sizes.append(len(items))
+        both.wait(5)  # breaks where calls do not overlap
+        return [item + 1 for item in items]
+
+    async def test() -> None:
+        async with Batcher(work, size=32, delay=0, lanes=2) as batcher:
+            assert await asyncio.gather(*map(batcher.submit, range(8))) == list(range(1, 9))
+
+    run(test)
+    assert sorted(sizes) == [4, 4]
+
+
 def test_a_lonely_item_waits_no_longer_than_the_delay() -> None:
     async def test() -> None:
         async with Batcher(lambda items: items, size=8, delay=0.01) as batcher:

@@ -11,6 +11,7 @@ from PIL import Image as PilImage
 
 from codecframe.core.errors import DataError, LimitError, MismatchError, PluginError, SettingsError
 from codecframe.core.head import Prediction
+from codecframe.core.representation import PIXELS, Latents, LatentSpace
 from codecframe_serving.limits import Limits
 from codecframe_serving.protocol import Frame, Hello, Ready, Refused
 from codecframe_serving.session import Session, welcome
@@ -79,6 +80,45 @@ def test_a_head_that_fails_on_one_image_still_predicts_for_the_others() -> None:
 def test_nothing_is_larger_than_the_pixel_limit() -> None:
     found = worker(max_pixels=1000).run([job(IMAGES[0]), Job(png(IMAGES[0])), job(IMAGES[0][:9])])
     assert [type(result) for result in found] == [LimitError, LimitError, Prediction]
+
+
+SPACE = LatentSpace("toy-latents", channels=3, stride=1)
+
+
+class LatentCodec(toys.ToyCodec):
+    """A toy codec whose pixels are its latents."""
+
+    emits = (SPACE, PIXELS)
+
+    def decode_latents(self, data: bytes) -> Latents:
+        image = self.decode(data)
+        return Latents(SPACE, image.transpose(2, 0, 1).astype(np.int32), 0, image.shape[:2])
+
+
+class LatentHead(toys.BrightnessHead):
+    """Takes latents of 8x8 images, and fails as models do on others."""
+
+    accepts = SPACE
+    input_shape = (8, 8)
+
+    def predict(self, batch: object) -> Prediction:
+        if any(latents.shape != (8, 8) for latents in batch):  # type: ignore[attr-defined]
+            raise MismatchError("takes 8x8")
+        return super().predict([latents.values for latents in batch])  # type: ignore[attr-defined]
+
+
+def test_latents_of_a_wrong_size_are_the_clients_fault() -> None:
+    codec = LatentCodec()
+    images = [toys.picture(0, 8, 8), toys.picture(1, 10, 9), toys.picture(2, 40, 40)]
+    datas = [codec.encode(image, SETTINGS) for image in images]
+    jobs = [
+        Job(codec.strip(data), codec, SETTINGS, image.shape[:2])
+        for data, image in zip(datas, images, strict=True)
+    ]
+    made = Worker(LatentHead(), [codec], max_pixels=1 << 20)
+    assert made.max_pixels == 4 * 8 * 8  # what is far from the head's size is not decoded at all
+    found = made.run([*jobs, *(Job(data, codec) for data in datas)])
+    assert [type(result) for result in found] == [Prediction, DataError, LimitError] * 2
 
 
 def test_a_codec_must_fit_the_head_and_be_the_clients() -> None:
