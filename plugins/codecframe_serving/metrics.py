@@ -18,8 +18,7 @@ from codecframe_serving.protocol import Status
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""What `Metrics.text` is written in."""
-
+"""Of Prometheus's text format; older releases of its client have no name for it."""
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
