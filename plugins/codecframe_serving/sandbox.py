@@ -171,8 +171,7 @@ class _Child:
         """
         found: list[Any] = []
         try:
-            for item in self._ask("decode", codec, jobs, 0):
-                found.append(item if isinstance(item, Exception) else self._latents_or(item))
+            found.extend(self._ask("decode", codec, jobs, 0))
         except _DiedError as error:
             left = jobs[len(found) :]
             if len(jobs) == 1:
@@ -189,8 +188,8 @@ class _Child:
             raise DataError("image", error) from None
         if isinstance(item, Exception):
             raise item
-        said, values = item
-        return values, (int(said["height"]), int(said["width"]))
+        picture: tuple[Image, Shape] = item
+        return picture
 
     def end(self) -> None:
         """End the process at once."""
@@ -216,12 +215,12 @@ class _Child:
                 answers = self._answers(pipe, what, left)
                 yield from answers
                 left -= len(answers)
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            self.end()
-            raise _DiedError(f"decoding broke off ({type(error).__name__})") from None
         except _DiedError:
             self.end()
             raise
+        except Exception as error:  # it has gone, or says what is no answer
+            self.end()
+            raise _DiedError(f"decoding broke off ({type(error).__name__})") from None
 
     def _ready(self, key: str) -> Connection:
         """The pipe to a process that has loaded a codec.
@@ -246,10 +245,11 @@ class _Child:
     def _start(self) -> None:
         context = _context()
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
+        process = context.Process(
             target=_work, args=(theirs, self._confinement), daemon=True, name="codecframe-decode"
         )
-        self._process.start()
+        process.start()
+        self._process = process
         theirs.close()
 
     def _await(self, pipe: Connection, seconds: float) -> None:
@@ -257,42 +257,45 @@ class _Child:
             raise _DiedError(f"decoding takes over {seconds:g} s")
 
     def _answers(self, pipe: Connection, what: str, most: int) -> list[Any]:
-        """The next answers, each as (header, array) or the exception that it tells of."""
+        """The next answers: what was decoded, or the exception that is told of."""
         self._await(pipe, self._confinement.seconds)
         said = json.loads(pipe.recv_bytes(_HEADER_BYTES * most))
         if not 1 <= len(said) <= most:
             raise ValueError("answers")
-        kind = np.dtype("uint8" if what == "picture" or self._space is None else "int32")
-        shapes = [() if "error" in one else self._shape(one["shape"]) for one in said]
+        space = self._space if what == "decode" else None
+        shapes = [() if "error" in one else self._shape(one["shape"], space) for one in said]
         sizes = [math.prod(shape) if shape else 0 for shape in shapes]
-        values = np.empty(sum(sizes), kind)
+        values = np.empty(sum(sizes), "uint8" if space is None else "int32")
         if values.nbytes and pipe.recv_bytes_into(values.data.cast("B")) != values.nbytes:
             raise ValueError("size")
         parts = np.split(values, list(itertools.accumulate(sizes))[:-1])
         return [
-            (one, part.reshape(shape)) if shape else _told(one)
+            self._made(what, one, part.reshape(shape)) if shape else _told(one)
             for one, shape, part in zip(said, shapes, parts, strict=True)
         ]
 
-    def _shape(self, sides: Sequence[int]) -> tuple[int, int, int]:
+    def _shape(self, sides: Sequence[int], space: LatentSpace | None) -> tuple[int, int, int]:
         """The shape of an array, checked before memory is taken for it."""
         first, second, third = map(int, sides)
-        size = first * second * third
-        if min(first, second, third) < 1 or size > 3 * self._confinement.max_pixels + 4096:
+        channels = 3 if space is None else space.channels
+        most = channels * max(self._confinement.max_pixels, 1 << 12)
+        if min(first, second, third) < 1 or first * second * third > most:
             raise ValueError("shape")
         return first, second, third
+
+    def _made(self, what: str, said: Mapping[str, Any], values: Any) -> Any:
+        """What an answer tells of: an image, latents, or a picture with the shape it had."""
+        if what == "decode" and self._space is None:
+            return values
+        shape = (int(said["height"]), int(said["width"]))
+        if what == "picture" or self._space is None:
+            return values, shape
+        return Latents(self._space, values, int(said["level"]), shape)
 
     @property
     def _space(self) -> LatentSpace | None:
         space = self._confinement.accepts
         return space if isinstance(space, LatentSpace) else None
-
-    def _latents_or(self, item: tuple[dict[str, Any], Any]) -> Any:
-        said, values = item
-        if self._space is None:
-            return values
-        shape = (int(said["height"]), int(said["width"]))
-        return Latents(self._space, values, int(said["level"]), shape)
 
 
 def _context() -> Any:
