@@ -16,6 +16,7 @@ import multiprocessing
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -113,6 +114,15 @@ class Sandbox:
         geometry = self._confinement.geometry
         return None if geometry is None else Preprocess.of(geometry).final_shape
 
+    def start(self) -> None:
+        """Start all processes, so that the first images need not wait for them.
+
+        Raises:
+            MismatchError: if one does not start.
+        """
+        with ThreadPoolExecutor(len(self._children)) as threads:
+            list(threads.map(_Child.start, self._children))
+
     def decode(self, jobs: Sequence[Job]) -> list[Any]:
         """What the head takes, or an exception, for each job; a process takes all of them.
 
@@ -162,6 +172,9 @@ class _Child:
         self._process: Any = None
         self._pipe: Connection | None = None
         self._loaded: set[str] = set()
+
+    def start(self) -> None:
+        self._ready(_FILE)
 
     def decode(self, codec: Codec[Any] | None, jobs: Sequence[Job]) -> list[Any]:
         """What the head takes, or an exception, for each job of a codec.

@@ -135,6 +135,7 @@ class Service:
         Raises:
             CodecframeError: if the head fails.
         """
+        self.worker.open()
         if self.worker.head.accepts != PIXELS:
             return
         (result,) = self.worker.run([Job(_grey_png())])

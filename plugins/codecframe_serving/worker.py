@@ -200,6 +200,15 @@ class Worker:
         image = self._decoder.picture(job)
         return reduced(image, side), (image.shape[0], image.shape[1])
 
+    def open(self) -> None:
+        """Start what decodes elsewhere.
+
+        Raises:
+            MismatchError: if it does not start.
+        """
+        if self._sandbox is not None:
+            self._sandbox.start()
+
     def close(self) -> None:
         """End what decodes elsewhere."""
         if self._sandbox is not None:
