@@ -41,8 +41,8 @@ class Job:
     """One image to classify.
 
     Attributes:
-        data: a payload where `shape` is given, else self-contained data of `codec`; an image file of
-            any kind where there is no codec.
+        data: a payload where `shape` is given, else self-contained data of `codec`; an image file
+            of any kind where there is no codec.
         codec: the codec.
         settings: what the payload was made with.
         shape: (height, width) of the payload's image.

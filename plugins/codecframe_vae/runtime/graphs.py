@@ -22,12 +22,12 @@ _FORBIDDEN = frozenset({b"Loop", b"Scan", b"If", b"SequenceMap"})
 _MOST_NODES = 20_000
 
 
-def check_graph(model: bytes, borrowed: Collection[str]) -> None:
+def check_graph(model: bytes, external: Collection[str]) -> None:
     """Refuse what a network needs not.
 
     Args:
         model: an ONNX model.
-        borrowed: names of the constants whose values the model file may leave out.
+        external: names of the constants whose values the model file may leave out.
 
     Raises:
         ValueError: if it is not one, or is refused; says why.
@@ -45,7 +45,7 @@ def check_graph(model: bytes, borrowed: Collection[str]) -> None:
                 raise ValueError(f"has more than {_MOST_NODES:,} operations")
             _check_node(content)
         elif number in (_INITIALIZER, _SPARSE_INITIALIZER):
-            _check_constant(content, borrowed)
+            _check_constant(content, external)
 
 
 def _check_node(node: bytes) -> None:
@@ -58,13 +58,13 @@ def _check_node(node: bytes) -> None:
             raise ValueError("has graphs within its operations")
 
 
-def _check_constant(tensor: bytes, borrowed: Collection[str]) -> None:
+def _check_constant(tensor: bytes, external: Collection[str]) -> None:
     name, is_elsewhere = "", False
     for number, value, content in _fields(tensor):
         if number == _TENSOR_NAME:
             name = content.decode("utf-8", "replace")
         is_elsewhere |= number == _EXTERNAL_DATA or (number == _LOCATION and value != 0)
-    if is_elsewhere and name not in borrowed:
+    if is_elsewhere and name not in external:
         raise ValueError("has constants that lie in other files")
 
 
