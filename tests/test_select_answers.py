@@ -110,6 +110,7 @@ def test_scores_at_different_rates_are_never_called_sure(
         pytest.param((100, 0, 900, 800.0), (100, 0, 971, 100.0), N, "toy", id="equal scores"),
         pytest.param((102, 0, 990, 800.0), (100, 0, 950, 100.0), N, "bland", id="surely better"),
         pytest.param((102, 20, 990, 800.0), (100, 0, 990, 100.0), N, "toy", id="within noise"),
+        pytest.param((110, 40, 990, 800.0), (100, 0, 990, 100.0), N, "bland", id="far apart"),
         pytest.param((102, 20, 990, 190.0), (100, 0, 990, 100.0), N, "bland", id="not 2x"),
         pytest.param((102, 20, 990, 800.0), (100, 0, 990, 0.0), N, "bland", id="time unknown"),
         pytest.param((3, 1, 990, 800.0), (2, 0, 990, 100.0), 4, "bland", id="few images"),

@@ -81,8 +81,9 @@ def command(
     Several profiles, or heads, are compared on the same images: without labels, heads must agree
     with the same one on uncompressed images.
 
-    The highest score wins. A codec within the noise of it wins instead where its encoder takes at
-    most half the time. Rates that differ by more than 5 % are not compared as if they were one.
+    The highest score wins. A codec within two points and within the noise of it wins instead where
+    its encoder takes at most half the time. Rates that differ by more than 5 % are not compared as
+    if they were one.
 
     Ends with 1 if nothing meets the budget, and says what would; also if images could not be read,
     or rows of the labels name none.

@@ -17,8 +17,8 @@ RATE_TOLERANCE = 0.05
 """Up to this difference in bytes two points are at the same rate, and their scores compared."""
 TIME_RATIO = 2.0
 """From this ratio on, of two codecs whose scores do not differ, the quicker encoder is chosen."""
-_FEW_IMAGES = 30
-"""Of fewer images the noise is so large that only equal scores are a tie."""
+TIE = 0.02
+"""Up to this difference two scores can be a tie; the noise of few images alone is too wide."""
 _UNUSED = 0.9
 """A choice that spends less than this share of the budget may owe it to what was measured."""
 
@@ -36,10 +36,10 @@ def select(
     image the largest measured level that fits it; under a mean, the measured level of the highest
     score whose mean fits.
 
-    The highest score wins; where scores are equal, fewer bytes. A codec whose score differs from
-    the highest by no more than chance (the 95 % interval of the paired difference holds 0) is
-    chosen instead where its encoder takes at most half the time. Scores at rates that differ by
-    more than 5 % are not compared as if they were of one rate.
+    The highest score wins; where scores are equal, fewer bytes. A codec whose score is at most two
+    points below the highest, and differs from it by no more than chance (the 95 % interval of the
+    paired difference holds 0), is chosen instead where its encoder takes at most half the time.
+    Scores at rates that differ by more than 5 % are not compared as if they were of one rate.
 
     All is compared on the images that all points have measured, so that a profile that was stopped
     can be asked; the selection's notes say what is missing.
@@ -113,9 +113,9 @@ def _chosen(fitting: list[Tried]) -> Tried:
 
 
 def _tied(one: Tried, other: Tried) -> bool:
-    """Whether scores differ by no more than chance."""
+    """Whether scores differ by little, and by no more than chance."""
     gap, low, high = paired_difference(one.scores, other.scores)
-    return gap == 0 or (low <= 0 <= high and len(one.scores) >= _FEW_IMAGES)
+    return gap <= TIE and low <= 0 <= high
 
 
 def _why_quicker(first: Tried, chosen: Tried, measure: str) -> str:
