@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,7 @@ import numpy.typing as npt
 from codecframe.core.errors import DataError
 from codecframe.core.files import data_root
 from codecframe.core.image import Image
-
-if TYPE_CHECKING:
-    from codecframe.images.sets import ImageItem
+from codecframe.images.items import ImageItem
 
 _PIXELS = 3072
 
@@ -111,8 +109,6 @@ class CifarSet(Sequence["ImageItem"]):
     def __getitem__(self, index: int | slice) -> ImageItem | CifarSet:
         if isinstance(index, slice):
             return CifarSet(self._records, self._label_bytes, self._name, self._chosen[index])
-        from codecframe.images.sets import ImageItem
-
         position = self._chosen[index]
         file = bisect_right(self._ends, position)
         record = self._records[file][position - self._ends[file]]

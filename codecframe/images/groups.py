@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from codecframe.core.errors import DataError, SettingsError
-from codecframe.images.sets import ImageItem, ImageSet, open_images
+from codecframe.images.items import ImageItem, ImageSet
+from codecframe.images.sets import open_images
 
 FORMS = "folder, pattern:REGEX or column:NAME"
 """How a group is told."""

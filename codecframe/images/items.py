@@ -1,0 +1,77 @@
+"""Sets of images: what each image is known by, and sets one after another."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import overload
+
+from codecframe.core.image import Image
+
+Target = int | str
+"""A label: a class index or a text."""
+
+
+@dataclass(frozen=True)
+class ImageItem:
+    """One image of a set.
+
+    Attributes:
+        name: its path relative to the set, with forward slashes; no other of the set has it.
+        target: its label, a class index or a text; None where there are no labels.
+        load: reads it.
+        path: its file; None where it has none of its own.
+    """
+
+    name: str
+    target: Target | None
+    load: Callable[[], Image]
+    path: str | None = None
+
+    def read(self) -> Image:
+        """The image.
+
+        Raises:
+            DataError: if it cannot be read.
+            LimitError: if it is larger than the pixel limit.
+        """
+        return self.load()
+
+
+class ImageSet(Sequence[ImageItem]):
+    """Sets of images one after another, or some of their images."""
+
+    def __init__(
+        self, parts: Sequence[Sequence[ImageItem]], chosen: Sequence[int] | None = None
+    ) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(len(part) for part in parts))
+        self._chosen = range(self._ends[-1] if parts else 0) if chosen is None else chosen
+
+    @property
+    def remarks(self) -> list[str]:
+        """What of the labels names no image."""
+        return [remark for part in self._parts for remark in getattr(part, "remarks", ())]
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> ImageItem: ...
+    @overload
+    def __getitem__(self, index: slice) -> ImageSet: ...
+    def __getitem__(self, index: int | slice) -> ImageItem | ImageSet:
+        if isinstance(index, slice):
+            return ImageSet(self._parts, self._chosen[index])
+        position = self._chosen[index]
+        part = bisect_right(self._ends, position)
+        return self._parts[part][position - self._ends[part]]
+
+    def spread(self, count: int) -> ImageSet:
+        """At most `count` of the images, evenly spread: sets are often sorted by class."""
+        n = len(self)
+        if n <= count:
+            return self
+        return ImageSet(self._parts, [self._chosen[i * n // count] for i in range(count)])
