@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/__init__.py"))
 HEAVY = {"torch", "numpy", "PIL", "imagecodecs", "onnxruntime", "scipy", "matplotlib", "pandas"}
 PUBLIC_MODULES = {
-    *("cli", "core.bounds", "core.colour", "core.isobmff", "core.registry"),
+    *("cli", "core.bounds", "core.colour", "core.errors", "core.files", "core.isobmff"),
+    "core.registry",
     *("pipeline", "testing", "tuning"),
 }
 """Documented submodules that plugins may import from, besides `codecframe` itself."""
