@@ -11,7 +11,7 @@ READY := .venv/.ready
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(READY) ## choose a codec and classify real photographs through four of them
+demo: $(READY) ## choose a codec and classify real photographs through five of them
 	$(BIN)/codecframe demo --output demo-output
 
 test: lint ## everything that must pass: lint, types, tests

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from toys import BrightnessHead, ToyCodec, ToySettings, picture, toy_registry
+from toys import BrightnessHead, ShadeCodec, ShadeHead, ToyCodec, ToySettings, picture, toy_registry
 
+import codecframe
 from codecframe import BudgetError, DependencyError, UnknownNameError
+from codecframe.core import registry
 from codecframe.core.errors import OutputError
 from codecframe.evaluation import demo
 from codecframe.evaluation.profile import ProfileTable
@@ -117,6 +119,67 @@ def contains(sheet: np.ndarray, tile: np.ndarray) -> bool:
     height, width = tile.shape[:2]
     corners = np.argwhere((sheet[:-height, :-width] == tile[0, 0]).all(axis=2))
     return any(np.array_equal(sheet[y : y + height, x : x + width], tile) for y, x in corners)
+
+
+class ShadePlugin:
+    @codecframe.hookimpl
+    def codecframe_codecs(self) -> list[ToyCodec]:
+        return [ShadeCodec()]
+
+    @codecframe.hookimpl
+    def codecframe_heads(self) -> list[BrightnessHead]:
+        return [ShadeHead()]
+
+
+def test_a_learned_codec_hands_latents_to_its_head(tmp_path: Path, photos: list[Path]) -> None:
+    registry.default().register(ShadePlugin(), "shades")
+    found = run(tmp_path, photos, codecs=["toy", "shade"])
+    heads = {outcome.codec: outcome.head for outcome in found.photos[0].outcomes}
+    assert heads == {"toy": "brightness", "shade": "shade-head"}
+    for photo in found.photos:  # the decoded pictures, all of one grey, say nothing of the label
+        shade = next(outcome for outcome in photo.outcomes if outcome.codec == "shade")
+        assert shade.label == photo.label and shade.agrees
+    (other,) = found.more_profiles
+    assert other.name == "demo-shade-head.profile"
+    with ProfileTable.open(other) as table:
+        assert table.head == "shade-head"
+        assert {point.codec for point in table.points().values()} == {"shade"}
+    assert {one.head for one in found.selections["0.12bpp"].candidates} == {
+        "brightness",
+        "shade-head",
+    }
+    other.write_text("years")
+    with pytest.raises(OutputError, match="--force"):
+        run(tmp_path, photos, codecs=["toy", "shade"])
+    assert other.read_text() == "years"
+    assert "shade-head" in found.report.read_text(encoding="utf-8")
+    grey = np.full((4 * 48, 4 * 40, 3), 128, np.uint8)  # what its decoder rebuilds, enlarged
+    with Image.open(found.contact_sheet) as sheet:
+        assert contains(np.asarray(sheet.convert("RGB")), grey)
+
+
+def test_learned_codecs_with_a_head_are_tried_unasked(
+    tmp_path: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "DEFAULT_CODECS", ("toy",))
+    assert run(tmp_path, photos[:1], codecs=()).codecs == ("toy",)
+    with toy_registry() as toys:
+        toys.register(ShadePlugin(), "shades")
+        assert run(tmp_path, photos[:1], codecs=()).codecs == ("toy", "shade")
+
+
+def test_a_codec_without_pictures_is_told_of(tmp_path: Path, photos: list[Path]) -> None:
+    class Blind(ShadeCodec):
+        emits = ShadeCodec.emits[:1]
+
+    class BlindPlugin(ShadePlugin):
+        @codecframe.hookimpl
+        def codecframe_codecs(self) -> list[ToyCodec]:
+            return [Blind()]
+
+    registry.default().register(BlindPlugin(), "blind")
+    found = run(tmp_path, photos[:1], codecs=["shade"])
+    assert all(outcome.label for outcome in found.photos[0].outcomes)
 
 
 def test_running_again_starts_anew(tmp_path: Path, photos: list[Path]) -> None:

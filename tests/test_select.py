@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from toys import BrightnessHead, ToyCodec, ToySettings, items, toy_registry
+from toys import BrightnessHead, ShadeCodec, ShadeHead, ToyCodec, ToySettings, items, toy_registry
 
 import codecframe
 from codecframe import MismatchError, UnknownNameError
@@ -99,39 +98,6 @@ def test_profile_and_select_in_one_go(tmp_path: Path, budget: str, mode: str) ->
     assert 0.85 * allowed <= found.winner.bytes_per_image <= allowed * slack
     again = select_on_images(tmp_path / "p", images, HEAD, asked, codecs=["toy", "bland"])
     assert again == found
-
-
-SPACE = codecframe.LatentSpace("shade-of-images", 1, 48)
-
-
-class ShadeCodec(ToyCodec):
-    """One byte of latents for an image; as pixels it shows a grey that says nothing."""
-
-    name = "shade"
-    emits = (SPACE, codecframe.PIXELS)
-
-    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> bytes:
-        return bytes([round(float(image.mean()))])
-
-    def decode(self, data: bytes) -> codecframe.Image:
-        return np.full((48, 40, 3), 128, np.uint8)
-
-    def decode_latents(self, data: bytes) -> codecframe.Latents:
-        return codecframe.Latents(SPACE, np.array([[[data[0]]]], np.int32), 0, (48, 40))
-
-    def strip(self, data: bytes) -> bytes:
-        return data
-
-
-class ShadeHead(BrightnessHead):
-    """Sees in the latents what `brightness` sees in images."""
-
-    name = "shade-head"
-    accepts = SPACE
-    reference = "brightness"
-
-    def predict(self, batch: Batch) -> codecframe.Prediction:
-        return super().predict([one.values for one in batch])  # type: ignore[union-attr]
 
 
 class BlindHead(BrightnessHead):

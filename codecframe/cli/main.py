@@ -21,7 +21,7 @@ COMMANDS = {
     "classify": "Predict what images show, straight or through a codec.",
     "codecs": "List codecs, or show one with all its settings.",
     "decode": "Turn encoded files back into PNG images.",
-    "demo": "Select a codec and classify real photographs through four of them.",
+    "demo": "Select a codec and classify real photographs through five of them.",
     "doctor": "Say what is installed, what does not work, and why.",
     "encode": "Encode images with given settings or to a budget.",
     "heads": "List heads, show one, or check its preprocessing.",

@@ -1,12 +1,15 @@
 """The demonstration: real photographs through several codecs at two budgets, to one classifier.
 
-The photographs are those that widely installed packages ship; nothing is downloaded.
+A learned codec hands its latents to the head that stands for that classifier; its rebuilt pictures
+are for people. The photographs are those that widely installed packages ship; nothing is
+downloaded.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +23,22 @@ from codecframe.core.image import Image
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.presets import parse_spec
 from codecframe.core.progress import ProgressMaker
+from codecframe.core.representation import PIXELS
+from codecframe.core.settings import Settings
 from codecframe.evaluation import report
 from codecframe.evaluation.profile import Plan, ProfileTable, is_profile, profile_images
 from codecframe.evaluation.report import SheetRow, Shown, says
 from codecframe.evaluation.select import Selection, select
+from codecframe.evaluation.select.images import profile_path
 from codecframe.images import ImageItem, open_images
+from codecframe.pipeline import counterpart, counterparts
 from codecframe.pipeline.convert import Classified, Failed, Read, classify_set, read_set
 from codecframe.rate import Accounting, Budget
 
 DEFAULT_CODECS = ("jpeg", "webp", "avif", "jpegxl")
-DEFAULT_BUDGETS = ("0.8bpp", "0.2bpp")
+"""Tried unless others are named, and with them each learned codec that has a head which stands for
+the classifier."""
+DEFAULT_BUDGETS = ("0.2bpp", "0.8bpp")
 _RATES = (0.1, 0.2, 0.4, 0.8, 1.6)
 _PHOTOS = {
     "skimage": (
@@ -51,17 +60,19 @@ class Outcome:
 
     Attributes:
         budget, codec: which.
+        head: what judges it: the classifier, or behind a learned codec the head that stands for it.
         size: counted bytes; None, as what the head sees, where the codec cannot meet the budget.
         bpp: counted bits a pixel.
         label, probability: the head's first choice.
-        agrees: whether that is its first choice for the uncompressed photograph.
-        divergence: of the prediction from that for the uncompressed photograph.
+        agrees: whether that is the classifier's first choice for the uncompressed photograph.
+        divergence: of the prediction from the classifier's for the uncompressed photograph.
         smallest: where the budget cannot be met, the fewest bytes that were reached.
         why: why there is no encoding, or empty.
     """
 
     budget: str
     codec: str
+    head: str
     size: int | None = None
     bpp: float | None = None
     label: str | None = None
@@ -102,6 +113,7 @@ class Demo:
         photos: one for every photograph.
         selections: for every budget the codec and settings chosen over all photographs.
         contact_sheet, report, profile: the files that were written.
+        more_profiles: the profiles of heads that stand for the classifier.
     """
 
     head: str
@@ -113,11 +125,12 @@ class Demo:
     contact_sheet: Path
     report: Path
     profile: Path
+    more_profiles: tuple[Path, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         files = {name: str(getattr(self, name)) for name in ("contact_sheet", "report", "profile")}
-        return {**asdict(self), **files}
+        return {**asdict(self), **files, "more_profiles": list(map(str, self.more_profiles))}
 
 
 def installed_photos() -> list[Path]:
@@ -139,8 +152,8 @@ def installed_photos() -> list[Path]:
 def run_demo(
     folder: Path | str,
     *,
-    codecs: Sequence[str] = DEFAULT_CODECS,
-    budgets: Sequence[str] = DEFAULT_BUDGETS,
+    codecs: Sequence[str] = (),
+    budgets: Sequence[str] = (),
     head: str = "efficientnet-lite0",
     photos: Sequence[Path | str] | None = None,
     progress: ProgressMaker | None = None,
@@ -149,11 +162,12 @@ def run_demo(
     """Select for every budget, then classify every photograph through every codec.
 
     Photographs are brought to the head's geometry first. A budget is a cap on each photograph's
-    payload bytes.
+    payload bytes. A learned codec's latents go to the head that stands for `head`, where one is
+    installed.
 
     Args:
         folder: where `contact-sheet.png`, `report.html` (for the first budget) and `demo.profile`
-            go.
+            go; profiles of further heads beside that.
         codecs: codecs with settings, such as `jpeg:optimize=true`; empty for the default ones.
         budgets: budgets as text; empty for the default ones.
         head: name of the head.
@@ -168,20 +182,23 @@ def run_demo(
         OutputError: if a file cannot be written, or one of these names is there that no
             demonstration made.
     """
-    folder, codecs = Path(folder), tuple(codecs or DEFAULT_CODECS)
-    profile, page, sheet = (
-        folder / name for name in ("demo.profile", "report.html", "contact-sheet.png")
-    )
-    known = is_profile(profile)  # it is made first
-    for path in (profile, page, sheet):
-        refuse_foreign(path, lambda _: known, force=force)
+    folder = Path(folder)
     judge = registry.default().head(head)
     asked = [Budget.parse(text) for text in budgets or DEFAULT_BUDGETS]
+    entrants = [_entrant(spec, judge) for spec in codecs or _default_codecs(judge)]
+    profiles = _profiles(folder / "demo.profile", entrants)
+    first, *others = profiles.values()
+    page, sheet = folder / "report.html", folder / "contact-sheet.png"
+    known = is_profile(first)  # it is made first
+    for path in (first, page, sheet):
+        refuse_foreign(path, lambda _: known, force=force)
+    for path in others:
+        refuse_foreign(path, is_profile, force=force)
     items = open_images(list(photos) if photos is not None else installed_photos())
-    selections = _select(profile, page, items, judge, codecs, asked, progress)
+    selections = _select(profiles, page, items, entrants, asked, progress)
     reads = [found for found in read_set(items, judge) if isinstance(found, Read)]
     plain = [found.prediction for found in _classified(reads, judge)]
-    columns = [_through(reads, plain, judge, codec, budget) for budget in asked for codec in codecs]
+    columns = [_through(reads, plain, entrant, budget) for budget in asked for entrant in entrants]
     shown = [
         _photo(read, prediction, [tried.outcome for tried in row])
         for read, prediction, row in zip(reads, plain, zip(*columns, strict=True), strict=True)
@@ -190,45 +207,89 @@ def run_demo(
     return Demo(
         head=judge.name,
         accounting=str(Accounting.PAYLOAD),
-        codecs=codecs,
+        codecs=tuple(entrant.spec for entrant in entrants),
         budgets=tuple(map(str, asked)),
         photos=tuple(shown),
         selections=selections,
         contact_sheet=sheet,
         report=page,
-        profile=profile,
+        profile=first,
+        more_profiles=tuple(others),
     )
 
 
+@dataclass(frozen=True)
+class _Entrant:
+    """A codec that is tried, and the head that judges what it delivers."""
+
+    spec: str
+    codec: Codec[Any]
+    settings: Settings
+    head: TaskHead
+
+
+def _entrant(spec: str, judge: TaskHead) -> _Entrant:
+    codec, settings = parse_spec(spec)
+    return _Entrant(spec, codec, settings, counterpart(codec, judge) or judge)
+
+
+def _default_codecs(judge: TaskHead) -> list[str]:
+    """The usual codecs, and the learned ones whose latents a counterpart of the judge takes."""
+    spaces = [head.accepts for head in counterparts(judge)]
+    known = registry.default().codecs.values()
+    learned = [codec for codec in known if any(space in codec.emits for space in spaces)]
+    return [*DEFAULT_CODECS, *(codec.name for codec in registry.available(learned))]
+
+
+def _profiles(path: Path, entrants: Sequence[_Entrant]) -> dict[str, Path]:
+    """Where the profile of each head goes."""
+    first, *others = {entrant.head.name: entrant.head for entrant in entrants}.values()
+    return {first.name: path, **{head.name: profile_path(path, head) for head in others}}
+
+
 def _select(
-    profile: Path,
+    profiles: Mapping[str, Path],
     page: Path,
+    items: Sequence[ImageItem],
+    entrants: Sequence[_Entrant],
+    budgets: Sequence[Budget],
+    progress: ProgressMaker | None,
+) -> dict[str, Selection]:
+    """Measure anew, a profile for each head; choose for every budget; report for the first."""
+    for name, path in profiles.items():
+        own = [entrant for entrant in entrants if entrant.head.name == name]
+        specs = [entrant.spec for entrant in own]
+        _profile(path, items, own[0].head, specs, budgets, progress)
+    with ExitStack() as stack:
+        tables = [stack.enter_context(ProfileTable.open(path)) for path in profiles.values()]
+        selections = {str(budget): select(tables, budget) for budget in budgets}
+        write_whole(page, report.html(tables, selections[str(budgets[0])]))
+    return selections
+
+
+def _profile(
+    path: Path,
     items: Sequence[ImageItem],
     head: TaskHead,
     codecs: Sequence[str],
     budgets: Sequence[Budget],
     progress: ProgressMaker | None,
-) -> dict[str, Selection]:
-    """Measure anew, choose for every budget, and write the report for the first."""
+) -> None:
+    """Measure codecs before one head: at all budgets, and at some rates for the plot."""
     try:
-        profile.parent.mkdir(parents=True, exist_ok=True)
-        profile.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(str(profile), error.strerror or error) from None
-    selections: dict[str, Selection] = {}
-    for budget in budgets:
-        rates = None if selections else _RATES
-        plan = Plan(codecs=codecs, rates=rates, budget=budget)
-        with profile_images(profile, items, head, plan, progress=progress) as table:
-            selections[str(budget)] = select(table, budget)
-    with ProfileTable.open(profile) as table:
-        write_whole(page, report.html(table, selections[str(budgets[0])]))
-    return selections
+        raise OutputError(str(path), error.strerror or error) from None
+    for number, budget in enumerate(budgets):
+        plan = Plan(codecs=codecs, rates=None if number else _RATES, budget=budget)
+        with profile_images(path, items, head, plan, progress=progress):
+            pass
 
 
 @dataclass(frozen=True)
 class _Tried:
-    """An outcome and the decoded photograph."""
+    """An outcome and the rebuilt photograph, None where there is none."""
 
     outcome: Outcome
     image: Image | None
@@ -241,32 +302,24 @@ def _classified(reads: Sequence[Read], head: TaskHead) -> Iterator[Classified]:
 
 
 def _through(
-    reads: Sequence[Read],
-    plain: Sequence[Prediction],
-    head: TaskHead,
-    codec: str,
-    budget: Budget,
+    reads: Sequence[Read], plain: Sequence[Prediction], entrant: _Entrant, budget: Budget
 ) -> list[_Tried]:
-    """Every photograph through one codec at one budget; `plain` is what the head saw without."""
-    chosen, settings = parse_spec(codec)
-    found = classify_set(reads, head, chosen, settings, budget)
+    """Every photograph through one codec at one budget; `plain` is what the judge saw without."""
+    found = classify_set(reads, entrant.head, entrant.codec, entrant.settings, budget)
+    asked = Outcome(str(budget), entrant.spec, entrant.head.name)
     return [
-        _tried(head, chosen, Outcome(str(budget), codec), one, reference)
-        for one, reference in zip(found, plain, strict=True)
+        _tried(entrant, asked, one, reference) for one, reference in zip(found, plain, strict=True)
     ]
 
 
 def _tried(
-    head: TaskHead,
-    codec: Codec[Any],
-    asked: Outcome,
-    found: Classified | Failed,
-    reference: Prediction,
+    entrant: _Entrant, asked: Outcome, found: Classified | Failed, reference: Prediction
 ) -> _Tried:
     if isinstance(found, Failed) or found.encoded is None:
         error = found.error if isinstance(found, Failed) else None
         smallest = error.smallest if isinstance(error, BudgetError) else None
         return _Tried(replace(asked, smallest=smallest, why=str(error)), None)
+    head = entrant.head
     first = found.prediction.top(1)[0][0]
     agrees = head.score(found.prediction, head.pseudo_targets(reference))
     outcome = replace(
@@ -278,7 +331,8 @@ def _tried(
         agrees=bool(agrees[0] >= 0.5),
         divergence=float(head.divergence(found.prediction, reference)[0]),
     )
-    return _Tried(outcome, codec.decode(found.encoded.data))
+    seen = PIXELS in entrant.codec.emits
+    return _Tried(outcome, entrant.codec.decode(found.encoded.data) if seen else None)
 
 
 def _photo(read: Read, prediction: Prediction, outcomes: list[Outcome]) -> Photo:
@@ -304,19 +358,27 @@ def _contact_sheet(
     photos: Sequence[Photo],
     columns: Sequence[Sequence[_Tried]],
 ) -> bytes:
-    headings = [f"{column[0].outcome.codec}\n{column[0].outcome.budget}" for column in columns]
+    headings = [_heading(column[0].outcome, head) for column in columns]
     rows = []
     for i, (read, photo) in enumerate(zip(reads, photos, strict=True)):
         plain = Shown(read.image, says=says(photo.label, photo.probability))
         through = [_shown(column[i], photo) for column in columns]
         rows.append(SheetRow(photo.name, (plain, *through)))
-    title = f"What {head.name} sees: bytes without headers, compared with the uncompressed image"
+    title = f"What {head.name} sees: payload bytes, compared with the uncompressed image"
+    if any(column[0].outcome.head != head.name for column in columns):
+        title += "; where latents go to a head, the picture is for people"
     return report.contact_sheet(["uncompressed", *headings], rows, title=title)
+
+
+def _heading(outcome: Outcome, judge: TaskHead) -> str:
+    """Codec and budget; between them the head, where the picture is not what it sees."""
+    own = [] if outcome.head == judge.name else [f"latents to {outcome.head}"]
+    return "\n".join([outcome.codec, *own, outcome.budget])
 
 
 def _shown(tried: _Tried, photo: Photo) -> Shown:
     outcome = tried.outcome
-    if tried.image is None or outcome.label is None or outcome.probability is None:
+    if outcome.label is None or outcome.probability is None:
         return Shown(None, note=f"over budget: {outcome.smallest} B at least")
     return Shown(
         tried.image,

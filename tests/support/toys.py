@@ -86,6 +86,39 @@ class BrightnessHead(codecframe.TaskHead):
         return codecframe.Prediction(scores, self.labels)
 
 
+SPACE = codecframe.LatentSpace("shade-of-images", 1, 48)
+
+
+class ShadeCodec(ToyCodec):
+    """One byte of latents for an image; as pixels it shows a grey that says nothing."""
+
+    name = "shade"
+    emits = (SPACE, codecframe.PIXELS)
+
+    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> bytes:
+        return bytes([round(float(image.mean()))])
+
+    def decode(self, data: bytes) -> codecframe.Image:
+        return np.full((48, 40, 3), 128, np.uint8)
+
+    def decode_latents(self, data: bytes) -> codecframe.Latents:
+        return codecframe.Latents(SPACE, np.array([[[data[0]]]], np.int32), 0, (48, 40))
+
+    def strip(self, data: bytes) -> bytes:
+        return data
+
+
+class ShadeHead(BrightnessHead):
+    """Sees in the latents what `brightness` sees in images."""
+
+    name = "shade-head"
+    accepts = SPACE
+    reference = "brightness"
+
+    def predict(self, batch: Batch) -> codecframe.Prediction:
+        return super().predict([one.values for one in batch])  # type: ignore[union-attr]
+
+
 @dataclass(frozen=True)
 class Item:
     """An image of a set, in memory."""

@@ -67,7 +67,7 @@ def select_on_images(
                     accounting=accounting,
                     without=tuple(failed),
                 )
-                own = path.with_stem(f"{path.stem}-{Path(head.name).name}") if tables else path
+                own = profile_path(path, head) if tables else path
                 table = profile_images(own, items, head, plan, prepare=prepare, progress=progress)
                 tables.append(stack.enter_context(table))
             measured = {point.codec for table in tables for point in table.points().values()}
@@ -83,6 +83,11 @@ def select_on_images(
             if not error.codec or error.codec in failed or (named and named <= fails):
                 raise
             failed[error.codec] = str(error)
+
+
+def profile_path(path: Path, head: TaskHead) -> Path:
+    """Where the profile of a further head lies: beside `path`, the head's name in its stem."""
+    return path.with_stem(f"{path.stem}-{Path(head.name).name}")
 
 
 def _shares(
