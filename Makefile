@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test coverage lint docs bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -16,6 +16,9 @@ demo: $(READY) ## choose a codec and classify real photographs through five of t
 
 test: lint ## everything that must pass: lint, types, tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+coverage: $(READY) ## which lines the tests run; those that they do not as htmlcov/index.html
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term --cov-report=html
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .
@@ -33,7 +36,7 @@ bench: $(READY) ## speed, memory and rate control on this machine; all but bench
 
 clean: ## remove .venv and everything that was built
 	rm -rf .venv site demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis \
-		.import_linter_cache
+		.import_linter_cache .coverage .coverage.* htmlcov
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'no Python >= 3.11 found; set PYTHON=...' >&2; exit 1; }
