@@ -13,9 +13,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codecframe.core.progress import Lines
+from codecframe.core.tables import Result, Table, interval, percent, printable
 
 if TYPE_CHECKING:
     from codecframe.pipeline.convert import Failed
+
+
+__all__ = [
+    "LeftOut",
+    "ProgressBar",
+    "interval",
+    "json_text",
+    "percent",
+    "print_json",
+    "print_table",
+    "say",
+    "show",
+    "status",
+]
 
 
 def print_json(value: Any) -> None:
@@ -53,8 +68,6 @@ def print_table(
     On a terminal it is fitted to the width; in a pipe every row is one whole line.
     """
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     class Stdout(Console):
         """The terminal or pipe; that its reader went away is for the caller to see."""
@@ -65,20 +78,21 @@ def print_table(
     console = Stdout()
     if not console.is_terminal:
         console = Stdout(width=10_000)
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for name in columns:
-        right = name.startswith(">")
-        table.add_column(name.lstrip(">"), justify="right" if right else "left")
-    for row in rows:
-        table.add_row(*[Text(_printable(cell)) for cell in row])
-    console.print(table, soft_wrap=not console.is_terminal)
+    console.print(Table(columns, rows, title).rich(), soft_wrap=not console.is_terminal)
     if notes:
         click.echo(notes)
 
 
-def _printable(cell: object) -> str:
-    """As text that is as wide as it looks: bytes of a name that are no UTF-8 are escaped."""
-    return str(cell).encode(errors="backslashreplace").decode()
+def show(result: Result, *, as_json: bool = False) -> None:
+    """Print a result as it shows itself, or its plain data as JSON."""
+    if as_json:
+        print_json(result.to_dict())
+        return
+    for part in result.shown():
+        if isinstance(part, Table):
+            print_table(part.columns, part.rows, title=part.title)
+        else:
+            click.echo(printable(part))
 
 
 def say(message: str) -> None:
@@ -187,13 +201,3 @@ def status(message: str) -> Iterator[None]:
 
     with Console(stderr=True).status(message):
         yield
-
-
-def percent(value: float | None) -> str:
-    """0.764 as `76.4`; nothing where there is no value."""
-    return "" if value is None else f"{100 * value:.1f}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """A 95 % interval in per cent."""
-    return "" if low is None or high is None else f"{100 * low:.1f}-{100 * high:.1f}"
