@@ -7,6 +7,39 @@ from typing import Any
 
 import click
 
+from codecframe.core.errors import UsageError
+
+
+class FunctionCommand(click.Command):
+    """A command that calls one public function with what was typed, and shows what it returns.
+
+    Its parameters are the function's, of the same names, but for those of `RENDERING`.
+
+    Attributes:
+        function: the function's name, such as `codecframe.encode_files`.
+    """
+
+    RENDERING = frozenset({"as_json"})
+    """Parameters that say how results are shown."""
+
+    def __init__(self, *arguments: Any, function: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.function = function
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; arguments that do not go together are bad usage, with their options."""
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise click.UsageError(error.worded(self._typed), ctx) from None
+
+    def _typed(self, parameter: str) -> str:
+        """What users type for a parameter of the function."""
+        found = next((one for one in self.params if one.name == parameter), None)
+        if isinstance(found, click.Option):
+            return max(found.opts, key=len)
+        return parameter.upper()
+
 
 class SuggestingGroup(click.Group):
     """Answers a misspelt command with the one that was probably meant."""

@@ -14,7 +14,8 @@ import click
 
 import codecframe
 from codecframe.cli.groups import CommandGroup
-from codecframe.core.errors import CodecframeError
+from codecframe.cli.renamed import explained
+from codecframe.core.errors import CodecframeError, UsageError
 
 COMMANDS = {
     "bench": "List benchmarks, or run one on this machine.",
@@ -147,12 +148,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted")
         return INTERRUPTED
+    except click.UsageError as error:
+        explained(error).show()
+        return USAGE
     except click.ClickException as error:
         error.show()
         return USAGE
     except CodecframeError as error:
         _complain(str(error))
-        return REFUSED
+        return USAGE if isinstance(error, UsageError) else REFUSED
     except _NoReaderError:
         return _no_reader()
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,19 @@ class Finite(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value} is not a finite number", param, ctx)
         return found
+
+
+class ShapeType(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
+    """(height, width), typed as `224x320`."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The two numbers."""
+        match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", str(value))
+        if match is None:
+            self.fail(f"{shown(value)} is not HEIGHTxWIDTH", param, ctx)
+        return int(match[1]), int(match[2])
 
 
 def complete_codec(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -112,6 +126,24 @@ settings_option = combined(
         multiple=True,
         metavar="KEY=VALUE",
         callback=_after_preset,
+        help="A codec setting, over those of the preset; repeat for several. "
+        "`codecframe codecs NAME` lists them.",
+    ),
+)
+
+codec_settings_options = combined(
+    click.option(
+        "--preset",
+        metavar="NAME|FILE",
+        help="Settings found for a task: a preset that comes with the codec, or a file of "
+        "`codecframe tune`.",
+    ),
+    click.option(
+        "--set",
+        "-s",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
         help="A codec setting, over those of the preset; repeat for several. "
         "`codecframe codecs NAME` lists them.",
     ),

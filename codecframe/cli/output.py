@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codecframe.core.progress import Lines
+from codecframe.core.progress import Lines, ProgressMaker
 from codecframe.core.tables import Result, Table, interval, percent, printable
 
 if TYPE_CHECKING:
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "LeftOut",
     "ProgressBar",
     "interval",
     "json_text",
+    "left_out",
     "percent",
     "print_json",
     "print_table",
+    "progress",
     "say",
     "show",
+    "show_listed",
     "status",
 ]
 
@@ -93,6 +95,14 @@ def show(result: Result, *, as_json: bool = False) -> None:
             print_table(part.columns, part.rows, title=part.title)
         else:
             click.echo(printable(part))
+
+
+def show_listed(result: Result, *, as_json: bool = False) -> None:
+    """`show`; as JSON, a list is one of its items."""
+    if as_json and isinstance(result, Sequence):
+        print_json(result.records())
+    else:
+        show(result, as_json=as_json)
 
 
 def say(message: str) -> None:
@@ -170,28 +180,14 @@ class _Bar:
         self._progress.stop()
 
 
-class LeftOut:
-    """Inputs that could not be used: each is told on stderr, and the exit code counts them.
+def progress(title: str) -> ProgressMaker:
+    """What makes a `ProgressBar` of that title."""
+    return lambda total: ProgressBar(total, title)
 
-    Args:
-        bar: moves on for each.
-    """
 
-    def __init__(self, bar: ProgressBar | None = None) -> None:
-        self.count = 0
-        self._bar = bar
-
-    def __call__(self, failed: Failed) -> None:
-        """Tell of one."""
-        self.count += 1
-        say(f"codecframe: left out {failed}")
-        if self._bar is not None:
-            self._bar.advance(1)
-
-    @property
-    def code(self) -> int:
-        """The exit code: 1 if any was left out."""
-        return 1 if self.count else 0
+def left_out(failed: Failed) -> None:
+    """Tell on stderr of an input that could not be used."""
+    say(f"codecframe: left out {failed}")
 
 
 @contextmanager

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
-from codecframe.core import registry
-from codecframe.core.errors import UnknownNameError
+from codecframe.cli.groups import FunctionCommand
 
 
-@click.command("plugins")
+@click.command("plugins", cls=FunctionCommand, function="codecframe.plugins")
 @click.argument("name", required=False)
 @options.json_option
 def command(name: str | None, as_json: bool) -> None:
@@ -21,22 +21,4 @@ def command(name: str | None, as_json: bool) -> None:
       codecframe plugins jpeg --json
       CODECFRAME_PLUGINS=jpeg,webp codecframe plugins
     """
-    found = {info.name: info for info in registry.default().plugins()}
-    if name is not None:
-        if name not in found:
-            raise UnknownNameError("plugin", name, found)
-        found = {name: found[name]}
-    if as_json:
-        output.print_json([info.to_dict() for info in found.values()])
-        return
-    rows = [
-        [
-            info.name,
-            f"{info.distribution} {info.version}".strip(),
-            ", ".join(info.codecs),
-            ", ".join(info.heads),
-            "; ".join(info.errors),
-        ]
-        for info in found.values()
-    ]
-    output.print_table(["plugin", "from", "codecs", "heads", "errors"], rows)
+    output.show_listed(codecframe.plugins(name), as_json=as_json)

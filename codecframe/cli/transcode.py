@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
+from codecframe.cli.groups import FunctionCommand
 
 
-@click.command("transcode")
+@click.command("transcode", cls=FunctionCommand, function="codecframe.transcode")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.argument("target", metavar="DST")
 @options.combined(
     options.one_codec_option,
-    options.settings_option,
+    options.codec_settings_options,
     options.budget_option,
     options.written_option,
     options.payload_option,
@@ -37,21 +38,7 @@ from codecframe.cli import options, output
     help="Leave images whose names fit as they are, e.g. masks: '*.seg.png'. Repeat for several.",
 )
 @options.force_option
-def command(
-    sources: tuple[str, ...],
-    target: str,
-    codec: str,
-    assignments: tuple[str, ...],
-    budget: str | None,
-    accounting: str | None,
-    payload: bool,
-    only: tuple[str, ...],
-    leave: tuple[str, ...],
-    engine: str,
-    ray_address: str | None,
-    force: bool,
-    as_json: bool,
-) -> int:
+def command(as_json: bool, **arguments: Any) -> int:
     """Take a whole data set through a codec: folders of images, WebDataset shards.
 
     SRC is a folder, an image, a glob or a tar file (.tar, .tar.gz, .tgz); what is made lies in the
@@ -65,44 +52,12 @@ def command(
       codecframe transcode shards/ small/ --codec jpeg --set quality=40 --engine ray
       codecframe transcode shards/ small/ --codec webp --budget 0.5bpp --except '*.seg.png'
     """
-    from codecframe.core import registry
-    from codecframe.core.presets import parse_settings
-    from codecframe.pipeline.engine import open_engine
-    from codecframe.pipeline.transcode import Work, transcode
-
-    chosen = registry.default().codec(codec)
-    settings = parse_settings(chosen, assignments)
-    work = Work(codec, settings.changed(), budget, accounting, payload, only, leave)
-    summary = transcode(
-        sources,
-        target,
-        work,
-        engine=open_engine(engine, ray_address),
-        progress=lambda n: output.ProgressBar(n, f"transcode {codec}"),
-        force=force,
-    )
+    progress = output.progress(f"transcode {arguments['codec']}")
+    summary = codecframe.transcode(**arguments, progress=progress)
     report = summary.report
     for _, reason in [*report.told, *summary.lost]:
         output.say(f"codecframe: left out {reason}")
     if more := report.failures - len(report.told):
         output.say(f"codecframe: and {more:,} more images")
-    if as_json:
-        found: dict[str, Any] = asdict(report) | {"bpp": report.bpp}
-        found |= {"accounting": str(work.counting)}
-        found |= {"already": summary.already, "lost": summary.lost}
-        output.print_json(found)
-    else:
-        _say(summary, str(work.counting))
+    output.show(summary, as_json=as_json)
     return 1 if report.failures or summary.lost else 0
-
-
-def _say(summary: Any, accounting: str) -> None:
-    report = summary.report
-    already = (
-        f" ({summary.already:,} images or shards were made already)" if summary.already else ""
-    )
-    kept = f"; {report.kept:,} stayed as they are" if report.kept else ""
-    click.echo(
-        f"{report.images:,} images{already}, {report.read:,} bytes to {report.bytes:,} "
-        f"({accounting}), {report.bpp:.3f} bpp{kept}"
-    )

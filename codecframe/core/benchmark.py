@@ -20,12 +20,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from codecframe.core.progress import ProgressMaker
 from codecframe.core.settings import Settings
+from codecframe.core.tables import Result, Table
 
 S = TypeVar("S", bound=Settings)
 
 
-@dataclass(frozen=True)
-class BenchmarkTable:
+@dataclass(frozen=True, repr=False)
+class BenchmarkTable(Result):
     """What a benchmark found.
 
     Attributes:
@@ -36,6 +37,35 @@ class BenchmarkTable:
 
     rows: Sequence[Mapping[str, Any]]
     notes: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"rows": self.records(), "notes": self.notes}
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows."""
+        return [dict(row) for row in self.rows]
+
+    def shown(self) -> list[str | Table]:
+        """The table and its notes."""
+        names = list(self.rows[0]) if self.rows else []
+        right = {name for name in names if all(_is_number(row[name]) for row in self.rows)}
+        columns = [(">" if name in right else "") + name.replace("_", " ") for name in names]
+        cells = [[_cell(row[name]) for name in names] for row in self.rows]
+        return [Table(columns, cells), f"\n{self.notes}"]
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, (int, float))
+
+
+def _cell(value: Any) -> str:
+    """Integers whole, other numbers to three digits."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and abs(value) < 1000:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
 
 
 class Benchmark(ABC, Generic[S]):

@@ -1,13 +1,15 @@
 """Every error that codecframe raises on purpose, as one tree under `CodecframeError`.
 
-The command line prints the message of any of these without a traceback and ends with exit code 1,
-so a message says what was wrong, with which value, and what would have been right.
+The command line prints the message of any of these without a traceback and ends with exit code 1
+(2 of a `UsageError`), so a message says what was wrong, with which value, and what would have been
+right.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 MOST_SHOWN = 80
@@ -70,6 +72,29 @@ class CodecframeError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
 
+class UsageError(CodecframeError):
+    """Arguments that do not go together, or one that is missing.
+
+    Args:
+        message: with the names of parameters in braces: `"{shape} needs {payload}"`. The command
+            line puts its options there.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self._message = message
+
+    def __str__(self) -> str:
+        return self.worded(str)
+
+    def worded(self, called: Callable[[str], str]) -> str:
+        """The message with parameters as `called` names them."""
+        return _PARAMETER.sub(lambda found: called(found[1]), self._message)
+
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
 def _restored(kind: type[CodecframeError], args: tuple[Any, ...], values: dict[str, Any]) -> Any:
     error = kind.__new__(kind, *args)
     error.__dict__.update(values)
@@ -108,7 +133,7 @@ class DataError(CodecframeError):
 
 
 class LimitError(CodecframeError):
-    """Input asks for more memory than the limits in `codecframe.limits` allow."""
+    """Input asks for more memory than the limits allow; see `codecframe.limit_pixels`."""
 
 
 class MismatchError(CodecframeError):

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from codecframe.core import registry, yamltext
 from codecframe.core.codec import Codec
-from codecframe.core.errors import DataError, MismatchError, UnknownNameError, shown
+from codecframe.core.errors import DataError, MismatchError, UnknownNameError, UsageError, shown
 from codecframe.core.files import read_text, write_whole
 from codecframe.core.settings import Settings, words
 
@@ -127,6 +127,39 @@ def find_preset(codec: Codec[S], name: str) -> S:
     if found.codec != codec.name:
         raise MismatchError(f"{path} is a preset of {shown(found.codec)}, not of {codec.name}")
     return codec.settings_type.from_dict(found.settings)
+
+
+SettingsLike = Settings | Mapping[str, Any] | Iterable[str] | None
+"""Settings as users give them: an object, a mapping, `key=value` texts, or None for defaults."""
+
+
+def settings_for(
+    codec: Codec[S], settings: SettingsLike = None, preset: str | Path | None = None
+) -> S:
+    """The settings of a codec that are meant.
+
+    Args:
+        codec: the codec.
+        settings: over those of the preset.
+        preset: one that comes with the codec, or a file.
+
+    Raises:
+        SettingsError: for a name or value that the codec does not take.
+        UnknownNameError: for a preset that does not exist.
+        DataError: if the preset's file cannot be read.
+        MismatchError: for settings or a preset of another codec.
+        UsageError: for settings as an object beside a preset: they would replace it whole.
+    """
+    if isinstance(settings, Settings):
+        if preset is not None:
+            raise UsageError("{preset} is of no use where {settings} are complete")
+        return codec.settings(settings)
+    if settings is None or isinstance(settings, Mapping):
+        if preset is None:
+            return codec.settings(settings)
+        return find_preset(codec, str(preset)).replace(**(settings or {}))
+    texts = [settings] if isinstance(settings, str) else list(settings)
+    return parse_settings(codec, texts if preset is None else [f"{_KEY}={preset}", *texts])
 
 
 def parse_settings(codec: Codec[S], assignments: Iterable[str]) -> S:

@@ -61,6 +61,15 @@ class PluginInfo:
         """Plain data."""
         return dict(vars(self))
 
+    def brief(self) -> dict[str, Any]:
+        """What a list says of it: all."""
+        return self.to_dict()
+
+    def row(self) -> list[object]:
+        """Cells of a table."""
+        brought = [", ".join(self.codecs), ", ".join(self.heads), "; ".join(self.errors)]
+        return [self.name, f"{self.distribution} {self.version}".strip(), *brought]
+
 
 class Registry:
     """The plugins of one process and the codecs, heads and commands they bring.

@@ -25,6 +25,7 @@ from codecframe.core.presets import parse_spec
 from codecframe.core.progress import ProgressMaker
 from codecframe.core.representation import PIXELS
 from codecframe.core.settings import Settings
+from codecframe.core.tables import Result, Table, percent
 from codecframe.evaluation import report
 from codecframe.evaluation.profile import Plan, ProfileTable, is_profile, profile_images
 from codecframe.evaluation.report import SheetRow, Shown, says
@@ -102,8 +103,8 @@ class Photo:
     winners: Mapping[str, str | None]
 
 
-@dataclass(frozen=True)
-class Demo:
+@dataclass(frozen=True, repr=False)
+class Demo(Result):
     """What the demonstration found.
 
     Attributes:
@@ -132,6 +133,47 @@ class Demo:
         files = {name: str(getattr(self, name)) for name in ("contact_sheet", "report", "profile")}
         return {**asdict(self), **files, "more_profiles": list(map(str, self.more_profiles))}
 
+    def records(self) -> list[dict[str, Any]]:
+        """One for every photograph, budget and codec."""
+        return [
+            {"photo": photo.name, **asdict(outcome)}
+            for photo in self.photos
+            for outcome in photo.outcomes
+        ]
+
+    def shown(self) -> list[str | Table]:
+        """A table for every budget: a row for each photograph, a column for each codec."""
+        parts: list[str | Table] = []
+        for budget in self.budgets:
+            columns = ["photograph", "uncompressed", *self.codecs, "changes least"]
+            title = f"{budget} a photograph, {self.accounting} bytes: what {self.head} sees"
+            parts.append(Table(columns, [_cells(photo, budget) for photo in self.photos], title))
+            parts.append(self._heads())
+            chosen = self.selections[budget]
+            answer = chosen.winner.label if chosen.winner else f"nothing fits; {chosen.would_fit}"
+            parts.append(f"select: {answer}\n")
+        return [*parts, f"contact sheet: {self.contact_sheet}", f"report: {self.report}"]
+
+    def _heads(self) -> str:
+        """What the marks mean, and which codecs hand latents to which other head."""
+        others = {o.codec: o.head for o in self.photos[0].outcomes if o.head != self.head}
+        through = [f"{codec}: its latents go to the head {head}" for codec, head in others.items()]
+        return "; ".join(["=, !: as for the uncompressed photograph, or not", *through])
+
+
+def _cells(photo: Photo, budget: str) -> list[object]:
+    cells: list[object] = [photo.name, f"{photo.label} {percent(photo.probability)} %"]
+    for outcome in photo.outcomes:
+        if outcome.budget != budget:
+            continue
+        if outcome.label is None:
+            cells.append("does not fit")
+        else:
+            mark = "=" if outcome.agrees else "!"
+            seen = f"{outcome.label} {percent(outcome.probability)} %"
+            cells.append(f"{mark} {seen}, {outcome.size} B")
+    return [*cells, photo.winners[budget] or "none"]
+
 
 def installed_photos() -> list[Path]:
     """The photographs that are on this machine; their packages are found, not imported.
@@ -147,6 +189,36 @@ def installed_photos() -> list[Path]:
     if not found:
         raise DependencyError("skimage", "scikit-image")
     return found
+
+
+def demo(
+    output: Path | str = "demo-output",
+    *,
+    budgets: Sequence[str] = DEFAULT_BUDGETS,
+    force: bool = False,
+    progress: ProgressMaker | None = None,
+) -> Demo:
+    """Select a codec and classify real photographs through JPEG, WebP, AVIF and JPEG XL.
+
+    The photographs are those that scikit-image, scikit-learn and matplotlib ship; the classifier
+    is EfficientNet-Lite0. Nothing is downloaded.
+
+        codecframe.demo("demo-output/")
+
+    Args:
+        output: folder for the pictures, the report and the profile.
+        budgets: bytes to spend on each photograph, such as `0.8bpp`.
+        force: files of these names are replaced, whoever made them.
+        progress: shows how far the measuring is.
+
+    Raises:
+        DependencyError: if the classifier's or a codec's packages, or all of the photographs', are
+            not installed.
+        BudgetError: if a budget cannot be read.
+        OutputError: if a file cannot be written, or one of these names is there that no
+            demonstration made.
+    """
+    return run_demo(output, budgets=budgets, progress=progress, force=force)
 
 
 def run_demo(

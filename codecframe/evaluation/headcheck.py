@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core import yamltext
+from codecframe.core import registry, yamltext
 from codecframe.core.errors import CodecframeError, DataError, MismatchError
 from codecframe.core.head import Prediction, TaskHead
 from codecframe.core.image import Image
@@ -23,7 +24,9 @@ from codecframe.core.parallel import chunks
 from codecframe.core.preprocess import Preprocess
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.statistics import mcnemar, paired_difference, wilson
-from codecframe.images import ImageItem
+from codecframe.core.tables import Result, Table, interval, percent
+from codecframe.images import ImageItem, open_images
+from codecframe.images.sets import ImageSpecs
 from codecframe.tasks.classification import ClassifierHead
 
 NORMALISATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -47,6 +50,8 @@ _DESCRIBED = "as described"
 _CHUNK = 16
 """Images that are held at a time."""
 
+_ENOUGH = 100
+"""Images that are tried, where nothing else is said."""
 _FEW = 20
 """Fewer images without labels tell nothing."""
 
@@ -77,9 +82,14 @@ class Tried:
     information: float
     confidence: float
 
+    def row(self, *, labelled: bool) -> list[str]:
+        """Cells of a table."""
+        known = [percent(self.accuracy), interval(self.low, self.high)] if labelled else []
+        return [self.name, *known, f"{self.information:.2f}", percent(self.confidence)]
 
-@dataclass(frozen=True)
-class HeadCheck:
+
+@dataclass(frozen=True, repr=False)
+class HeadCheck(Result):
     """What `check_head` found.
 
     Attributes:
@@ -109,13 +119,35 @@ class HeadCheck:
         """The recommendation as part of a head description; empty if there is none."""
         return yamltext.dump({"preprocess": self.recommended}) if self.recommended else ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "yaml": self.yaml()}
+
+    def records(self) -> list[dict[str, Any]]:
+        """One for each preprocessing."""
+        return [asdict(one) for one in (self.described, *self.others)]
+
+    def shown(self) -> list[str | Table]:
+        """The verdict, a table of what was tried, and what is better in the description."""
+        measured = [">accuracy %", ">95 %"] if self.labelled else []
+        columns = ["preprocessing", *measured, ">bits", ">confidence %"]
+        rows = [one.row(labelled=self.labelled) for one in (self.described, *self.others)]
+        title = f"{self.head}, {self.images} images"
+        parts: list[str | Table] = [f"{self.verdict}: {self.reason}\n", Table(columns, rows, title)]
+        if self.recommended:
+            parts.append(f"\nBetter in the head's description:\n\n{self.yaml().rstrip()}")
+        return parts
+
 
 def check_head(
-    head: TaskHead,
-    images: Sequence[ImageItem],
+    head: TaskHead | str,
+    images: ImageSpecs,
     *,
-    limit: int = 100,
-    progress: ProgressMaker = Silent,
+    labels: str | Path | None = None,
+    where: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    data_root: str | Path | None = None,
+    progress: ProgressMaker | None = None,
 ) -> HeadCheck:
     """Compare a head as described with the usual alternatives to its preprocessing.
 
@@ -123,25 +155,35 @@ def check_head(
     images, and channels last. What the model refuses is left out. Memory is for a few images at a
     time.
 
+        codecframe.check_head("model.onnx", "photos/", labels="labels.csv").verdict
+
     Args:
-        head: a `ClassifierHead` whose preprocessing is data.
-        images: with labels or without; a hundred tell wrong from right.
-        limit: at most so many, evenly spread.
+        head: a `ClassifierHead` whose preprocessing is data, its name, or its file.
+        images: what `open_images` takes, with labels or without; a hundred tell wrong from right.
+        labels: a CSV file with columns `file` and `label`, or `folders`; None: what the images say.
+        where: only rows of the labels file whose columns have these values.
+        limit: at most so many images, evenly spread; None: 100.
+        data_root: folder with the data sets `cifar10` and `cifar100`; `CODECFRAME_DATA` by default.
         progress: makes a display; told of each image and preprocessing.
 
     Raises:
+        UnknownNameError: if there is no such head.
         MismatchError: if the head has no such preprocessing, or a label is no class of it.
         DataError: if no image can be read, or some have a label and others have none.
     """
+    if isinstance(head, str):
+        head = registry.default().head(head)
     if not isinstance(head, ClassifierHead):
         raise MismatchError(
             f"head {head.name!r} has no preprocessing that is data: nothing to check"
         )
-    chosen = images if len(images) <= limit else evenly(images, limit)
+    chosen = open_images(
+        images, labels=labels, where=where, limit=limit or _ENOUGH, data_root=data_root
+    )
     tries = {_DESCRIBED: head.preprocess, **dict(alternatives(head.preprocess))}
     judges = {name: head.with_preprocess(made) for name, made in tries.items()}
     seen = _Seen(head, judges)
-    with progress(len(chosen) * len(judges)) as display:
+    with (progress or Silent)(len(chosen) * len(judges)) as display:
         for chunk in chunks(chosen, _CHUNK):
             seen.add(chunk, display)
     found = seen.outcomes()
@@ -158,11 +200,6 @@ def check_head(
         reason,
         better.tried.preprocess if better else None,
     )
-
-
-def evenly(images: Sequence[ImageItem], count: int) -> list[ImageItem]:
-    """`count` of the images, evenly spread: sets are often sorted by class."""
-    return [images[i * len(images) // count] for i in range(count)]
 
 
 # -- what is tried --------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,10 +46,11 @@ formats, which would be decoded without a look at what they ask for."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def read_image(
-    source: str | Path | bytes | BinaryIO | PilImage.Image | npt.NDArray[np.uint8],
-    name: str | None = None,
-) -> Image:
+ImageSource: TypeAlias = "str | Path | bytes | BinaryIO | PilImage.Image | npt.NDArray[np.uint8]"
+"""What `read_image` reads."""
+
+
+def read_image(source: ImageSource, name: str | None = None) -> Image:
     """Read an image: the one door for all that comes in.
 
     Args:

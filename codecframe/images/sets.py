@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import overload
+from typing import TypeAlias, cast, overload
 
 from codecframe.core.errors import DataError, UnknownNameError
 from codecframe.images import cifar
 from codecframe.images.files import find_files, read_labels
 from codecframe.images.items import ImageItem, ImageSet, Target
-from codecframe.images.read import read_image
+from codecframe.images.read import ImageSource, read_image
 from codecframe.images.source import read_bounded
 
 _MOST_DIGITS = 9
@@ -57,8 +57,13 @@ class FileSet(Sequence[ImageItem]):
         return ImageItem(self._names[index], target, lambda: read_image(path), path)
 
 
+ImageSpec: TypeAlias = "ImageSource | ImageItem"
+ImageSpecs: TypeAlias = "ImageSpec | Iterable[ImageSpec]"
+"""What `open_images` opens."""
+
+
 def open_images(
-    specs: Sequence[str | Path] | str | Path,
+    specs: ImageSpecs,
     *,
     labels: str | Path | None = None,
     where: Mapping[str, str] | None = None,
@@ -69,8 +74,13 @@ def open_images(
 
     Nothing is read but names and labels. An image that cannot be read says so when it is read.
 
+        for item in codecframe.open_images("photos/"):
+            print(item.name, item.read().shape)
+
     Args:
-        specs: what to open; folders are searched through, in alphabetical order.
+        specs: what to open, one or several: paths, globs and data sets as texts; images in memory,
+            as `read_image` takes them; items of another set. Folders are searched through, in
+            alphabetical order.
         labels: a CSV file with columns `file` and `label` (files relative to it), or `folders`
             where the name of the folder that an image lies in is its label. Images that the CSV
             file does not name are left out. Labels of digits become class indices.
@@ -82,8 +92,13 @@ def open_images(
         DataError: if something does not exist, or no image is found.
         UnknownNameError: for a part of a data set that does not exist.
     """
-    texts = [str(specs)] if isinstance(specs, (str, Path)) else [str(spec) for spec in specs]
+    if isinstance(specs, ImageSet) and labels is None and not where:
+        return specs if limit is None else specs.spread(limit)
+    listed = _listed(specs)
+    texts = [str(spec) for spec in listed if isinstance(spec, (str, Path))]
     parts: list[Sequence[ImageItem]] = []
+    if held := [spec for spec in listed if not isinstance(spec, (str, Path))]:
+        parts.append(_in_memory(held))
     files = []
     for text in texts:
         if text == "-":
@@ -100,6 +115,26 @@ def open_images(
     if not made:
         raise DataError(", ".join(texts), "no image found")
     return made if limit is None else made.spread(limit)
+
+
+def _listed(specs: ImageSpecs) -> list[ImageSpec]:
+    """What is to be opened, one after the other; a stack of images is several."""
+    one = isinstance(specs, (str, Path, bytes, bytearray, memoryview)) or hasattr(specs, "read")
+    if one or not isinstance(specs, Iterable) or getattr(specs, "ndim", 4) < 4:
+        return [cast("ImageSpec", specs)]
+    return list(specs)
+
+
+def _in_memory(specs: Sequence[ImageSpec]) -> list[ImageItem]:
+    """Images that are no files: items as they are, others under a number."""
+
+    def item(number: int, spec: ImageSpec) -> ImageItem:
+        if isinstance(spec, ImageItem) or hasattr(spec, "target"):
+            return cast("ImageItem", spec)
+        name = "image" if len(specs) == 1 else f"image-{number}"
+        return ImageItem(name, None, lambda: read_image(spec, name))
+
+    return [item(number, spec) for number, spec in enumerate(specs, start=1)]
 
 
 def _open_cifar(spec: str, root: str | Path | None) -> cifar.CifarSet:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -107,6 +108,23 @@ class Budget:
             return cls(bits, "bits/s", "link", float(match["fps"]))
         raise BudgetError(f"cannot read the budget {shown(text)}: write it as {_FORMS}")
 
+    @classmethod
+    def of(cls, budget: Budget | str | None, *, mean: bool = False) -> Budget | None:
+        """The budget that is meant by a text, by a budget, or by None, which is none.
+
+        Args:
+            budget: as `parse` reads it, or as it is.
+            mean: it is for the average over the images, unless it is a link's.
+
+        Raises:
+            BudgetError: if the text cannot be read.
+        """
+        if isinstance(budget, str):
+            return cls.parse(budget, mode="mean" if mean else "cap")
+        if budget is not None and mean and budget.mode == "cap":
+            return replace(budget, mode="mean")
+        return budget
+
     def allowance(self, shape: Shape) -> float:
         """Bytes that one image of (height, width) may cost: at most (cap), or on average."""
         if self.unit == "bpp":
@@ -127,10 +145,14 @@ class Budget:
 
     def __str__(self) -> str:
         if self.unit == "bpp":
-            return f"{self.amount:g}bpp"
+            return f"{_digits(self.amount)}bpp"
         if self.unit == "bytes":
-            return f"{self.amount:g}B"
-        for name, factor in reversed(_BITS.items()):
-            if self.amount >= factor:
-                return f"{self.amount / factor:g}{name}/s@{self.fps:g}fps"
-        return f"{self.amount:g}bit/s@{self.fps:g}fps"
+            return f"{_digits(self.amount)}B"
+        unit = next((name for name in reversed(_BITS) if self.amount >= _BITS[name]), "bit")
+        rate = _digits(self.amount / _BITS[unit])
+        return f"{rate}{unit}/s@{_digits(self.fps or 1.0)}fps"
+
+
+def _digits(number: float) -> str:
+    """A number as `parse` reads it back: no exponent, no digit lost."""
+    return format(Decimal(repr(float(number))).normalize(), "f")

@@ -18,7 +18,7 @@ from codecframe.core.errors import DataError, MismatchError, UnknownNameError
 from codecframe.evaluation.profile import Plan, profile_images
 from codecframe.images import open_images
 from codecframe.pipeline.engine import Ray, open_engine
-from codecframe.pipeline.transcode import Work, transcode
+from codecframe.pipeline.transcode import Work, run_work
 from codecframe.rate import Budget
 
 ray = pytest.importorskip("ray")
@@ -51,7 +51,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_a_killed_worker_costs_a_retry(cluster: Ray, photos: Path, tmp_path: Path) -> None:
     work = Work("webp", {"method": 6}, budget="0.8bpp")
-    here = transcode([photos], tmp_path / "here", work)
+    here = run_work([photos], tmp_path / "here", work)
     killed: list[int] = []
 
     def kill() -> None:
@@ -66,7 +66,7 @@ def test_a_killed_worker_costs_a_retry(cluster: Ray, photos: Path, tmp_path: Pat
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    there = transcode([photos], tmp_path / "there", work, engine=cluster)
+    there = run_work([photos], tmp_path / "there", work, engine=cluster)
     killer.join(10)
     assert len(killed) == 1
     assert there.report == here.report

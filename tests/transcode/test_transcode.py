@@ -18,7 +18,7 @@ from toys import picture
 import codecframe
 from codecframe.core.errors import BudgetError, DataError, MismatchError, SettingsError
 from codecframe.images import read_image
-from codecframe.pipeline.transcode import Work, transcode
+from codecframe.pipeline.transcode import Work, run_work
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -82,7 +82,7 @@ def png(seed: int) -> bytes:
 def test_a_folder_keeps_its_names_and_every_image_is_as_the_codec_makes_it(
     photos: Path, tmp_path: Path
 ) -> None:
-    summary = transcode([photos], tmp_path / "small", WORK)
+    summary = run_work([photos], tmp_path / "small", WORK)
     assert (summary.report.images, summary.already, summary.lost) == (150, 0, [])
     made = content(tmp_path / "small")
     assert set(made) == {f"class-{i % 3}/{i}.webp" for i in range(150)}
@@ -106,7 +106,7 @@ def test_no_image_is_over_its_budget(
     photos: Path, tmp_path: Path, codec: str, accounting: str | None, rate: float
 ) -> None:
     work = Work(codec, budget=f"{rate}bpp", accounting=accounting)
-    transcode([photos], tmp_path / "small", work)
+    run_work([photos], tmp_path / "small", work)
     strip = codecframe.get_codec(codec).strip
     made = content(tmp_path / "small").values()
     counted = [len(strip(data) if accounting == "payload" else data) for data in made]
@@ -120,8 +120,8 @@ def test_every_engine_makes_the_same_bytes(
 ) -> None:
     shard(photos / "s.tar", {f"{i:03}.png": png(i) for i in range(70)})
     work = Work("jpeg", budget=budget, accounting="payload")
-    here = transcode([photos], tmp_path / "here", work)
-    there = transcode([photos], tmp_path / "there", work, engine=Elsewhere())
+    here = run_work([photos], tmp_path / "here", work)
+    there = run_work([photos], tmp_path / "there", work, engine=Elsewhere())
     assert content(tmp_path / "here") == content(tmp_path / "there")
     assert here.report == there.report
 
@@ -134,36 +134,36 @@ def test_a_run_that_was_stopped_goes_on(photos: Path, tmp_path: Path) -> None:
 
     target = tmp_path / "small"
     with pytest.raises(KeyboardInterrupt):
-        transcode([photos], target, WORK, engine=Stopped())
+        run_work([photos], target, WORK, engine=Stopped())
     assert len(content(target)) == 64
-    summary = transcode([photos], target, WORK)
+    summary = run_work([photos], target, WORK)
     assert (summary.already, summary.report.images) == (64, 86)
-    transcode([photos], tmp_path / "at once", WORK)
+    run_work([photos], tmp_path / "at once", WORK)
     assert content(target) == content(tmp_path / "at once")
 
 
 def test_a_folder_made_otherwise_is_left_alone(photos: Path, tmp_path: Path) -> None:
-    transcode([photos], tmp_path / "small", WORK)
+    run_work([photos], tmp_path / "small", WORK)
     with pytest.raises(MismatchError, match="other settings"):
-        transcode([photos], tmp_path / "small", Work("webp", {"quality": 31}))
+        run_work([photos], tmp_path / "small", Work("webp", {"quality": 31}))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
     with pytest.raises(MismatchError, match="something else"):
-        transcode([photos], tmp_path / "mine", WORK)
+        run_work([photos], tmp_path / "mine", WORK)
     with pytest.raises(MismatchError, match="lies in"):
-        transcode([photos], photos / "small", WORK)
+        run_work([photos], photos / "small", WORK)
 
 
 def test_files_that_differ_by_suffix_only_stay_apart(tmp_path: Path) -> None:
     for name in ("a.png", "a.bmp", "b.png"):
         write(tmp_path / "photos" / name, picture(len(name), 16, 16))
-    transcode([tmp_path / "photos"], tmp_path / "small", WORK)
+    run_work([tmp_path / "photos"], tmp_path / "small", WORK)
     assert set(content(tmp_path / "small")) == {"a.png.webp", "a.bmp.webp", "b.webp"}
 
 
 def test_what_cannot_be_read_is_told_and_stops_nothing(photos: Path, tmp_path: Path) -> None:
     (photos / "class-0" / "broken.png").write_bytes(b"\x89PNG nothing")
-    summary = transcode([photos], tmp_path / "small", WORK)
+    summary = run_work([photos], tmp_path / "small", WORK)
     assert (summary.report.images, summary.report.failures) == (150, 1)
     ((name, reason),) = summary.report.told
     assert name == "class-0/broken.png" and "broken.png" in reason
@@ -175,7 +175,7 @@ def test_a_shard_keeps_samples_and_all_that_is_no_image(tmp_path: Path) -> None:
         source |= {f"a/{i:03}.png": png(i), f"a/{i:03}.cls": str(i).encode()}
     source |= {"b/9.left.png": png(1), "b/9.right.png": png(2), "b/9.json": b'{"x": 1}'}
     shard(tmp_path / "set" / "train" / "0.tar", source)
-    summary = transcode([tmp_path / "set"], tmp_path / "small", WORK)
+    summary = run_work([tmp_path / "set"], tmp_path / "small", WORK)
     assert summary.report.images == 42
     made = members(tmp_path / "small" / "train" / "0.tar")
     assert list(made) == [name.replace(".png", ".webp") for name in source]
@@ -188,7 +188,7 @@ def test_a_shard_keeps_samples_and_all_that_is_no_image(tmp_path: Path) -> None:
 def test_webdataset_reads_what_is_made(tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     shard(tmp_path / "0.tar", {"x.png": png(3), "x.cls": b"5"})
-    transcode([tmp_path / "0.tar"], tmp_path / "small", WORK)
+    run_work([tmp_path / "0.tar"], tmp_path / "small", WORK)
     path = str(tmp_path / "small" / "0.tar")
     ((image, label),) = webdataset.WebDataset(path, shardshuffle=False).decode("rgb8").to_tuple(
         "webp", "cls"
@@ -199,7 +199,7 @@ def test_webdataset_reads_what_is_made(tmp_path: Path) -> None:
 def test_a_sample_with_a_broken_image_is_left_out_as_a_whole(tmp_path: Path) -> None:
     source = {"1.png": png(1), "1.cls": b"1", "2.png": b"no image", "2.cls": b"2", "3.cls": b"3"}
     shard(tmp_path / "0.tar", source)
-    summary = transcode([tmp_path / "0.tar"], tmp_path / "small", WORK)
+    summary = run_work([tmp_path / "0.tar"], tmp_path / "small", WORK)
     assert list(members(tmp_path / "small" / "0.tar")) == ["1.webp", "1.cls", "3.cls"]
     assert summary.report.failures == 1 and summary.report.told[0][0] == "0.tar/2.png"
 
@@ -210,7 +210,7 @@ def test_a_damaged_shard_does_not_stop_the_others_and_leaves_nothing(tmp_path: P
     cut = (tmp_path / "set" / "cut.tar").read_bytes()
     (tmp_path / "set" / "cut.tar").write_bytes(cut[:7000])
     (tmp_path / "set" / "none.tar").write_bytes(b"nothing of the kind" * 100)
-    summary = transcode([tmp_path / "set"], tmp_path / "small", WORK)
+    summary = run_work([tmp_path / "set"], tmp_path / "small", WORK)
     assert [name for name, _ in summary.lost] == ["cut.tar", "none.tar"]
     assert set(content(tmp_path / "small")) == {"good.tar"}
 
@@ -221,7 +221,7 @@ def test_links_out_of_a_shard_are_not_followed(tmp_path: Path) -> None:
         link = tarfile.TarInfo("1.png")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         made.addfile(link)
-    summary = transcode([tmp_path / "0.tar"], tmp_path / "small", WORK)
+    summary = run_work([tmp_path / "0.tar"], tmp_path / "small", WORK)
     assert members(tmp_path / "small" / "0.tar") == {} and summary.report.images == 0
 
 
@@ -243,12 +243,12 @@ def test_work_that_cannot_be_done_is_refused_at_once(
 def test_nothing_to_do_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no image and no shard"):
-        transcode([tmp_path / "empty"], tmp_path / "small", WORK)
+        run_work([tmp_path / "empty"], tmp_path / "small", WORK)
     assert not (tmp_path / "small").exists()
 
 
 def test_the_record_says_what_was_done(photos: Path, tmp_path: Path) -> None:
-    transcode([photos], tmp_path / "small", Work("jpeg", budget="0.9bpp", payload=True))
+    run_work([photos], tmp_path / "small", Work("jpeg", budget="0.9bpp", payload=True))
     record = json.loads((tmp_path / "small" / "transcode.json").read_text())
     assert record["codec"] == "jpeg" and record["budget"] == "0.9bpp"
     assert record["accounting"] == "payload", "what was written"

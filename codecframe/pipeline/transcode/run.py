@@ -11,33 +11,55 @@ from pathlib import Path
 from typing import Any
 
 import codecframe
-from codecframe.core.errors import CodecframeError, DataError, MismatchError
+from codecframe.core import registry
+from codecframe.core.errors import BudgetError, CodecframeError, DataError, MismatchError
 from codecframe.core.files import reported, write_whole
 from codecframe.core.outputs import refuse_inputs
+from codecframe.core.presets import SettingsLike, settings_for
 from codecframe.core.progress import ProgressMaker, Silent
+from codecframe.core.tables import Result, Table
 from codecframe.images.files import find_files
-from codecframe.pipeline.engine import Engine, Local
+from codecframe.pipeline.engine import Engine, Local, open_engine
 from codecframe.pipeline.transcode.folder import parts_of
 from codecframe.pipeline.transcode.shards import SUFFIXES, Shard
 from codecframe.pipeline.transcode.work import Part, Report, Work
+from codecframe.rate import Accounting, Budget
 
 RECORD = "transcode.json"
 """In the folder that is made: what its files were made with."""
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, repr=False)
+class TranscodeSummary(Result):
     """What became of a data set.
 
     Attributes:
         report: of what was done now.
         already: images and shards that an earlier run had made.
         lost: (name, reason) of shards that could not be read or written.
+        accounting: which bytes were counted.
     """
 
     report: Report
     already: int
     lost: list[tuple[str, str]]
+    accounting: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        report = {**asdict(self.report), "bpp": self.report.bpp, "accounting": self.accounting}
+        return report | {"already": self.already, "lost": self.lost}
+
+    def shown(self) -> list[str | Table]:
+        """A sentence."""
+        report, again = self.report, ""
+        if self.already:
+            again = f" ({self.already:,} images or shards were made already)"
+        kept = f"; {report.kept:,} stayed as they are" if report.kept else ""
+        return [
+            f"{report.images:,} images{again}, {report.read:,} bytes to {report.bytes:,} "
+            f"({self.accounting}), {report.bpp:.3f} bpp{kept}"
+        ]
 
 
 @dataclass(frozen=True)
@@ -49,6 +71,68 @@ class _Done:
 
 
 def transcode(
+    sources: str | Path | Sequence[str | Path],
+    target: str | Path,
+    codec: str,
+    *,
+    settings: SettingsLike = None,
+    preset: str | Path | None = None,
+    budget: Budget | str | None = None,
+    accounting: Accounting | str | None = None,
+    payload: bool = False,
+    only: Sequence[str] = (),
+    leave: Sequence[str] = (),
+    engine: Engine | str = "local",
+    ray_address: str | None = None,
+    force: bool = False,
+    progress: ProgressMaker | None = None,
+) -> TranscodeSummary:
+    """Take a whole data set through a codec: folders of images, WebDataset shards.
+
+    What is made lies in a folder under the same names. A run that was stopped goes on when it is
+    started again. What cannot be read is left out and told in the summary. Every engine makes the
+    same bytes.
+
+        codecframe.transcode("photos/", "small/", "webp", budget="0.5bpp")
+
+    Args:
+        sources: folders, images, globs, tar files (`.tar`, `.tar.gz`, `.tgz`).
+        target: the folder; it is made, is empty, or has what an earlier such run made.
+        codec: the codec's name, or a learned codec's model file.
+        settings: as an object, a mapping, or `key=value` texts; None for the defaults.
+        preset: settings found for a task: one that comes with the codec, or a file.
+        budget: what an image may cost at most, `0.8bpp` or `12kB`; None: as the settings are.
+        accounting: the bytes that count, `payload` or `file`; None: those that are written.
+        payload: write payloads, with a budget one byte before each that names the knob level.
+        only: patterns of names; if there are any, images that none fits stay as they are.
+        leave: patterns of names of images that stay as they are, such as `*.seg.png`. A pattern
+            with a slash is for the whole path, another one for the name in its folder.
+        engine: where the work runs: `local`, `ray`, or an engine.
+        ray_address: the Ray cluster; None: the one that `RAY_ADDRESS` names, else one is started.
+        force: `target` may hold other things; files that are called as those that are made are
+            replaced, but never the sources.
+        progress: makes a display; told of each part.
+
+    Raises:
+        DataError: if there is no image and no shard, or a source does not exist.
+        UnknownNameError, SettingsError, BudgetError: for what does not exist or cannot be read.
+        MismatchError: if `target` holds anything else, or holds the sources, or if two things would
+            get the same name.
+        OutputError: if something cannot be written.
+    """
+    chosen = registry.default().codec(codec)
+    given = settings_for(chosen, settings, preset).changed()
+    counting = None if accounting is None else str(Accounting(accounting))
+    if isinstance(budget, Budget) and budget.mode != "cap":
+        raise BudgetError(f"{budget} is not a budget of each image")
+    limit = None if budget is None else str(budget)
+    work = Work(codec, given, limit, counting, payload, tuple(only), tuple(leave))
+    where = open_engine(engine, ray_address) if isinstance(engine, str) else engine
+    listed = [sources] if isinstance(sources, (str, Path)) else sources
+    return run_work(listed, target, work, engine=where, progress=progress, force=force)
+
+
+def run_work(
     sources: Sequence[str | Path],
     target: Path | str,
     work: Work,
@@ -56,8 +140,8 @@ def transcode(
     engine: Engine | None = None,
     progress: ProgressMaker | None = None,
     force: bool = False,
-) -> Summary:
-    """Transcode images and shards into the folder `target`, under the same names.
+) -> TranscodeSummary:
+    """Do that work to images and shards: what `transcode` makes of its arguments.
 
     A run that was stopped goes on when it is started again: parts that are complete are kept. What
     cannot be read is left out and told in the summary.
@@ -93,7 +177,7 @@ def transcode(
                 lost.append((done.part, done.error))
             display.advance(done.count, f"{total.bpp:.3f} bpp {done.part}")
     total.told.sort()
-    return Summary(total, already, sorted(lost))
+    return TranscodeSummary(total, already, sorted(lost), str(work.counting))
 
 
 def _run(work: Work, target: Path, part: Part) -> _Done:

@@ -14,6 +14,7 @@ from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError
 from codecframe.core.settings import Settings
 from codecframe.pipeline.convert import Encoded, Failed, Read, encode_set
+from codecframe.pipeline.encoding import PAYLOAD_SUFFIX, written
 from codecframe.rate import Accounting, Budget
 
 _TOLD = 100
@@ -78,7 +79,7 @@ class Work:
     @property
     def suffix(self) -> str:
         """Of the files that are made."""
-        return ".payload" if self.payload else self.opened.extension
+        return PAYLOAD_SUFFIX if self.payload else self.opened.extension
 
     def takes(self, name: str) -> bool:
         """Whether the image of that name is encoded, and does not stay as it is."""
@@ -94,11 +95,7 @@ class Work:
 
     def content(self, encoded: Encoded) -> bytes:
         """What is written of an image."""
-        if not self.payload:
-            return encoded.data
-        payload = self.opened.strip(encoded.data)
-        level = self.allowed is not None and encoded.settings.knob() is not None
-        return bytes([encoded.settings.level]) + payload if level else payload
+        return written(self.opened, encoded, payload=self.payload, budget=self.allowed)
 
 
 def _fits(name: str, patterns: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Where a command's files go: stdout, one file, or files in a folder."""
+"""Where the files that are made of images go: stdout, one file, or files in a folder."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import click
+from codecframe.core.errors import UsageError
+from codecframe.core.naming import output_names
+from codecframe.core.outputs import refuse_inputs, write_unless_other
 
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
 class Target:
-    """What `-o` names, planned for all inputs before anything is written.
+    """A file or folder, planned for all inputs before anything is written.
 
     Args:
-        target: as given: `-`, a file for one input, a folder for several; None for the current
+        output: `-` for stdout, a file for one input, a folder for several; None for the current
             folder.
         names: of the inputs, relative, with forward slashes; no two are the same.
         suffix: of the files, with its dot.
@@ -31,22 +33,21 @@ class Target:
 
     def __init__(
         self,
-        target: str | None,
+        output: str | Path | None,
         names: Sequence[str],
         suffix: str,
         *,
         sources: Iterable[str],
         force: bool,
     ) -> None:
-        from codecframe.core.outputs import refuse_inputs
-
-        self.to_stdout = target == "-"
+        text = None if output is None else os.fspath(output)
+        self.to_stdout = text == "-"
         self._force = force
         if self.to_stdout:
             if len(names) != 1:
-                raise click.UsageError("-o - takes one input")
+                raise UsageError("{output} - takes one input")
             return
-        self._paths = _paths(target, names, suffix)
+        self._paths = _paths(text, names, suffix)
         if not force:
             refuse_inputs(self._paths.values(), sources)
 
@@ -56,8 +57,6 @@ class Target:
         Raises:
             OutputError: if a file with other content is there, or it cannot be written.
         """
-        from codecframe.core.outputs import write_unless_other
-
         if self.to_stdout:
             sys.stdout.buffer.write(data)
             return "-"
@@ -65,12 +64,10 @@ class Target:
         return str(self._paths[name])
 
 
-def _paths(target: str | None, names: Sequence[str], suffix: str) -> dict[str, Path]:
+def _paths(output: str | None, names: Sequence[str], suffix: str) -> dict[str, Path]:
     """A path for what is made of each input."""
-    from codecframe.core.naming import output_names
-
-    folder = Path(target or ".")
-    several = len(names) > 1 or target is None or target.endswith(_SEPARATORS)
+    folder = Path(output or ".")
+    several = len(names) > 1 or output is None or output.endswith(_SEPARATORS)
     if not (several or folder.is_dir()):
         return {names[0]: folder}
     made = output_names(names, suffix, folder=folder)

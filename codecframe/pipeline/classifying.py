@@ -1,0 +1,171 @@
+"""What a head sees in images, straight or through a codec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from codecframe.core import registry
+from codecframe.core.codec import Codec
+from codecframe.core.errors import UsageError
+from codecframe.core.head import TaskHead, Top
+from codecframe.core.presets import SettingsLike, settings_for
+from codecframe.core.progress import ProgressMaker, Silent
+from codecframe.core.settings import Settings
+from codecframe.core.tables import Result, Table, percent
+from codecframe.images import open_images
+from codecframe.images.sets import ImageSpecs
+from codecframe.pipeline.convert import Classified, Failed, classify_set, read_set, without_failed
+from codecframe.rate import Accounting, Budget
+
+
+@dataclass(frozen=True)
+class ClassifiedImage:
+    """What a head says of one image.
+
+    Attributes:
+        name: the image's name in its set.
+        top: the likeliest classes, likeliest first.
+        settings: what it was encoded with; None where no codec is between image and head.
+        bytes, bpp: what it cost, in all and a pixel; None as `settings`.
+    """
+
+    name: str
+    top: tuple[Top, ...]
+    settings: Settings | None = None
+    bytes: int | None = None
+    bpp: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        found: dict[str, Any] = {"name": self.name, "top": [asdict(one) for one in self.top]}
+        if self.settings is not None:
+            found |= {"bytes": self.bytes, "bpp": self.bpp, "settings": self.settings.changed()}
+        return found
+
+
+@dataclass(frozen=True, repr=False)
+class Classification(Result):
+    """What a head says of images.
+
+    Attributes:
+        head: the head's name.
+        codec: the codec's name; None where none is between images and head.
+        accounting: which bytes are counted.
+        images: one for each image, in order.
+        failed: those that were left out, and why.
+    """
+
+    head: str
+    codec: str | None
+    accounting: str
+    images: tuple[ClassifiedImage, ...]
+    failed: tuple[Failed, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        found: dict[str, Any] = {"head": self.head, "codec": self.codec, "failed": len(self.failed)}
+        found["images"] = [image.to_dict() for image in self.images]
+        return found | ({"accounting": self.accounting} if self.codec else {})
+
+    def records(self) -> list[dict[str, Any]]:
+        """One for each image, with its likeliest class."""
+        return [
+            {
+                "name": image.name,
+                **(asdict(image.top[0]) if image.top else {}),
+                **({"bytes": image.bytes, "bpp": image.bpp} if self.codec else {}),
+            }
+            for image in self.images
+        ]
+
+    def shown(self) -> list[str | Table]:
+        """A table: what the head sees, with the bytes of each image that went through a codec."""
+        if not self.images:
+            return ["no image was classified"]
+        sizes = [f">bytes ({self.accounting})", ">bpp"] if self.codec else []
+        rows = []
+        for image in self.images:
+            seen = ", ".join(f"{one.label} {percent(one.probability)} %" for one in image.top)
+            spent = [] if image.bpp is None else [image.bytes, f"{image.bpp:.3f}"]
+            rows.append([image.name, *spent, seen])
+        return [Table(["image", *sizes, "what the head sees"], rows)]
+
+
+def classify(
+    images: ImageSpecs,
+    head: TaskHead | str,
+    *,
+    codec: Codec[Any] | str | None = None,
+    settings: SettingsLike = None,
+    preset: str | Path | None = None,
+    budget: Budget | str | None = None,
+    mean: bool = False,
+    accounting: Accounting | str = Accounting.PAYLOAD,
+    prepare: bool = True,
+    top: int = 3,
+    progress: ProgressMaker | None = None,
+    tell: Callable[[Failed], None] | None = None,
+) -> Classification:
+    """Predict what images show, straight or through a codec.
+
+    An image that cannot be read, or not be brought under the budget, is left out, and told in the
+    result.
+
+        seen = codecframe.classify("photo.jpg", "efficientnet-lite0", codec="webp", budget="2kB")
+
+    Args:
+        images: what `open_images` takes: files, folders, globs, arrays.
+        head: a head or its name, a model file, a description, or `module:function`.
+        codec: a codec between image and head, or its name; None for none.
+        settings: the codec's, as an object, a mapping, or `key=value` texts.
+        preset: settings found for a task: one that comes with the codec, or a file.
+        budget: bytes to spend, such as `0.8bpp` or `12kB`.
+        mean: the budget is for the average over the images; without this, for every image.
+        accounting: the bytes that count, `payload` or `file`.
+        prepare: bring images to the size the head looks at before encoding them.
+        top: how many classes to give.
+        progress: makes a display; told of each image.
+        tell: called with what is left out, when it is.
+
+    Raises:
+        UsageError: for settings or a budget without a codec.
+        DataError: if something does not exist, or no image is found.
+        UnknownNameError, SettingsError, BudgetError: for what does not exist or cannot be read.
+        MismatchError: if the codec emits nothing that the head accepts.
+        DependencyError: if the head's packages are not installed.
+    """
+    if codec is None and (settings or preset is not None or budget is not None):
+        raise UsageError("{settings}, {preset} and {budget} need {codec}")
+    judge = registry.default().head(head) if isinstance(head, str) else head
+    chosen = registry.default().codec(codec) if isinstance(codec, str) else codec
+    given = settings_for(chosen, settings, preset) if chosen else None
+    limit, counting = Budget.of(budget, mean=mean), Accounting(accounting)
+    items = open_images(images)
+    made: list[ClassifiedImage] = []
+    failed: list[Failed] = []
+    with (progress or Silent)(len(items)) as display:
+
+        def left_out(one: Failed) -> None:
+            failed.append(one)
+            if tell is not None:
+                tell(one)
+            display.advance(1, one.name)
+
+        ready = read_set(items, judge if prepare else None)
+        seen = classify_set(ready, judge, chosen, given, limit, counting)
+        for result in without_failed(seen, left_out):
+            made.append(_image(result, top))
+            display.advance(1, result.name)
+    name = None if chosen is None else chosen.name
+    return Classification(judge.name, name, str(counting), tuple(made), tuple(failed))
+
+
+def _image(result: Classified, top: int) -> ClassifiedImage:
+    ranking = tuple(result.prediction.top(top)[0])
+    encoded = result.encoded
+    if encoded is None:
+        return ClassifiedImage(result.name, ranking)
+    return ClassifiedImage(result.name, ranking, encoded.settings, encoded.size, encoded.bpp)
