@@ -122,7 +122,7 @@ def _listed(specs: ImageSpecs) -> list[ImageSpec]:
     one = isinstance(specs, (str, Path, bytes, bytearray, memoryview)) or hasattr(specs, "read")
     if one or not isinstance(specs, Iterable) or getattr(specs, "ndim", 4) < 4:
         return [cast("ImageSpec", specs)]
-    return list(specs)
+    return list(cast("Iterable[ImageSpec]", specs))
 
 
 def _in_memory(specs: Sequence[ImageSpec]) -> list[ImageItem]:

@@ -1,16 +1,26 @@
 """A classifier behind a link, as a codecframe plugin: the commands `serve` and `send`.
 
-`protocol` says what crosses the link. The server is `app` and `service`, the camera `sender`.
+`protocol` says what crosses the link. The server is `app` and `service`, the camera `sender`;
+`serve` and `send` are the commands as functions.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import lazy_loader
+
 import codecframe
 
 if TYPE_CHECKING:
     from codecframe.cli.groups import CommandGroup
+    from codecframe_serving.sending import Sent as Sent
+    from codecframe_serving.sending import send as send
+    from codecframe_serving.serving import serve as serve
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"sending": ["Sent", "send"], "serving": ["serve"]}
+)
 
 
 @codecframe.hookimpl

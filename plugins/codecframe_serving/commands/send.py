@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import ssl
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codecframe.cli import options, output
-from codecframe.core.errors import shown
+from codecframe.cli.groups import FunctionCommand
 
 if TYPE_CHECKING:
-    from codecframe import Budget
-    from codecframe_serving.plan import Outcome, Plan
+    from codecframe_serving.plan import Outcome
 
-_EXTRA = "codecframe[send]"
-_FPS = 10.0
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("send")
+@click.command("send", cls=FunctionCommand, function="codecframe_serving.send")
 @click.argument("source", metavar="SOURCE")
 @click.argument("url", metavar="URL")
 @click.option(
@@ -78,22 +73,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Folder with the data sets cifar10 and cifar100.  [env: CODECFRAME_DATA]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each image.")
-def command(
-    source: str,
-    url: str,
-    codecs: tuple[str, ...],
-    budget: str | None,
-    fps: float | None,
-    live: bool,
-    loop: bool,
-    limit: int | None,
-    top: int,
-    token_file: Path | None,
-    tls_ca: Path | None,
-    give_up: float,
-    data_root: str | None,
-    as_json: bool,
-) -> int:
+def command(url: str, as_json: bool, **arguments: Any) -> int:
     """Send images over a link to a server, and say what it sees.
 
     SOURCE is a folder, a file, a video, or a video device such as /dev/video0; URL is where
@@ -106,82 +86,22 @@ def command(
       codecframe send /dev/video0 https://example.org -c vae -c jpeg -b 64kbit/s@10fps --live
       codecframe send clip.mp4 10.0.0.7:8000 -c webp:quality=30 --json > seen.jsonl
     """
-    from codecframe.core import registry
-
-    registry.require("websockets", _EXTRA)
-    from codecframe import parse_spec
-    from codecframe_serving.encoder import Choice
-    from codecframe_serving.plan import Plan
-    from codecframe_serving.secrets import find_token
-    from codecframe_serving.sources import open_source
-
-    if live and fps is None and (budget is None or "@" not in budget):
-        raise click.UsageError("--live needs --fps, or a budget such as 64kbit/s@10fps")
-    found = None if budget is None else _link_budget(budget, fps)
-    plan = Plan(
-        url=url,
-        choices=[Choice(*parse_spec(spec)) for spec in codecs],
-        budget=found,
-        fps=fps if found is None else found.fps,
-        live=live,
-        token=find_token(token_file),
-        top=top,
-        give_up=give_up or None,
-        tls=_trusted(tls_ca) if tls_ca else None,
-    )
-    return _send(plan, open_source(source, loop=loop, limit=limit, data_root=data_root), as_json)
-
-
-def _link_budget(text: str, fps: float | None) -> Budget:
-    """The budget that --budget and --fps describe."""
-    from codecframe import Budget
-
-    if "@" not in text:
-        text = f"{text}@{fps or _FPS:g}fps"
-    elif fps is not None:
-        raise click.UsageError("--fps and the budget both say how many images a second")
-    budget = Budget.parse(text)
-    if budget.mode != "link":
-        raise click.UsageError(f"{shown(text)} is no rate of a link, such as 256kbit/s")
-    return budget
-
-
-def _trusted(file: Path) -> ssl.SSLContext:
-    """TLS that trusts the authority of a file.
-
-    Raises:
-        DataError: if it cannot be read, or is no certificate.
-    """
-    from codecframe import DataError
-    from codecframe_serving.secrets import check_pem
-
-    check_pem(file)
-    try:
-        return ssl.create_default_context(cafile=file)
-    except ssl.SSLError as error:
-        raise DataError(str(file), f"is no certificate: {error.reason or error}") from None
-
-
-def _send(plan: Plan, items: Any, as_json: bool) -> int:
-    """Send all; returns the exit code. However it ends, what became of the images is told."""
+    import codecframe_serving
     from codecframe_serving.commands.sendview import View
-    from codecframe_serving.sender import Sender
 
-    def report(outcome: Outcome) -> None:
+    def tell(outcome: Outcome) -> None:
         view.print(_json_line(outcome) if as_json else _line(outcome))
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # reports, as Ctrl-C does
-    view = View(plan.url)
-    sender = Sender(plan, report, view.say)
-    view.follow(sender.state)
+    view = View(url)
     try:
-        with view:
-            asyncio.run(view.watch(sender.run(items)))
+        sent = codecframe_serving.send(url=url, **arguments, tell=tell, watcher=view)
     finally:
-        state = sender.state
-        output.say(f"{state.ok} ok, {state.dropped} dropped, {state.failed} failed")
-    return 1 if sender.state.failed else 0
+        if view.state is not None:  # however it ends, what became of the images is told
+            state = view.state
+            output.say(f"{state.ok} ok, {state.dropped} dropped, {state.failed} failed")
+    return 1 if sent.failed else 0
 
 
 def _json_line(outcome: Outcome) -> str:

@@ -26,7 +26,8 @@ class View:
     """
 
     def __init__(self, url: str) -> None:
-        self._state, self._url = State(), url
+        self.state: State | None = None
+        self._url = url
         console = Console(stderr=True)
         self._live = (
             Live(
@@ -41,9 +42,10 @@ class View:
             else None
         )
 
-    def follow(self, state: State) -> None:
-        """Show this state from now on."""
-        self._state = state
+    def follow(self, state: State) -> View:
+        """Show this state while the block is left open."""
+        self.state = state
+        return self
 
     def __enter__(self) -> View:
         if self._live is not None:
@@ -82,7 +84,8 @@ class View:
         task.result()
 
     def _line(self) -> Text:
-        state, last = self._state, self._state.last
+        state = self.state or State()
+        last = state.last
         parts = [self._url if state.connected else f"{self._url}: no connection"]
         if state.rate != float("inf"):
             parts.append(f"{state.rate / 1000:.0f} kbit/s")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from codecframe.cli import options
+from codecframe.cli.groups import FunctionCommand
 
-_EXTRA = "codecframe[serve]"
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("serve")
+@click.command("serve", cls=FunctionCommand, function="codecframe_serving.serve")
 @options.head_option
 @click.option(
     "--codec",
@@ -83,35 +83,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
               help="Lines for people, or JSON lines, on stderr.")  # fmt: skip
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
               default="info", show_default=True, help="The least that is logged.")  # fmt: skip
-def command(
-    head: str,
-    codecs: tuple[str, ...],
-    host: str,
-    port: int,
-    token_file: Path | None,
-    no_token: bool,
-    hosts: tuple[str, ...],
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    batch: int,
-    delay: float,
-    queue: int,
-    max_message: int,
-    max_pixels: int,
-    max_clients: int,
-    max_per_address: int | None,
-    max_memory: int,
-    idle: float,
-    sandbox: bool | None,
-    decode_timeout: float,
-    max_fps: float,
-    grace: float,
-    engine: str,
-    ray_address: str | None,
-    replicas: int,
-    log: str,
-    log_level: str,
-) -> int:
+def command(head: str, **arguments: Any) -> None:
     """Classify for cameras and others: HTTP requests and WebSocket streams, in batches.
 
     Ctrl-C or SIGTERM ends it, when everything that has come was answered.
@@ -122,41 +94,9 @@ def command(
       codecframe serve --head model.onnx --codec jpeg --host 0.0.0.0 --token-file token
       curl --data-binary @photo.jpg http://127.0.0.1:8000/v1/predict?top=3
     """
-    if no_token and token_file:
-        raise click.UsageError("--no-token and --token-file say the opposite")
-    if tls_key and not tls_cert:
-        raise click.UsageError("--tls-key needs --tls-cert")
-    from codecframe.core import registry
+    import codecframe_serving
 
-    for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
-        registry.require(package, _EXTRA)
-    from codecframe_serving.confine import can_confine
-    from codecframe_serving.limits import Limits
-    from codecframe_serving.logs import start_logging
-    from codecframe_serving.replicas import Recipe, Replicas
-    from codecframe_serving.secrets import find_token
-    from codecframe_serving.server import Address, serve
-    from codecframe_serving.service import Batching, Service
+    def ready(url: str) -> None:
+        click.echo(f"serving {head} at {url}")
 
-    address = Address(host, port, tls_cert, tls_key)
-    token = None if no_token else find_token(token_file)
-    if token is None and not no_token and not address.is_loopback:
-        raise click.UsageError(
-            f"--host {host} is reached by others: set a token (--token-file, CODECFRAME_TOKEN), "
-            "or say --no-token"
-        )
-    limits = Limits(
-        max_message, max_pixels, max_clients, max_fps,
-        per_address=max_per_address, idle=idle, memory=max_memory << 20,
-    )  # fmt: skip
-    recipe = Recipe(head, codecs, limits.pixels)
-    confined = can_confine() if sandbox is None else sandbox
-    worker = recipe.worker(decode_timeout if confined else None)
-    start_logging(log_level, as_json=log == "json")
-    batching = Batching(batch, delay / 1000, queue)
-    spread = None
-    if engine == "ray":
-        spread = Replicas(recipe, replicas, **asdict(batching), address=ray_address)
-    service = Service(worker, limits, batching, token, spread, (*address.names, *hosts))
-    serve(service, address, grace=grace, ready=lambda url: click.echo(f"serving {head} at {url}"))
-    return 0
+    codecframe_serving.serve(head, **arguments, ready=ready)

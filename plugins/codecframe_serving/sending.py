@@ -1,0 +1,179 @@
+"""Sending images to a server: what `codecframe send` does, as a function."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import codecframe
+from codecframe import Budget, DataError, UsageError
+
+if TYPE_CHECKING:
+    from codecframe_serving.plan import Outcome, State
+
+EXTRA = "codecframe[send]"
+_FPS = 10.0
+
+
+@dataclass(frozen=True, repr=False)
+class Sent(codecframe.Result):
+    """What became of the images that were sent.
+
+    Attributes:
+        ok: images that were answered.
+        dropped: images that the link could not carry in time.
+        failed: images that sending again would not bring through.
+    """
+
+    ok: int
+    dropped: int
+    failed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return dict(vars(self))
+
+    def shown(self) -> list[str | codecframe.Table]:
+        """A sentence."""
+        return [f"{self.ok} ok, {self.dropped} dropped, {self.failed} failed"]
+
+
+class Watcher(Protocol):
+    """Is shown how sending goes."""
+
+    def follow(self, state: State) -> AbstractContextManager[object]:
+        """Look at this state while the block is left open."""
+        ...
+
+    def say(self, message: str) -> None:
+        """A remark, such as that the connection was lost."""
+        ...
+
+    async def watch(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for the work, looking at the state from time to time."""
+        ...
+
+
+class _Nobody:
+    """Looks at nothing."""
+
+    def follow(self, state: State) -> AbstractContextManager[object]:
+        del state
+        return nullcontext()
+
+    def say(self, message: str) -> None:
+        """Nothing."""
+
+    async def watch(self, work: Coroutine[Any, Any, None]) -> None:
+        await work
+
+
+def send(
+    source: str,
+    url: str,
+    codecs: str | Sequence[str],
+    *,
+    budget: str | None = None,
+    fps: float | None = None,
+    live: bool = False,
+    loop: bool = False,
+    limit: int | None = None,
+    top: int = 1,
+    token_file: Path | None = None,
+    tls_ca: Path | None = None,
+    give_up: float = 60,
+    data_root: str | None = None,
+    tell: Callable[[Outcome], None] | None = None,
+    watcher: Watcher | None = None,
+) -> Sent:
+    """Send images over a link to a `codecframe serve`, and say what it sees.
+
+    The sender follows the link: where it carries less than the budget, images get smaller, then
+    the next codec is taken, then frames are left out. Every image ends as ok, dropped or failed.
+
+        codecframe_serving.send("photos/", "http://10.0.0.7:8000", "webp", tell=print)
+
+    Args:
+        source: a folder, an image, a video file, a video device such as `/dev/video0`, or a data set.
+        url: of the server: http, https, ws or wss.
+        codecs: codecs with optional settings, the preferred first.
+        budget: what the link carries at most, `256kbit/s` or `256kbit/s@5fps`; None: settings stay
+            as they are.
+        fps: images a second; None: as fast as answers come, 10 with a budget.
+        live: keep the frame rate, and drop what the link cannot carry; otherwise images wait.
+        loop: begin anew at the end of the source, for ever.
+        limit: send at most so many images.
+        top: classes that are asked for.
+        token_file: file with the token that the server wants; else that of `CODECFRAME_TOKEN`.
+        tls_ca: PEM file with the authority of the server's TLS.
+        give_up: seconds without an answer, while one is due, after which sending ends; 0: never.
+        data_root: folder with the data sets cifar10 and cifar100; `CODECFRAME_DATA` by default.
+        tell: called with what became of each image, when it is known.
+        watcher: is shown how sending goes.
+
+    Raises:
+        UsageError: for arguments that do not go together.
+        DependencyError: if a package is missing.
+        UnknownNameError, SettingsError, BudgetError: for what does not exist or cannot be read.
+        DataError: if the source or a file cannot be read, the server cannot be reached, or refuses.
+    """
+    codecframe.require("websockets", EXTRA)
+    from codecframe_serving.encoder import Choice
+    from codecframe_serving.plan import Plan
+    from codecframe_serving.secrets import find_token
+    from codecframe_serving.sender import Sender
+    from codecframe_serving.sources import open_source
+
+    if live and fps is None and (budget is None or "@" not in budget):
+        raise UsageError("{live} needs {fps}, or a budget such as 64kbit/s@10fps")
+    found = None if budget is None else _link_budget(budget, fps)
+    specs = [codecs] if isinstance(codecs, str) else codecs
+    plan = Plan(
+        url=url,
+        choices=[Choice(*codecframe.parse_spec(spec)) for spec in specs],
+        budget=found,
+        fps=fps if found is None else found.fps,
+        live=live,
+        token=find_token(token_file),
+        top=top,
+        give_up=give_up or None,
+        tls=_trusted(tls_ca) if tls_ca else None,
+    )
+    items = open_source(source, loop=loop, limit=limit, data_root=data_root)
+    seen = watcher or _Nobody()
+    sender = Sender(plan, tell or (lambda outcome: None), seen.say)
+    with seen.follow(sender.state):
+        asyncio.run(seen.watch(sender.run(items)))
+    return Sent(sender.state.ok, sender.state.dropped, sender.state.failed)
+
+
+def _link_budget(text: str, fps: float | None) -> Budget:
+    """The budget of a link, at so many images a second."""
+    if "@" not in text:
+        text = f"{text}@{fps or _FPS:g}fps"
+    elif fps is not None:
+        raise UsageError("{fps} and {budget} both say how many images a second")
+    budget = Budget.parse(text)
+    if budget.mode != "link":
+        raise UsageError(f"{text!r} is not the rate of a link, such as 256kbit/s")
+    return budget
+
+
+def _trusted(file: Path) -> ssl.SSLContext:
+    """TLS that trusts the authority of a file.
+
+    Raises:
+        DataError: if it cannot be read, or is not a certificate.
+    """
+    from codecframe_serving.secrets import check_pem
+
+    check_pem(file)
+    try:
+        return ssl.create_default_context(cafile=file)
+    except ssl.SSLError as error:
+        raise DataError(str(file), f"is not a certificate: {error.reason or error}") from None
