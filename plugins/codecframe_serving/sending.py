@@ -99,7 +99,7 @@ def send(
         codecframe_serving.send("photos/", "http://10.0.0.7:8000", "webp", tell=print)
 
     Args:
-        source: a folder, an image, a video file, a video device such as `/dev/video0`, or a data set.
+        source: a folder, an image, a data set, a video file, or a video device (`/dev/video0`).
         url: of the server: http, https, ws or wss.
         codecs: codecs with optional settings, the preferred first.
         budget: what the link carries at most, `256kbit/s` or `256kbit/s@5fps`; None: settings stay
@@ -176,4 +176,4 @@ def _trusted(file: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=file)
     except ssl.SSLError as error:
-        raise DataError(str(file), f"is not a certificate: {error.reason or error}") from None
+        raise DataError(str(file), f"is no certificate: {error.reason or error}") from None

@@ -104,8 +104,8 @@ def serve(
     token = None if no_token else find_token(token_file)
     if token is None and not no_token and not address.is_loopback:
         raise UsageError(
-            f"{{host}} {host} is reached by others: set a token ({{token_file}}, CODECFRAME_TOKEN), "
-            "or say {no_token}"
+            f"{{host}} {host} is reached by others: set a token "
+            "({token_file}, CODECFRAME_TOKEN), or say {no_token}"
         )
     limits = Limits(
         max_message, max_pixels, max_clients, max_fps,
