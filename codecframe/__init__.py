@@ -4,11 +4,22 @@ The public names are those of `__init__.pyi`. Each is imported on first use: `im
 loads no codec library, no numpy and no torch.
 """
 
+from typing import Any
+
 import lazy_loader
 
 from codecframe.core import moved
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 moved.explain()
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _public(name)
+    except AttributeError:
+        if now := moved.place_of(name):
+            raise AttributeError(f"codecframe.{name} is {now} since codecframe 0.1.0") from None
+        raise

@@ -41,13 +41,15 @@ class _Moved:
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         del path, target
         package, _, module = name.partition(".")
-        if package != "codecframe" or "." in module:
-            return None
-        place = _MOVED.get(module)
-        now = f"codecframe.{place}.{module}" if place else _RENAMED.get(module)
-        if now:
+        if package == "codecframe" and (now := place_of(module)):
             raise ModuleNotFoundError(f"{name} is {now} since codecframe 0.1.0", name=name)
         return None
+
+
+def place_of(module: str) -> str | None:
+    """Where a module of before 0.1.0 is now; None for what was none."""
+    place = _MOVED.get(module)
+    return f"codecframe.{place}.{module}" if place else _RENAMED.get(module)
 
 
 def explain() -> None:

@@ -79,6 +79,11 @@ class Packet:
     payload: bytes
     shape: Shape
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "body":
+            raise AttributeError("Packet.body is Packet.payload since codecframe 0.1.0")
+        raise AttributeError(f"a Packet has no {name!r}")
+
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from codecframe_serving.sending import send as send
     from codecframe_serving.serving import serve as serve
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, _, _ = lazy_loader.attach(  # no __dir__: pluggy looks for hooks by it
     __name__, submod_attrs={"sending": ["Sent", "send"], "serving": ["serve"]}
 )
 

@@ -176,4 +176,4 @@ def _trusted(file: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=file)
     except ssl.SSLError as error:
-        raise DataError(str(file), f"is no certificate: {error.reason or error}") from None
+        raise DataError(str(file), f"is not a certificate: {error.reason or error}") from None

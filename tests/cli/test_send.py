@@ -167,7 +167,7 @@ def test_a_camera_needs_no_torch(run: Run, server: Server, pictures: Path, tmp_p
         (["--give-up", "nan"], 2, "finite"),
         (["--fps", "inf"], 2, "finite"),
         (["--token-file", "not-text"], 1, "is not a token"),
-        (["--tls-ca", "not-text"], 1, "no certificate"),
+        (["--tls-ca", "not-text"], 1, "not a certificate"),
         (["--tls-ca", "/dev/zero"], 1, "regular file"),
     ],
 )
