@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import codecframe
+from codecframe.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/__init__.py"))
@@ -93,19 +92,19 @@ def test_listing_codecs_loads_no_codec_library() -> None:
     assert (HEAVY - {"numpy"}) & set(loaded.split()) == set()
 
 
-def test_starting_costs_little() -> None:
-    """As a ratio, since machines differ: numpy's own import is the yardstick."""
+def test_starting_imports_little() -> None:
+    """What takes the time of a start is imports: of names that nobody has asked for, none."""
 
-    def seconds(code: str) -> float:
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            python("-c", code)
-            times.append(time.perf_counter() - start)
-        return statistics.median(times)
+    def loaded(code: str) -> set[str]:
+        return set(python("-c", f"import sys; {code}; print(); print(*sys.modules)").split())
 
-    help_ = seconds("from codecframe.cli.main import run; run(['--help'])")
-    assert help_ < 3 * seconds("import numpy")
+    alone = loaded("import codecframe") - loaded("import lazy_loader")
+    own = {name for name in alone if name.startswith("codecframe")}
+    assert own == {"codecframe", "codecframe.core", "codecframe.core.moved"}
+    assert alone & {"click", "pluggy", "importlib.metadata", "dataclasses", "rich"} == set()
+    listed = loaded("from codecframe.cli.main import run; assert run(['--help']) == 0")
+    commands = {f"codecframe.cli.{name}" for name in COMMANDS} | {"codecframe.cli.output"}
+    assert listed & {*commands, "codecframe.core.codec", "rich", "difflib", "yaml"} == set()
 
 
 def test_no_package_of_the_repository_hides_another() -> None:

@@ -7,7 +7,6 @@ right.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -184,6 +183,8 @@ class UnknownNameError(CodecframeError):
     """A codec, head, preset or image set was asked for by a name that nothing has."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        import difflib  # for errors alone
+
         known = sorted(known)
         wanted = name[:MOST_SHOWN].lower()
         close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)

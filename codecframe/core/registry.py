@@ -294,13 +294,21 @@ def own_plugins() -> list[str]:
 def _entry_points() -> list[tuple[metadata.EntryPoint, str, str]]:
     """(entry point, its distribution, that one's version), each once, codecframe's own first."""
     found = {}
+    owners: dict[int, tuple[str, str]] = {}  # a distribution's metadata is parsed once
     for point in metadata.entry_points(group=hooks.PROJECT):
-        try:  # the metadata may be damaged
-            name, version = str(point.dist.name), str(point.dist.version)  # type: ignore[union-attr]
-        except Exception:
-            name, version = "", ""
+        if id(point.dist) not in owners:
+            owners[id(point.dist)] = _owner(point)
+        name, version = owners[id(point.dist)]
         found[point.name, point.value, name] = (point, name, version)
     return sorted(found.values(), key=lambda f: (f[1] != hooks.PROJECT, f[0].name, f[1]))
+
+
+def _owner(point: metadata.EntryPoint) -> tuple[str, str]:
+    """Name and version of an entry point's distribution; empty where its metadata is damaged."""
+    try:
+        return str(point.dist.name), str(point.dist.version)  # type: ignore[union-attr]
+    except Exception:
+        return "", ""
 
 
 _MOST_ITEMS = 1000
