@@ -77,6 +77,11 @@ class UsageError(CodecframeError):
     Args:
         message: with the names of parameters in braces: `"{shape} needs {payload}"`. The command
             line puts its options there.
+
+    Examples:
+        >>> cf.decode_files("photo.png", payload=True)
+        Traceback (most recent call last):
+        UsageError: payload needs codec and shape
     """
 
     def __init__(self, message: str) -> None:

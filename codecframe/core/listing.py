@@ -39,6 +39,11 @@ class Listing(Result, Sequence[T], Generic[T]):
         kind: what they are, in the plural.
         items: the things.
         columns: of the table that shows them.
+
+    Examples:
+        >>> found = cf.codecs()
+        >>> "webp" in [info.name for info in found], found.kind
+        (True, 'codecs')
     """
 
     kind: str
@@ -90,6 +95,10 @@ class CodecInfo(Result):
         missing: pip requirements of packages that it needs and that are not installed.
         settings: of each its `name`, `default`, what it is `expected` to be, whether it is the
             `knob`, and `help`.
+
+    Examples:
+        >>> cf.codecs("webp").knob
+        'quality'
     """
 
     name: str
@@ -174,14 +183,17 @@ def codecs(name: str) -> CodecInfo: ...
 def codecs(name: str | None = None) -> Listing[CodecInfo] | CodecInfo:
     """List codecs, or show one with all its settings.
 
-        codecframe.codecs()
-        codecframe.codecs("webp")
-
     Args:
         name: a codec's name, or a learned codec's model file; None for all that are installed.
 
     Raises:
         UnknownNameError: if there is no such codec.
+
+    Examples:
+        >>> cf.codecs("jpeg").levels
+        100
+        >>> len(cf.codecs()) > 5
+        True
     """
     if name is not None:
         return CodecInfo.of(registry.default().codec(name))
@@ -205,6 +217,10 @@ class HeadInfo(Result):
         missing: pip requirements of packages that it needs and that are not installed.
         labels: names of its classes.
         details: what the head says besides, as plain data; empty in a list.
+
+    Examples:
+        >>> cf.heads("photo_heads:brightness").accepts
+        'pixels'
     """
 
     name: str
@@ -275,9 +291,6 @@ def heads(name: str) -> HeadInfo: ...
 def heads(name: str | None = None) -> Listing[HeadInfo] | HeadInfo:
     """List heads, or show one with what is assumed of it.
 
-        codecframe.heads()
-        codecframe.heads("model.onnx")
-
     Args:
         name: a head's name, a model file, a description, or `module:function`; None for all that
             are installed.
@@ -285,6 +298,11 @@ def heads(name: str | None = None) -> Listing[HeadInfo] | HeadInfo:
     Raises:
         UnknownNameError: if there is no such head.
         DataError: if a file cannot be read.
+
+    Examples:
+        >>> cf.heads("photo_heads:brightness").name
+        'photo_heads:brightness'
+        >>> names = [info.name for info in cf.heads()]
     """
     if name is not None:
         return HeadInfo.of(registry.default().head(name), whole=True)
@@ -298,13 +316,15 @@ def heads(name: str | None = None) -> Listing[HeadInfo] | HeadInfo:
 def plugins(name: str | None = None) -> Listing[PluginInfo]:
     """List plugins and what they bring; a broken one with its error.
 
-        codecframe.plugins()
-
     Args:
         name: of one plugin; None for all.
 
     Raises:
         UnknownNameError: if there is no such plugin.
+
+    Examples:
+        >>> cf.plugins("webp")[0].codecs
+        ['webp', 'webp-lossless']
     """
     found = {info.name: info for info in registry.default().plugins()}
     if name is not None:

@@ -38,6 +38,11 @@ class Preset:
         settings: the settings that differ from its defaults, as plain data.
         made: how it was found; `head` is the one that it was found for.
         scored: what it scored, and the defaults beside it.
+
+    Examples:
+        >>> cf.Preset("jpeg", {"quality": 30}).write("mine.yaml")
+        >>> cf.Preset.read("mine.yaml").settings
+        {'quality': 30}
     """
 
     codec: str

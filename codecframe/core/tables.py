@@ -41,6 +41,11 @@ class Table:
         columns: their names; those that start with `>` are right-aligned.
         rows: cells of any type, shown as `str` shows them, as many a row as there are columns.
         title: written above.
+
+    Examples:
+        >>> print(cf.Table(["codec", ">bytes"], [["webp", 900]]).text())
+        codec  bytes
+        webp     900
     """
 
     columns: Sequence[str]
@@ -102,6 +107,10 @@ class Result(ABC):
     """A result: a person reads it as tables and sentences, a program takes its plain data.
 
     A dataclass that derives from it says `repr=False`.
+
+    Examples:
+        >>> isinstance(cf.codecs(), cf.Result)
+        True
     """
 
     @abstractmethod

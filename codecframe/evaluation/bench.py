@@ -24,6 +24,10 @@ class BenchmarkInfo:
     Attributes:
         name, summary: of the benchmark.
         missing: pip requirements of packages that it needs and that are not installed.
+
+    Examples:
+        >>> cf.bench()[0].name
+        'encoders'
     """
 
     name: str
@@ -60,9 +64,6 @@ def bench(
 ) -> Listing[BenchmarkInfo] | BenchmarkTable:
     """List benchmarks, or run one on this machine.
 
-        codecframe.bench()
-        codecframe.bench("encoders", output="encoders.json")
-
     Args:
         name: of the benchmark to run; None for a list of all.
         output: a JSON file that the table is written to, with how and where it was made.
@@ -77,6 +78,10 @@ def bench(
         OutputError: if the file cannot be written, or codecframe did not make the one that is
             there.
         UsageError: for anything else where no benchmark is named.
+
+    Examples:
+        >>> [info.name for info in cf.bench()]
+        ['encoders']
     """
     known = registry.default().benchmarks
     if name is None:

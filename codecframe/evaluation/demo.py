@@ -115,6 +115,10 @@ class Demo(Result):
         selections: for every budget the codec and settings chosen over all photographs.
         contact_sheet, report, profile: the files that were written.
         more_profiles: the profiles of heads that stand for the classifier.
+
+    Examples:
+        >>> found = cf.demo("demo-output")  # doctest: +SKIP
+        >>> found.photos[0].winners  # doctest: +SKIP
     """
 
     head: str
@@ -203,8 +207,6 @@ def demo(
     The photographs are those that scikit-image, scikit-learn and matplotlib ship; the classifier
     is EfficientNet-Lite0. Nothing is downloaded.
 
-        codecframe.demo("demo-output/")
-
     Args:
         output: folder for the pictures, the report and the profile.
         budgets: bytes to spend on each photograph, such as `0.8bpp`.
@@ -217,6 +219,9 @@ def demo(
         BudgetError: if a budget cannot be read.
         OutputError: if a file cannot be written, or one of these names is there that no
             demonstration made.
+
+    Examples:
+        >>> found = cf.demo("demo-output", budgets=["0.4bpp"])  # doctest: +SKIP
     """
     return run_demo(output, budgets=budgets, progress=progress, force=force)
 

@@ -40,6 +40,11 @@ class Diagnosis(Result):
         plugins: all of them, those that failed included.
         unavailable: pip requirements that a codec or a head lacks, by its name.
         broken: what goes wrong with a codec, by its name.
+
+    Examples:
+        >>> found = cf.doctor()
+        >>> found.broken
+        {}
     """
 
     codecframe: str
@@ -92,7 +97,9 @@ def doctor() -> Diagnosis:
 
     Every installed codec encodes and decodes a small image, once with each of its choices.
 
-        assert codecframe.doctor().healthy
+    Examples:
+        >>> cf.doctor().healthy
+        True
     """
     default = registry.default()
     plugins = tuple(default.plugins())

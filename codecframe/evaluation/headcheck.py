@@ -103,6 +103,11 @@ class HeadCheck(Result):
             another says more about the images), or `unclear`.
         reason: the verdict in a sentence.
         recommended: fields of `preprocess` to write into the description; None to leave it.
+
+    Examples:
+        >>> found = cf.check_head("model.onnx", "photos")  # doctest: +SKIP
+        >>> found.verdict  # doctest: +SKIP
+        'plausible'
     """
 
     head: str
@@ -155,8 +160,6 @@ def check_head(
     images, and channels last. What the model refuses is left out. Memory is for a few images at a
     time.
 
-        codecframe.check_head("model.onnx", "photos/", labels="labels.csv").verdict
-
     Args:
         head: a `ClassifierHead` whose preprocessing is data, its name, or its file.
         images: what `open_images` takes, with labels or without; a hundred tell wrong from right.
@@ -170,6 +173,9 @@ def check_head(
         UnknownNameError: if there is no such head.
         MismatchError: if the head has no such preprocessing, or a label is no class of it.
         DataError: if no image can be read, or some have a label and others have none.
+
+    Examples:
+        >>> cf.check_head("model.onnx", "photos", labels="folders")  # doctest: +SKIP
     """
     if isinstance(head, str):
         head = registry.default().head(head)

@@ -74,9 +74,6 @@ def open_images(
 
     Nothing is read but names and labels. An image that cannot be read says so when it is read.
 
-        for item in codecframe.open_images("photos/"):
-            print(item.name, item.read().shape)
-
     Args:
         specs: what to open, one or several: paths, globs and data sets as texts; images in memory,
             as `read_image` takes them; items of another set. Folders are searched through, in

@@ -30,6 +30,11 @@ class ClassifiedImage:
         top: the likeliest classes, likeliest first.
         settings: what it was encoded with; None where no codec is between image and head.
         bytes, bpp: what it cost, in all and a pixel; None as `settings`.
+
+    Examples:
+        >>> seen = cf.classify(photo, "photo_heads:brightness", codec="webp", budget="900B")
+        >>> seen.images[0].bytes <= 900, len(seen.images[0].top)
+        (True, 2)
     """
 
     name: str
@@ -56,6 +61,11 @@ class Classification(Result):
         accounting: which bytes are counted.
         images: one for each image, in order.
         failed: those that were left out, and why.
+
+    Examples:
+        >>> seen = cf.classify("photos", "photo_heads:brightness")
+        >>> [image.name for image in seen.images]
+        ['cat/1.png', 'cat/2.png', 'dog/1.png']
     """
 
     head: str
@@ -114,8 +124,6 @@ def classify(
     An image that cannot be read, or not be brought under the budget, is left out, and told in the
     result.
 
-        seen = codecframe.classify("photo.jpg", "efficientnet-lite0", codec="webp", budget="2kB")
-
     Args:
         images: what `open_images` takes: files, folders, globs, arrays.
         head: a head or its name, a model file, a description, or `module:function`.
@@ -136,6 +144,11 @@ def classify(
         UnknownNameError, SettingsError, BudgetError: for what does not exist or cannot be read.
         MismatchError: if the codec emits nothing that the head accepts.
         DependencyError: if the head's packages are not installed.
+
+    Examples:
+        >>> seen = cf.classify("photo.png", "photo_heads:brightness", codec="webp", budget="900B")
+        >>> seen.codec, len(seen.images)
+        ('webp', 1)
     """
     if codec is None and (settings or preset is not None or budget is not None):
         raise UsageError("{settings}, {preset} and {budget} need {codec}")

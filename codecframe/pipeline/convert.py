@@ -29,7 +29,13 @@ _CHUNK = 32
 
 @dataclass(frozen=True)
 class Failed:
-    """An input that could not be read, or an image that could not be brought under the budget."""
+    """An input that could not be read, or an image that could not be brought under the budget.
+
+    Examples:
+        >>> made = cf.encode_files("photos", "webp", budget="9B", output="out")
+        >>> made.failed[0].name
+        'cat/1.png'
+    """
 
     name: str
     error: CodecframeError

@@ -27,8 +27,6 @@ from codecframe.pipeline.target import Target
 def decode(data: bytes | str | Path, codec: Codec[Any] | str | None = None) -> Image:
     """Decode an encoded image.
 
-        image = codecframe.decode(data)
-
     Args:
         data: a file's bytes, or its path.
         codec: a codec or its name; None: what the bytes, or else the path's suffix, say.
@@ -40,6 +38,10 @@ def decode(data: bytes | str | Path, codec: Codec[Any] | str | None = None) -> I
         DataError: if the file cannot be read, or no installed codec reads it.
         LimitError: if the image is larger than the pixel limit.
         DependencyError: if its codec needs a package that is not installed.
+
+    Examples:
+        >>> cf.decode(cf.encode(photo, "webp")).shape
+        (48, 64, 3)
     """
     name, content = "data", data
     if isinstance(content, (str, Path)):
@@ -56,6 +58,11 @@ class DecodedFile:
         codec: the codec that read it.
         output: path of the PNG file; `-` for stdout.
         height, width: of the image.
+
+    Examples:
+        >>> made = cf.decode_files("photo.png", output="again.png").images[0]
+        >>> made.codec, made.height, made.width
+        ('png', 48, 64)
     """
 
     name: str
@@ -76,6 +83,11 @@ class DecodedFiles(Result):
     Attributes:
         images: those that were decoded, in order.
         failed: those that were left out, and why.
+
+    Examples:
+        >>> made = cf.decode_files(["photo.png", "photos/cat/1.png"], output="again/")
+        >>> [image.output.replace("\\\\", "/") for image in made.images], made.failed
+        (['again/photo.png', 'again/photos/cat/1.png'], ())
     """
 
     images: tuple[DecodedFile, ...]
@@ -115,8 +127,6 @@ def decode_files(
 
     A file that cannot be read is left out, and told in the result.
 
-        codecframe.decode_files(["out/a.avif", "out/b.avif"], output="decoded/")
-
     Args:
         files: paths; `-` for stdin.
         output: a PNG file for one input (`-` for stdout), a folder for several; None: the input's
@@ -136,6 +146,14 @@ def decode_files(
         UnknownNameError, SettingsError: for a codec, preset or setting that does not exist.
         MismatchError: if two files would get the same name.
         OutputError: if a file cannot be written, or one with other content is there.
+
+    Examples:
+        >>> made = cf.encode_files("photo.png", "jpeg", payload=True, output="photo.payload")
+        >>> back = cf.decode_files(
+        ...     "photo.payload", payload=True, codec="jpeg", shape=(48, 64), output="again.png"
+        ... )
+        >>> cf.read_image("again.png").shape
+        (48, 64, 3)
     """
     if payload and (codec is None or shape is None):
         raise UsageError("{payload} needs {codec} and {shape}")

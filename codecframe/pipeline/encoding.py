@@ -39,9 +39,6 @@ def encode(
 ) -> bytes:
     """Encode one image into a standard file, as bytes.
 
-        data = codecframe.encode("photo.png", "webp", quality=40)
-        data = codecframe.encode(array, "webp", budget="4kB")
-
     Args:
         image: a path, a file's bytes, an open file, an image of Pillow's, or an array of `uint8`,
             (height, width, 3), RGB.
@@ -58,6 +55,11 @@ def encode(
         UnknownNameError: for a codec or preset that does not exist.
         SettingsError: for a setting that the codec does not take.
         BudgetError: if the budget cannot be read, or even the smallest encoding is over it.
+
+    Examples:
+        >>> data = cf.encode("photo.png", "webp", quality=40)
+        >>> len(cf.encode(photo, "webp", budget="900B")) <= 900
+        True
     """
     chosen = registry.default().codec(codec) if isinstance(codec, str) else codec
     pipeline = Pipeline(
@@ -82,6 +84,11 @@ class EncodedFile:
         bytes: the counted bytes.
         file_bytes: of the self-contained encoding.
         encodes: how often it was encoded to meet the budget.
+
+    Examples:
+        >>> made = cf.encode_files("photo.png", "webp", output="photo.webp").images[0]
+        >>> made.name, made.shape, made.file_bytes == Path("photo.webp").stat().st_size
+        ('photo.png', (48, 64), True)
     """
 
     name: str
@@ -123,6 +130,11 @@ class EncodedFiles(Result):
         accounting: which bytes were counted.
         images: those that were encoded, in order.
         failed: those that were left out, and why.
+
+    Examples:
+        >>> made = cf.encode_files("photos", "webp", budget="900B", output="out")
+        >>> len(made.images), made.failed, made.bpp < 3
+        (3, (), True)
     """
 
     codec: str
@@ -195,8 +207,6 @@ def encode_files(
     An image that cannot be read, or not be brought under the budget, is left out, and told in the
     result.
 
-        made = codecframe.encode_files("photos/", "webp", budget="12kB", output="out/")
-
     Args:
         images: what `open_images` takes: files, folders, globs, arrays.
         codec: a codec or its name, or a learned codec's model file.
@@ -219,6 +229,11 @@ def encode_files(
         UsageError: if several images are to go to stdout.
         MismatchError: if two images would get the same name.
         OutputError: if a file cannot be written, or one with other content is there.
+
+    Examples:
+        >>> made = cf.encode_files("photos", "jpeg", settings={"quality": 30}, output="out")
+        >>> [image.name for image in made.images]
+        ['cat/1.png', 'cat/2.png', 'dog/1.png']
     """
     chosen = registry.default().codec(codec) if isinstance(codec, str) else codec
     given = settings_for(chosen, settings, preset)

@@ -31,6 +31,10 @@ class PresetInfo(Result):
     Attributes:
         name: `CODEC:NAME`, or the file's path.
         preset: what is in it.
+
+    Examples:
+        >>> cf.presets("jpeg:cifar10").preset.codec
+        'jpeg'
     """
 
     name: str
@@ -70,6 +74,10 @@ class PresetExport(Result):
         format: which software's.
         text: the settings, to be written into a file.
         notes: what they cost and score there, in lines.
+
+    Examples:
+        >>> cf.presets("jpeg:cifar10", export="cjpeg").format
+        'cjpeg'
     """
 
     format: str
@@ -119,9 +127,6 @@ def presets(
     What an export costs and scores is in its comments, as `tune` measured it; with `images` and
     `head` it is measured now, and its quality set so that it meets the budget.
 
-        codecframe.presets("jpeg:cifar10")
-        codecframe.presets("jpeg:cifar10", export="cjpeg").text
-
     Args:
         preset: `CODEC:NAME`, or a file; None for all that come with codecs.
         export: the software that the settings are for; those of JPEG go to `c`, `cjpeg`, `pillow`.
@@ -138,6 +143,11 @@ def presets(
         UnknownNameError: if there is no such preset, export or head.
         DataError: if a file cannot be read.
         BudgetError: if the budget cannot be read.
+
+    Examples:
+        >>> "jpeg:cifar10" in [info.name for info in cf.presets()]
+        True
+        >>> text = cf.presets("jpeg:cifar10", export="cjpeg").text
     """
     if preset is None:
         if export:

@@ -38,6 +38,11 @@ class TranscodeSummary(Result):
         already: images and shards that an earlier run had made.
         lost: (name, reason) of shards that could not be read or written.
         accounting: which bytes were counted.
+
+    Examples:
+        >>> summary = cf.transcode("photos", "small", "webp")
+        >>> summary.report.images, summary.already, summary.lost
+        (3, 0, [])
     """
 
     report: Report
@@ -93,8 +98,6 @@ def transcode(
     started again. What cannot be read is left out and told in the summary. Every engine makes the
     same bytes.
 
-        codecframe.transcode("photos/", "small/", "webp", budget="0.5bpp")
-
     Args:
         sources: folders, images, globs, tar files (`.tar`, `.tar.gz`, `.tgz`).
         target: the folder; it is made, is empty, or has what an earlier such run made.
@@ -119,6 +122,10 @@ def transcode(
         MismatchError: if `target` holds anything else, or holds the sources, or if two things would
             get the same name.
         OutputError: if something cannot be written.
+
+    Examples:
+        >>> cf.transcode("photos", "small", "webp", budget="2bpp").report.bpp <= 2
+        True
     """
     chosen = registry.default().codec(codec)
     given = settings_for(chosen, settings, preset).changed()
