@@ -23,6 +23,11 @@ class ImageItem:
         target: its label, a class index or a text; None where there are no labels.
         load: reads it.
         path: its file; None where it has none of its own.
+
+    Examples:
+        >>> item = cf.open_images("photos")[0]
+        >>> item.name, item.read().shape
+        ('cat/1.png', (48, 64, 3))
     """
 
     name: str

@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import lazy_loader  # type: ignore[import-untyped]
+import importlib
+from typing import TYPE_CHECKING, Any
 
 import codecframe
 
@@ -18,9 +17,14 @@ if TYPE_CHECKING:
     from codecframe_serving.sending import send as send
     from codecframe_serving.serving import serve as serve
 
-__getattr__, _, _ = lazy_loader.attach(  # no __dir__: pluggy looks for hooks by it
-    __name__, submod_attrs={"sending": ["Sent", "send"], "serving": ["serve"]}
-)
+_LAZY = {"Sent": "sending", "send": "sending", "serve": "serving"}
+
+
+def __getattr__(name: str) -> Any:
+    """The functions, imported on first use: `codecframe --help` imports this module."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
 
 
 @codecframe.hookimpl
