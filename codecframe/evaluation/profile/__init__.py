@@ -2,6 +2,7 @@
 
 from codecframe.evaluation.profile.comparable import comparable
 from codecframe.evaluation.profile.coverage import Coverage, coverage
+from codecframe.evaluation.profile.description import Description
 from codecframe.evaluation.profile.levels import Prepared, sample
 from codecframe.evaluation.profile.measure import measure
 from codecframe.evaluation.profile.plan import (
@@ -25,6 +26,7 @@ from codecframe.evaluation.profile.table import (
 __all__ = [
     "DEFAULT_RATES",
     "Coverage",
+    "Description",
     "Measurement",
     "PerImage",
     "Plan",

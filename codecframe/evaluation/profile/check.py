@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecframe.core import registry
 from codecframe.core.errors import DataError, shown
+from codecframe.core.settings import MAX_LEVELS
 from codecframe.evaluation.database import Database
 
 _COUNT = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 4294967295"
@@ -19,8 +20,8 @@ def _or_null(condition: str) -> str:
     return f"{{0}} IS NULL OR ({condition})"
 
 
-def _one_of(*texts: str) -> str:
-    return f"{{0}} IN ({', '.join(map(repr, texts))})"
+def _one_of(*values: str | int) -> str:
+    return f"{{0}} IN ({', '.join(map(repr, values))})"
 
 
 _COLUMNS = {
@@ -42,6 +43,13 @@ _COLUMNS = {
         "budget": _TEXT,
         "mode": _one_of("", "cap", "mean", "link"),
         "accounting": _TEXT,
+    },
+    "descriptions": {
+        "point": _COUNT,
+        "words": _TEXT,
+        "knob": _TEXT,
+        "ladder": _TEXT,
+        "latents": _one_of(0, 1),
     },
     "measurements": {
         "point": _COUNT,
@@ -73,7 +81,10 @@ _META = {
     "prepared": bool,
     "images": int,
     "first_image": str,
+    "reference": str,
 }
+_MOST = 1e300
+"""No value of a knob is as large; NaN is not below it either."""
 _LONGEST = 4096
 """Characters of a text in `meta`."""
 
@@ -107,10 +118,37 @@ def _check_meta(file: Database) -> None:
 def _check_points(file: Database) -> None:
     """Settings are mappings, and levels are of the codecs' knobs."""
     highest = dict(file.all("SELECT point, MAX(level) FROM measurements GROUP BY point"))
+    levels = _levels(file)
     for number, name, settings in file.all("SELECT id, codec, settings FROM points"):
         if not isinstance(file.plain(settings), dict):
             raise DataError(str(file.path), f"is damaged: its settings are {shown(settings)}")
-        codec = registry.default().codecs.get(name)
-        knob = codec.settings_type.knob() if codec else None
-        if codec and highest.get(number, 0) >= (knob.levels if knob else 1):
+        known = levels.get(number) or _installed_levels(name)
+        if known and highest.get(number, 0) >= known:
             raise DataError(str(file.path), f"is damaged: {name} has no level {highest[number]}")
+
+
+def _levels(file: Database) -> dict[int, int]:
+    """How many levels the knob of each point has, as far as the file says."""
+    found = {}
+    for number, knob, text in file.all("SELECT point, knob, ladder FROM descriptions"):
+        ladder = file.plain(text)
+        if not _is_ladder(ladder) or bool(ladder) != bool(knob):
+            raise DataError(str(file.path), f"is damaged: a knob has the values {shown(ladder)}")
+        found[number] = len(ladder) or 1
+    return found
+
+
+def _is_ladder(values: object) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) <= MAX_LEVELS
+        and all(type(value) in (int, float) and abs(value) < _MOST for value in values)
+    )
+
+
+def _installed_levels(name: str) -> int | None:
+    codec = registry.default().codecs.get(name)
+    if codec is None:
+        return None
+    knob = codec.settings_type.knob()
+    return knob.levels if knob else 1

@@ -31,15 +31,18 @@ def _check(one: ProfileTable, other: ProfileTable) -> None:
             raise MismatchError(
                 f"{one.path} was made with {key} {shown(ours)}, {other.path} with {shown(theirs)}"
             )
-    if not one.labelled and _judge(one.head) != _judge(other.head):
+    if not one.labelled and _judge(one) != _judge(other):
         raise MismatchError(
             f"without labels, {one.head} and {other.head} are measured by what each sees in the "
             "uncompressed images: give labels"
         )
 
 
-def _judge(head: str) -> str:
-    """The head whose predictions of uncompressed images agreement with `head` is measured by."""
+def _judge(table: ProfileTable) -> str:
+    """The head whose predictions of uncompressed images agreement is measured by."""
+    head = table.head
+    if said := table.meta.get("reference"):
+        return str(said)
     try:
         return registry.default().head(head).reference or head
     except CodecframeError:  # its file is elsewhere

@@ -79,6 +79,7 @@ def _meta(items: Sequence[ImageItem], head: TaskHead, prepare: bool) -> dict[str
     return {
         "codecframe": codecframe.__version__,
         "head": head.name,
+        "reference": head.reference or head.name,
         "metric": head.metric,
         "labelled": bool(items) and items[0].target is not None,
         "prepared": prepare,

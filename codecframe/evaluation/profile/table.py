@@ -1,8 +1,8 @@
 """The profile file: one SQLite table file, written a piece at a time and never half.
 
 `points` are the (codec, settings, budget) that were measured; `measurements` holds one row for
-every point and image; `searches` remembers which points were found for rates and budgets. Every
-batch of rows is one transaction, so a run that was stopped at any moment goes on where it was.
+every point and image; `descriptions` what is said of each point, without asking its codec;
+`searches` remembers which points were found for rates and budgets. Every batch of rows is one transaction, so a run that was stopped at any moment goes on where it was.
 Other tools read it with any SQLite client.
 """
 
@@ -18,15 +18,15 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core.errors import DataError, MismatchError, shown
+from codecframe.core.errors import CodecframeError, DataError, MismatchError, shown
 from codecframe.core.files import is_file
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.statistics import wilson
 from codecframe.evaluation.database import Database, is_marked
+from codecframe.evaluation.profile import formats
 from codecframe.evaluation.profile.check import check
+from codecframe.evaluation.profile.description import Description
 from codecframe.rate import Accounting
-
-FORMAT = 2
 
 MARK = 0x43465052
 """The file's `application_id`: CFPR."""
@@ -51,11 +51,13 @@ CREATE TABLE measurements (
     data BLOB, view TEXT,
     PRIMARY KEY (point, image)
 ) WITHOUT ROWID;
+CREATE {formats.DESCRIPTIONS};
 """
 _SEARCHES = "CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, points TEXT NOT NULL)"
 
 
 _ADD_IMAGE = "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?)"
+_DESCRIBE = "INSERT OR REPLACE INTO descriptions VALUES (?,?,?,?,?)"
 _ADD_SKIPPED = "INSERT OR REPLACE INTO skipped VALUES (?,?,?)"
 _ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
@@ -222,39 +224,52 @@ class ProfileTable:
         path = Path(path)
         refuse_foreign(path, is_profile)
         table = cls(path)
-        with table._file.writing() as db:
+        try:
+            table._begin({"format": formats.FORMAT, **meta})
+        except BaseException:
+            table.close()
+            raise
+        return table
+
+    def _begin(self, meta: Mapping[str, Any]) -> None:
+        """Make the tables of a new file; check what is in one that is there, and update it."""
+        with self._file.writing() as db:
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
                 db.executescript(_SCHEMA)
-                rows = {"format": FORMAT, **meta}
                 db.executemany(
                     "INSERT INTO meta VALUES (?, ?)",
-                    [(key, json.dumps(value)) for key, value in rows.items()],
+                    [(key, json.dumps(value)) for key, value in meta.items()],
                 )
             db.execute(_SEARCHES)
-        known = table.meta
-        for key, value in {"format": FORMAT, **meta}.items():
-            if known.get(key) != value:
-                table.close()
+        known = self.meta
+        former = known.get("format") in formats.FORMER
+        new = ("format", *formats.LATER) if former else ()
+        for key, value in meta.items():
+            if key not in new and known.get(key) != value:
                 raise MismatchError(
-                    f"{path}: this profile was made with {key} {shown(known.get(key))}, not "
+                    f"{self.path}: this profile was made with {key} {shown(known.get(key))}, not "
                     f"{shown(value)}; choose another file, or remove it to start again"
                 )
-        return table
+        if former:
+            formats.update(self._file, MARK, dict(meta))
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
         """Open an existing profile for reading; it may be a stranger's.
 
         Raises:
-            DataError: if it is damaged, or no profile of this format.
+            DataError: if it is damaged, or no profile of a format that is known.
         """
         path = Path(path)
         if not is_file(path):
             raise DataError(str(path), "no such profile")
         table = cls(path, read_only=True)
         try:
-            if table.meta.get("format") != FORMAT:
-                raise DataError(str(path), f"is not a profile of format {FORMAT}")
+            known = table.meta.get("format")
+            if known in formats.FORMER:
+                formats.read_former(table._file)
+            elif known != formats.FORMAT:
+                raise DataError(str(path), f"is not a profile of format {formats.FORMAT}")
             check(table._file)
         except BaseException:
             table.close()
@@ -285,7 +300,15 @@ class ProfileTable:
             "SELECT id FROM points WHERE (codec, settings, budget, mode, accounting)"
             " = (?, ?, ?, ?, ?)"
         )
-        return int(self._file.all(query, *point.key)[0][0])
+        number = int(self._file.all(query, *point.key)[0][0])
+        with contextlib.suppress(CodecframeError):  # of another machine's codec
+            self.describe(number, Description.of(point.codec, dict(point.settings)))
+        return number
+
+    def describe(self, point: int, description: Description) -> None:
+        """Keep what is said of a point."""
+        with self._file.writing() as db:
+            db.execute(_DESCRIBE, (point, *description.stored()))
 
     def remembered(self, key: str, search: Callable[[], Any]) -> Any:
         """What a search finds, as plain data, or what it found in an earlier run.
@@ -332,6 +355,8 @@ class ProfileTable:
     def merge(self, other: ProfileTable) -> None:
         """Add what another profile of the same set has, all or nothing."""
         points = {theirs: self.add_point(point) for theirs, point in other.points().items()}
+        for theirs, description in other._descriptions().items():
+            self.describe(points[theirs], description)
         rows = [
             (points[row[0]], *row[1:])
             for row in other._file.all("SELECT * FROM measurements ORDER BY point, image")
@@ -391,6 +416,26 @@ class ProfileTable:
         return {
             row[0]: Point(row[1], self._file.plain(row[2]), *row[3:])
             for row in self._file.all(query)
+        }
+
+    def descriptions(self) -> dict[int, Description]:
+        """What is said of each point, by its id: as the profile keeps it, or as its codec says.
+
+        Raises:
+            UnknownNameError: if a codec is not installed of which the profile keeps nothing.
+            SettingsError: if it does not take the settings.
+        """
+        kept = self._descriptions()
+        return {
+            n: kept.get(n) or Description.of(point.codec, dict(point.settings))
+            for n, point in self.points().items()
+        }
+
+    def _descriptions(self) -> dict[int, Description]:
+        query = "SELECT point, words, knob, ladder, latents FROM descriptions"
+        return {
+            number: Description(words, knob, tuple(self._file.plain(ladder)), bool(latents))
+            for number, words, knob, ladder, latents in self._file.all(query)
         }
 
     def rows(self) -> list[Row]:

@@ -47,7 +47,7 @@ def html(
     Raises:
         DataError: if nothing was measured yet.
         DependencyError: if matplotlib is not installed.
-        UnknownNameError: if a codec of the profiles is not installed.
+        UnknownNameError: if a codec is not installed of which an old profile says nothing.
         MismatchError: if the profiles cannot be compared.
     """
     return _Page(comparable(profiles), selection).text()

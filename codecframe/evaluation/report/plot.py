@@ -82,7 +82,7 @@ def rate_accuracy_plot(
 
     Raises:
         DependencyError: if matplotlib is not installed.
-        UnknownNameError: if a codec of the profiles is not installed.
+        UnknownNameError: if a codec is not installed of which an old profile says nothing.
         MismatchError: if the profiles cannot be compared.
     """
     if accounting is None:

@@ -6,10 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
 
-from codecframe.core import presets as preset
-from codecframe.core import registry
-from codecframe.core.representation import PIXELS
-from codecframe.evaluation.profile import Point, ProfileTable, Row, comparable
+from codecframe.evaluation.profile import Description, Point, ProfileTable, Row, comparable
 from codecframe.evaluation.select import Selection
 from codecframe.rate import Accounting, Budget
 
@@ -46,6 +43,7 @@ class Series:
         codec: the codec's name.
         words: its settings that differ from the defaults, without the knob.
         table: the profile that it is of.
+        about: what the profile says of one of its points.
         note: what else tells it from others, e.g. `retrained`.
         fixed: points with one knob value for all images, by rising rate.
         controlled: points at which the rate controller set the knob image by image.
@@ -54,6 +52,7 @@ class Series:
     codec: str
     words: str
     table: ProfileTable
+    about: Description
     fixed: tuple[Spot, ...]
     controlled: tuple[Spot, ...]
     note: str = ""
@@ -66,12 +65,12 @@ class Series:
     @property
     def lossless(self) -> bool:
         """Whether the codec has no knob: one rate, and the accuracy of the uncompressed images."""
-        return registry.default().codec(self.codec).settings_type.knob() is None
+        return not self.about.knob
 
     @property
     def sends_latents(self) -> bool:
         """Whether the codec prefers to hand latents to the head, and no image."""
-        return registry.default().codec(self.codec).emits[0] != PIXELS
+        return self.about.sends_latents
 
     @property
     def spots(self) -> tuple[Spot, ...]:
@@ -97,7 +96,7 @@ def series_of(
     measured; those of several heads are told apart by the heads' names.
 
     Raises:
-        UnknownNameError: if a codec of a profile is not installed.
+        UnknownNameError: if a codec is not installed of which an old profile says nothing.
         MismatchError: if the profiles cannot be compared.
     """
     tables = comparable(profiles)
@@ -111,16 +110,19 @@ def series_of(
 
 def _of_one(table: ProfileTable, accounting: Accounting) -> list[Series]:
     numbers = {point.key: number for number, point in table.points().items()}
+    descriptions = table.descriptions()
     found: dict[tuple[str, str], list[Spot]] = {}
     for row in table.rows():
-        words, knob = describe(row.point)
-        spot = _spot(numbers[row.point.key], row, knob, accounting)
-        found.setdefault((row.point.codec, words), []).append(spot)
+        number = numbers[row.point.key]
+        about = descriptions[number]
+        spot = _spot(number, row, knob_of(row.point, about), accounting)
+        found.setdefault((row.point.codec, about.words), []).append(spot)
     return [
         Series(
             codec,
             words,
             table,
+            descriptions[spots[0].number],
             tuple(sorted((s for s in spots if s.knob), key=lambda spot: spot.bpp)),
             tuple(s for s in spots if not s.knob),
         )
@@ -141,15 +143,12 @@ def _spot(number: int, row: Row, knob: str, accounting: Accounting) -> Spot:
     )
 
 
-def describe(point: Point) -> tuple[str, str]:
-    """A point's settings that differ from the codec's defaults, and its knob, both as words."""
-    codec = registry.default().codec(point.codec)
-    settings = codec.settings_type.from_dict(point.settings)
-    words, knob = preset.describe(codec, settings), settings.knob()
-    if knob is None:
-        return words, "fixed"
+def knob_of(point: Point, about: Description) -> str:
+    """`quality=31`; `fixed` without a knob, empty where the rate controller sets it."""
+    if not about.knob:
+        return "fixed"
     varies = point.mode in ("cap", "link")
-    return words, "" if varies else f"{knob.field}={getattr(settings, knob.field)}"
+    return "" if varies else f"{about.knob}={point.settings.get(about.knob)}"
 
 
 def budget_bpp(table: ProfileTable, selection: Selection) -> float:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from codecframe.core import registry
-from codecframe.core.presets import describe
 from codecframe.rate import Budget
 
 
@@ -47,6 +45,7 @@ class Candidate:
         codec: the codec's name.
         head: the name of the head that judged it.
         settings: its settings; where the knob varies from image to image, without the knob.
+        words: those of its settings that differ from the codec's defaults, in one line.
         knob: the knob as words: `quality=31`, or `quality=12..48` where it varies.
         fits: whether the budget is met for every image (cap) or on average (mean, link).
         score: expected score by the profile's measure, with its 95 % interval `low` to `high`.
@@ -63,6 +62,7 @@ class Candidate:
     codec: str
     head: str
     settings: Mapping[str, Any]
+    words: str
     knob: str
     fits: bool
     score: float
@@ -82,7 +82,7 @@ class Candidate:
     @property
     def label(self) -> str:
         """Codec and settings that differ from the defaults, in one line."""
-        return " ".join(filter(None, [self.codec, _words(self.codec, self.settings), self.knob]))
+        return " ".join(filter(None, [self.codec, self.words, self.knob]))
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,3 @@ class Selection:
         """Plain data."""
         return asdict(self)
 
-
-def _words(name: str, settings: Mapping[str, Any]) -> str:
-    codec = registry.default().codec(name)
-    return describe(codec, codec.settings_type.from_dict(settings))

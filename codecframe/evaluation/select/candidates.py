@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core import registry
 from codecframe.core.statistics import wilson
 from codecframe.evaluation.profile import PerImage, Point, ProfileTable, Row
 from codecframe.evaluation.select.answer import Candidate, NextPoint
@@ -34,6 +33,7 @@ class View:
         self.table = table
         self.images = images
         self.points = {n: point for n, point in table.points().items() if n in numbers}
+        self.descriptions = table.descriptions()
         ids = {point.key: n for n, point in self.points.items()}
         self.rows: dict[int, Row] = {
             ids[row.point.key]: row for row in table.rows() if row.point.key in ids
@@ -43,9 +43,17 @@ class View:
         """The points, grouped by codec and settings other than the knob."""
         families: dict[tuple[str, str], dict[int, Point]] = defaultdict(dict)
         for number, point in self.points.items():
-            rest = json.dumps(without_knob(point), sort_keys=True)
+            rest = json.dumps(self.rest(number), sort_keys=True)
             families[point.codec, rest][number] = point
         return list(families.values())
+
+    def rest(self, number: int) -> dict[str, Any]:
+        """A point's settings, less the knob."""
+        return self.descriptions[number].without_knob(dict(self.points[number].settings))
+
+    def knob(self, numbers: list[int]) -> str:
+        """The knob of points of one codec as words: `quality=12..48`."""
+        return self.descriptions[numbers[0]].knob_at(self.table.level_range(numbers))
 
     def per_image(self, number: int, accounting: Accounting) -> PerImage:
         """A point's measurements, image by image."""
@@ -169,8 +177,9 @@ class Search:
         candidate = Candidate(
             codec=point.codec,
             head=self._view.table.head,
-            settings=without_knob(point) if varies else dict(point.settings),
-            knob=_knob_words(self._view.table, numbers, point.codec),
+            settings=self._view.rest(numbers[0]) if varies else dict(point.settings),
+            words=self._view.descriptions[numbers[0]].words,
+            knob=self._view.knob(numbers),
             fits=not why,
             score=score,
             low=low,
@@ -193,21 +202,6 @@ def _bytes(tried: Tried) -> float:
 def _next_point(tried: Tried) -> NextPoint:
     one = tried.candidate
     return NextPoint(one.knob, one.bytes_per_image, one.bpp, tried.used - 1, one.score)
-
-
-def without_knob(point: Point) -> dict[str, Any]:
-    """A point's settings, less the knob."""
-    knob = registry.default().codec(point.codec).settings_type.knob()
-    return {key: v for key, v in point.settings.items() if knob is None or key != knob.field}
-
-
-def _knob_words(table: ProfileTable, numbers: list[int], codec: str) -> str:
-    knob = registry.default().codec(codec).settings_type.knob()
-    if knob is None:
-        return ""
-    low, high = table.level_range(numbers)
-    values = [f"{knob.ladder[level]:g}" for level in dict.fromkeys([low, high])]
-    return f"{knob.field}={'..'.join(values)}"
 
 
 def _allowances(found: PerImage, budget: Budget) -> npt.NDArray[np.float64]:

@@ -1,0 +1,76 @@
+"""Profiles of earlier formats: how they are read, and brought up to date by a run that goes on.
+
+Format 3 added `descriptions`. In format 2, payloads were called `bare` until they got their name.
+"""
+
+from __future__ import annotations
+
+import json
+
+from codecframe.evaluation.database import Database
+
+FORMAT = 3
+FORMER = (2,)
+"""Formats that are read, too."""
+LATER = ("reference",)
+"""What `meta` says since format 3."""
+
+DESCRIPTIONS = (
+    "TABLE IF NOT EXISTS descriptions (point INTEGER PRIMARY KEY, words TEXT NOT NULL, "
+    "knob TEXT NOT NULL, ladder TEXT NOT NULL, latents INTEGER NOT NULL)"
+)
+_RENAMED = "'\"accounting\": \"bare\"', '\"accounting\": \"payload\"'"
+"""In JSON."""
+_UPDATES = (
+    "UPDATE OR IGNORE points SET accounting = 'payload' WHERE accounting = 'bare'",
+    f"UPDATE OR IGNORE searches SET key = REPLACE(key, {_RENAMED}), "  # noqa: S608 - from above
+    f"points = REPLACE(points, {_RENAMED})",
+    f"UPDATE meta SET value = '{FORMAT}' WHERE key = 'format'",
+)
+_VIEW = """
+CREATE TEMP VIEW points AS SELECT id, codec, settings, budget, mode,
+    CASE accounting WHEN 'bare' THEN 'payload' ELSE accounting END AS accounting FROM main.points
+"""
+
+
+def read_former(file: Database) -> None:
+    """Show the tables of a file that is only read as those of today: by views, in memory."""
+    with file.writing() as db:
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute(f"CREATE TEMP {DESCRIPTIONS}")
+        db.execute(_VIEW)
+        if "bare_bytes" in (names := _measured(file)):
+            columns = ["bare_bytes payload_bytes" if n == "bare_bytes" else n for n in names]
+            db.execute(
+                "CREATE TEMP VIEW measurements AS "
+                f"SELECT {', '.join(columns)} FROM main.measurements"  # noqa: S608 - its columns
+            )
+
+
+def update(file: Database, mark: int, meta: dict[str, object]) -> None:
+    """Bring a file up to date, all or nothing.
+
+    Args:
+        file: of a former format, with the table `searches`.
+        mark: the `application_id` of profiles.
+        meta: what the profile was made of, as it says today.
+    """
+    former = "bare_bytes" in _measured(file)
+    with file.writing() as db:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(f"PRAGMA application_id = {mark}")
+        db.execute(f"CREATE {DESCRIPTIONS}")
+        if former:
+            db.execute("ALTER TABLE measurements RENAME COLUMN bare_bytes TO payload_bytes")
+        for statement in _UPDATES:
+            db.execute(statement)
+        for key in LATER:
+            db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, json.dumps(meta[key])))
+
+
+def _measured(file: Database) -> list[str]:
+    """The columns of the table of measurements, by names that need no quotes."""
+    names = [row[0] for row in file.all("SELECT name FROM pragma_table_info('measurements')")]
+    return [name for name in names if str(name).isidentifier()]
+
+
