@@ -73,6 +73,14 @@ from .evaluation.doctor import Diagnosis as Diagnosis
 from .evaluation.doctor import doctor as doctor
 from .evaluation.headcheck import HeadCheck as HeadCheck
 from .evaluation.headcheck import check_head as check_head
+from .evaluation.front import Profile as Profile
+from .evaluation.front import profile as profile
+from .evaluation.front import report as report
+from .evaluation.front import select as select
+from .evaluation.report import Plot as Plot
+from .evaluation.report import Report as Report
+from .evaluation.select import Candidate as Candidate
+from .evaluation.select import Selection as Selection
 from .images import ImageItem as ImageItem
 from .images import ImageSet as ImageSet
 from .images import open_images as open_images

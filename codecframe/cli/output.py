@@ -28,6 +28,7 @@ __all__ = [
     "print_json",
     "print_table",
     "progress",
+    "remark",
     "say",
     "show",
     "show_listed",
@@ -108,6 +109,11 @@ def show_listed(result: Result, *, as_json: bool = False) -> None:
 def say(message: str) -> None:
     """A remark for the person at the terminal, on stderr."""
     click.echo(message, err=True)
+
+
+def remark(text: str) -> None:
+    """What a user should know, on stderr."""
+    say(f"codecframe: {text}")
 
 
 class ProgressBar:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from codecframe.cli import options, output
-from codecframe.cli.hints import tell_counterparts, tell_left_out, tell_remarks
+from codecframe.cli.groups import FunctionCommand
+from codecframe.cli.hints import tell_left_out
 from codecframe.core.errors import shown
 
-if TYPE_CHECKING:
-    from codecframe.evaluation.profile import ProfileTable, Row
+
+class Numbers(click.ParamType):
+    """Numbers between commas: `0.2,0.4`."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A list of numbers."""
+        try:
+            return [float(part) if "." in part else int(part) for part in str(value).split(",")]
+        except ValueError:
+            self.fail(f"{shown(value)} is no list of numbers", param, ctx)
 
 
-@click.command("profile")
+@click.command("profile", cls=FunctionCommand, function="codecframe.profile")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @options.combined(options.head_option, options.codecs_option, options.image_set_options)
 @click.option(
     "--output",
     "-o",
-    "path",
     required=True,
     metavar="FILE",
     help="The profile: one table file. If it exists, the run goes on where it stopped.",
@@ -28,12 +38,14 @@ if TYPE_CHECKING:
 @click.option(
     "--rates",
     metavar="BPP,BPP,...",
+    type=Numbers(),
     help="Mean rates at which to measure, in bits per pixel.  "
     "[default: 0.1,0.2,0.3,0.4,0.6,0.8,1.2]",
 )
 @click.option(
     "--levels",
     metavar="VALUE,VALUE,...",
+    type=Numbers(),
     help="Measure with the knob at these values instead, e.g. 10,20,40,80.",
 )
 @options.combined(
@@ -45,26 +57,7 @@ if TYPE_CHECKING:
     options.force_option,
     options.json_option,
 )
-def command(
-    images: tuple[str, ...],
-    head: str,
-    codecs: tuple[str, ...],
-    labels: str | None,
-    where: tuple[str, ...],
-    limit: int | None,
-    data_root: str | None,
-    path: str,
-    rates: str | None,
-    levels: str | None,
-    budget: str | None,
-    mean: bool,
-    accounting: str,
-    prepare: bool,
-    engine: str,
-    ray_address: str | None,
-    force: bool,
-    as_json: bool,
-) -> int:
+def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
     """Measure rate and accuracy of codecs for a head over images.
 
     Real bytes; accuracy against labels or, without any, agreement with the head's own predictions
@@ -83,39 +76,15 @@ def command(
     from codecframe.core.parallel import share_cores
 
     share_cores()  # before numerical libraries are imported
-    from codecframe.core import registry
-    from codecframe.core.outputs import make_way, refuse_inputs
-    from codecframe.evaluation.profile import Plan, is_profile, profile_images
-    from codecframe.images import open_images
-    from codecframe.pipeline.engine import open_engine
-    from codecframe.rate import Accounting
+    import codecframe
 
-    plan = Plan(
-        codecs=codecs,
-        rates=_numbers(rates, "--rates") if rates is not None else None,
-        levels=_numbers(levels, "--levels") if levels is not None else None,
-        budget=options.budget_of(budget, mean),
-        accounting=Accounting(accounting),
-    )
-    items = open_images(
-        images, labels=labels, where=options.where_of(where), limit=limit, data_root=data_root
-    )
-    judge = registry.default().head(head)
-    unnamed = tell_remarks(items)
-    tell_counterparts(codecs, [judge])
-    if force:
-        refuse_inputs([path], [*(item.path for item in items if item.path), labels or "", head])
-        make_way(path, is_profile)
+    path = arguments["output"]
     try:
-        table = profile_images(
-            path,
-            items,
-            judge,
-            plan,
-            prepare=prepare,
-            progress=lambda n: output.ProgressBar(n, "profile"),
-            engine=open_engine(engine, ray_address),
-            head_name=head,
+        made = codecframe.profile(
+            **arguments,
+            where=options.where_of(where),
+            progress=output.progress("profile"),
+            warn=output.remark,
         )
     except KeyboardInterrupt:
         output.say(
@@ -123,48 +92,7 @@ def command(
             "go on"
         )
         raise
-    with table:
-        left_out = tell_left_out(table.skipped())
-        render_profile(table, as_json=as_json)
+    left_out = tell_left_out(made.left_out)
+    output.show(made, as_json=as_json)
     output.say(f"\nprofile: {path}")
-    return 1 if left_out or unnamed else 0
-
-
-def _numbers(text: str, option: str) -> list[float]:
-    try:
-        return [float(part) if "." in part else int(part) for part in text.split(",")]
-    except ValueError:
-        raise click.BadParameter(
-            f"{shown(text)} is no list of numbers", param_hint=option
-        ) from None
-
-
-def render_profile(table: ProfileTable, *, as_json: bool) -> None:
-    """Print the rate-accuracy table of a profile."""
-    rows = sorted(table.rows(), key=lambda row: (row.point.codec, row.payload_bpp))
-    if as_json:
-        output.print_json({"meta": table.meta, "rows": [row.to_dict() for row in rows]})
-        return
-    columns = [
-        "codec", "settings", ">payload bpp", ">file bpp", f">{table.meta['metric']} %", ">95 %",
-        ">agreement %", ">divergence", ">encode µs", ">decode µs", ">n",
-    ]  # fmt: skip
-    output.print_table(columns, [_cells(row) for row in rows])
-
-
-def _cells(row: Row) -> list[object]:
-    from codecframe.evaluation.report.series import describe
-
-    words, knob = describe(row.point)
-    if row.point.mode in ("cap", "link"):
-        knob = f"to {row.point.budget} ({row.point.accounting})"
-    score = row.agreement if row.score is None else row.score
-    low = row.agreement_low if row.score is None else row.score_low
-    high = row.agreement_high if row.score is None else row.score_high
-    return [
-        row.point.codec, f"{words} {knob}".strip(), f"{row.payload_bpp:.3f}", f"{row.file_bpp:.3f}",
-        output.percent(score if row.score is not None else None), output.interval(low, high),
-        output.percent(row.agreement),
-        "" if row.divergence is None else f"{row.divergence:.3f}",
-        f"{row.encode_us:.0f}", f"{row.decode_us:.0f}", row.n,
-    ]  # fmt: skip
+    return 1 if left_out or made.remarks else 0

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from codecframe.cli import options, output
-from codecframe.cli.hints import tell_counterparts, tell_left_out, tell_remarks
-
-if TYPE_CHECKING:
-    from codecframe.evaluation.select import Candidate, Selection
+from codecframe.cli.groups import FunctionCommand
+from codecframe.cli.hints import tell_left_out
 
 
-@click.command("select")
+@click.command("select", cls=FunctionCommand, function="codecframe.select")
 @click.argument("profiles", nargs=-1, metavar="[PROFILE]...", type=click.Path())
 @click.option(
     "--images",
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--head",
     "-H",
-    "heads",
+    "head",
     multiple=True,
     metavar="HEAD",
     shell_complete=options.complete_head,
@@ -51,27 +46,11 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     "-o",
-    "path",
     metavar="FILE",
     help="Keep what was measured as a profile; those of further heads lie beside it.",
 )
 @options.json_option
-def command(
-    profiles: tuple[str, ...],
-    images: tuple[str, ...],
-    heads: tuple[str, ...],
-    budget: str,
-    mean: bool,
-    accounting: str,
-    codecs: tuple[str, ...],
-    labels: str | None,
-    where: tuple[str, ...],
-    limit: int | None,
-    data_root: str | None,
-    prepare: bool,
-    path: str | None,
-    as_json: bool,
-) -> int:
+def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
     """Choose codec and settings for a budget, from profiles or straight from images.
 
     Straight from images, all installed lossy codecs are tried, at full and at half resolution and
@@ -95,87 +74,16 @@ def command(
       codecframe select --images photos/ --head head.yaml --labels folders --budget 2kB --json
       codecframe select --images cifar10:test --head cifar10 --head cifar10-vae --budget 0.4bpp
     """
-    if bool(profiles) == bool(images):
-        raise click.UsageError("give either a PROFILE or --images")
-    if images and not heads:
-        raise click.UsageError("--images needs --head")
-    from codecframe.evaluation.profile import ProfileTable
-    from codecframe.evaluation.select import select, select_on_images
-    from codecframe.rate import Accounting
+    import codecframe
 
-    asked, counting = options.budget_of(budget, mean), Accounting(accounting)
-    unnamed = 0
-    with ExitStack() as stack:
-        if profiles:
-            tables = [stack.enter_context(ProfileTable.open(profile)) for profile in profiles]
-            found = select(tables, asked, counting, codecs or None)
-        else:
-            from codecframe.core import registry
-            from codecframe.images import open_images
-
-            items = open_images(
-                images, labels=labels, where=options.where_of(where), limit=limit,
-                data_root=data_root,
-            )  # fmt: skip
-            unnamed = tell_remarks(items)
-            judges = [registry.default().head(head) for head in heads]
-            tell_counterparts(codecs, judges)
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="codecframe-"))
-            found = select_on_images(
-                path or Path(scratch) / "select.profile",
-                items,
-                judges,
-                asked,
-                counting,
-                codecs,
-                prepare=prepare,
-                progress=lambda total: output.ProgressBar(total, "select"),
-            )
+    found = codecframe.select(
+        **arguments,
+        where=options.where_of(where),
+        progress=output.progress("select"),
+        warn=output.remark,
+    )
     left_out = tell_left_out(found.left_out)
-    if as_json:
-        output.print_json(found.to_dict())
-    else:
-        render_selection(found)
+    output.show(found, as_json=as_json)
     for reason in found.failed.values():
         output.say(f"codecframe: left out: {reason}")
-    return 0 if found.winner and not (left_out or unnamed) else 1
-
-
-def render_selection(found: Selection) -> None:
-    """Print the choice and why the others lost."""
-    how = {"cap": "for every image", "mean": "on average", "link": "over the link"}[found.mode]
-    several = len(found.heads) > 1
-    title = f"{found.budget} {how}, {found.accounting} bytes, {found.images} images"
-    if found.winner is None:
-        click.echo(f"Nothing meets {title}.")
-        if found.would_fit:
-            click.echo(f"Closest: {found.would_fit}.\n")
-    else:
-        behind = f" for the head {found.winner.head}" if several else ""
-        click.echo(f"{found.winner.label}{behind}\n")
-    columns = [
-        "", "codec", *["head"] * several, f">{found.measure} %", ">95 %",
-        f">bytes ({found.accounting})", ">bpp", ">encode µs", ">decode µs", "why",
-    ]  # fmt: skip
-    rows = [
-        _cells(candidate, first=candidate is found.winner, several=several)
-        for candidate in found.candidates
-    ]
-    output.print_table(columns, rows, title=title if found.winner else "")
-    for note in found.notes:
-        click.echo(f"\nNote: {note}.")
-
-
-def _cells(candidate: Candidate, *, first: bool, several: bool) -> list[object]:
-    return [
-        ">" if first else "",
-        candidate.label,
-        *[candidate.head] * several,
-        output.percent(candidate.score),
-        output.interval(candidate.low, candidate.high),
-        f"{candidate.bytes_per_image:.0f}",
-        f"{candidate.bpp:.3f}",
-        f"{candidate.encode_us:.0f}",
-        f"{candidate.decode_us:.0f}",
-        candidate.why,
-    ]
+    return 0 if found.winner and not (left_out or found.remarks) else 1

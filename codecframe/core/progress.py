@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from html import escape
+from typing import Any, Protocol
 
 
 class Progress(Protocol):
@@ -47,6 +49,75 @@ class Silent:
         """Nothing."""
 
 
+def automatic(title: str) -> ProgressMaker:
+    """A bar in a notebook; elsewhere nothing.
+
+    Args:
+        title: what is done.
+    """
+    if not in_notebook():
+        return Silent
+    return lambda total: NotebookBar(total, title)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+class NotebookBar:
+    """A bar in the output of a notebook's cell, which goes when the work is done.
+
+    Args:
+        total: pieces of work.
+        title: what is done.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, total: int, title: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._total, self._title, self._clock = total, title, clock
+        self._done = 0
+        self._note = ""
+        self._shown_at = -math.inf
+        self._handle: Any = None
+
+    def __enter__(self) -> NotebookBar:
+        from importlib import import_module
+
+        display = import_module("IPython.display").display
+        self._handle = display(self._page(), raw=True, display_id=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
+
+    def advance(self, count: int, note: str = "") -> None:
+        """See `Progress.advance`."""
+        self._done += count
+        self._note = note or self._note
+        now = self._clock()
+        if now - self._shown_at >= _FRAME:
+            self._shown_at = now
+            self._handle.update(self._page(), raw=True)
+
+    def skip(self, count: int, note: str = "") -> None:
+        """See `Progress.skip`."""
+        self.advance(count, note)
+
+    def _page(self) -> dict[str, str]:
+        share = self._done / self._total if self._total else 1.0
+        words = f"{self._title}: {100 * share:.0f} % ({self._done} of {self._total})"
+        noted = escape(f"{words} {self._note}")
+        bar = f'<progress value="{self._done}" max="{max(self._total, 1)}"></progress>'
+        return {"text/plain": words, "text/html": f"{bar} {noted}"}
+
+
+_FRAME = 0.2
+"""Seconds between two looks of a bar."""
 _APART = 10.0
 """Seconds between two lines, at least; work that takes less says nothing."""
 _SILENCE = 60.0

@@ -211,6 +211,23 @@ class Registry:
         codec: Codec[Any] = self._opened[spec]
         return codec
 
+    def hold(self, codec: Codec[Any]) -> str:
+        """Know a codec that no plugin brings by its name from here on; returns the name.
+
+        Raises:
+            MismatchError: if it is not what a codec must be, or its name is another's.
+        """
+        from codecframe.core.codec import Codec
+
+        if fault := fault_of(codec, Codec):
+            raise MismatchError(f"{shown(codec)} cannot be a codec, {fault}")
+        known = self.codecs.get(codec.name)
+        if known is not None and type(known) is not type(codec):
+            raise MismatchError(f"an installed codec has the name {codec.name!r}")
+        if known is None:
+            self._opened[codec.name] = codec
+        return codec.name
+
     def head(self, spec: str, options: Mapping[str, Any] | None = None) -> TaskHead:
         """The head of that name, or opened from a description, a model file or an import path.
 

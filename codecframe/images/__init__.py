@@ -5,6 +5,7 @@ from codecframe.images.cifar import CifarSet, class_names
 from codecframe.images.download import download_cifar
 from codecframe.images.groups import group_names, open_held_out, without
 from codecframe.images.items import ImageItem, ImageSet
+from codecframe.images.labelled import open_labelled
 from codecframe.images.read import image_suffixes, read_image
 from codecframe.images.sets import FileSet, open_images
 
@@ -20,6 +21,7 @@ __all__ = [
     "image_suffixes",
     "open_held_out",
     "open_images",
+    "open_labelled",
     "read_image",
     "without",
 ]

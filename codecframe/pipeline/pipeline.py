@@ -20,6 +20,7 @@ from codecframe.core.errors import BudgetError, DataError, MismatchError
 from codecframe.core.head import Batch, Prediction, TaskHead
 from codecframe.core.image import Image, Shape, check_image
 from codecframe.core.parallel import chunks
+from codecframe.core.presets import parse_spec
 from codecframe.core.representation import PIXELS, Representation
 from codecframe.core.settings import Settings
 from codecframe.core.statistics import wilson
@@ -56,6 +57,24 @@ def counterpart(codec: Codec[Any], head: TaskHead) -> TaskHead | None:
     simple decoder shows people.
     """
     return next((other for other in counterparts(head) if other.accepts in codec.emits), None)
+
+
+def counterpart_remarks(specs: Iterable[str], heads: Sequence[TaskHead]) -> list[str]:
+    """Where a head of pixels is to see what a learned codec shows people: which one, if not among
+    these, is for its latents. A sentence each.
+
+    Args:
+        specs: codecs, as `parse_spec` reads them.
+        heads: the heads.
+    """
+    names = {head.name for head in heads}
+    return [
+        f"{head.name} sees what {codec.name} shows people; its latents go to the head "
+        f"{other.name}, which stands for {head.name}"
+        for codec in [parse_spec(spec)[0] for spec in specs]
+        for head in heads
+        if (other := counterpart(codec, head)) and other.name not in names
+    ]
 
 
 def decode_for(codec: Codec[Any], head: TaskHead, datas: Sequence[bytes]) -> Batch:

@@ -19,13 +19,13 @@ DESCRIPTIONS = (
     "TABLE IF NOT EXISTS descriptions (point INTEGER PRIMARY KEY, words TEXT NOT NULL, "
     "knob TEXT NOT NULL, ladder TEXT NOT NULL, latents INTEGER NOT NULL)"
 )
-_RENAMED = "'\"accounting\": \"bare\"', '\"accounting\": \"payload\"'"
+_RENAMED = '\'"accounting": "bare"\', \'"accounting": "payload"\''
 """In JSON."""
 _UPDATES = (
     "UPDATE OR IGNORE points SET accounting = 'payload' WHERE accounting = 'bare'",
-    f"UPDATE OR IGNORE searches SET key = REPLACE(key, {_RENAMED}), "  # noqa: S608 - from above
-    f"points = REPLACE(points, {_RENAMED})",
-    f"UPDATE meta SET value = '{FORMAT}' WHERE key = 'format'",
+    f"UPDATE OR IGNORE searches SET key = REPLACE(key, {_RENAMED})",  # noqa: S608 - from above
+    f"UPDATE searches SET points = REPLACE(points, {_RENAMED})",  # noqa: S608
+    f"UPDATE meta SET value = '{FORMAT}' WHERE key = 'format'",  # noqa: S608
 )
 _VIEW = """
 CREATE TEMP VIEW points AS SELECT id, codec, settings, budget, mode,
@@ -41,10 +41,9 @@ def read_former(file: Database) -> None:
         db.execute(_VIEW)
         if "bare_bytes" in (names := _measured(file)):
             columns = ["bare_bytes payload_bytes" if n == "bare_bytes" else n for n in names]
-            db.execute(
-                "CREATE TEMP VIEW measurements AS "
-                f"SELECT {', '.join(columns)} FROM main.measurements"  # noqa: S608 - its columns
-            )
+            listed = ", ".join(columns)
+            view = f"CREATE TEMP VIEW measurements AS SELECT {listed} FROM main.measurements"  # noqa: S608
+            db.execute(view)
 
 
 def update(file: Database, mark: int, meta: dict[str, object]) -> None:
@@ -72,5 +71,3 @@ def _measured(file: Database) -> list[str]:
     """The columns of the table of measurements, by names that need no quotes."""
     names = [row[0] for row in file.all("SELECT name FROM pragma_table_info('measurements')")]
     return [name for name in names if str(name).isidentifier()]
-
-

@@ -2,8 +2,9 @@
 
 `points` are the (codec, settings, budget) that were measured; `measurements` holds one row for
 every point and image; `descriptions` what is said of each point, without asking its codec;
-`searches` remembers which points were found for rates and budgets. Every batch of rows is one transaction, so a run that was stopped at any moment goes on where it was.
-Other tools read it with any SQLite client.
+`searches` remembers which points were found for rates and budgets. Every batch of rows is one
+transaction, so a run that was stopped at any moment goes on where it was. Other tools read it with
+any SQLite client.
 """
 
 from __future__ import annotations

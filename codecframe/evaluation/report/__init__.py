@@ -1,12 +1,13 @@
 """Reports: what was measured and chosen, as plots, contact sheets and pages."""
 
-from codecframe.evaluation.report.page import html, is_page
+from codecframe.evaluation.report.page import Report, html, is_page, make_report
 from codecframe.evaluation.report.plot import Plot, measure_of, rate_accuracy_plot, series_plot
 from codecframe.evaluation.report.series import Series, Spot, series_of
 from codecframe.evaluation.report.sheet import SheetRow, Shown, contact_sheet, says
 
 __all__ = [
     "Plot",
+    "Report",
     "Series",
     "SheetRow",
     "Shown",
@@ -14,6 +15,7 @@ __all__ = [
     "contact_sheet",
     "html",
     "is_page",
+    "make_report",
     "measure_of",
     "rate_accuracy_plot",
     "says",

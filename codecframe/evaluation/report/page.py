@@ -10,16 +10,21 @@ import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from PIL import Image as PilImage
 
+from codecframe.core.files import write_whole
 from codecframe.core.image import Image
+from codecframe.core.outputs import refuse_foreign, refuse_inputs
+from codecframe.core.tables import Result, Table
 from codecframe.evaluation.profile import ProfileTable, comparable, coverage
 from codecframe.evaluation.report.pictures import kept_images
-from codecframe.evaluation.report.plot import rate_accuracy_plot
+from codecframe.evaluation.report.plot import Plot, rate_accuracy_plot
 from codecframe.evaluation.report.series import Series, Spot, budget_bpp, middle_bpp, series_of
 from codecframe.evaluation.report.sheet import SheetRow, Shown
 from codecframe.evaluation.select import Candidate, Selection
@@ -53,6 +58,64 @@ def html(
     return _Page(comparable(profiles), selection).text()
 
 
+@dataclass(frozen=True, repr=False)
+class Report(Result):
+    """A self-contained HTML page of what was measured; a notebook shows it.
+
+    Attributes:
+        html: the page.
+        plot: its plot, as SVG and PNG.
+        selection: the choice that it marks, if any.
+        heads: the heads that judged.
+        paths: the profiles that it is of.
+    """
+
+    html: str
+    plot: Plot
+    selection: Selection | None
+    heads: tuple[str, ...]
+    paths: tuple[Path, ...] = ()
+
+    def save(self, path: Path | str, *, force: bool = False) -> None:
+        """Write the page, whole.
+
+        Args:
+            path: an HTML file; one that is such a page already is replaced.
+            force: any file is replaced but a profile that it is of.
+
+        Raises:
+            OutputError: if there is another file, or it cannot be written.
+        """
+        refuse_inputs([path], self.paths)
+        refuse_foreign(path, is_page, force=force)
+        write_whole(path, self.html)
+
+    def shown(self) -> Sequence[str | Table]:
+        """What it is of, and its choice."""
+        said = f"report for {' and '.join(self.heads)}: {len(self.html):,} characters of HTML"
+        return [said, *(self.selection.shown() if self.selection else ())]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: `heads`, `html`, `selection`."""
+        chosen = self.selection.to_dict() if self.selection else None
+        return {"heads": list(self.heads), "html": self.html, "selection": chosen}
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, which can reach nothing of the notebook."""
+        return (
+            f'<iframe sandbox="allow-scripts" style="width:100%;height:640px;border:0" '
+            f'srcdoc="{escape(self.html)}"></iframe>'
+        )
+
+
+def make_report(
+    profiles: ProfileTable | Sequence[ProfileTable], selection: Selection | None = None
+) -> Report:
+    """As `html`, with what a program needs besides."""
+    page = _Page(comparable(profiles), selection)
+    return Report(page.text(), page.plot, selection, tuple(page.heads))
+
+
 @dataclass(frozen=True)
 class _Cell:
     """A table cell: its text, and the number that it sorts by and shows right-aligned."""
@@ -76,7 +139,7 @@ class _Page:
         self._missing = coverage(tables).words()
         self._selection = selection
         self._meta = table.meta
-        self._heads = list(dict.fromkeys(each.head for each in tables))
+        self.heads = list(dict.fromkeys(each.head for each in tables))
         self._accounting = Accounting(selection.accounting if selection else "payload")
         self._series = series_of(tables, self._accounting)
         self._measure = self._meta.get("metric", "score") if table.labelled else "agreement"
@@ -87,7 +150,7 @@ class _Page:
         style = (files / "page.css").read_text(encoding="utf-8")
         script = (files / "page.js").read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        title = f"Rate and accuracy for {' and '.join(self._heads)}"
+        title = f"Rate and accuracy for {' and '.join(self.heads)}"
         sections = [
             f"<h1>{escape(title)}</h1>",
             self._summary(),
@@ -137,16 +200,20 @@ class _Page:
             f"(95 %: {_interval(best.low, best.high)}) over {_count(found.images, 'image')}, "
             f"{best.bytes_per_image:.0f} bytes an image, {best.bpp:.3f} bpp."
         )
-        behind = f" for the head {best.head}" if len(self._heads) > 1 else ""
+        behind = f" for the head {best.head}" if len(self.heads) > 1 else ""
         return (
             f'<div class="answer"><p><strong>{escape(best.label)}</strong>{escape(behind)}</p>'
             f"<p>{escape(figures)}</p>{notes}</div>"
         )
 
+    @cached_property
+    def plot(self) -> Plot:
+        """Score against rate."""
+        return rate_accuracy_plot(self._tables, self._selection, accounting=self._accounting)
+
     def _plot(self) -> str:
-        plot = rate_accuracy_plot(self._tables, self._selection, accounting=self._accounting)
         label = escape(f"{self._measure} against bits per pixel; the table below has the numbers")
-        picture = plot.inline_svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+        picture = self.plot.inline_svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
         notes = "Bands are 95 % intervals."
         if any(one.controlled for one in self._series):
             notes += " Hollow diamonds: the rate controller sets the knob image by image."
@@ -165,7 +232,7 @@ class _Page:
                    f">bytes ({found.accounting})", ">bpp",
                    ">encode µs", ">decode µs", "why"]  # fmt: skip
         rows = [_candidate(c, chosen=c is found.winner) for c in found.candidates]
-        if len(self._heads) == 1:
+        if len(self.heads) == 1:
             columns, rows = _without(columns, rows, "head")
         return "<h2>The choice, and why the others lost</h2>" + _table(
             columns, rows, first_chosen=found.winner is not None
@@ -204,7 +271,7 @@ class _Page:
         rows = [_point(one, spot) for one in self._series for spot in one.spots]
         if not self._table.labelled:  # the score is the agreement
             columns, rows = _without(columns, rows, ">agreement %")
-        if len(self._heads) == 1:
+        if len(self.heads) == 1:
             columns, rows = _without(columns, rows, "head")
         if not any(one.words for one in self._series):
             columns, rows = _without(columns, rows, "settings")
@@ -222,7 +289,7 @@ class _Page:
         if not self._meta.get("prepared"):
             prepared = "encoded as they are"
         facts = {
-            "head": ", ".join(self._heads),
+            "head": ", ".join(self.heads),
             "images": f"{self._images}, from {self._meta.get('first_image', '')}; {prepared}",
             "left out": "; ".join(f"{name}: {reason}" for name, reason in skipped[:20]),
             "score": f"{score}; intervals are 95 % (Wilson)",

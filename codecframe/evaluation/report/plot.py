@@ -7,8 +7,11 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from codecframe.core.errors import OutputError
+from codecframe.core.files import write_whole
 from codecframe.core.registry import require
 from codecframe.evaluation.profile import ProfileTable, comparable
 from codecframe.evaluation.report.series import Series, budget_bpp, series_of
@@ -43,9 +46,9 @@ _STYLE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plot:
-    """A drawn plot.
+    """A drawn plot, which a notebook shows.
 
     Attributes:
         svg: an SVG file; the same profile gives the same text.
@@ -54,6 +57,23 @@ class Plot:
 
     svg: str
     png: bytes
+
+    def __repr__(self) -> str:
+        return f"<plot: {len(self.svg)} bytes of SVG, {len(self.png)} of PNG>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str | bytes]:
+        return {"text/plain": repr(self), "image/svg+xml": self.svg}
+
+    def save(self, path: Path | str) -> None:
+        """Write it whole, as SVG or PNG, as the file's name says.
+
+        Raises:
+            OutputError: if it cannot be written, or the name ends in neither `.svg` nor `.png`.
+        """
+        kinds: dict[str, str | bytes] = {".svg": self.svg, ".png": self.png}
+        if (suffix := Path(path).suffix.lower()) not in kinds:
+            raise OutputError(str(path), "a plot's file is named .svg or .png")
+        write_whole(path, kinds[suffix])
 
     @property
     def inline_svg(self) -> str:

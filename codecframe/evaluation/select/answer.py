@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from codecframe.core.errors import MismatchError
+from codecframe.core.head import TaskHead
+from codecframe.core.tables import Result, Table, interval, percent
+from codecframe.pipeline import Pipeline
 from codecframe.rate import Budget
 
 
@@ -85,8 +89,11 @@ class Candidate:
         return " ".join(filter(None, [self.codec, self.words, self.knob]))
 
 
-@dataclass(frozen=True)
-class Selection:
+_HOW = {"cap": "for every image", "mean": "on average", "link": "over the link"}
+
+
+@dataclass(frozen=True, repr=False)
+class Selection(Result):
     """The answer to "which codec, at which settings".
 
     Attributes:
@@ -101,6 +108,9 @@ class Selection:
             above the budget that would be better than the choice.
         left_out: (name, reason) of images that could not be read.
         failed: codecs whose plugins failed, each with the reason.
+        remarks: what was noticed about the images' labels.
+        judges: the heads that judged, by name, where they are known as objects.
+        prepared: whether images were brought to the geometry that the heads look at.
     """
 
     budget: str
@@ -114,6 +124,9 @@ class Selection:
     notes: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    judges: Mapping[str, TaskHead] = field(default_factory=dict)
+    prepared: bool = True
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -125,7 +138,81 @@ class Selection:
         """The heads that judged, each once."""
         return list(dict.fromkeys(candidate.head for candidate in self.candidates))
 
+    def pipeline(self, head: TaskHead | str | None = None) -> Pipeline:
+        """The choice, ready to run: codec, settings, head and budget.
+
+        Under a budget for each image or a link the pipeline meets it image by image. Under one for
+        the average its settings are those that were measured, the knob included.
+
+        Args:
+            head: by default the head that judged.
+
+        Raises:
+            MismatchError: if nothing meets the budget.
+            UnknownNameError: if the codec is not installed, or the head cannot be opened by the
+                name that the profile has of it: then give it.
+        """
+        best = self.winner
+        if best is None:
+            closest = f"; closest: {self.would_fit}" if self.would_fit else ""
+            raise MismatchError(f"nothing meets {self.budget}{closest}")
+        budget = None if self.mode == "mean" else Budget.parse(self.budget)
+        return Pipeline(
+            best.codec,
+            head or self.judges.get(best.head, best.head),
+            settings=best.settings,
+            budget=budget,
+            accounting=self.accounting,
+            prepare=self.prepared,
+        )
+
+    def shown(self) -> Sequence[str | Table]:
+        """The choice, a table of all candidates with the reason why each lost, and notes."""
+        several = len(self.heads) > 1
+        title = f"{self.budget} {_HOW[self.mode]}, {self.accounting} bytes, {self.images} images"
+        said = []
+        if self.winner is not None:
+            behind = f" for the head {self.winner.head}" if several else ""
+            said = [f"{self.winner.label}{behind}\n"]
+        else:
+            said = [f"Nothing meets {title}."]
+            if self.would_fit:
+                said.append(f"Closest: {self.would_fit}.\n")
+        columns = [
+            "", "codec", *["head"] * several, f">{self.measure} %", ">95 %",
+            f">bytes ({self.accounting})", ">bpp", ">encode µs", ">decode µs", "why",
+        ]  # fmt: skip
+        rows = [_cells(one, first=one is self.winner, several=several) for one in self.candidates]
+        table = Table(columns, rows, title if self.winner else "")
+        return [*said, table, *(f"\nNote: {note}." for note in self.notes)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """A flat row for each candidate, the winner first."""
+        return [_record(one, chosen=one is self.winner) for one in self.candidates]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self)
+        values = asdict(replace(self, judges={}))
+        return {k: v for k, v in values.items() if k not in ("judges", "prepared", "remarks")}
 
+
+def _cells(one: Candidate, *, first: bool, several: bool) -> list[object]:
+    return [
+        ">" if first else "",
+        one.label,
+        *[one.head] * several,
+        percent(one.score),
+        interval(one.low, one.high),
+        f"{one.bytes_per_image:.0f}",
+        f"{one.bpp:.3f}",
+        f"{one.encode_us:.0f}",
+        f"{one.decode_us:.0f}",
+        one.why,
+    ]
+
+
+def _record(one: Candidate, *, chosen: bool) -> dict[str, Any]:
+    values = asdict(one)
+    needs = None if one.needs is None else str(one.needs)
+    flat = {key: value for key, value in values.items() if key not in ("above", "settings")}
+    return {"chosen": chosen, **flat, "settings": dict(one.settings), "needs": needs}

@@ -1,0 +1,463 @@
+"""The front door of evaluation: profile, select and report, as functions that take what users have.
+
+profile = codecframe.profile("photos/", head="model.onnx", codecs=["jpeg", "avif"])
+choice = profile.select(budget="0.4bpp")
+pipeline = choice.pipeline()
+profile.report(budget="0.4bpp").save("report.html")
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Self
+
+from codecframe.core import registry
+from codecframe.core.codec import Codec
+from codecframe.core.errors import UsageError
+from codecframe.core.head import TaskHead
+from codecframe.core.outputs import make_way, refuse_foreign, refuse_inputs
+from codecframe.core.progress import ProgressMaker, automatic
+from codecframe.core.tables import Result, Table, interval, percent
+from codecframe.evaluation.profile import (
+    Description,
+    Plan,
+    ProfileTable,
+    Row,
+    is_profile,
+    profile_images,
+)
+from codecframe.evaluation.report import Plot, Report, is_page, make_report, rate_accuracy_plot
+from codecframe.evaluation.report.series import knob_of
+from codecframe.evaluation.select import Selection, select_on_images
+from codecframe.evaluation.select import select as select_from
+from codecframe.images import ImageSet, open_labelled
+from codecframe.pipeline import counterpart_remarks
+from codecframe.pipeline.engine import Engine, open_engine
+from codecframe.rate import Accounting, Budget
+
+Warn = Callable[[str], None]
+Judge = TaskHead | str | os.PathLike[str]
+"""A head, its name, or the file or import path that it is opened from."""
+Coding = Codec[Any] | str | os.PathLike[str]
+"""A codec, its name with or without settings (`jpeg:optimize=true`), or its model file."""
+
+
+class Profile(Result):
+    """What `profile` measured: one file, from which one can select and report.
+
+    In a terminal and in a notebook it shows its table of rates and scores.
+
+    Args:
+        path: the profile's file.
+        heads: heads by the names under which the profile knows them, where these alone do not say
+            how to open them.
+        remarks: what was noticed about its images.
+
+    Raises:
+        DataError: if the file is not a profile; so do all methods.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        heads: Mapping[str, TaskHead] | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        self.path = Path(path)
+        self.remarks = tuple(remarks)
+        self._heads = dict(heads or {})
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.open().close()
+
+    @classmethod
+    def _in(cls, folder: tempfile.TemporaryDirectory[str], *rest: Any, **options: Any) -> Self:
+        """A profile in a folder that is removed when the profile is no longer used."""
+        made = cls(*rest, **options)
+        made._folder = folder
+        return made
+
+    def open(self) -> ProfileTable:
+        """The file, open for reading; use it as a context manager."""
+        return ProfileTable.open(self.path)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What it was made of: `head`, `metric`, `labelled`, `images`, version."""
+        with self.open() as table:
+            return table.meta
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """(name, reason) of images that could not be read."""
+        with self.open() as table:
+            return table.skipped()
+
+    def select(
+        self,
+        budget: Budget | str,
+        *,
+        mean: bool = False,
+        accounting: Accounting | str = "payload",
+        codecs: Iterable[str] | None = None,
+    ) -> Selection:
+        """The codec and settings of the best expected score under a budget.
+
+        Args:
+            budget: what may be spent: `0.4bpp`, `1200B`, `12kB`, `256kbit/s@5fps`.
+            mean: the budget is for the average over the images, not for each.
+            accounting: which bytes count, `payload` or `file`.
+            codecs: consider these alone, by name.
+
+        Raises:
+            BudgetError: if the budget cannot be read.
+            UnknownNameError: if one of the codecs was not measured.
+        """
+        return select(
+            profiles=[self], budget=budget, mean=mean, accounting=accounting, codecs=codecs or ()
+        )
+
+    def report(
+        self,
+        *,
+        budget: Budget | str | None = None,
+        mean: bool = False,
+        accounting: Accounting | str = "payload",
+    ) -> Report:
+        """A page of what was measured: plot, table, choice, decoded images. See `report`."""
+        return report([self], budget=budget, mean=mean, accounting=accounting)
+
+    def plot(self, *, accounting: Accounting | str = "payload") -> Plot:
+        """Score against rate, a line for each codec; a notebook shows it.
+
+        Raises:
+            DependencyError: if matplotlib is not installed.
+        """
+        with self.open() as table:
+            return rate_accuracy_plot(table, accounting=Accounting(accounting))
+
+    def shown(self) -> Sequence[str | Table]:
+        """The table of rates and scores."""
+        with self.open() as table:
+            descriptions = table.descriptions()
+            numbers = {point.key: n for n, point in table.points().items()}
+            rows = [_cells(row, descriptions[numbers[row.point.key]]) for row in _sorted(table)]
+            metric = table.meta["metric"]
+        columns = (
+            "codec", "settings", ">payload bpp", ">file bpp", f">{metric} %", ">95 %",
+            ">agreement %", ">divergence", ">encode µs", ">decode µs", ">n",
+        )  # fmt: skip
+        return [Table(columns, rows)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """`meta` and `rows`, the means of each point over its images, as plain data."""
+        with self.open() as table:
+            return {"meta": table.meta, "rows": [row.to_dict() for row in _sorted(table)]}
+
+    def records(self) -> list[dict[str, Any]]:
+        """A flat row for each point."""
+        return [
+            {**asdict(row.point), **{k: v for k, v in row.to_dict().items() if k != "point"}}
+            for row in self._rows()
+        ]
+
+    def _rows(self) -> list[Row]:
+        with self.open() as table:
+            return _sorted(table)
+
+
+def _sorted(table: ProfileTable) -> list[Row]:
+    return sorted(table.rows(), key=lambda row: (row.point.codec, row.payload_bpp))
+
+
+def _cells(row: Row, about: Description) -> list[object]:
+    knob = knob_of(row.point, about)
+    if row.point.mode in ("cap", "link"):
+        knob = f"to {row.point.budget} ({row.point.accounting})"
+    score = row.agreement if row.score is None else row.score
+    low = row.agreement_low if row.score is None else row.score_low
+    high = row.agreement_high if row.score is None else row.score_high
+    return [
+        row.point.codec, f"{about.words} {knob}".strip(), f"{row.payload_bpp:.3f}",
+        f"{row.file_bpp:.3f}", percent(score if row.score is not None else None),
+        interval(low, high), percent(row.agreement),
+        "" if row.divergence is None else f"{row.divergence:.3f}",
+        f"{row.encode_us:.0f}", f"{row.decode_us:.0f}", row.n,
+    ]  # fmt: skip
+
+
+def profile(
+    images: Any,
+    head: Judge,
+    *,
+    codecs: Coding | Sequence[Coding] = (),
+    rates: Sequence[float] | None = None,
+    levels: Sequence[float] | None = None,
+    budget: Budget | str | None = None,
+    mean: bool = False,
+    accounting: Accounting | str = "payload",
+    labels: str | Path | Sequence[int | str] | None = None,
+    where: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    data_root: str | Path | None = None,
+    output: str | Path | None = None,
+    prepare: bool = True,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
+    force: bool = False,
+    progress: ProgressMaker | None = None,
+    warn: Warn = warnings.warn,
+) -> Profile:
+    """Measure rate and score of codecs for a head over images.
+
+        profile = codecframe.profile("photos/", head="model.onnx", codecs=["jpeg", "avif"])
+
+    Args:
+        images: paths, folders, globs, data sets (`cifar10:test`), an `ImageSet`, or images as
+            `read_image` takes them: arrays (`uint8`, height x width x 3, RGB), pictures of Pillow.
+        head: judges the decoded images: a head, its name, a model file (`model.onnx`), a
+            description (`head.yaml`) or a function (`package.module:function`).
+        codecs: codecs, their names, also with settings (`jpeg:optimize=true`), or model files; by
+            default all installed lossy codecs that suit the head.
+        rates: mean rates at which to measure, in bits per pixel; by default seven from 0.1 to 1.2,
+            unless `levels` or `budget` says what to measure.
+        levels: values of the knob at which to measure.
+        budget: also measure the point where the rate controller meets it.
+        mean: the budget is for the average over the images, not for each.
+        accounting: which bytes count, `payload` or `file`.
+        labels: a CSV file with columns `file` and `label`, `folders`, or a label for each image:
+            class indices or names. Without labels, agreement with the head's own predictions of
+            the uncompressed images is measured.
+        where: only rows of the labels file whose columns have these values.
+        limit: at most so many images, evenly spread.
+        data_root: folder with the data sets cifar10 and cifar100.
+        output: the profile's file; a run that was stopped goes on there. By default a temporary
+            file, which is removed when the profile is no longer used.
+        prepare: bring images to the size the head looks at before encoding them.
+        engine: where the work runs, `local` or `ray`.
+        ray_address: the Ray cluster.
+        force: a file at `output` that is not a profile is replaced.
+        progress: shows how far it is; by default a bar in notebooks.
+        warn: takes what a user should know.
+
+    Raises:
+        DataError: if no image can be read.
+        UnknownNameError: for a codec or head that does not exist.
+        MismatchError: if a codec does not fit the head, or the file is a profile of something else.
+        BudgetError: if the budget cannot be read.
+        OutputError: if there is another file at `output`, or it cannot be written.
+    """
+    plan = Plan(
+        codecs=_specs(codecs),
+        rates=rates,
+        levels=levels,
+        budget=Budget.of(budget, mean=mean),
+        accounting=Accounting(accounting),
+    )
+    items = open_labelled(images, labels, where=where, limit=limit, data_root=data_root)
+    judge = _judge(head)
+    _remark(items, plan.codecs, [judge], warn)
+    folder = None
+    if output is None:
+        folder = tempfile.TemporaryDirectory(prefix="codecframe-")
+        output = Path(folder.name) / "images.profile"
+    elif force:
+        files = [os.fspath(each) for each in (labels, head) if isinstance(each, (str, os.PathLike))]
+        refuse_inputs([output], [*(item.path for item in items if item.path), *files])
+        make_way(output, is_profile)
+    profile_images(
+        output,
+        items,
+        judge,
+        plan,
+        prepare=prepare,
+        progress=progress or automatic("profile"),
+        engine=open_engine(engine, ray_address) if isinstance(engine, str) else engine,
+        head_name=None if isinstance(head, TaskHead) else os.fspath(head),
+    ).close()
+    options: dict[str, Any] = {"heads": {judge.name: judge}, "remarks": items.remarks}
+    return Profile._in(folder, output, **options) if folder else Profile(output, **options)
+
+
+def select(
+    images: Any = (),
+    *,
+    budget: Budget | str,
+    profiles: Any = (),
+    head: Judge | Sequence[Judge] = (),
+    mean: bool = False,
+    accounting: Accounting | str = "payload",
+    codecs: Coding | Iterable[Coding] = (),
+    labels: str | Path | Sequence[int | str] | None = None,
+    where: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    data_root: str | Path | None = None,
+    prepare: bool = True,
+    output: str | Path | None = None,
+    progress: ProgressMaker | None = None,
+    warn: Warn = warnings.warn,
+) -> Selection:
+    """Choose codec and settings for a budget, straight from images or from profiles.
+
+        choice = codecframe.select("photos/", head="model.onnx", budget="0.4bpp")
+        pipeline = choice.pipeline()
+
+    Straight from images, all installed lossy codecs are tried, at full and at half resolution and
+    with presets that come with them and were made for the head, unless some are named.
+
+    The highest score wins. A codec within the noise of it wins instead where its encoder takes at
+    most half the time.
+
+    Args:
+        images: images, as `profile` takes them, or profiles.
+        budget: what may be spent: `0.4bpp`, `1200B`, `12kB`, `256kbit/s@5fps`.
+        profiles: profiles or their files, instead of images; of the same images, one a head.
+        head: with images, the head to measure with; or several, each with the codecs that it can
+            be joined to.
+        mean: the budget is for the average over the images, not for each.
+        accounting: which bytes count, `payload` or `file`.
+        codecs: codecs, as `profile` takes them; of profiles, names.
+        labels, where, limit, data_root, prepare: as `profile` takes them.
+        output: keep what was measured as a profile; those of further heads lie beside it.
+        progress: shows how far it is; by default a bar in notebooks.
+        warn: takes what a user should know.
+
+    Returns:
+        The choice, which says why the others lost. `winner` is None where nothing meets the budget.
+
+    Raises:
+        UsageError: if there are both images and profiles, or neither, or images without a head.
+        MismatchError: if heads or profiles cannot be compared, or a codec that was named fits no
+            head.
+        DataError: if no image can be read, or a profile is damaged.
+        UnknownNameError: for a codec or head that does not exist.
+        BudgetError: if the budget cannot be read.
+    """
+    if _are_profiles(images):
+        images, profiles = (), images
+    given = _several(profiles, (Profile,))
+    if bool(given) == (not _is_empty(images)):
+        raise UsageError("give either {profiles} or {images}")
+    asked, counting = Budget.of(budget, mean=mean), Accounting(accounting)
+    assert asked is not None  # noqa: S101 - a budget was given
+    if given:
+        with ExitStack() as stack:
+            tables = [stack.enter_context(_opened(each)) for each in given]
+            found = select_from(tables, asked, counting, _specs(codecs) or None)
+            prepared = all(table.meta.get("prepared", True) for table in tables)
+        known = {
+            n: h for each in given if isinstance(each, Profile) for n, h in each._heads.items()
+        }
+        return replace(found, judges=known, prepared=prepared)
+    judges = [_judge(each) for each in _several(head, (TaskHead,))]
+    if not judges:
+        raise UsageError("{images} needs {head}")
+    items = open_labelled(images, labels, where=where, limit=limit, data_root=data_root)
+    specs = _specs(codecs)
+    _remark(items, specs, judges, warn)
+    with tempfile.TemporaryDirectory(prefix="codecframe-") as scratch:
+        found = select_on_images(
+            output or Path(scratch) / "select.profile",
+            items,
+            judges,
+            asked,
+            counting,
+            specs,
+            prepare=prepare,
+            progress=progress or automatic("select"),
+        )
+    judged = {judge.name: judge for judge in judges}
+    return replace(found, judges=judged, prepared=prepare, remarks=tuple(items.remarks))
+
+
+def report(
+    profiles: Any,
+    *,
+    output: str | Path | None = None,
+    budget: Budget | str | None = None,
+    mean: bool = False,
+    accounting: Accounting | str = "payload",
+    force: bool = False,
+) -> Report:
+    """Make a self-contained HTML page of profiles: plot, table, choice, decoded images.
+
+        codecframe.report("photos.profile", budget="0.4bpp").save("report.html")
+
+    Args:
+        profiles: a profile or its file; or several of the same images, one for each of several
+            heads.
+        output: where the page is written; by default nowhere: see `Report.save`.
+        budget: mark the choice for it.
+        mean: the budget is for the average over the images, not for each.
+        accounting: which bytes count, `payload` or `file`.
+        force: a file at `output` that is not such a page is replaced.
+
+    Raises:
+        DataError: if a profile is damaged or holds no measurements yet.
+        DependencyError: if matplotlib is not installed.
+        MismatchError: if the profiles cannot be compared.
+        OutputError: if `output` is a profile or somebody else's file, or cannot be written.
+    """
+    given = _several(profiles, (Profile,))
+    paths = [each.path if isinstance(each, Profile) else Path(each) for each in given]
+    if output is not None:
+        refuse_inputs([output], paths)
+        refuse_foreign(output, is_page, force=force)
+    found = None
+    with ExitStack() as stack:
+        tables = [stack.enter_context(_opened(each)) for each in given]
+        if (asked := Budget.of(budget, mean=mean)) is not None:
+            found = select_from(tables, asked, Accounting(accounting))
+        made = make_report(tables, found)
+    made = replace(made, paths=tuple(paths))
+    if output is not None:
+        made.save(output, force=force)
+    return made
+
+
+def _judge(head: Judge) -> TaskHead:
+    return head if isinstance(head, TaskHead) else registry.default().head(os.fspath(head))
+
+
+def _specs(codecs: Coding | Iterable[Coding]) -> tuple[str, ...]:
+    """Codecs as texts; objects are known to the registry from here on."""
+    return tuple(
+        registry.default().hold(each) if isinstance(each, Codec) else os.fspath(each)
+        for each in _several(codecs, (Codec,))
+    )
+
+
+def _several(given: Any, kinds: tuple[type, ...]) -> list[Any]:
+    """One or several as a list."""
+    return [given] if isinstance(given, (str, os.PathLike, *kinds)) else list(given)
+
+
+def _opened(given: Profile | str | os.PathLike[str]) -> ProfileTable:
+    return given.open() if isinstance(given, Profile) else ProfileTable.open(os.fspath(given))
+
+
+def _are_profiles(given: Any) -> bool:
+    """Whether all that is given are profiles, or files of profiles."""
+    if isinstance(given, (str, os.PathLike)):
+        return is_profile(Path(given))
+    if isinstance(given, Profile):
+        return True
+    if not isinstance(given, (list, tuple)) or not given:
+        return False
+    one = (Profile, str, os.PathLike)
+    return all(isinstance(each, one) and _are_profiles(each) for each in given)
+
+
+def _is_empty(images: Any) -> bool:
+    return isinstance(images, (list, tuple)) and not images
+
+
+def _remark(items: ImageSet, specs: Sequence[str], judges: Sequence[TaskHead], warn: Warn) -> None:
+    for remark in [*items.remarks, *counterpart_remarks(specs, judges)]:
+        warn(remark)
