@@ -97,40 +97,6 @@ codecs_option = click.option(
 )
 
 
-def _remember_preset(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    ctx.meta[param.name or ""] = value
-
-
-def _after_preset(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    del param
-    preset = ctx.meta.get("preset")
-    return (f"preset={preset}", *values) if preset else values
-
-
-settings_option = combined(
-    click.option(
-        "--preset",
-        metavar="NAME|FILE",
-        is_eager=True,  # known when --set is read
-        expose_value=False,
-        callback=_remember_preset,
-        help="Settings found for a task: a preset that comes with the codec, or a file of "
-        "`codecframe tune`.",
-    ),
-    click.option(
-        "--set",
-        "-s",
-        "assignments",
-        multiple=True,
-        metavar="KEY=VALUE",
-        callback=_after_preset,
-        help="A codec setting, over those of the preset; repeat for several. "
-        "`codecframe codecs NAME` lists them.",
-    ),
-)
-
 codec_settings_options = combined(
     click.option(
         "--preset",

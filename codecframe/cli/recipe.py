@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from codecframe.cli import options, output
+from codecframe.cli.groups import FunctionCommand
 
 
-@click.command("recipe")
+@click.command("recipe", cls=FunctionCommand, function="codecframe.recipe")
 @click.argument("recipe", type=click.Path())
 @click.option(
     "--results",
@@ -23,7 +26,7 @@ from codecframe.cli import options, output
     help="Folder with the recipe's data.  [env: CODECFRAME_DATA]",
 )
 @options.force_option
-def command(recipe: str, results: str, data_root: str | None, force: bool) -> None:
+def command(**arguments: Any) -> None:
     """Run a recipe file: reproduce a published table and its plot.
 
     Stop with Ctrl-C at any time; the same command goes on.
@@ -32,13 +35,7 @@ def command(recipe: str, results: str, data_root: str | None, force: bool) -> No
     Examples:
       codecframe recipe recipes/imagenet-sample.yaml --data-root data/
     """
-    from codecframe.training.tables import run_recipe
+    import codecframe
 
-    path = run_recipe(
-        recipe,
-        results,
-        data_root,
-        progress=lambda total: output.ProgressBar(total, "recipe"),
-        force=force,
-    )
-    output.say(f"results: {path}")
+    made = codecframe.recipe(**arguments, progress=output.progress("recipe"))
+    output.say(f"results: {made.path}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from codecframe.cli import options, output
+from codecframe.cli.groups import FunctionCommand
 
 
-@click.command("train")
+@click.command("train", cls=FunctionCommand, function="codecframe.train")
 @click.argument("recipe", type=click.Path())
 @click.option(
     "--models",
@@ -27,9 +30,7 @@ from codecframe.cli import options, output
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Override one of the settings."
 )
 @options.force_option
-def command(
-    recipe: str, models: str, data_root: str | None, changes: tuple[str, ...], force: bool
-) -> None:
+def command(**arguments: Any) -> None:
     """Train a model as a recipe file says.
 
     Stop with Ctrl-C at any time; the same command goes on from the last checkpoint.
@@ -42,15 +43,7 @@ def command(
     from codecframe.core.parallel import share_cores
 
     share_cores()  # before torch is imported
-    from codecframe.training import run_training
+    import codecframe
 
-    path = run_training(
-        recipe,
-        models,
-        data_root,
-        changes=changes,
-        force=force,
-        progress=lambda total: output.ProgressBar(total, "train"),
-        warn=lambda text: output.say(f"codecframe: {text}"),
-    )
-    output.say(f"model: {path}")
+    made = codecframe.train(**arguments, progress=output.progress("train"), warn=output.remark)
+    output.say(f"model: {made.path}")

@@ -14,18 +14,19 @@ from codecframe.core.presets import Preset, describe
 from codecframe.core.progress import Progress, ProgressMaker, Silent
 from codecframe.core.settings import Settings
 from codecframe.core.statistics import paired_difference, wilson
+from codecframe.core.tables import Result, Table, interval, percent
 from codecframe.images import ImageItem
 from codecframe.rate import Accounting, Budget
 from codecframe.tuning.candidates import Candidates
-from codecframe.tuning.exports import check_encoder, measure_export
+from codecframe.tuning.exports import check_encoder, in_words, measure_export
 from codecframe.tuning.halves import split_images
 from codecframe.tuning.memory import Memory
 from codecframe.tuning.objective import F64, Objective, Score
 from codecframe.tuning.retrain import check_retrainable, retrain, seen
 
 
-@dataclass(frozen=True)
-class Tuning:
+@dataclass(frozen=True, repr=False)
+class Tuning(Result):
     """What a tuning found.
 
     Attributes:
@@ -36,6 +37,7 @@ class Tuning:
             the preset is the best of that.
         retrained: the description file of the head that was retrained for it, if one was.
         warning: what makes the figures doubtful, if anything does.
+        path: the preset's file, if it was written.
     """
 
     preset: Preset
@@ -43,6 +45,70 @@ class Tuning:
     beats_starts: bool
     retrained: Path | None = None
     warning: str | None = None
+    path: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: what the preset holds, and how it did."""
+        flags = {"improved": self.improved, "beats_starts": self.beats_starts}
+        path = None if self.path is None else str(self.path)
+        facts = {"path": path, **flags, **vars(self.preset)}
+        return facts | ({"head": str(self.retrained)} if self.retrained else {})
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each of what was measured: part of the images, settings, score and loss."""
+        return [
+            {"images": part, "settings": words, **figures} for part, words, figures in _rows(self)
+        ]
+
+    def shown(self) -> Sequence[str | Table]:
+        """What was found beside the defaults, on held-out images and on those that tuned."""
+        scored = self.preset.scored
+        rows = [
+            (part, words, percent(one["score"]), interval(one["low"], one["high"]),
+             f"{one['loss']:.4f}")
+            for part, words, one in _rows(self)
+        ]  # fmt: skip
+        title = f"{scored['budget']}, {scored['accounting']} bytes"
+        said: list[str | Table] = [
+            Table(("images", "settings", ">score %", ">95 %", ">loss"), rows, title)
+        ]
+        verdict = f"{_points(scored['held-out']['difference'])} on held-out images"
+        if not self.beats_starts:
+            held = "the defaults" if not self.improved else scored["start"]["settings"]
+            verdict += f"; the search found nothing that beats {held}, which the preset holds"
+        said.append(f"\n{verdict}; encoding takes {scored['encode_time']} times as long")
+        if self.improved and scored["held-out"]["difference"][0] < 0:
+            said.append(
+                "the loss, which decides, is lower, though the score is: too few images to tell"
+            )
+        for encoder, figures in scored.get("exports", {}).items():
+            said += in_words(encoder, figures)
+        if self.path is not None:
+            said.append(f"preset: {self.path}")
+        if self.retrained is not None:
+            new = scored["retrained"]
+            before, after = (percent(new[key]["score"]) for key in ("before", "retrained"))
+            gained = _points(new["difference"])
+            said.append(f"retrained head: {self.retrained}: {before} % -> {after} %, {gained}")
+        return said
+
+
+def _rows(found: Tuning) -> list[tuple[str, str, dict[str, Any]]]:
+    """(images, settings, figures) of what was measured."""
+    scored = found.preset.scored
+    rows = [
+        (part, which, scored[part][which])
+        for part in ("held-out", "tuning")
+        for which in ("default", "tuned")
+    ]
+    start = dict(scored["start"])
+    rows.insert(1, ("held-out", f"best start: {start.pop('settings')}", start))
+    return rows
+
+
+def _points(difference: Sequence[float]) -> str:
+    mean, low, high = (100 * value for value in difference)
+    return f"{mean:+.1f} points (95 %: {low:+.1f} to {high:+.1f})"
 
 
 def tune(

@@ -182,7 +182,7 @@ def test_select_straight_from_labelled_images(run: Run, photos: Path, head_modul
         (["classify", "PHOTOS", "--head", "efficentnet"], 1, "unknown head"),
         (["profile", "PHOTOS", "--head", "shades:classify", "-o", "/proc/x/p"], 1, "cannot write"),
         (["select", "PHOTOS/nothing", "--budget", "1bpp"], 1, "no such profile"),
-        (["select", "--budget", "1bpp"], 2, "PROFILE or --images"),
+        (["select", "--budget", "1bpp"], 2, "PROFILES or --images"),
         (["encode", "PHOTOS", "--codec", "jpeg", "-o", "/dev/full/x"], 1, "cannot write"),
     ],
 )
