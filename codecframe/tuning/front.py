@@ -180,11 +180,8 @@ def _command(codec: Any, said: Mapping[str, Any]) -> str:
     for option, value in said.items():
         one = getattr(value, "name", value) if isinstance(value, TaskHead) else value
         plain = isinstance(one, (int, float, Budget))
-        words += [
-            word
-            for text in ([str(one)] if plain else _texts(one))
-            for word in (f"--{option}", text)
-        ]
+        for text in [str(one)] if plain else _texts(one):
+            words += [f"--{option}", text]
     return shlex.join(words)
 
 
