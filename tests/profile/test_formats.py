@@ -155,9 +155,12 @@ def test_wrong_descriptions_are_refused(toys: Path, column: str, value: object) 
 
 
 def test_what_is_said_of_a_point_is_merged_with_it(toys: Path, tmp_path: Path) -> None:
-    with ProfileTable.open(toys) as there, ProfileTable.create(
-        tmp_path / "here", {key: v for key, v in there.meta.items() if key != "format"}
-    ) as here:
+    with (
+        ProfileTable.open(toys) as there,
+        ProfileTable.create(
+            tmp_path / "here", {key: v for key, v in there.meta.items() if key != "format"}
+        ) as here,
+    ):
         here.merge(there)
         assert sorted(map(str, here.descriptions().values())) == sorted(
             map(str, there.descriptions().values())
