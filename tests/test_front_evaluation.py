@@ -252,6 +252,10 @@ def test_a_report_is_saved_and_shown(profile: codecframe.Profile, tmp_path: Path
     frame = made._repr_html_()
     assert frame.startswith("<iframe") and frame.count("<") == 2  # all of the page is escaped
     assert 'sandbox="allow-scripts"' in frame
+    assert made.pictures._repr_jpeg_().startswith(b"\xff\xd8")
+    made.pictures.save(tmp_path / "sheet.png")
+    with PilImage.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 3 * 160  # uncompressed, jpeg, webp
 
 
 def test_report_writes_where_it_is_told(profile: codecframe.Profile, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from codecframe.cli.hints import tell_left_out
 from codecframe.core.errors import shown
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
     """Numbers between commas: `0.2,0.4`."""
 
     name = "numbers"

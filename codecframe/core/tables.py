@@ -79,7 +79,13 @@ class Table:
         from rich.console import Console
 
         file = io.StringIO()
-        console = Console(file=file, width=width or _WIDE, color_system=None, force_terminal=False)
+        console = Console(
+            file=file,
+            width=width or _WIDE,
+            color_system=None,
+            force_terminal=False,
+            force_jupyter=False,  # which would show it, and not write it to the file
+        )
         console.print(self.rich(), soft_wrap=width is None)
         return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 

@@ -81,7 +81,7 @@ def train(
         MismatchError: if labels do not go together.
         OutputError: if files of these names are there that no training made.
     """
-    said = read_recipe(recipe)
+    said = read_recipe(Path(recipe))
     path = run_training(
         Path(recipe),
         models,

@@ -3,9 +3,10 @@
 from codecframe.evaluation.report.page import Report, html, is_page, make_report
 from codecframe.evaluation.report.plot import Plot, measure_of, rate_accuracy_plot, series_plot
 from codecframe.evaluation.report.series import Series, Spot, series_of
-from codecframe.evaluation.report.sheet import SheetRow, Shown, contact_sheet, says
+from codecframe.evaluation.report.sheet import ContactSheet, SheetRow, Shown, contact_sheet, says
 
 __all__ = [
+    "ContactSheet",
     "Plot",
     "Report",
     "Series",

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from importlib import resources
@@ -18,6 +18,7 @@ from typing import Any
 
 from PIL import Image as PilImage
 
+from codecframe.core.errors import DataError
 from codecframe.core.files import write_whole
 from codecframe.core.image import Image
 from codecframe.core.outputs import refuse_foreign, refuse_inputs
@@ -26,7 +27,7 @@ from codecframe.evaluation.profile import ProfileTable, comparable, coverage
 from codecframe.evaluation.report.pictures import kept_images
 from codecframe.evaluation.report.plot import Plot, rate_accuracy_plot
 from codecframe.evaluation.report.series import Series, Spot, budget_bpp, middle_bpp, series_of
-from codecframe.evaluation.report.sheet import SheetRow, Shown
+from codecframe.evaluation.report.sheet import ContactSheet, SheetRow, Shown, contact_sheet
 from codecframe.evaluation.select import Candidate, Selection
 from codecframe.rate import Accounting
 
@@ -68,6 +69,7 @@ class Report(Result):
         selection: the choice that it marks, if any.
         heads: the heads that judged.
         paths: the profiles that it is of.
+        kept: headings and rows of `pictures`.
     """
 
     html: str
@@ -75,6 +77,20 @@ class Report(Result):
     selection: Selection | None
     heads: tuple[str, ...]
     paths: tuple[Path, ...] = ()
+    kept: tuple[list[str], list[SheetRow]] = field(default=([], []), compare=False)
+
+    @cached_property
+    def pictures(self) -> ContactSheet:
+        """Its decoded images as one picture, which a notebook shows: a row for each image, a
+        column for each codec, with bytes and what the head says.
+
+        Raises:
+            DataError: if the profiles kept no images.
+        """
+        columns, rows = self.kept
+        if not rows:
+            raise DataError("report", "the profiles kept no images to show")
+        return ContactSheet(contact_sheet(columns, rows))
 
     def save(self, path: Path | str, *, force: bool = False) -> None:
         """Write the page, whole.
@@ -113,7 +129,7 @@ def make_report(
 ) -> Report:
     """As `html`, with what a program needs besides."""
     page = _Page(comparable(profiles), selection)
-    return Report(page.text(), page.plot, selection, tuple(page.heads))
+    return Report(page.text(), page.plot, selection, tuple(page.heads), kept=page.kept)
 
 
 @dataclass(frozen=True)
@@ -238,9 +254,14 @@ class _Page:
             columns, rows, first_chosen=found.winner is not None
         )
 
-    def _pictures(self) -> str:
+    @cached_property
+    def kept(self) -> tuple[list[str], list[SheetRow]]:
+        """Headings and rows of the decoded images."""
         pairs = [(one, spot) for one in self._series if (spot := self._shown_point(one))]
-        columns, rows = kept_images(self._table, pairs, self._accounting)
+        return kept_images(self._table, pairs, self._accounting)
+
+    def _pictures(self) -> str:
+        columns, rows = self.kept
         if not rows:
             return ""
         what = "what the head says of them"

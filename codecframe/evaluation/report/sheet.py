@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
+from pathlib import Path
 
 from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
+from codecframe.core.errors import OutputError
+from codecframe.core.files import write_whole
 from codecframe.core.image import Image
 
 _PAPER, _INK, _FAINT, _EMPTY = "#ffffff", "#1f2328", "#59636e", "#eaeef2"
@@ -18,6 +21,7 @@ _GOOD, _BAD = "#1a7f37", "#cf222e"
 _SMALLEST_TILE, _LARGEST_TILE = 192, 512
 """Sides in pixels between which pictures are brought; smaller ones unsmoothed, by whole factors."""
 _GAP = 16
+_QUALITY = 65
 _FRAME = 3
 
 
@@ -60,6 +64,37 @@ class SheetRow:
 
     name: str
     pictures: tuple[Shown, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class ContactSheet:
+    """A drawn contact sheet, which a notebook shows.
+
+    Attributes:
+        png: a PNG file.
+    """
+
+    png: bytes
+
+    def __repr__(self) -> str:
+        return f"<contact sheet: {len(self.png)} bytes of PNG>"
+
+    def _repr_jpeg_(self) -> bytes:
+        """The sheet as a notebook keeps it: small."""
+        buffer = io.BytesIO()
+        with PilImage.open(io.BytesIO(self.png)) as picture:
+            picture.convert("RGB").save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+        return buffer.getvalue()
+
+    def save(self, path: Path | str) -> None:
+        """Write it whole, as PNG.
+
+        Raises:
+            OutputError: if it cannot be written, or the name does not end in `.png`.
+        """
+        if Path(path).suffix.lower() != ".png":
+            raise OutputError(str(path), "a contact sheet's file is named .png")
+        write_whole(path, self.png)
 
 
 def says(label: str, probability: float) -> str:
