@@ -268,7 +268,7 @@ def latents(images: list[Image], folder: str) -> Iterator[Comparison]:
     tables depend on the latents around: more work, and fewer bytes.
     """
     ans, _ = load(folder)
-    from codecframe_vae.bundled import CIFAR10
+    from codecframe_vae.models import CIFAR10
 
     level = 10
     model = CIFAR10.context(level)

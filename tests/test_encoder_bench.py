@@ -18,7 +18,7 @@ import codecframe
 from codecframe_vae.bench.baselines import factorized, resnet18
 from codecframe_vae.bench.count import count
 from codecframe_vae.bench.encoders import synthetic_images
-from codecframe_vae.bench.energy import energy_meter
+from codecframe_vae.bench.energy import PackageCounters
 from codecframe_vae.runtime.model import Model, open_session
 
 MODEL = Model(Path(__file__).parent / "fixtures" / "vae" / "tiny.safetensors")
@@ -79,18 +79,19 @@ def test_energy_of_all_packages_but_not_of_their_parts(tmp_path: Path) -> None:
     first = zone(tmp_path, "intel-rapl:0", 100)
     part = zone(tmp_path, "intel-rapl:0:0", 50)
     second = zone(tmp_path, "intel-rapl:1", 999_990)
-    meter = energy_meter(15, tmp_path)
-    before = meter.read()
+    counters = PackageCounters(tmp_path)
+    before = counters.read()
     first.write_text("400\n")
     part.write_text("60\n")
     second.write_text("10\n")  # it has turned over
-    assert meter.joules(before, meter.read(), 3.0) == pytest.approx(320e-6)
-    assert meter.source == "package counters"
+    assert counters.joules(before, counters.read()) == pytest.approx(320e-6)
 
 
-def test_energy_without_counters_is_an_estimate(tmp_path: Path) -> None:
+def test_energy_is_not_told_where_it_is_not_counted(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", 100).unlink()
     for folder in (tmp_path, tmp_path / "absent"):
-        meter = energy_meter(20, folder)
-        assert meter.source == "estimate, 20 W"
-        assert meter.joules(meter.read(), meter.read(), 3.0) == 60
+        assert PackageCounters.found(folder) is None
+    zone(tmp_path, "intel-rapl:1", 100)
+    assert PackageCounters.found(tmp_path) is None
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("1\n")
+    assert PackageCounters.found(tmp_path) is not None

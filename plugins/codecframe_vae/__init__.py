@@ -12,7 +12,7 @@ import codecframe
 @codecframe.hookimpl
 def codecframe_codecs() -> Iterable[codecframe.Codec[Any]]:
     """The codecs `vae` and `efficientnet-vae`."""
-    from codecframe_vae.bundled import codecs
+    from codecframe_vae.models import codecs
 
     return codecs()
 
@@ -20,7 +20,7 @@ def codecframe_codecs() -> Iterable[codecframe.Codec[Any]]:
 @codecframe.hookimpl
 def codecframe_heads() -> Iterable[codecframe.TaskHead]:
     """The heads `cifar10-vae` and `efficientnet-vae` of latents, others of pixels."""
-    from codecframe_vae.bundled import heads
+    from codecframe_vae.models import heads
 
     return heads()
 
@@ -30,7 +30,7 @@ def codecframe_open_codec(spec: str) -> codecframe.Codec[Any] | None:
     """Open a model file, `*.safetensors`."""
     if not spec.endswith(".safetensors"):
         return None
-    from codecframe_vae.bundled import open_codec
+    from codecframe_vae.models import open_codec
 
     return open_codec(Path(spec))
 
@@ -40,7 +40,7 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
     """Open the head in a model file, `*.safetensors`."""
     if not spec.endswith(".safetensors"):
         return None
-    from codecframe_vae.bundled import open_head
+    from codecframe_vae.models import open_head
 
     return open_head(Path(spec), options)
 
@@ -48,14 +48,10 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
 @codecframe.hookimpl
 def codecframe_trainers() -> Iterable[codecframe.Trainer[Any]]:
     """The trainers `vae`, `classifier`, `head` and `bottleneck`."""
-    from codecframe_vae import trainers
+    from codecframe_vae.bottleneck.trainer import BottleneckTrainer
+    from codecframe_vae.training.trainers import ClassifierTrainer, HeadTrainer, VaeTrainer
 
-    return [
-        trainers.VaeTrainer(),
-        trainers.ClassifierTrainer(),
-        trainers.HeadTrainer(),
-        trainers.BottleneckTrainer(),
-    ]
+    return [VaeTrainer(), ClassifierTrainer(), HeadTrainer(), BottleneckTrainer()]
 
 
 @codecframe.hookimpl

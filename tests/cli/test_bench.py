@@ -57,7 +57,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_benchmarks_are_listed(run: Run) -> None:
     assert "encoders" in run("bench").out
     assert "encoders" in {found["name"] for found in run("bench", "--json").json}
-    assert "--watts" in run("bench", "encoders", "--help").out
+    assert "--repeat" in run("bench", "encoders", "--help").out
 
 
 @pytest.mark.usefixtures("toy")
@@ -108,9 +108,8 @@ def test_encoders(run: Run) -> None:
         assert row["time_ratio_64"] == pytest.approx(
             ours["images_per_s_64"] / row["images_per_s_64"], rel=2e-3
         )
-        assert row["millijoules_1"] > 0
-        if row["energy"] == "estimate, 15 W":
-            assert row["millijoules_1"] == pytest.approx(15e3 / row["images_per_s_1"], rel=2e-3)
+        assert row.get("millijoules_1", 0) >= 0
+        assert ("millijoules_1" in row) == ("package counters" in found.json["notes"])
 
 
 def test_encoders_without_onnx_names_the_extra(run: Run, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import codecframe
 from codecframe.core import registry
 from codecframe.core.image import Image
 from codecframe.testing import CodecContract, flat_image, natural_image, noise_image
-from codecframe_vae.bundled import CIFAR10
+from codecframe_vae.models import CIFAR10
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead
 from codecframe_vae.runtime import modelfile

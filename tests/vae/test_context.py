@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecframe_vae.entropy.context import REACH, ContextArrays, ContextModel
+from codecframe_vae.entropy.context import COMPILED, REACH, ContextArrays, ContextModel
 from codecframe_vae.entropy.rangecoder import TOTAL, CorruptPayloadError
 
 
@@ -21,6 +21,7 @@ def coder(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "compiled":
             pytest.importorskip("numba")
+            COMPILED.wait()
         else:
             patch.setattr(ContextModel, "_compiled", None)
         yield

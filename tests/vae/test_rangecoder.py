@@ -1,8 +1,7 @@
-"""The range coder: any message round trips, side by side or alone, close to its ideal length."""
+"""The range coder: any message round trips, together or alone, close to its ideal length."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,9 @@ from codecframe_vae.entropy.rangecoder import (
     MOST_TABLES,
     TOTAL,
     CorruptPayloadError,
-    ManyDecoder,
-    OneDecoder,
-    OneEncoder,
+    Decoder,
     Tables,
-    encode_many,
+    encode,
     ideal_bits,
 )
 
@@ -59,43 +56,36 @@ def messages(draw: st.DrawFn) -> tuple[Tables, Any, Any]:
     return tables, *messages_of(rng, tables, places, count, likely=draw(st.booleans()))
 
 
+def decoded(tables: Tables, payloads: list[bytes], row: Any, pieces: int = 1) -> Any:
+    """The symbols, (places, messages)."""
+    decoder = Decoder(tables, payloads, len(row))
+    parts = [decoder.decode(part) for part in np.array_split(row, pieces)]
+    decoder.finish()
+    return np.concatenate(parts)
+
+
 def decoded_alone(tables: Tables, payload: bytes, row: Any, pieces: int = 1) -> list[int] | None:
     """The symbols, or none where the payload is corrupt."""
     try:
-        decoder = OneDecoder(tables, payload, len(row))
-        found = [s for part in np.array_split(row, pieces) for s in decoder.decode(part.tolist())]
-        decoder.finish()
+        found: list[int] = decoded(tables, [payload], row[:, None], pieces)[:, 0].tolist()
     except CorruptPayloadError:
         return None
     return found
 
 
-def decoded_together(tables: Tables, payloads: list[bytes], row: Any, pieces: int = 1) -> Any:
-    """(symbols, which payloads are corrupt)."""
-    decoder = ManyDecoder(tables, payloads, len(row))
-    parts = [decoder.decode(part) for part in np.array_split(row, pieces)]
-    return np.concatenate(parts), decoder.finish()
-
-
 def encode_one(tables: Tables, row: Any, symbol: Any) -> bytes:
-    """In pieces of uneven lengths."""
-    encoder = OneEncoder(tables)
-    cuts = [0, len(row) // 7, len(row) // 7, len(row) // 2, len(row)]
-    for first, last in pairwise(cuts):
-        encoder.encode(row[first:last], symbol[first:last])
-    return encoder.finish()
+    (payload,) = encode(tables, row[:, None], symbol[:, None])
+    return payload
 
 
 @given(messages(), st.integers(1, 4))
 def test_any_message_round_trips(message: tuple[Tables, Any, Any], pieces: int) -> None:
     tables, row, symbol = message
-    payloads = encode_many(tables, row, symbol)
+    payloads = encode(tables, row, symbol)
     assert payloads == [encode_one(tables, r, s) for r, s in zip(row.T, symbol.T, strict=True)]
     for payload, rows, symbols in zip(payloads, row.T, symbol.T, strict=True):
         assert decoded_alone(tables, payload, rows, pieces) == symbols.tolist()
-    found, corrupt = decoded_together(tables, payloads, row, pieces)
-    assert np.array_equal(found, symbol)
-    assert not corrupt.any()
+    assert np.array_equal(decoded(tables, payloads, row, pieces), symbol)
 
 
 @given(messages())
@@ -104,7 +94,7 @@ def test_a_payload_is_the_shortest_and_hardly_longer_than_ideal(
 ) -> None:
     tables, row, symbol = message
     bits = ideal_bits(tables, row, symbol)
-    for n, payload in enumerate(encode_many(tables, row, symbol)):
+    for n, payload in enumerate(encode(tables, row, symbol)):
         assert len(payload) < bits[n] / 8 + 1.01
         for length in range(len(payload)):
             assert decoded_alone(tables, payload[:length], row[:, n]) != symbol[:, n].tolist()
@@ -115,7 +105,7 @@ def test_the_mean_overhead_is_below_half_a_byte() -> None:
     for peak in (0.0, 2.0, 20.0):
         tables = tables_of(rng, 8, 31, peak)
         row, symbol = messages_of(rng, tables, 200, 1000, likely=True)
-        sizes = np.array([len(payload) for payload in encode_many(tables, row, symbol)])
+        sizes = np.array([len(payload) for payload in encode(tables, row, symbol)])
         overhead = sizes - ideal_bits(tables, row, symbol) / 8
         assert 0 < overhead.mean() < 0.5
 
@@ -139,15 +129,17 @@ def test_any_bytes_are_a_message_or_refused_alone_and_together(
     message: tuple[Tables, Any, Any], data: st.DataObject
 ) -> None:
     tables, row, symbol = message
-    payloads = [data.draw(damaged(payload)) for payload in encode_many(tables, row, symbol)]
-    found, corrupt = decoded_together(tables, payloads, row)
-    for n, payload in enumerate(payloads):
-        alone = decoded_alone(tables, payload, row[:, n])
-        assert (alone is None) == corrupt[n]
-        if alone is not None:
-            assert alone == found[:, n].tolist()
-            # symbols that cannot occur are never found
+    payloads = [data.draw(damaged(payload)) for payload in encode(tables, row, symbol)]
+    each = [decoded_alone(tables, payload, row[:, n]) for n, payload in enumerate(payloads)]
+    for n, alone in enumerate(each):
+        if alone is not None:  # symbols that cannot occur are never found
             assert np.isfinite(ideal_bits(tables, row[:, n], np.array(alone, np.int64)))
+    if None in each:
+        corrupt = "|".join(str(n + 1) for n, alone in enumerate(each) if alone is None)
+        with pytest.raises(CorruptPayloadError, match=f"payload ({corrupt}) of {len(each)} "):
+            decoded(tables, payloads, row)
+    else:
+        assert decoded(tables, payloads, row).T.tolist() == each
 
 
 @given(messages(), st.binary(min_size=9, max_size=40))
@@ -161,18 +153,15 @@ def test_a_payload_that_goes_on_is_refused(message: tuple[Tables, Any, Any], mor
 def test_a_huge_payload_is_refused_at_once() -> None:
     """Before memory is taken for it as often as there are messages."""
     tables = Tables(np.array([[TOTAL // 2, TOTAL // 2]], np.uint16))
-    row = np.zeros((3, 2), np.int64)
     huge = b"\xff" * 10_000_000
-    with pytest.raises(CorruptPayloadError):
-        OneDecoder(tables, huge, 3)
-    _, corrupt = decoded_together(tables, [b"", huge], row)
-    assert corrupt.tolist() == [False, True]
+    with pytest.raises(CorruptPayloadError, match="payload 2 of 2"):
+        Decoder(tables, [b"", huge], 3)
 
 
 def test_certain_symbols_cost_nothing_and_impossible_ones_everything() -> None:
     tables = Tables(np.array([[0, TOTAL, 0]], np.uint16))
     row, symbol = np.zeros((5000, 1), np.int64), np.ones((5000, 1), np.int64)
-    assert encode_many(tables, row, symbol) == [b""]
+    assert encode(tables, row, symbol) == [b""]
     assert decoded_alone(tables, b"", row[:, 0]) == [1] * 5000
     assert ideal_bits(tables, row, symbol).tolist() == [0]
     assert ideal_bits(tables, row, 0 * symbol).tolist() == [np.inf]
@@ -186,11 +175,9 @@ def test_the_rarest_symbols_all_the_way() -> None:
         row = np.full((400, 3), table)
         symbol = np.full((400, 3), rare)
         symbol[-1, 1] = symbol[0, 2] = 1 - rare
-        payloads = encode_many(tables, row, symbol)
+        payloads = encode(tables, row, symbol)
         assert payloads == [encode_one(tables, r, s) for r, s in zip(row.T, symbol.T, strict=True)]
-        found, corrupt = decoded_together(tables, payloads, row)
-        assert np.array_equal(found, symbol)
-        assert not corrupt.any()
+        assert np.array_equal(decoded(tables, payloads, row), symbol)
         assert len(payloads[0]) <= 400 * 14 / 8 + 1
 
 

@@ -16,9 +16,9 @@ import codecframe
 from codecframe import ProgressMaker, limit_threads
 from codecframe_vae.bench.baselines import INSTALL, factorized, resnet18
 from codecframe_vae.bench.count import count
-from codecframe_vae.bench.energy import Meter, energy_meter
-from codecframe_vae.bundled import CIFAR10
+from codecframe_vae.bench.energy import PackageCounters
 from codecframe_vae.codec import VaeCodec
+from codecframe_vae.models import CIFAR10
 from codecframe_vae.runtime.model import Model, open_session
 from codecframe_vae.settings import LEVELS
 
@@ -42,9 +42,6 @@ class EncoderSettings(codecframe.Settings):
         10, low=0, high=LEVELS - 1, help="rate level of the learned codec"
     )
     size: int = codecframe.option(32, low=16, high=1024, help="side of the images in pixels")
-    watts: float = codecframe.option(
-        15.0, low=0.0, help="power of one busy core, where energy cannot be measured"
-    )
 
 
 @dataclass
@@ -56,7 +53,7 @@ class _Contestant:
         makes: what comes out.
         cost: (parameters, multiply-adds), where it has a network.
         run: encodes a batch, (n, height, width, 3).
-        seconds, joules: for an image, by batch size, of each timing.
+        seconds, joules: for an image, by batch size, of each timing; joules where they are counted.
     """
 
     name: str
@@ -68,7 +65,7 @@ class _Contestant:
 
 
 class EncoderBenchmark(codecframe.Benchmark[EncoderSettings]):
-    """Size, speed and energy of the learned codec's encoder, and of others, in one thread."""
+    """Size, speed and, where the processor counts it, energy of encoders, in one thread."""
 
     name = "encoders"
     summary = "the learned codec's encoder against others: size, speed, energy"
@@ -81,13 +78,13 @@ class EncoderBenchmark(codecframe.Benchmark[EncoderSettings]):
         Raises:
             DataError: if the model file cannot be read.
         """
-        meter = energy_meter(settings.watts)
+        counters = PackageCounters.found()
         images = synthetic_images(max(BATCHES), settings.size)
         with limit_threads(1):
             contestants = _contestants(settings)
-            _measure(contestants, images, settings, meter, progress)
-        rows = [{**_row(one, contestants[0]), "energy": meter.source} for one in contestants]
-        return codecframe.BenchmarkTable(rows, _notes(settings, meter))
+            _measure(contestants, images, settings, counters, progress)
+        rows = [_row(one, contestants[0]) for one in contestants]
+        return codecframe.BenchmarkTable(rows, _notes(settings, counters))
 
 
 def synthetic_images(count: int, side: int) -> U8:
@@ -150,7 +147,7 @@ def _measure(
     contestants: Sequence[_Contestant],
     images: U8,
     settings: EncoderSettings,
-    meter: Meter,
+    counters: PackageCounters | None,
     progress: ProgressMaker,
 ) -> None:
     """Time every encoder at every batch size, in turns, so that all see the same machine."""
@@ -159,24 +156,28 @@ def _measure(
         calls = []
         for one, size in jobs:  # the first call of each warms up
             one.run(images[:size])
-            once, _ = _timed(one, images[:size], 1, meter)
+            once, _ = _timed(one, images[:size], 1, counters)
             calls.append(max(1, round(settings.least / max(once, 1e-6))))
             display.advance(1, "warming up")
         for _ in range(settings.repeat):
             for (one, size), count_ in zip(jobs, calls, strict=True):
-                seconds, joules = _timed(one, images[:size], count_, meter)
+                seconds, joules = _timed(one, images[:size], count_, counters)
                 one.seconds[size].append(seconds / count_ / size)
-                one.joules[size].append(joules / count_ / size)
+                if joules is not None:
+                    one.joules[size].append(joules / count_ / size)
                 display.advance(1, one.name)
 
 
-def _timed(one: _Contestant, batch: U8, calls: int, meter: Meter) -> tuple[float, float]:
-    """(seconds, joules) of so many calls."""
-    before, start = meter.read(), time.process_time()
+def _timed(
+    one: _Contestant, batch: U8, calls: int, counters: PackageCounters | None
+) -> tuple[float, float | None]:
+    """(seconds, joules if they are counted) of so many calls."""
+    before = counters.read() if counters else []
+    start = time.process_time()
     for _ in range(calls):
         one.run(batch)
     seconds = time.process_time() - start
-    return seconds, meter.joules(before, meter.read(), seconds)
+    return seconds, counters.joules(before, counters.read()) if counters else None
 
 
 def _row(one: _Contestant, ours: _Contestant) -> dict[str, Any]:
@@ -188,7 +189,8 @@ def _row(one: _Contestant, ours: _Contestant) -> dict[str, Any]:
     for n in BATCHES:
         row[f"time_ratio_{n}"] = _digits(seconds[n] / statistics.median(ours.seconds[n]))
     for n in BATCHES:
-        row[f"millijoules_{n}"] = _digits(1000 * statistics.median(one.joules[n]))
+        if one.joules[n]:
+            row[f"millijoules_{n}"] = _digits(1000 * statistics.median(one.joules[n]))
     return row
 
 
@@ -196,14 +198,18 @@ def _digits(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _notes(settings: EncoderSettings, meter: Meter) -> str:
+def _notes(settings: EncoderSettings, counters: PackageCounters | None) -> str:
+    energy = (
+        "Energy, for one image, is that of the processor's package counters. "
+        if counters
+        else "This machine has no energy counters that can be read. "
+    )
     return (
         f"{settings.size}x{settings.size} RGB images (synthetic), batches of 1 and 64, one thread, "
         f"networks by onnxruntime; medians of {settings.repeat} timings in turns. "
         "Time is processor time, so that other work on the machine does not count; time_ratio is "
-        f"relative to that of the learned codec. Energy, for one image: {meter.source}"
-        f"{'' if meter.read() else ' x time'}. "
+        f"relative to that of the learned codec. {energy}"
         "Multiply-adds are those of convolutions and matrix products, for one image; baselines "
         "have random weights, on which neither depends. Only the learned codec and JPEG also code "
-        "to bytes: the others' features or latents would still have to be."
+        "to bytes: the others' features or latents would still have to be coded."
     )

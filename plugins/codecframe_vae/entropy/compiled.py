@@ -1,7 +1,8 @@
 """Coding a grid of latents with loops that numba compiles: the payloads are those of `context`.
 
 Where numpy takes a step of many grids at once, this goes from latent to latent, and adds what each
-that is not zero says of those around it. Imported where numba is installed (`codecframe[fast]`).
+that is not zero says of those around it. Imported where numba is installed (`codecframe[fast]`),
+by a thread of its own (see `context`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from codecframe_vae.entropy import rangecoder
 from codecframe_vae.entropy.rangecoder import (
     FULL,
     TAIL,
-    CorruptPayloadError,
     Tables,
     check_end,
     decodable,
+    numbered,
 )
 
 if TYPE_CHECKING:
@@ -81,14 +82,24 @@ class CompiledCoder:
         sent = self._model[2]
         places = height * width * int(sent.sum())
         latents = np.zeros((len(payloads), len(sent), height, width), np.int8)
-        for number, (payload, one) in enumerate(zip(payloads, latents, strict=True), start=1):
-            try:
+        for number, (payload, one) in enumerate(zip(payloads, latents, strict=True)):
+            with numbered(number, len(payloads)):
                 words = np.frombuffer(decodable(payload, places), ">u2").astype(np.int64)
                 check_end(payload, _decode(words, one, self._model))
-            except CorruptPayloadError:
-                count = len(payloads)
-                raise CorruptPayloadError(f"payload {number} of {count} does not decode") from None
         return latents
+
+
+def compile_now() -> None:
+    """Compile all loops, or load what was compiled: code the smallest grid."""
+    from codecframe_vae.entropy.context import REACH, ContextArrays
+
+    one = np.ones(1, np.uint8)
+    lut, row = np.zeros((2, 1, REACH), np.uint8), np.zeros((2, 1, 1), np.uint16)
+    frequency = np.array([[rangecoder.TOTAL - 2, 1, 1]], np.uint16)
+    arrays = ContextArrays(one, np.zeros((2, 1, 1, 9), np.int8), one, lut, row, frequency)
+    direct = np.zeros(lut.size, np.int64)
+    coder = CompiledCoder(arrays, 1, rangecoder.Tables(frequency), direct)
+    coder.decode(coder.encode(np.ones((1, 1, 1, 1), np.int8)), 1, 1)
 
 
 @_jit  # type: ignore[untyped-decorator]

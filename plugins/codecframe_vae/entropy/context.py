@@ -14,23 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from codecframe_vae.entropy.background import Background
 from codecframe_vae.entropy.rangecoder import (
     I64,
     U8,
     U16,
-    CorruptPayloadError,
-    ManyDecoder,
-    OneDecoder,
-    OneEncoder,
+    Decoder,
     Tables,
     check_frequencies,
-    encode_many,
+    encode,
     ideal_bits,
 )
 
@@ -93,12 +91,6 @@ def _product(weight: F32, x: F32) -> F32:
     if x.shape[2] == 1:
         return np.asarray((x[:, :, 0] @ weight.T)[:, :, None])
     return np.asarray(np.matmul(weight, x))
-
-
-class _Step(Protocol):
-    """Says what the latents at (squares, channels) are, given the rows of their tables."""
-
-    def __call__(self, squares: I64, channels: I64, rows: I64, /) -> npt.NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -165,28 +157,22 @@ class ContextModel:
         # straight from (phase, channel, shifted prediction) to the table
         direct = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
         self._direct: I64 = direct.astype(np.int64).ravel()
+        self._made: CompiledCoder | None = None
 
-    @cached_property
+    @property
     def _compiled(self) -> CompiledCoder | None:
-        """Does the same, faster, where numba is installed."""
-        try:
-            from codecframe_vae.entropy.compiled import CompiledCoder
-        except (ImportError, RuntimeError):  # or it has nowhere to keep what it compiles
-            return None
-        return CompiledCoder(self.arrays, self.groups, self._tables, self._direct)
+        """Does the same, faster, once numba is there."""
+        if self._made is None and (coder := COMPILED.get()) is not None:
+            self._made = coder(self.arrays, self.groups, self._tables, self._direct)
+        return self._made
 
     # -- coding ---------------------------------------------------------------------------
 
     def encode(self, latents: I8) -> list[bytes]:
         """Payloads of clipped latents, (n, C, height, width)."""
-        if self._compiled is not None:
-            return self._compiled.encode(latents)
-        if len(latents) > 1:
-            return encode_many(self._tables, *self._rows_and_symbols(latents))
-        encoder = OneEncoder(self._tables)
-        for phase, channels, prediction, symbols in self.predictions(latents):
-            encoder.encode(self._rows(prediction, phase, channels).ravel(), symbols.ravel())
-        return [encoder.finish()]
+        if (compiled := self._compiled) is not None:
+            return compiled.encode(latents)
+        return encode(self._tables, *self._rows_and_symbols(latents))
 
     def decode(self, payloads: Sequence[bytes], height: int, width: int) -> I8:
         """Latents, (n, C, height, width), of n payloads.
@@ -194,32 +180,19 @@ class ContextModel:
         Raises:
             CorruptPayloadError: if a payload is none that an encoder wrote.
         """
-        if self._compiled is not None:
-            return self._compiled.decode(payloads, height, width)
+        if (compiled := self._compiled) is not None:
+            return compiled.decode(payloads, height, width)
         n = len(payloads)
         places = height * width * sum(map(len, self._sent))
         latents = np.zeros((height * width, self.channels, n), np.int8)
-        decoder: OneDecoder | ManyDecoder
-        if n == 1:
-            decoder = OneDecoder(self._tables, payloads[0], places)
-        else:
-            decoder = ManyDecoder(self._tables, payloads, places)
-
-        def step(squares: I64, channels: I64, rows: I64) -> I8:
-            flat = rows.reshape(-1, n)
-            if isinstance(decoder, OneDecoder):
-                symbols = np.array(decoder.decode(flat[:, 0].tolist()), np.uint8)
-            else:
-                symbols = decoder.decode(flat)
-            values: I8 = _LATENTS.take(symbols).reshape(rows.shape)
+        decoder = Decoder(self._tables, payloads, places)
+        for squares, channels, phase, prediction, put in self._steps(n, height, width):
+            rows = self._rows(prediction, phase, channels)
+            symbols = decoder.decode(rows.reshape(-1, n))
+            values = _LATENTS.take(symbols).reshape(rows.shape)
             latents[squares[:, None], channels] = values
-            return values
-
-        self.walk(n, height, width, step)
-        bad = decoder.finish()
-        if bad is not None and bad.any():
-            number = int(np.flatnonzero(bad)[0])
-            raise CorruptPayloadError(f"payload {number + 1} of {n} does not decode")
+            put(values)
+        decoder.finish()
         shape = (n, self.channels, height, width)
         return np.ascontiguousarray(latents.transpose(2, 1, 0)).reshape(shape)
 
@@ -250,15 +223,6 @@ class ContextModel:
         return result.reshape(latents.shape)
 
     # -- the walk -------------------------------------------------------------------------
-
-    def walk(self, n: int, height: int, width: int, step: _Step) -> None:
-        """Visit every latent that is sent, of n grids side by side, in coding order.
-
-        `step(squares, channels, rows)` is given `int64` rows of tables, (squares, channels, n), and
-        returns the latents there.
-        """
-        for squares, channels, phase, prediction, put in self._steps(n, height, width):
-            put(step(squares, channels, self._rows(prediction, phase, channels)))
 
     def predictions(self, latents: I8) -> Any:
         """(phase, channels, prediction `float32`, symbols), step by step, for fitting tables.
@@ -313,6 +277,20 @@ class ContextModel:
 
 def _put(grid: F32, squares: I64, channels: I64, values: npt.NDArray[Any]) -> None:
     grid[squares, channels] = values
+
+
+def _compiled_coder() -> type[CompiledCoder] | None:
+    """The coder that numba compiles, when it has; None without numba."""
+    try:
+        from codecframe_vae.entropy import compiled
+    except ImportError:
+        return None
+    compiled.compile_now()
+    return compiled.CompiledCoder
+
+
+COMPILED = Background(_compiled_coder)
+"""Loading takes half a second, compiling, once on a machine, some: images do not wait for it."""
 
 
 def shifted(prediction: F32, shift: int) -> I64:

@@ -1,14 +1,18 @@
-"""Range coding with integer tables: one message at a time (Python integers), or many side by side.
+"""Range coding with integer tables.
 
-Both paths write and read the same bytes. A message is a known number of symbols, each coded with a
-table of integer frequencies (Martin, "Range encoding", 1979; carries are added to digits that are
-out already). A payload is the shortest byte string within the final interval, read with zeros past
-its end, so that a message costs a third of a byte more than its tables say.
+A message is a known number of symbols, each coded with a table of integer frequencies (Martin,
+"Range encoding", 1979; carries are added to digits that are out already). A payload is the shortest
+byte string within the final interval, read with zeros past its end, so that a message costs a third
+of a byte more than its tables say.
+
+Why this is not the package constriction: its range coder costs 2.1 bytes more than the tables say
+(its ANS coder 4.6), of payloads of 40 to 200 bytes. Measured on such messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -40,6 +44,15 @@ class CorruptPayloadError(ValueError):
     """No encoder writes these bytes for any message under these tables."""
 
 
+@contextmanager
+def numbered(number: int, count: int) -> Iterator[None]:
+    """Corrupt payloads are told by which of several they are; `number` counts from 0."""
+    try:
+        yield
+    except CorruptPayloadError:
+        raise CorruptPayloadError(f"payload {number + 1} of {count} does not decode") from None
+
+
 def check_frequencies(frequency: U16) -> None:
     """Whether they make `Tables`.
 
@@ -48,7 +61,7 @@ def check_frequencies(frequency: U16) -> None:
     """
     if frequency.ndim != 2 or not 1 <= frequency.shape[1] <= 256:
         raise ValueError("frequency tables have 1 to 256 symbols")
-    if len(frequency) > MOST_TABLES:  # each takes TOTAL bytes of memory
+    if len(frequency) > MOST_TABLES:
         raise ValueError(f"there are {len(frequency)} frequency tables, over {MOST_TABLES}")
     if (frequency.sum(axis=1, dtype=np.int64) != TOTAL).any():
         raise ValueError(f"the frequencies of a table sum to {TOTAL}")
@@ -72,8 +85,6 @@ class Tables:
         wide = frequency.astype(np.int64)
         self.frequency: I64 = wide.ravel()
         self.start: I64 = (np.cumsum(wide, axis=1) - wide).ravel()
-        symbols = np.tile(np.arange(self.width, dtype=np.uint8), len(frequency))
-        self.symbol: U8 = np.repeat(symbols, self.frequency)
 
     @cached_property
     def listed(self) -> list[int]:
@@ -93,7 +104,7 @@ def _longest(places: int) -> int:
     return (places * PRECISION) // 8 + 8
 
 
-# -- one message: loops that run as they are, on lists, or compiled, on arrays (see `compiled`) ----
+# -- loops that run as they are, on lists, or compiled, on arrays (see `compiled`) ----------------
 
 
 def encode_run(
@@ -187,173 +198,89 @@ def decodable(payload: bytes, places: int) -> bytes:
     return payload + bytes(_FULL // 8 + len(payload) % 2)
 
 
+def check_tables(read: int) -> None:
+    """Check what `decode_run` says of the words it read.
+
+    Raises:
+        CorruptPayloadError: if the message left the tables.
+    """
+    if read < 0:
+        raise CorruptPayloadError("the payload leaves the tables")
+
+
 def check_end(payload: bytes, read: int) -> None:
     """Check that a message, for which so many words were read, ends where its payload does.
 
     Raises:
         CorruptPayloadError: if it left the tables, or the payload goes on.
     """
-    if read < 0 or len(payload) > 2 * read:
-        raise CorruptPayloadError("the payload leaves the tables or goes on after its message")
+    check_tables(read)
+    if len(payload) > 2 * read:
+        raise CorruptPayloadError("the payload goes on after its message")
 
 
-class OneEncoder:
-    """Encodes one message piece by piece."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-        self._digits: list[int] = []
-        self._low, self._width = 0, FULL
-
-    def encode(self, row: I64, symbol: I64) -> None:
-        """The next symbols; `row` (their tables) and `symbol` are (places,), in coding order."""
-        tables = self._tables
-        at = row * tables.width + symbol
-        starts, frequencies = tables.start[at].tolist(), tables.frequency[at].tolist()
-        digits = [0] * len(at)
-        self._low, self._width, used = encode_run(
-            starts, frequencies, digits, self._low, self._width, 0
-        )
-        self._digits += digits[:used]
-
-    def finish(self) -> bytes:
-        """The payload."""
-        used = len(self._digits)
-        payload = bytearray(2 * used + TAIL)
-        return bytes(payload[: finish_run(self._digits, self._low, self._width, used, payload)])
+# -- as they are -----------------------------------------------------------------------------------
 
 
-class OneDecoder:
-    """Decodes one message piece by piece: the tables of a piece may depend on earlier pieces.
+def encode(tables: Tables, row: I64, symbol: I64) -> list[bytes]:
+    """Payloads of messages; `row` (tables) and `symbol` are (places, messages)."""
+    at = (row * tables.width + symbol).T
+    starts, frequencies = tables.start[at].tolist(), tables.frequency[at].tolist()
+    return [_encode_one(*message) for message in zip(starts, frequencies, strict=True)]
+
+
+def _encode_one(starts: list[int], frequencies: list[int]) -> bytes:
+    digits = [0] * len(starts)
+    low, width, used = encode_run(starts, frequencies, digits, 0, FULL, 0)
+    payload = bytearray(2 * used + TAIL)
+    return bytes(payload[: finish_run(digits, low, width, used, payload)])
+
+
+class Decoder:
+    """Decodes messages piece by piece: the tables of a piece may depend on earlier pieces.
 
     Raises:
-        CorruptPayloadError: if `payload` is longer than any message of so many `places`.
+        CorruptPayloadError: if a payload is longer than any message of so many `places`.
     """
-
-    def __init__(self, tables: Tables, payload: bytes, places: int) -> None:
-        self._tables = tables
-        self._body = payload
-        words = np.frombuffer(decodable(payload, places), ">u2").tolist()
-        self._words = words
-        self._state = first_state(words)
-
-    def decode(self, row: list[int]) -> list[int]:
-        """The symbols of the next places, whose tables `row` lists."""
-        decoded = [0] * len(row)
-        tables = self._tables
-        self._state = decode_run(
-            row, tables.width, tables.listed, self._words, *self._state, decoded
-        )
-        if self._state[2] < 0:
-            raise CorruptPayloadError("the payload leaves the tables")
-        return decoded
-
-    def finish(self) -> None:
-        """Check that the message ends where the payload does.
-
-        Raises:
-            CorruptPayloadError: if the payload goes on.
-        """
-        check_end(self._body, self._state[2])
-
-
-def encode_many(tables: Tables, row: I64, symbol: I64) -> list[bytes]:
-    """The payloads of several messages; `row` and `symbol` are (places, messages)."""
-    places, count = symbol.shape
-    at = row * tables.width + symbol
-    starts, frequencies = tables.start[at], tables.frequency[at]
-    low = np.zeros(count, np.int64)
-    width = np.full(count, 1 << _FULL, np.int64)
-    digits = np.zeros((count, places + 1), np.int64)  # the first takes a carry, which never comes
-    used = np.zeros(count, np.int64)
-    for start, frequency in zip(starts, frequencies, strict=True):
-        width >>= PRECISION
-        low += width * start
-        width *= frequency
-        narrow = np.flatnonzero(width < _NARROW)
-        if len(narrow):
-            value = low[narrow]
-            used[narrow] += 1
-            digits[narrow, used[narrow]] = value >> (_FULL - _DIGIT)  # a carry makes it 17 bits
-            low[narrow] = (value & _LOW_BITS) << _DIGIT
-            width[narrow] <<= _DIGIT
-    tail = _shortest_tails(low, width)
-    longest = int(used.max(initial=0))
-    digits = digits[:, : longest + 1]
-    digits[np.arange(count), used] += tail >> _FULL
-    for column in range(longest, 0, -1):
-        digits[:, column - 1] += digits[:, column] >> _DIGIT
-    heads = digits[:, 1:].astype(">u2")  # modulo 2 ** 16: carries have moved on
-    tails = (tail & ((1 << _FULL) - 1)).astype(">u8").view(np.uint8).reshape(count, 8)[:, 2:]
-    return [
-        (head[:length].tobytes() + end.tobytes()).rstrip(b"\0")
-        for head, length, end in zip(heads, used.tolist(), tails, strict=True)
-    ]
-
-
-def _shortest_tails(low: I64, width: I64) -> I64:
-    """The number in each [low, low + width) that ends in the most zero bytes."""
-    tail = low.copy()
-    for zeros in range(8, _FULL + 1, 8):
-        unit = 1 << zeros
-        candidate = (low + (unit - 1)) & -unit
-        tail = np.where(candidate < low + width, candidate, tail)
-    return tail
-
-
-class ManyDecoder:
-    """Decodes several messages side by side, place by place."""
 
     def __init__(self, tables: Tables, payloads: Sequence[bytes], places: int) -> None:
         self._tables = tables
-        limit = _longest(places)
-        self._bad = np.array([len(b) > limit or b.endswith(b"\0") for b in payloads], bool)
-        self._lengths = np.array([len(b) for b in payloads], np.int64)
-        size = (min(int(self._lengths.max(initial=0)), limit) + 1) // 2 * 2 + _FULL // 8 + 2
-        joined = b"".join(payload[:limit].ljust(size, b"\0") for payload in payloads)
-        words = np.frombuffer(joined, ">u2").reshape(len(payloads), -1).astype(np.int64)
-        self._offset: I64 = words[:, 0] << 2 * _DIGIT | words[:, 1] << _DIGIT | words[:, 2]
-        self._words = words.ravel()
-        self._next = np.arange(len(payloads)) * words.shape[1] + _FULL // _DIGIT
-        self._last = np.arange(1, len(payloads) + 1) * words.shape[1] - 1  # always a zero
-        self._read = np.zeros(len(payloads), np.int64)
-        self._width = np.full(len(payloads), 1 << _FULL, np.int64)
+        self._payloads = payloads
+        self._words: list[list[int]] = []
+        for number, payload in enumerate(payloads):
+            with numbered(number, len(payloads)):
+                self._words.append(np.frombuffer(decodable(payload, places), ">u2").tolist())
+        self._states = [first_state(words) for words in self._words]
 
     def decode(self, row: I64) -> U8:
-        """Symbols, `uint8`, (places, messages), of the next places; `row` is of that shape."""
-        tables, offset, width = self._tables, self._offset, self._width
-        decoded = np.empty(row.shape, np.uint8)
-        first_slot, first_symbol = row << PRECISION, row * tables.width
-        for place in range(len(row)):
-            width >>= PRECISION
-            # exact: both are integers below 2 ** 48 and the quotient is below 2 ** 15
-            slot = (offset / width).astype(np.int64)
-            np.minimum(slot, TOTAL - 1, out=slot)
-            symbol = tables.symbol.take(first_slot[place] + slot)
-            at = first_symbol[place] + symbol
-            offset -= width * tables.start.take(at)
-            width *= tables.frequency.take(at)
-            narrow = np.flatnonzero(width < _NARROW)
-            if len(narrow):
-                self._refill(narrow)
-            decoded[place] = symbol
-        return decoded
+        """Symbols of the next places, (places, messages); `row`, their tables, is of that shape.
 
-    def _refill(self, narrow: npt.NDArray[np.intp]) -> None:
-        outside = self._offset[narrow] >= self._width[narrow]
-        self._bad[narrow] |= outside
-        kept = np.where(outside, 0, self._offset[narrow])
-        self._offset[narrow] = kept << _DIGIT | self._words[self._next[narrow]]
-        self._width[narrow] <<= _DIGIT
-        self._next[narrow] = np.minimum(self._next[narrow] + 1, self._last[narrow])
-        self._read[narrow] += 1
+        Raises:
+            CorruptPayloadError: if a payload leaves the tables.
+        """
+        tables = self._tables
+        symbols = np.empty(row.shape[::-1], np.uint8)
+        for number, rows in enumerate(row.T.tolist()):
+            decoded = bytearray(len(rows))
+            words, state = self._words[number], self._states[number]
+            state = decode_run(rows, tables.width, tables.listed, words, *state, decoded)
+            with numbered(number, len(self._words)):
+                check_tables(state[2])
+            self._states[number] = state
+            symbols[number] = np.frombuffer(decoded, np.uint8)
+        return symbols.T
 
-    def finish(self) -> npt.NDArray[np.bool_]:
-        """Which payloads are corrupt, (messages,)."""
-        late = self._lengths > 2 * self._read + _FULL // 8
-        return np.asarray(self._bad | late | (self._offset >= self._width))
+    def finish(self) -> None:
+        """Check that each message ends where its payload does.
+
+        Raises:
+            CorruptPayloadError: if a payload goes on.
+        """
+        for number, payload in enumerate(self._payloads):
+            with numbered(number, len(self._payloads)):
+                check_end(payload, self._states[number][2])
 
 
 def ideal_bits(tables: Tables, row: I64, symbol: I64) -> Any:
-    """What the tables say each message costs, in bits, (messages,); shapes as in `encode_many`."""
+    """What the tables say each message costs, in bits, (messages,); shapes as in `encode`."""
     return tables.bits[row * tables.width + symbol].sum(axis=0)

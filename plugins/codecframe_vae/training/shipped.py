@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import codecframe
-from codecframe_vae.bundled import MODELS
+from codecframe_vae.models import MODELS
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.imports import GraphModule
 from codecframe_vae.training.nets import PixelModel

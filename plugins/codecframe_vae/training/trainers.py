@@ -1,12 +1,14 @@
-"""The trainers `vae`, `classifier`, `head` and `bottleneck`."""
+"""The trainers `vae`, `classifier` and `head`."""
 
 from __future__ import annotations
 
 import codecframe
-from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.training.recipes import ClassifierRecipe, HeadRecipe, VaeRecipe
 
-_NEEDS = dict.fromkeys(("torch", "onnx", "onnxruntime", "safetensors"), "codecframe[train]")
+NEEDS = dict.fromkeys(
+    ("torch", "onnx", "onnxruntime", "onnxscript", "safetensors"), "codecframe[train]"
+)
+"""Packages that trainings need, and what installs them."""
 
 
 class VaeTrainer(codecframe.Trainer[VaeRecipe]):
@@ -16,7 +18,7 @@ class VaeTrainer(codecframe.Trainer[VaeRecipe]):
     summary = "a learned codec and the classifier behind it, trained together"
     suffix = ".safetensors"
     settings_type = VaeRecipe
-    requires = _NEEDS
+    requires = NEEDS
 
     def train(self, settings: VaeRecipe, run: codecframe.TrainingRun) -> None:
         """Train the networks, then the entropy coder's tables, then the simple decoder."""
@@ -32,7 +34,7 @@ class ClassifierTrainer(codecframe.Trainer[ClassifierRecipe]):
     summary = "a classifier of pixels, on clean images or on those that a codec decoded"
     suffix = ".onnx"
     settings_type = ClassifierRecipe
-    requires = _NEEDS
+    requires = NEEDS
 
     def train(self, settings: ClassifierRecipe, run: codecframe.TrainingRun) -> None:
         """Train it."""
@@ -48,26 +50,10 @@ class HeadTrainer(codecframe.Trainer[HeadRecipe]):
     summary = "a classifier for the latents of a learned codec that stays as it is"
     suffix = ".safetensors"
     settings_type = HeadRecipe
-    requires = _NEEDS
+    requires = NEEDS
 
     def train(self, settings: HeadRecipe, run: codecframe.TrainingRun) -> None:
         """Train it."""
         from codecframe_vae.training.head import train_head
 
         train_head(settings, run)
-
-
-class BottleneckTrainer(codecframe.Trainer[BottleneckRecipe]):
-    """A learned codec in front of a classifier that is trained already."""
-
-    kind = "bottleneck"
-    summary = "a learned codec in front of a classifier that you already have"
-    suffix = ".safetensors"
-    settings_type = BottleneckRecipe
-    requires = _NEEDS | {"onnxscript": "codecframe[train]"}
-
-    def train(self, settings: BottleneckRecipe, run: codecframe.TrainingRun) -> None:
-        """Train encoder and adapter, then tables and simple decoder."""
-        from codecframe_vae.bottleneck.train import train_bottleneck
-
-        train_bottleneck(settings, run)

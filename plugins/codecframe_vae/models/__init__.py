@@ -10,7 +10,7 @@ from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead, PixelHead
 from codecframe_vae.runtime.model import Model
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parent
 CIFAR10 = Model(MODELS / "cifar10-vae.safetensors")
 """The model of the codec `vae`."""
 EFFICIENTNET = Model(MODELS / "efficientnet-vae.safetensors")
