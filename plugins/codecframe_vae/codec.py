@@ -210,7 +210,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         """The latents.
 
         Raises:
-            DataError: if the data is none of this format.
+            DataError: if the data is not of this format.
             MismatchError: if it was made with another model.
         """
         return self.decode_latents_many([data])[0]
@@ -238,7 +238,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
     def _read_header(self, data: bytes) -> tuple[int, Shape]:
         """(level, (height, width))."""
         if len(data) < _HEADER.size or not data.startswith(_MAGIC):
-            raise codecframe.DataError(self.name, "is no encoding of a learned codec")
+            raise codecframe.DataError(self.name, "is not an encoding of a learned codec")
         _, space, level, height, width = _HEADER.unpack_from(data)
         if space.hex() != self.model.manifest.space[:12]:
             raise codecframe.MismatchError(

@@ -111,10 +111,11 @@ class PixelHead(codecframe.ClassifierHead):
     @cached_property
     def _module(self) -> Callable[[Any], Any] | None:
         try:
-            from codecframe_vae.training.imports import GraphModule
+            from codecframe_vae.networks.nets import ChannelsLast
+            from codecframe_vae.networks.stored import classifier
         except ImportError:
             return None
-        return GraphModule(self._path.read_bytes())
+        return ChannelsLast(classifier(self._path.read_bytes())).eval()
 
     def run(self, values: Any) -> Any:
         """Logits."""

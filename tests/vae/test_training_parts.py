@@ -24,6 +24,15 @@ from torch.nn import functional
 import codecframe
 from codecframe.core.progress import Silent
 from codecframe.testing import natural_image, noise_image
+from codecframe_vae.networks.nets import (
+    Encoder,
+    Gains,
+    Head,
+    PixelModel,
+    SimpleDecoder,
+    convolution,
+)
+from codecframe_vae.networks.widths import Widths
 from codecframe_vae.runtime.model import open_session
 from codecframe_vae.training import checkpoint, data
 from codecframe_vae.training import shipped as shipped_models
@@ -41,19 +50,11 @@ from codecframe_vae.training.int8 import int8_graph
 from codecframe_vae.training.joint import JointModel
 from codecframe_vae.training.ladder import Ladder, multipliers_at
 from codecframe_vae.training.loop import Task, train
-from codecframe_vae.training.nets import (
-    Encoder,
-    Gains,
-    Head,
-    PixelModel,
-    SimpleDecoder,
-    convolution,
-)
 from codecframe_vae.training.optim import Muon, Optimizers, Part, network_parts, orthogonalise
 from codecframe_vae.training.pixels import PixelTask
 from codecframe_vae.training.precision import autocast, fast_type
 from codecframe_vae.training.quality import ms_ssim, psnr
-from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe, Widths
+from codecframe_vae.training.recipes import ClassifierRecipe, VaeRecipe
 from codecframe_vae.training.shipped import adopt, shipped
 from codecframe_vae.training.teacher import Teacher
 
@@ -411,13 +412,15 @@ def test_graphs_give_what_the_networks_give(widths: Widths, size: tuple[int, int
         shift = head.shifts[[0, 1, 1]]  # type: ignore[index]
         logits = head(latents, shift)
         joined = head(latents, head.shifts[[-1] * 3])  # type: ignore[index]
+    joined_model = PixelModel(widths)
+    joined_model.encoder, joined_model.head = encoder, head  # type: ignore[assignment]
     found = outputs(encoder_graph(encoder), images=images)  # type: ignore[arg-type]
     assert found.shape == (3, widths.latents, size[0] // 4, size[1] // 4)
     assert np.allclose(found, latents, atol=1e-4)
     given_latents = {"latents": latents.numpy(), "shift": shift.detach().numpy()}
     found = outputs(head_graph(head), **given_latents)  # type: ignore[arg-type]
     assert np.allclose(found, logits, atol=1e-4)
-    found = outputs(classifier_graph(encoder, head, {"labels": ["x"]}), images=images)  # type: ignore[arg-type]
+    found = outputs(classifier_graph(joined_model, {"labels": ["x"]}), images=images)  # type: ignore[arg-type]
     assert np.allclose(found, joined, atol=1e-3)
 
 
@@ -632,7 +635,8 @@ def test_a_training_starts_from_what_fits_of_another(tmp_path: Path) -> None:
 def ship(folder: Path, model: PixelModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a classifier come with the plugin, as `ours`."""
     monkeypatch.setattr(shipped_models, "MODELS", folder)
-    (folder / "ours.onnx").write_bytes(classifier_graph(model.encoder, model.head, {}))
+    about = {"recipe": RECIPE.to_dict(), "labels": ["a", "b", "c"]}
+    (folder / "ours.onnx").write_bytes(classifier_graph(model, about))
 
 
 def test_a_classifier_starts_from_one_that_ships(
@@ -741,5 +745,5 @@ def test_teachers_that_cannot_teach_are_refused(tmp_path: Path) -> None:
         Teacher(recipe, run_in(tmp_path, classes=4))
     codec = VaeRecipe(**SMALL).to_dict()
     checkpoint.write(tmp_path / "master.log" / checkpoint.NAME, {}, {"settings": codec})
-    with pytest.raises(codecframe.MismatchError, match="'master' is no classifier"):
+    with pytest.raises(codecframe.MismatchError, match="'master' is not a classifier"):
         Teacher(recipe, run_in(tmp_path))

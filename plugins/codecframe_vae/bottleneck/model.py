@@ -11,7 +11,7 @@ from codecframe import Preprocess
 from codecframe_vae.bottleneck.grid import Grid, resized, squares
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.start import Start, Transform
-from codecframe_vae.training.nets import Gains
+from codecframe_vae.networks.nets import Gains
 from codecframe_vae.training.prior import Prior
 
 

@@ -90,13 +90,13 @@ def _classifier(recipe: BottleneckRecipe) -> tuple[codecframe.ClassifierHead, Sh
     """(the head that the recipe names, the size of its images).
 
     Raises:
-        MismatchError: if it is no torch module, or takes images of any size.
+        MismatchError: if it is not a torch module, or takes images of any size.
     """
     head = codecframe.get_head(recipe.head)
     if not isinstance(head, codecframe.ClassifierHead) or not isinstance(
         head.torch_model(), nn.Module
     ):
-        raise codecframe.MismatchError(f"head {recipe.head!r} is no torch module")
+        raise codecframe.MismatchError(f"head {recipe.head!r} is not a torch module")
     if head.input_shape is None:
         raise codecframe.MismatchError(f"the preprocess of head {recipe.head!r} needs a crop")
     return head, head.input_shape

@@ -178,7 +178,7 @@ class ContextModel:
         """Latents, (n, C, height, width), of n payloads.
 
         Raises:
-            CorruptPayloadError: if a payload is none that an encoder wrote.
+            CorruptPayloadError: if no encoder wrote a payload.
         """
         if (compiled := self._compiled) is not None:
             return compiled.decode(payloads, height, width)
@@ -309,7 +309,7 @@ def check(arrays: ContextArrays, groups: int) -> None:
         ValueError: if they do not.
     """
     if arrays.frequency.ndim != 2:
-        raise ValueError("frequency is no list of tables")
+        raise ValueError("frequency is not a list of tables")
     channels, classes = arrays.limit.size, arrays.row.shape[-1:]
     kinds: dict[str, tuple[type, tuple[int, ...]]] = {
         "limit": (np.uint8, (channels,)),

@@ -58,7 +58,7 @@ def open_codec(path: Path) -> VaeCodec:
     """The codec in a model file; its name is the path, by which profiles find it again.
 
     Raises:
-        DataError: if it is none.
+        DataError: if it is not a model file.
     """
     model = Model(path)
     model.check()
@@ -69,7 +69,7 @@ def open_head(path: Path, options: dict[str, Any]) -> LatentHead:
     """The head of latents in a model file.
 
     Raises:
-        DataError: if it is none.
+        DataError: if it is not a model file.
         MismatchError: if options are given: the file says all.
     """
     if options:

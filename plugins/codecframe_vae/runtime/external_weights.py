@@ -101,11 +101,11 @@ class ExternalWeights:
 def weights_of_head(name: str) -> dict[str, F32]:
     """Weights of a head that is a torch module, by their names there.
 
-    Only heads that plugins bring can lend: a file or a function that a stranger's model names is
+    Only heads that plugins bring are asked: a file or a function that a stranger's model names is
     never opened.
 
     Raises:
-        MismatchError: if there is no such head, or it is no torch module.
+        MismatchError: if there is no such head, or it is not a torch module.
     """
     head = registry.default().heads.get(name)
     module = head.torch_model() if isinstance(head, codecframe.ClassifierHead) else None

@@ -23,7 +23,7 @@ _MOST_NODES = 20_000
 
 
 def check_graph(model: bytes, external: Collection[str]) -> None:
-    """Refuse what a network needs not.
+    """Refuse what a network does not need.
 
     Args:
         model: an ONNX model.
@@ -72,7 +72,7 @@ def _fields(message: bytes) -> Iterator[Field]:
     """The fields of a protobuf message.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not one.
     """
     at, end = 0, len(message)
     while at < end:

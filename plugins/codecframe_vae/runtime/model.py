@@ -44,7 +44,7 @@ class Model:
         path: the model file.
 
     Raises:
-        DataError: if it is none.
+        DataError: if it is not one.
     """
 
     def __init__(self, path: Path) -> None:

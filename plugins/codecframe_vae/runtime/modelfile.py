@@ -157,7 +157,7 @@ def read_manifest(path: Path) -> Manifest:
     """What a model file says of itself; reads no tensor.
 
     Raises:
-        DataError: if it is no model file.
+        DataError: if it is not a model file.
     """
     safe_open = require("safetensors", INSTALL).safe_open
     _check_header(path)
@@ -165,9 +165,9 @@ def read_manifest(path: Path) -> Manifest:
         with safe_open(path, "np") as file:
             said = json.loads((file.metadata() or {}).get("manifest", "null"))
     except Exception as error:  # safetensors raises many kinds
-        raise codecframe.DataError(str(path), f"is no model file: {error}") from None
+        raise codecframe.DataError(str(path), f"is not a model file: {error}") from None
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
-        raise codecframe.DataError(str(path), f"is no model file of format {FORMAT}")
+        raise codecframe.DataError(str(path), f"is not a model file of format {FORMAT}")
     before = said.pop("borrowed", asdict(ExternalWeights()))  # its name before 0.1.0
     for name, value in (("external_weights", before), ("filled", True)):
         said.setdefault(name, value)
@@ -192,7 +192,7 @@ def _check_header(path: Path) -> None:
     except OSError as error:
         raise codecframe.DataError(str(path), error.strerror or error) from None
     if size > _MOST_HEADER:
-        raise codecframe.DataError(str(path), f"is no model file: a header of {size:,} bytes")
+        raise codecframe.DataError(str(path), f"is not a model file: a header of {size:,} bytes")
 
 
 def read_arrays(path: Path, manifest: Manifest) -> Arrays:

@@ -33,7 +33,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             facts = json.loads((file.metadata() or {})["facts"])
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise codecframe.DataError(str(path), f"is no checkpoint: {error}") from None
+        raise codecframe.DataError(str(path), f"is not a checkpoint: {error}") from None
 
 
 def is_trained(name: str, run: codecframe.TrainingRun) -> bool:

@@ -8,14 +8,15 @@ import torch
 
 import codecframe
 from codecframe import write_whole
+from codecframe_vae.networks.nets import PixelModel
+from codecframe_vae.networks.widths import STRIDE
 from codecframe_vae.training import data as datasets
 from codecframe_vae.training.channel import Channel
 from codecframe_vae.training.data import Batches
 from codecframe_vae.training.export import classifier_graph, eval_mode
 from codecframe_vae.training.loop import train
-from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.pixels import PixelTask
-from codecframe_vae.training.recipes import STRIDE, ClassifierRecipe
+from codecframe_vae.training.recipes import ClassifierRecipe
 from codecframe_vae.training.teacher import Teacher
 
 
@@ -35,4 +36,4 @@ def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> N
     train(task, Batches(training, len(run.classes), recipe), recipe, run)
     eval_mode(model)
     about |= {"size": training.images.shape[1:3], "measured": task.validate()}
-    write_whole(run.output, classifier_graph(model.encoder, model.head, about))
+    write_whole(run.output, classifier_graph(model, about))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 import codecframe
+from codecframe_vae.networks.widths import STRIDE
 from codecframe_vae.training import data as datasets
 from codecframe_vae.training.data import Batches, Labelled
 from codecframe_vae.training.export import encoder_graph, eval_mode, head_graph
@@ -12,7 +13,7 @@ from codecframe_vae.training.finish import Networks, finish
 from codecframe_vae.training.int8 import int8_graph
 from codecframe_vae.training.joint import JointModel, JointTask
 from codecframe_vae.training.loop import train
-from codecframe_vae.training.recipes import STRIDE, VaeRecipe
+from codecframe_vae.training.recipes import VaeRecipe
 from codecframe_vae.training.teacher import Teacher
 
 

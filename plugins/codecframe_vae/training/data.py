@@ -51,7 +51,7 @@ def load(run: codecframe.TrainingRun, held_out: int, multiple: int) -> tuple[Lab
         multiple: sides must be multiples of this.
 
     Raises:
-        MismatchError: if there are none, they are of several sizes, a side is no multiple of
+        MismatchError: if there are none, they are of several sizes, a side is not a multiple of
             `multiple`, or they have no labels.
         DataError: if one cannot be read.
         SettingsError: if none are left to train on.

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional
 
 import codecframe
+from codecframe_vae.networks.nets import SimpleDecoder
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.data import U8, to_tensor
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.ladder import Ladder, real_latents
-from codecframe_vae.training.nets import SimpleDecoder
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.recipes import CodedRecipe
 

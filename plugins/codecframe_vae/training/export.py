@@ -1,4 +1,4 @@
-"""Networks as ONNX graphs, written node by node.
+"""Networks as ONNX graphs.
 
 Batch normalisation goes into the convolution before it. Encoders, which are small and decide the
 symbols, keep `float32` kernels. Elsewhere large kernels are stored as `int8` with a scale for each
@@ -8,177 +8,162 @@ output, and brought back to `float32` when a graph is loaded.
 from __future__ import annotations
 
 import json
+import logging
+import warnings
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor, nn
 
-from codecframe_vae.training.nets import Encoder, Head, SimpleDecoder
+import codecframe
+from codecframe_vae.networks.nets import (
+    ChannelsLast,
+    Encoder,
+    Head,
+    PixelModel,
+    SimpleDecoder,
+    folded,
+)
+from codecframe_vae.training.external_weights import Externalizer
 
-_OPSET, _IR = 17, 9
+_OPSET = 18
 SMALL = 4096
 """Kernels with fewer weights stay as they are."""
+_ANY = torch.export.Dim.AUTO
+_IMAGES = torch.zeros(2, 24, 40, 3, dtype=torch.uint8)
+_SIZES = {"images": {0: _ANY, 1: _ANY, 2: _ANY}}
+_LATENT_SIZES = {"latents": {0: _ANY, 2: _ANY, 3: _ANY}, "shift": {0: _ANY}}
 
 
 def encoder_graph(encoder: Encoder) -> bytes:
     """`images`, uint8 (n, h, w, 3), to `latents`, float32 (n, C, h / 4, w / 4)."""
-    graph = _Graph()
-    x = graph.encoder(encoder, "images")
-    return graph.finish({"images": _IMAGES}, x, "latents", ["n", "C", "h", "w"])
+    return exported(ChannelsLast(folded(encoder)), {"images": _IMAGES}, _SIZES, "latents")
 
 
 def head_graph(head: Head) -> bytes:
     """`latents` and `shift`, float32 (n, head), to `logits`, float32 (n, classes)."""
-    graph = _Graph(small_kernels=True)
-    x = graph.head(head, "latents", "shift")
-    inputs = {"latents": _LATENTS, "shift": (TensorProto.FLOAT, ["n", "k"])}
-    return graph.finish(inputs, x, "logits", ["n", "classes"])
+    first = head.first[0]
+    return packed(exported(folded(head), _latents(first, head.shifts), _LATENT_SIZES, "logits"))
 
 
 def decoder_graph(decoder: SimpleDecoder) -> bytes:
     """`latents` and `shift`, float32 (n, width), to `images`, float32 (n, h, w, 3), 0..255."""
-    graph = _Graph(small_kernels=True)
-    x = graph.shifted(decoder.first, "latents", "shift")
-    x = graph.add("Relu", x)
-    for block in decoder.body:
-        x = graph.add("Add", x, graph.module(block, x))
-    x = graph.module(decoder.last, x)
-    x = graph.add("Mul", x, graph.constant(np.float32(64)))
-    x = graph.add("Add", x, graph.constant(np.float32(128)))
-    x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
-    inputs = {"latents": _LATENTS, "shift": (TensorProto.FLOAT, ["n", "k"])}
-    return graph.finish(inputs, x, "images", ["n", "h", "w", 3])
+    inputs = _latents(decoder.first, decoder.shifts)
+    return packed(exported(_Pictures(decoder), inputs, _LATENT_SIZES, "images"))
 
 
-def classifier_graph(encoder: Encoder, head: Head, metadata: Mapping[str, Any]) -> bytes:
+def classifier_graph(model: PixelModel, metadata: Mapping[str, Any]) -> bytes:
     """`images`, uint8 (n, h, w, 3), to `logits`, float32 (n, classes)."""
-    graph = _Graph(small_kernels=True)
-    latents = graph.encoder(encoder, "images")
-    shift = graph.constant(head.shifts[-1:].detach().cpu().numpy())
-    x = graph.head(head, latents, shift)
-    return graph.finish({"images": _IMAGES}, x, "logits", ["n", "classes"], metadata)
+    network = folded(model)
+    with torch.no_grad():
+        network.head.first[0].bias += network.head.shifts[-1]  # type: ignore[operator]
+        network.head.shifts.zero_()
+    graph = exported(ChannelsLast(network), {"images": _IMAGES}, _SIZES, "logits")
+    stored = onnx.load_from_string(packed(graph))
+    for key, value in metadata.items():
+        stored.metadata_props.add(key=key, value=json.dumps(value))
+    return bytes(stored.SerializeToString())
 
 
-_IMAGES = (TensorProto.UINT8, ["n", "h", "w", 3])
-_LATENTS = (TensorProto.FLOAT, ["n", "C", "h", "w"])
+class _Pictures(nn.Module):
+    """A decoder whose images are as they are stored."""
+
+    def __init__(self, decoder: SimpleDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
+        """Images, (n, height, width, 3)."""
+        return self.decoder(latents, shift).permute(0, 2, 3, 1)  # type: ignore[no-any-return]
 
 
-class _Graph:
-    """A graph in the making; names of values are handed on."""
+def _latents(first: nn.Module, shifts: Tensor) -> dict[str, Tensor]:
+    """Some inputs of a network of latents."""
+    assert isinstance(first, nn.Conv2d)  # noqa: S101
+    return {"latents": torch.zeros(2, first.in_channels, 6, 10), "shift": shifts.detach()[[0, 0]]}
 
-    def __init__(self, *, small_kernels: bool = False) -> None:
-        self._small_kernels = small_kernels
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
 
-    def constant(self, value: npt.NDArray[Any] | np.generic) -> str:
-        name = f"c{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
-        return name
+def exported(
+    module: nn.Module, inputs: Mapping[str, Tensor], sizes: Mapping[str, Any], output: str
+) -> bytes:
+    """A module as ONNX.
 
-    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        name = f"v{len(self._nodes)}"
-        self._nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
-        return name
+    Args:
+        module: in evaluation mode.
+        inputs: examples, by name, in the order of the module's arguments.
+        sizes: axes of each that may have any size.
+        output: its name.
 
-    def encoder(self, encoder: Encoder, images: str) -> str:
-        x = self.add("Cast", images, to=TensorProto.FLOAT)
-        x = self.add("Transpose", x, perm=[0, 3, 1, 2])
-        x = self.add("Sub", x, self.constant(encoder.mean.cpu().numpy()))
-        x = self.add("Div", x, self.constant(encoder.std.cpu().numpy()))
-        return self.module(encoder.body, x)
+    Raises:
+        MismatchError: if torch cannot export it.
+    """
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                module,
+                tuple(inputs.values()),
+                input_names=list(inputs),
+                output_names=[output],
+                dynamic_shapes=tuple(sizes.values()),
+                opset_version=_OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # whatever a classifier of others does
+        raise codecframe.MismatchError(f"the network cannot be exported: {error}") from error
+    finally:
+        logging.disable(disabled)
+    return _without_notes(program.model_proto)  # type: ignore[union-attr]
 
-    def head(self, head: Head, latents: str, shift: str) -> str:
-        x = self.shifted(head.first, latents, shift)
-        x = self.module(head.body, x)
-        means = self.add("GlobalAveragePool", x)
-        peaks = self.add("GlobalMaxPool", x)
-        pooled = self.add("Flatten", self.add("Concat", means, peaks, axis=1))
-        weight, bias = (p.detach().cpu().numpy() for p in (head.last.weight, head.last.bias))
-        return self.add("Gemm", pooled, self._kernel(weight), self.constant(bias), transB=1)
 
-    def shifted(self, first: nn.Module, latents: str, shift: str) -> str:
-        """A first layer, with the level's shift of each of its channels added."""
-        axes = self.constant(np.array([2, 3]))
-        return self.add("Add", self.module(first, latents), self.add("Unsqueeze", shift, axes))
+def _without_notes(model: onnx.ModelProto) -> bytes:
+    """Without what torch notes of where each node came from: stack traces, with paths."""
+    graph = model.graph
+    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for part in (model, graph, *graph.node, *values):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return bytes(model.SerializeToString())
 
-    def module(self, module: nn.Module, x: str) -> str:
-        """What the module makes of `x`."""
-        if isinstance(module, nn.Sequential):
-            for item in folded(module):
-                x = self.module(item, x)
-            return x
-        if isinstance(module, nn.Conv2d):
-            return self._convolution(module, x)
-        if isinstance(module, nn.ReLU):
-            return self.add("Relu", x)
-        if isinstance(module, nn.MaxPool2d):
-            size = [module.kernel_size] * 2
-            return self.add("MaxPool", x, kernel_shape=size, strides=size, ceil_mode=1)
-        if isinstance(module, nn.PixelShuffle):
-            return self.add("DepthToSpace", x, blocksize=module.upscale_factor, mode="CRD")
-        raise TypeError(f"no ONNX form of {type(module).__name__}")
 
-    def _convolution(self, conv: nn.Conv2d, x: str) -> str:
-        inputs = [x, self._kernel(conv.weight.detach().cpu().numpy())]
-        if conv.bias is not None:
-            inputs.append(self.constant(conv.bias.detach().cpu().numpy()))
-        return self.add(
-            "Conv",
-            *inputs,
-            kernel_shape=list(conv.kernel_size),
-            strides=list(conv.stride),
-            pads=[int(side) for side in conv.padding] * 2,
-        )
-
-    def _kernel(self, weight: npt.NDArray[np.float32]) -> str:
-        if weight.size < SMALL or not self._small_kernels:
-            return self.constant(weight)
+def packed(graph: bytes, external: Externalizer | None = None) -> bytes:
+    """A graph with large kernels in `int8`, external ones excepted."""
+    model = onnx.load_from_string(graph)
+    nodes = model.graph.node
+    kernels = {n.input[1] for n in nodes if n.op_type in ("Conv", "Gemm") and _by_output(n)}
+    casts = []
+    for constant in list(model.graph.initializer):
+        weight = numpy_helper.to_array(constant)
+        is_kernel = constant.name in kernels and weight.size >= SMALL
+        if not is_kernel or (external and external.key(constant)):
+            continue
         stored, scale = quantised(weight)
-        cast = self.add("Cast", self.constant(stored), to=TensorProto.FLOAT)
-        return self.add("Mul", cast, self.constant(scale))
-
-    def finish(
-        self,
-        inputs: Mapping[str, tuple[int, list[Any]]],
-        output: str,
-        name: str,
-        shape: list[Any],
-        metadata: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """The model as bytes, with `output` under its own name."""
-        self._nodes.append(helper.make_node("Identity", [output], [name]))
-        graph = helper.make_graph(
-            self._nodes,
-            "codecframe",
-            [helper.make_tensor_value_info(k, kind, dims) for k, (kind, dims) in inputs.items()],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)],
-            self._constants,
-        )
-        opset = [helper.make_opsetid("", _OPSET)]
-        model = helper.make_model(graph, opset_imports=opset, ir_version=_IR)
-        for key, value in (metadata or {}).items():
-            model.metadata_props.add(key=key, value=json.dumps(value))
-        onnx.checker.check_model(model)
-        return bytes(model.SerializeToString())
+        model.graph.initializer.remove(constant)
+        names = [f"{constant.name}.{part}" for part in ("int8", "scale", "cast")]
+        model.graph.initializer.append(numpy_helper.from_array(stored, names[0]))
+        model.graph.initializer.append(numpy_helper.from_array(scale, names[1]))
+        casts += [
+            helper.make_node("Cast", [names[0]], [names[2]], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [names[2], names[1]], [constant.name]),
+        ]
+    rest = list(nodes)
+    del nodes[:]
+    nodes.extend([*casts, *rest])
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
 
 
-def folded(layers: nn.Sequential) -> list[nn.Module]:
-    """The layers, each batch normalisation taken into the convolution before it."""
-    kept: list[nn.Module] = []
-    for layer in layers:
-        if isinstance(layer, nn.BatchNorm2d):
-            at = -2 if isinstance(kept[-1], nn.MaxPool2d) else -1
-            kept[at] = fuse_conv_bn_eval(cast("nn.Conv2d", kept[at]), layer.eval())
-        else:
-            kept.append(layer)
-    return kept
+def _by_output(node: onnx.NodeProto) -> bool:
+    """Whether a node's kernel has an output a row."""
+    return node.op_type == "Conv" or any(a.name == "transB" and a.i for a in node.attribute)
 
 
 def quantised(weight: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:

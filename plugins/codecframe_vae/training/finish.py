@@ -13,6 +13,7 @@ from torch import Tensor
 import codecframe
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead
+from codecframe_vae.networks.nets import SimpleDecoder
 from codecframe_vae.runtime import modelfile
 from codecframe_vae.runtime.external_weights import ExternalWeights
 from codecframe_vae.runtime.model import Model
@@ -23,7 +24,6 @@ from codecframe_vae.training.decoder import train_decoder
 from codecframe_vae.training.export import decoder_graph, eval_mode
 from codecframe_vae.training.external_weights import Externalizer
 from codecframe_vae.training.ladder import Coded, fit_ladder, real_latents
-from codecframe_vae.training.nets import SimpleDecoder
 from codecframe_vae.training.recipes import CodedRecipe
 
 _REHEARSED = 2

@@ -11,6 +11,7 @@ from torch import Tensor
 import codecframe
 from codecframe import chunks
 from codecframe_vae.codec import VaeCodec
+from codecframe_vae.networks.nets import Head
 from codecframe_vae.runtime.model import F32, Model
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training import data as datasets
@@ -18,7 +19,6 @@ from codecframe_vae.training.data import U8, Batches, Labelled
 from codecframe_vae.training.export import eval_mode, head_graph
 from codecframe_vae.training.finish import as_tensor, write_measured
 from codecframe_vae.training.loop import train
-from codecframe_vae.training.nets import Head
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.quality import AT_ONCE, top1
 from codecframe_vae.training.recipes import HeadRecipe

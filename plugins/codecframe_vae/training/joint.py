@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from codecframe_vae.networks.nets import Encoder, Gains, Head
+from codecframe_vae.networks.widths import Widths
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.lambdas import Lambdas
 from codecframe_vae.training.loop import Task
-from codecframe_vae.training.nets import Encoder, Gains, Head
 from codecframe_vae.training.optim import Part, network_parts
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.prior import Prior
-from codecframe_vae.training.recipes import VaeRecipe, Widths
+from codecframe_vae.training.recipes import VaeRecipe
 from codecframe_vae.training.teacher import Teacher
 
 

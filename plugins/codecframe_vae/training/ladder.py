@@ -12,11 +12,11 @@ from torch import Tensor
 
 import codecframe
 from codecframe_vae.entropy.context import LARGEST, ContextModel
+from codecframe_vae.networks.nets import Gains
 from codecframe_vae.runtime.model import by_shape, open_session
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.contexts import F64, fit_context
 from codecframe_vae.training.data import U8, Labelled
-from codecframe_vae.training.nets import Gains
 from codecframe_vae.training.prior import Prior
 from codecframe_vae.training.recipes import CodedRecipe
 

@@ -13,7 +13,7 @@ _LEAST, _MOST = 1e-6, 2e-2
 
 
 class Lambdas:
-    """Prices, in nats a bit; each follows the error of its level's rate, whatever the images.
+    """Lambdas, in nats a bit; each follows the error of its level's rate, whatever the images.
 
     Args:
         recipe: rates, their shares of a batch, and lambdas to begin with.

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 import codecframe
+from codecframe_vae.networks.nets import PixelModel
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.digests import text_digest
 from codecframe_vae.training.optim import Optimizers, Part
 from codecframe_vae.training.recipes import ScheduleRecipe
-from codecframe_vae.training.shipped import Shipped, shipped
+from codecframe_vae.training.shipped import shipped
 
 
 class Task(ABC):
@@ -50,7 +51,7 @@ class Task(ABC):
     def validate(self) -> dict[str, float]:
         """Figures on the validation images, after an epoch."""
 
-    def adopt(self, classifier: Shipped, images: Tensor) -> None:
+    def adopt(self, classifier: PixelModel, images: Tensor) -> None:
         """Start from a classifier that comes with the plugin.
 
         Args:

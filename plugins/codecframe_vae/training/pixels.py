@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from codecframe_vae.networks.nets import PixelModel
 from codecframe_vae.training.channel import Channel
 from codecframe_vae.training.data import Labelled, to_tensor
 from codecframe_vae.training.digests import text_digest
-from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.quality import AT_ONCE, top1
 from codecframe_vae.training.recipes import ClassifierRecipe
-from codecframe_vae.training.shipped import Shipped, adopt
+from codecframe_vae.training.shipped import adopt
 from codecframe_vae.training.supervised import SupervisedTask
 from codecframe_vae.training.teacher import Teacher
 
@@ -47,7 +47,7 @@ class PixelTask(SupervisedTask):
         """Logits, (n, classes)."""
         return self._classified(self._arriving(images))
 
-    def adopt(self, classifier: Shipped, images: Tensor) -> None:
+    def adopt(self, classifier: PixelModel, images: Tensor) -> None:
         """Start from a classifier that comes with the plugin."""
         adopt(self.model, classifier, self._arriving(images))
 

@@ -10,41 +10,23 @@ from torch import Tensor, nn
 
 import codecframe
 from codecframe_vae.models import MODELS
+from codecframe_vae.networks.nets import PixelModel
+from codecframe_vae.networks.stored import classifier
 from codecframe_vae.training import checkpoint
-from codecframe_vae.training.imports import GraphModule
-from codecframe_vae.training.nets import PixelModel
 
 
-class Shipped(nn.Module):
-    """A classifier of pixels as it is stored.
-
-    Args:
-        graph: ONNX, as `export.classifier_graph` writes it.
-    """
-
-    def __init__(self, graph: bytes) -> None:
-        super().__init__()
-        self._graph = GraphModule(graph)
-        self.constants = self._graph.constants()
-        self.classes = len(self.constants[-1][1][0])
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, (n, classes), of images 0..255, (n, 3, height, width)."""
-        return self._graph(images.permute(0, 2, 3, 1))  # type: ignore[no-any-return]
-
-
-def shipped(name: str, run: codecframe.TrainingRun) -> Shipped | None:
+def shipped(name: str, run: codecframe.TrainingRun) -> PixelModel | None:
     """The classifier that comes with the plugin under a name; None if none does, or a recipe of
     that name is trained in the same folder.
     """
     path = MODELS / f"{name}.onnx"
     if checkpoint.is_trained(name, run) or not path.exists():
         return None
-    return Shipped(path.read_bytes())
+    return classifier(path.read_bytes())
 
 
 @torch.no_grad()
-def adopt(model: PixelModel, classifier: Shipped, images: Tensor) -> None:
+def adopt(model: PixelModel, given: PixelModel, images: Tensor) -> None:
     """Take the weights of a classifier that a recipe trained.
 
     Its normalisations lie in its kernels. They are made anew, with the statistics that some images
@@ -52,29 +34,29 @@ def adopt(model: PixelModel, classifier: Shipped, images: Tensor) -> None:
 
     Args:
         model: of the same networks; a last layer of other classes stays as it is.
-        classifier: whose weights to take.
+        given: the classifier whose weights to take, as `shipped` gives it.
         images: `uint8`, (n, 3, height, width).
 
     Raises:
         MismatchError: if the networks are of other sizes.
     """
-    layers = [found for operator, found in classifier.constants if operator in ("Conv", "Gemm")]
-    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    convolutions, layers = (
+        [module for module in one.modules() if isinstance(module, nn.Conv2d)]
+        for one in (model, given)
+    )
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    if [kernel.shape for kernel, _ in layers[:-1]] != [conv.weight.shape for conv in convolutions]:
+    if [one.weight.shape for one in layers] != [one.weight.shape for one in convolutions]:
         raise codecframe.MismatchError("the classifier to start from has networks of other sizes")
     hooks = []
-    for conv, norm, (kernel, bias) in zip(convolutions, norms, layers[:-1], strict=True):
-        conv.weight.copy_(kernel)
-        hooks.append(norm.register_forward_pre_hook(partial(_undo, bias.to(images.device))))
-    others = dict(classifier.constants)
-    model.encoder.mean.copy_(others["Sub"][0])
-    model.encoder.std.copy_(others["Div"][0])
-    model.head.shifts.copy_(others["Add"][0].flatten()[None])
-    last, (weight, bias) = model.head.last, layers[-1]
-    if last.weight.shape == weight.shape:
-        last.weight.copy_(weight)
-        last.bias.copy_(bias)
+    for conv, norm, layer in zip(convolutions, norms, layers, strict=True):
+        conv.weight.copy_(layer.weight)
+        assert layer.bias is not None  # noqa: S101 - normalisations lie in it
+        hooks.append(norm.register_forward_pre_hook(partial(_undo, layer.bias.to(images.device))))
+    model.encoder.mean.copy_(given.encoder.mean)
+    model.encoder.std.copy_(given.encoder.std)
+    model.head.shifts.copy_(given.head.shifts)
+    if model.head.last.weight.shape == given.head.last.weight.shape:
+        model.head.last.load_state_dict(given.head.last.state_dict())
     model.eval()(images)
     for hook in hooks:
         hook.remove()

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import codecframe
+from codecframe_vae.networks.nets import PixelModel
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.digests import network_digest
-from codecframe_vae.training.nets import PixelModel
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.recipes import ClassifierRecipe, TrainingRecipe
 from codecframe_vae.training.shipped import shipped
@@ -26,7 +26,7 @@ class Teacher:
 
     Raises:
         DataError: if the teacher is not trained yet.
-        MismatchError: if it is no classifier, or has other classes.
+        MismatchError: if it is not a classifier, or has other classes.
     """
 
     def __init__(self, recipe: TrainingRecipe, run: codecframe.TrainingRun) -> None:
@@ -55,8 +55,8 @@ def _model(recipe: TrainingRecipe, run: codecframe.TrainingRun) -> nn.Module:
     """The teacher that was trained in the same folder, or else the one that ships."""
     name = recipe.teacher
     classifier = shipped(name, run)
-    if classifier and classifier.classes != len(run.classes):
-        raise codecframe.MismatchError(f"teacher {name!r} knows {classifier.classes} classes")
+    if classifier and (known := classifier.head.last.out_features) != len(run.classes):
+        raise codecframe.MismatchError(f"teacher {name!r} knows {known} classes")
     model: nn.Module = classifier or _of_recipe(name, run)
     model = model.eval().to(recipe.device)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -78,4 +78,4 @@ def _classifier(name: str, settings: dict[str, Any]) -> ClassifierRecipe:
     try:
         return ClassifierRecipe.from_dict(settings)
     except codecframe.SettingsError:
-        raise codecframe.MismatchError(f"teacher {name!r} is no classifier") from None
+        raise codecframe.MismatchError(f"teacher {name!r} is not a classifier") from None

@@ -6,11 +6,17 @@ Images are (n, 3, height, width), RGB 0..255, both sides multiples of `STRIDE`; 
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from codecframe_vae.training.recipes import STRIDE, HeadWidths, Widths
+from codecframe_vae.networks.widths import STRIDE, HeadWidths, Widths
+
+M = TypeVar("M", bound=nn.Module)
 
 _SMALL = 0.004
 """Standard deviation of a last layer's weights to begin with: logits close to 0."""
@@ -233,3 +239,39 @@ class SimpleDecoder(nn.Module):
         for block in self.body:
             x = x + block(x)
         return self.last(x).float() * 64 + 128  # type: ignore[no-any-return]
+
+
+class ChannelsLast(nn.Module):
+    """A network of images as they are stored, (n, height, width, 3)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The network's output."""
+        return self.network(images.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
+
+
+def folded(module: M) -> M:
+    """The module in evaluation mode, each batch normalisation taken into the convolution before."""
+    module = deepcopy(module).eval()
+    for layers in module.modules():
+        if not isinstance(layers, nn.Sequential):
+            continue
+        at = 0
+        for place, layer in enumerate(layers):
+            if isinstance(layer, nn.Conv2d):
+                at = place
+            elif isinstance(layer, nn.BatchNorm2d):
+                layers[at] = _convolution(fuse_conv_bn_eval(layers[at], layer))
+                layers[place] = nn.Identity()
+    return module
+
+
+def _convolution(conv: nn.Conv2d) -> nn.Conv2d:
+    """The same without what `Pointwise` does for training."""
+    sizes = conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding
+    plain = nn.Conv2d(*sizes)  # type: ignore[arg-type]
+    plain.load_state_dict(conv.state_dict())
+    return plain.eval()
