@@ -68,7 +68,7 @@ class EncoderBenchmark(codecframe.Benchmark[EncoderSettings]):
     """Size, speed and, where the processor counts it, energy of encoders, in one thread."""
 
     name = "encoders"
-    summary = "the learned codec's encoder against others: size, speed, energy"
+    summary = "the learned codec's encoder against others: size and speed"
     settings_type = EncoderSettings
     requires = {"onnx": INSTALL, "onnxruntime": INSTALL, "safetensors": INSTALL}  # noqa: RUF012
 
