@@ -7,7 +7,7 @@ Images are (n, 3, height, width), RGB 0..255, both sides multiples of `STRIDE`; 
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -177,7 +177,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
-        """Logits `float32`, (n, classes); `shift` is (n, head)."""
+        """Logits `float32`, (n, classes); `shift` is (n, head), or (1, head) for all."""
         x = self.first(latents)
         x = self.body(x + shift[:, :, None, None].to(x.dtype))
         pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
@@ -195,7 +195,7 @@ class PixelModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (n, classes), of images 0..255, (n, 3, height, width)."""
         y = self.encoder(images)
-        return self.head(y, self.head.shifts[-1].expand(len(y), -1))  # type: ignore[no-any-return]
+        return self.head(y, self.head.shifts[-1:])  # type: ignore[no-any-return]
 
 
 class SimpleDecoder(nn.Module):
@@ -264,7 +264,8 @@ def folded(module: M) -> M:
             if isinstance(layer, nn.Conv2d):
                 at = place
             elif isinstance(layer, nn.BatchNorm2d):
-                layers[at] = _convolution(fuse_conv_bn_eval(layers[at], layer))
+                conv = cast("nn.Conv2d", layers[at])
+                layers[at] = _convolution(fuse_conv_bn_eval(conv, layer))
                 layers[place] = nn.Identity()
     return module
 
