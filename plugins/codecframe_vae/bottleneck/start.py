@@ -22,7 +22,7 @@ _GAINS = (-4.0, 8.0)
 """Logarithms of the gains that are looked at."""
 _HALVINGS = 24
 _ROUNDING = 0.05
-"""Added to the variance of integers: under a prior of no width the rare ones would cost without limit."""
+"""Added to the variance of integers: under a prior of no width, rare ones would cost too much."""
 
 
 @dataclass(frozen=True)
