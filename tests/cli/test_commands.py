@@ -264,9 +264,8 @@ def test_ctrl_c_in_a_profile_keeps_what_was_measured(
     while not reached.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    hold.unlink()
     _, err = process.communicate(timeout=60)
+    hold.unlink()
     assert process.returncode == 130, err
     assert b"Traceback" not in err
     assert b"p.profile keeps what was measured. Run the same command again to go on" in err

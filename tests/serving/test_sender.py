@@ -6,8 +6,9 @@ import asyncio
 import signal
 import socket
 import statistics
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ class Item:
 
     number: int
     broken: bool = False
+    seen: Callable[[str], None] = lambda name: None
+    """Told the name when the picture is read."""
 
     @property
     def name(self) -> str:
@@ -46,6 +49,7 @@ class Item:
     def read(self) -> codecframe.Image:
         if self.broken:
             raise codecframe.DataError(self.name, "is broken")
+        self.seen(self.name)
         return picture(self.number % 16, 32, 48)
 
 
@@ -60,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def plan(url: str, **options: Any) -> Plan:
-    return Plan(url, **{"choices": [PLAIN], "token": "right", "give_up": 20.0, **options})
+    return Plan(url, **{"choices": [PLAIN], "token": "right", "give_up": 60.0, **options})
 
 
 def sent(plan: Plan, images: Sequence[Item]) -> list[Outcome]:
@@ -91,10 +95,12 @@ def test_every_image_gets_its_prediction(server: Server) -> None:
 
 def test_a_budget_is_kept(server: Server) -> None:
     budget = Budget.parse("100kbit/s@25fps")
+    start = time.monotonic()
     outcomes = sent(plan(server.url, budget=budget, fps=25), items(40))
+    taken = time.monotonic() - start  # on a busy machine it takes longer, and more may be sent
     assert {outcome.status for outcome in outcomes} == {"ok"}
     # half a second of traffic may be saved up
-    assert sum(8 * outcome.bytes for outcome in outcomes) <= 100e3 * (40 / 25 + 0.5)
+    assert sum(8 * outcome.bytes for outcome in outcomes) <= 100e3 * (taken + 0.5)
     assert len({outcome.level for outcome in outcomes}) > 1
 
 
@@ -147,7 +153,7 @@ def test_without_a_server_sending_gives_up_and_drops_what_it_took() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         outcomes: list[Outcome] = []
         remarks: list[str] = []
-        sender = Sender(plan(url, give_up=0.5), outcomes.append, remarks.append)
+        sender = Sender(plan(url, give_up=2.0), outcomes.append, remarks.append)
         with pytest.raises(codecframe.DataError, match="no connection"):
             asyncio.run(sender.run(items(3)))
     assert [o.status for o in outcomes] == ["dropped"] * 3
@@ -197,27 +203,41 @@ def test_a_connection_that_is_cut_costs_no_image(server: Server) -> None:
 
 
 def test_a_live_camera_follows_its_link(server: Server) -> None:
-    """The link gets ten times as narrow: sizes follow, what comes late does not stay late."""
+    """The link gets ten times as narrow: sizes follow, what comes late does not stay late.
+
+    How late is counted in bytes that the link carried between reading an image and its answer.
+    """
     outcomes: list[Outcome] = []
-    narrow_from: list[int] = []
+    read_at: dict[str, int] = {}
+    carried: dict[str, int] = {}
 
     async def run() -> None:
         async with Shaper(address(server), 400e3).open() as link:
+
+            def report(outcome: Outcome) -> None:
+                outcomes.append(outcome)
+                if outcome.status == "ok":
+                    carried[outcome.name] = link.carried - read_at[outcome.name]
+
+            def seen(name: str) -> None:
+                read_at[name] = link.carried
+
             url = f"http://127.0.0.1:{link.port}"
             budget = Budget.parse("400kbit/s@20fps")
-            sender = Sender(plan(url, fps=20, live=True, budget=budget), outcomes.append)
-            task = asyncio.create_task(sender.run(items(200)))
-            await asyncio.sleep(3)
-            narrow_from.append(len(outcomes))
+            sender = Sender(plan(url, fps=20, live=True, budget=budget), report)
+            images = [Item(number, seen=seen) for number in range(200)]
+            task = asyncio.create_task(sender.run(images))
+            while len(outcomes) < 60:
+                await asyncio.sleep(0.01)
             link.rate = 40e3
             await task
 
     asyncio.run(run())
     assert Counter(o.name for o in outcomes) == Counter(i.name for i in items(200))
-    wide = [o for o in outcomes[: narrow_from[0]] if o.status == "ok"]
+    first = [o for o in outcomes[:60] if o.status == "ok"]
     late = [o for o in outcomes[-60:] if o.status == "ok"]
-    assert statistics.mean(o.bytes for o in late) < 0.5 * statistics.mean(o.bytes for o in wide)
-    assert statistics.median(o.seconds for o in late) < 1.0
+    assert statistics.mean(o.bytes for o in late) < 0.5 * max(o.bytes for o in first)
+    assert statistics.median(carried[o.name] for o in late) < 40e3 / 8  # what it carries in 1 s
     assert {o.status for o in outcomes} <= {"ok", "dropped"}
     assert all(o.reason for o in outcomes if o.status == "dropped")
 
