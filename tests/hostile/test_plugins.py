@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_no_plugin_takes_the_command_down(
     install(kind, "theirs", text)
     found = installed()
     monkeypatch.setattr(registry, "default", lambda: found)
-    monkeypatch.setattr(cli, "_loaded", False, raising=False)
+    monkeypatch.setattr(cli, "_plugins_loaded", False)
     monkeypatch.setattr(cli, "commands", {})
     for arguments in (["--help"], ["codecs"], ["heads"], ["plugins"]):
         result = CliRunner().invoke(cli, arguments)
@@ -210,7 +211,7 @@ def test_a_slow_plugin_is_told_and_can_be_left_out(
     result = CliRunner().invoke(cli, ["doctor"], catch_exceptions=False)
     registry.default.cache_clear()
     result = CliRunner().invoke(cli, ["doctor"], catch_exceptions=False)
-    assert "slow (sleepy 1.0) takes 1." in result.output
+    assert re.search(r"slow \(sleepy 1.0\) takes [1-9]", result.output)
     monkeypatch.setenv("CODECFRAME_PLUGINS", "")  # put back after the test
     result = CliRunner().invoke(cli, ["--no-plugins", "plugins"], catch_exceptions=False)
     assert "jpeg" in result.output
@@ -251,7 +252,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def test_an_error_in_a_codec_names_plugin_and_codec(failing: Registry) -> None:
     codec = failing.codec("failing")
     bad = np.full((8, 8, 3), 255, np.uint8)
-    with pytest.raises(codecframe.PluginError, match="'theirs': failing: encode failed with Zero"):
+    with pytest.raises(codecframe.PluginError, match="'theirs': failing: encode_image failed with Zero"):
         codec.encode(bad, codec.settings_type())
     with pytest.raises(codecframe.PluginError, match="'theirs': failing: decode failed with Sys"):
         codec.decode(bytes(9))
@@ -270,7 +271,7 @@ def test_the_command_line_names_it_without_a_traceback(
     PilImage.fromarray(np.full((8, 8, 3), 255, np.uint8)).save(tmp_path / "a.png")
     code = run(["encode", str(tmp_path / "a.png"), "-c", "failing", "-o", str(tmp_path / "out")])
     assert code == 1
-    assert "plugin 'theirs': failing: encode failed" in capsys.readouterr().err
+    assert "plugin 'theirs': failing: encode_image failed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("named", [(), ("failing", "toy")])
@@ -285,7 +286,7 @@ def test_select_leaves_a_failing_codec_out(
     )
     assert found.winner is not None
     assert {candidate.codec for candidate in found.candidates} == {"toy"}
-    assert "ZeroDivisionError" in found.left_out["failing"]
+    assert "ZeroDivisionError" in found.failed["failing"]
     with pytest.raises(codecframe.PluginError):
         select_on_images(
             tmp_path / "b.profile", items, BrightnessHead(), Budget.parse("8bpp"),

@@ -78,7 +78,7 @@ def address(server: Server) -> tuple[str, int]:
         ("", False),
     ],
 )
-def test_a_name_that_may_be_anypayloads_is_not_served(
+def test_a_name_that_may_be_anybodys_is_not_served(
     server: Server, host: str, allowed: bool
 ) -> None:
     headers = {"Host": host, "Origin": f"http://{host}"}

@@ -191,7 +191,7 @@ def test_pages_of_other_sites_are_not_served(server: Server) -> None:
         (iter([b"x" * 15_000, b"x" * 15_000]), {}, 413, "20,000 bytes"),
         (png(np.zeros((101, 100, 3), np.uint8)), {}, 413, "10,100 pixels"),
         (b"", {**PARAMETERS, "height": 60_000, "width": 60_000}, 413, "pixels"),
-        (b"rubbish", {}, 400, "no image"),
+        (b"rubbish", {}, 400, "not an image"),
         (b"rubbish", {"codec": "jpeg"}, 400, "jpeg"),
         (b"rubbish", {**PARAMETERS, "codec": "png", "set": []}, 400, "png"),
         (b"", {"codec": "jpag"}, 400, "not 'jpag'"),
