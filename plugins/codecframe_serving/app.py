@@ -212,6 +212,8 @@ class _Api:
         logs.event(logging.INFO, "turned away", client=address(client), reason=error.reason)
         response = _complaint(error.status, str(error))
         if isinstance(client, WebSocket):
+            for name in ("content-length", "content-type"):  # uvicorn < 0.53 sends its own too
+                del response.headers[name]
             await client.send_denial_response(response)
             return None
         return response

@@ -66,7 +66,11 @@ def test_only_the_script_that_the_policy_names_can_run(table: ProfileTable) -> N
     text = report.html(table)
     (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = Page(text).all("meta")[2]["content"]
+    (policy,) = [
+        element["content"]
+        for element in Page(text).all("meta")
+        if element.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert f"script-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy
 

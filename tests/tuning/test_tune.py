@@ -235,7 +235,7 @@ def test_only_what_a_tuning_has_measured_is_gone_on_from(
     tuned: Callable[..., tuple[Tuning, int]], tmp_path: Path
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8" * 999)
-    with pytest.raises(codecframe.DataError, match=r"photo\.jpg: is not what a tuning"):
+    with pytest.raises(OutputError, match=r"photo\.jpg: codecframe did not make"):
         tuned(file="photo.jpg")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match="folder"):
