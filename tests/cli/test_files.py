@@ -289,7 +289,7 @@ def test_names_that_are_not_utf_8(
         (("encode", "in", "-c", "webp", "-o", "out"), 1),
         (("classify", "in", "--head", head_module), 1),
         (("transcode", "in", "small", "-c", "webp"), 1),
-        (profile, 0),
+        (profile, 1),
         (("report", "p", "-o", "r.html"), 0),
     ):
         done = run(*arguments, PYTHONIOENCODING=encoding)

@@ -64,7 +64,9 @@ ENDS: list[tuple[tuple[str, ...], str, Callable[[np.ndarray], np.ndarray]]] = [
 
 
 @pytest.mark.parametrize("function", [False, True], ids=["", "in a function"])
-@pytest.mark.parametrize(("operators", "kind", "truth"), ENDS, ids=lambda item: getattr(item, "__name__", str(item)))
+@pytest.mark.parametrize(
+    ("operators", "kind", "truth"), ENDS, ids=lambda item: getattr(item, "__name__", str(item))
+)
 def test_what_ends_a_graph_is_read(
     tmp_path: Path,
     onnx_head: Any,
