@@ -268,7 +268,7 @@ class CodecContract:
             with codecframe.limit_pixels(100), pytest.raises(codecframe.LimitError):
                 self.codec.decode(data)
 
-        runs, decoding = _processor_time(lambda: self.codec.decode(data), least=0.2)
+        runs, decoding = _processor_time(lambda: self.codec.decode(data), least=0.1)
         _, refusing = _processor_time(refuse, runs=runs)
         assert refusing < decoding / 2
 

@@ -29,8 +29,8 @@ DOORS: dict[str, Any] = {
     "reader": read_image,
     "Pillow": lambda data: read_image(PilImage.open(io.BytesIO(data))),
     "server": lambda data: Worker(BrightnessHead(), [codecframe.get_codec("png")]).picture(
-        Job(data)
-    ),
+        Job(data), side=1 << 16
+    )[0],
 }
 
 
@@ -113,7 +113,7 @@ def test_only_regular_files_are_read(make: Any, tmp_path: Path) -> None:
 def test_a_pipe_hangs_no_command(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     _fifo(path)
-    for command in (["decode", str(path)], ["encode", str(path), "-c", "jpeg", "-o", "o"]):
+    for command in (["decode", str(path), "-o", "o.png"], ["encode", str(path), "-c", "jpeg", "-o", "o"]):
         done = subprocess.run(
             [sys.executable, "-c", "from codecframe.cli.main import main; main()", *command],
             capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False,

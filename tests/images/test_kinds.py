@@ -418,7 +418,8 @@ def _server(data: bytes, folder: Path) -> Any:
 
     from codecframe_serving.worker import Job, Worker
 
-    return Worker(BrightnessHead(), [codecframe.get_codec("png")]).picture(Job(data))
+    worker = Worker(BrightnessHead(), [codecframe.get_codec("png")])
+    return worker.picture(Job(data), side=1 << 16)[0]
 
 
 DOORS: dict[str, Callable[[bytes, Path], Any]] = {
