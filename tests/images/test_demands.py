@@ -113,7 +113,10 @@ def test_only_regular_files_are_read(make: Any, tmp_path: Path) -> None:
 def test_a_pipe_hangs_no_command(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     _fifo(path)
-    for command in (["decode", str(path), "-o", "o.png"], ["encode", str(path), "-c", "jpeg", "-o", "o"]):
+    for command in (
+        ["decode", str(path), "-o", "o.png"],
+        ["encode", str(path), "-c", "jpeg", "-o", "o"],
+    ):
         done = subprocess.run(
             [sys.executable, "-c", "from codecframe.cli.main import main; main()", *command],
             capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False,
