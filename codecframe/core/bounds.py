@@ -1,4 +1,4 @@
-"""What a file may ask of its decoder: refused is what takes time or memory out of proportion.
+"""Limits on what a file may ask of its decoder, in time and memory.
 
 For everything that decodes JPEG or JPEG 2000, codec plugins included: a few hundred bytes can
 declare what keeps a decoder busy for minutes, or takes a gigabyte.
@@ -76,7 +76,7 @@ def check_tiles(data: bytes, source: str) -> Shape:
         (height, width) as the codestream declares it.
 
     Raises:
-        DataError: if it is no such file, or a tile that it declares is missing.
+        DataError: if it is not such a file, or a tile that it declares is missing.
         LimitError: if it is over the pixel limit, or has too many tiles.
     """
     try:

@@ -16,7 +16,7 @@ class MyCodec(codecframe.Codec[MySettings]):
     def encode_image(self, image, settings): ...
     def decode(self, data): ...
 
-Whoever uses it gives settings as he likes: `codec.encode(image, quality=30)`.
+Users give settings as they like: `codec.encode(image, quality=30)`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _GUARDED = (
     *("encode_image", "encode_images", "fit", "decode", "decode_many"),
     *("decode_latents", "decode_latents_many", "strip", "restore", "exports"),
 )
-"""Methods that nobody calls but through a guard."""
+"""Methods whose unexpected errors become a `PluginError`."""
 
 
 def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,9 +123,9 @@ class Codec(ABC, Generic[S]):
             changes: fields that differ from them, e.g. `quality=30`.
 
         Raises:
-            DataError: if the image is not one.
-            SettingsError: for settings that do not exist, cannot be used together, or not for this
-                image.
+            DataError: if `image` is not a `uint8` array of shape (height, width, 3).
+            SettingsError: if a setting does not exist, or the settings cannot be used together or
+                for this image.
         """
         return self.encode_image(image, self.settings(settings, **changes))
 
@@ -169,7 +169,7 @@ class Codec(ABC, Generic[S]):
         Only asked after `decode` has taken the same data. Default: None.
 
         Raises:
-            DataError: if they are neither sRGB nor such as a profile can tell.
+            DataError: if the colours are neither sRGB nor describable by a profile.
         """
         del data
         return None
@@ -182,7 +182,7 @@ class Codec(ABC, Generic[S]):
         """Exact inverse of `strip`, given the settings and the (height, width) used to encode.
 
         Raises:
-            DataError: if no such payload can exist.
+            DataError: if the payload cannot come from `strip`.
         """
         return payload
 
@@ -191,14 +191,14 @@ class Codec(ABC, Generic[S]):
 
         Args:
             settings: to be written.
-            notes: lines that the text shall have as comments, e.g. what the settings cost. There
-                are some only for formats that `encoders` names.
+            notes: lines to add as comments, e.g. what the settings cost. Only given for formats
+                that `encoders` names.
         """
         del settings, notes
         return {}
 
     def adapted(self, settings: S, encoder: str) -> S:
-        """The nearest settings that one of `encoders` has. Default: what it lacks is as usual."""
+        """The nearest settings that one of `encoders` has. By default, what it lacks is reset."""
         usual = self.settings_type()
         return settings.replace(**{name: getattr(usual, name) for name in self.encoders[encoder]})
 
@@ -240,7 +240,7 @@ class SelfFitting(Protocol[S]):
     """
 
     def fit(self, image: Image, settings: S, max_bytes: int, *, payload_only: bool) -> Fit[S]:
-        """The best encoding of at most `max_bytes`, counting the payload alone where `payload`.
+        """The best encoding of at most `max_bytes`; counts the payload alone if `payload_only`.
 
         Raises:
             BudgetError: if even the smallest encoding is larger; says how large it is.

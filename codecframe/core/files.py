@@ -36,7 +36,7 @@ def write_whole(path: Path | str, data: bytes | str) -> None:
 
 @contextlib.contextmanager
 def open_whole(path: Path | str) -> Iterator[BinaryIO]:
-    """A file to write in the `with` block, which is there under its name once the block is done.
+    """A file to write in the `with` block; it appears under its name once the block is done.
 
     As `write_whole`, for what does not fit into memory.
 
@@ -81,7 +81,7 @@ def is_file(path: Path | str) -> bool:
 
 
 def read_text(path: Path | str, most: int = MOST_TEXT) -> str:
-    """The text of a UTF-8 file, which anybody may have named: no device or pipe is read.
+    """The text of a UTF-8 file. The name may come from anybody: devices and pipes are refused.
 
     Raises:
         DataError: if it cannot be read, is not a regular file, is larger than `most` bytes, or is
@@ -114,7 +114,7 @@ def read_lines(path: Path | str) -> list[str]:
 
 
 def cache_dir() -> Path:
-    """Where codecframe may keep what it can make again: `codecframe` in `XDG_CACHE_HOME`."""
+    """Where codecframe keeps files that it can make again: `codecframe` in `XDG_CACHE_HOME`."""
     text = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(text) if os.path.isabs(text) else Path.home() / ".cache") / "codecframe"
 

@@ -29,7 +29,7 @@ class Top:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a head says of a batch.
+    """What a head predicts for a batch.
 
     Attributes:
         scores: `float32`, (images, ...): for classification (images, classes) log-probabilities or
@@ -142,7 +142,7 @@ class TaskHead(ABC):
         """How right each prediction is, from 0 to 1, shape (images,). Default: top-1 hit.
 
         Raises:
-            MismatchError: if a target is no class of this head.
+            MismatchError: if a target is not a class of this head.
         """
         wanted = np.asarray(targets)
         classes = prediction.scores.shape[1]
@@ -154,7 +154,7 @@ class TaskHead(ABC):
 
     def ranks(self, prediction: Prediction, targets: Sequence[Any]) -> npt.NDArray[np.int64] | None:
         """How many classes each prediction prefers to the target, shape (images,): below k is a
-        top-k hit. None where the task is no classification.
+        top-k hit. None where the task is not classification.
         """
         wanted = np.asarray(targets)
         if prediction.scores.ndim != 2 or wanted.dtype.kind not in "iu":

@@ -39,7 +39,7 @@ def load(path: Path | str) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise DataError(str(path), error) from None
     if not isinstance(options, dict) or not isinstance(options.get("model"), str):
-        raise DataError(str(path), "is no head description: it names no `model`")
+        raise DataError(str(path), "is not a head description: it does not name a `model`")
     model = options.pop("model")
     labels = options.get("labels")
     if isinstance(labels, str):

@@ -63,7 +63,7 @@ def image_properties(data: bytes) -> list[Box]:
     A file with a track (an animation) also yields the `moov` box that holds it.
 
     Raises:
-        ValueError: if this is no intact HEIF file.
+        ValueError: if this is not an intact HEIF file.
     """
     top = list(boxes(data))
     if not top or top[0].kind != b"ftyp":

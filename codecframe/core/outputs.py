@@ -1,7 +1,7 @@
-"""Files that commands write: nothing is lost that codecframe did not make.
+"""Files that commands write: files that codecframe did not make are never lost.
 
 A file that is already there is replaced only if it is empty, has the very bytes that are to be
-written, or is known to be ours by what is in it. An input is never written over by chance: paths
+written, or is known to be ours by what is in it. An input is never overwritten: paths
 that lead to one file, by links or by the file system's own rules, are the same file.
 """
 
@@ -36,7 +36,7 @@ def refuse_inputs(outputs: Iterable[Path | str], inputs: Iterable[Path | str]) -
 
 
 def refuse_foreign(path: Path | str, ours: Callable[[Path], bool], *, force: bool = False) -> None:
-    """Check that a file may be replaced: it is absent, empty, no regular file, or ours.
+    """Check that a file may be replaced: it is absent, empty, not a regular file, or ours.
 
     Args:
         path: the file.

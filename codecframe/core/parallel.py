@@ -114,7 +114,7 @@ def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Consecutive lists of at most `size` items; reads no further ahead than the list it yields."""
+    """Consecutive lists of at most `size` items; never reads beyond the list it yields."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

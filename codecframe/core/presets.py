@@ -55,7 +55,7 @@ class Preset:
         """Read a preset file.
 
         Raises:
-            DataError: if it cannot be read or is none.
+            DataError: if it cannot be read or is not a preset.
         """
         text = read_text(path)
         try:
@@ -63,12 +63,12 @@ class Preset:
         except ValueError as error:
             raise DataError(str(path), error) from None
         if not isinstance(values, dict) or not {"codec", "settings"} <= set(values):
-            raise DataError(str(path), "is no preset: it has no codec or no settings")
+            raise DataError(str(path), "is not a preset: it has no codec or no settings")
         if unknown := set(values) - set(cls.__dataclass_fields__):
-            raise DataError(str(path), f"is no preset: it says {shown(min(unknown, key=str))}")
+            raise DataError(str(path), f"is not a preset: it says {shown(min(unknown, key=str))}")
         for name in values.keys() - {"codec"}:
             if not isinstance(values[name], dict):
-                raise DataError(str(path), f"its {name!r} is no mapping")
+                raise DataError(str(path), f"its {name!r} is not a mapping")
         return cls(**values)
 
     def write(self, path: Path | str) -> None:
@@ -109,7 +109,7 @@ def preset_path(codec: Codec[Any], name: str) -> Path:
     """The file of a preset: one that comes with the codec, or a file.
 
     Raises:
-        UnknownNameError: if there is none of that name.
+        UnknownNameError: if no preset has that name.
     """
     if name in preset_names(codec) and codec.presets is not None:
         return codec.presets / f"{name}{_SUFFIX}"
@@ -122,7 +122,7 @@ def find_preset(codec: Codec[S], name: str) -> S:
     """The settings of a preset: one that comes with the codec, or a file.
 
     Raises:
-        UnknownNameError: if there is none of that name.
+        UnknownNameError: if no preset has that name.
         DataError: if the file cannot be read.
         MismatchError: if it is for another codec.
         SettingsError: if the codec does not take its settings.
@@ -172,7 +172,7 @@ def parse_settings(codec: Codec[S], assignments: Iterable[str]) -> S:
 
     Raises:
         SettingsError: for a name or value that the codec does not take.
-        UnknownNameError: for a preset that there is not.
+        UnknownNameError: for a preset that does not exist.
     """
     settings, others = codec.settings_type(), []
     for text in assignments:

@@ -78,7 +78,7 @@ class PluginInfo:
 class Registry:
     """The plugins of one process and the codecs, heads and commands they bring.
 
-    `codecframe.core.registry.default()` holds the installed ones. A `Registry` of one's own takes
+    `codecframe.core.registry.default()` holds the installed ones. A new `Registry` takes
     plugins by `register`, e.g. in tests.
     """
 
@@ -277,7 +277,7 @@ class Registry:
         """The trainer for recipes of that kind.
 
         Raises:
-            UnknownNameError: if there is none; names the nearest.
+            UnknownNameError: if there is no such kind; names the nearest.
         """
         try:
             return self.trainers[kind]

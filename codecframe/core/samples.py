@@ -25,12 +25,12 @@ def to_image(samples: npt.NDArray[Any], source: str, *, bits: int | None = None)
         DataError: for samples of another shape or type.
     """
     if samples.dtype.kind != "u" or samples.ndim not in (2, 3):
-        raise DataError(source, f"has samples that are no image: {samples.dtype}")
+        raise DataError(source, f"has samples that are not an image: {samples.dtype}")
     if samples.ndim == 2:
         samples = samples[:, :, None]
     channels = samples.shape[2]
     if not 1 <= channels <= 4 or samples.size == 0:
-        raise DataError(source, f"has samples that are no image: {samples.shape}")
+        raise DataError(source, f"has samples that are not an image: {samples.shape}")
     largest = (1 << (bits or 8 * samples.itemsize)) - 1
     if largest != 255:
         samples = (samples.astype(np.uint64) * 255 + largest // 2) // largest

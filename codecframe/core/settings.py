@@ -225,7 +225,7 @@ class Settings:
         """Settings from plain data; fields left out keep their defaults.
 
         Raises:
-            SettingsError: for a name that is no field, or a value that the field does not take.
+            SettingsError: for a name that is not a field, or a value that the field does not take.
         """
         known = {info.name for info in cls.fields()}
         renamed = {info.option.formerly: info.name for info in cls.fields() if info.option.formerly}

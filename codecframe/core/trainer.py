@@ -54,12 +54,12 @@ class TrainingRun:
         name: of the recipe and of what it makes.
         images: the training images.
         classes: class names in the order of the class indices; empty where images have no labels.
-        folder: where checkpoints and `log.jsonl` lie. What is found there is gone on from.
+        folder: where checkpoints and `log.jsonl` lie. A run continues from what it finds there.
         output: the model file to write, whole, when all is done.
         recipe: the recipe as plain data, for the model file.
         progress: shows how far it is.
         groups: of each image, where some belong together.
-        held_out: validation images, where the recipe names some; they are none of `images`.
+        held_out: validation images, where the recipe names some; not among `images`.
         warn: takes what a user should know.
     """
 

@@ -170,7 +170,7 @@ def _mapped(path: Path, size: int) -> npt.NDArray[np.uint8]:
     try:
         length = path.stat().st_size
         if length == 0 or length % size:
-            raise DataError(str(path), f"has {length} bytes, no multiple of {size}")
+            raise DataError(str(path), f"has {length} bytes, which is not a multiple of {size}")
         return np.memmap(path, np.uint8, "r").reshape(-1, size)
     except OSError as error:
         raise DataError(str(path), error.strerror or error) from None

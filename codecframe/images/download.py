@@ -69,7 +69,7 @@ def _folder(path: str | Path) -> Path:
 def _fetch(url: str, file: BinaryIO) -> str:
     """Copy what is at a URL into a file; returns its md5."""
     if not url.startswith(("http://", "https://")):
-        raise DataError(url, "is no http or https address")
+        raise DataError(url, "is not an http or https address")
     digest = hashlib.md5(usedforsecurity=False)
     length = 0
     with _opened(url) as response:
@@ -103,4 +103,4 @@ def _unpack(archive: Path, target: Path, source: str) -> None:
         with tarfile.open(archive) as opened:
             opened.extractall(target, filter="data")
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise DataError(source, f"is no tar archive that can be unpacked: {error}") from None
+        raise DataError(source, f"is not a tar archive that can be unpacked: {error}") from None

@@ -20,8 +20,8 @@ Found = tuple[str, list[str]]
 def find_files(specs: Sequence[str], suffixes: Iterable[str] | None = None) -> Found:
     """All image files that paths, folders and globs mean, in a fixed order.
 
-    Folders are searched through, in alphabetical order; hidden files and those whose suffix is no
-    image's are left out. A file that is named itself is taken whatever it is called.
+    Folders are searched through, in alphabetical order; hidden files and those without an image's
+    suffix are left out. A file that is named in `specs` is taken whatever its suffix.
 
     Args:
         specs: what to search.
@@ -85,7 +85,7 @@ def read_labels(path: str, where: Mapping[str, str]) -> dict[str, str]:
     except OSError as error:
         raise DataError(path, error.strerror or error) from None
     except (UnicodeDecodeError, ValueError, csv.Error) as error:
-        raise DataError(path, f"is no CSV text: {error}") from None
+        raise DataError(path, f"is not CSV text: {error}") from None
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -132,7 +132,7 @@ def _holds(outer: str, inner: str) -> bool:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is one; a link that leads nowhere, or round in a circle, is none."""
+    """Whether it is a file; a dangling or circular link is not."""
     try:
         return entry.is_dir()
     except OSError:

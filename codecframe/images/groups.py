@@ -72,7 +72,7 @@ def _by_column(
     except OSError as error:
         raise DataError(path, error.strerror or error) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(path, f"is no CSV text: {error}") from None
+        raise DataError(path, f"is not CSV text: {error}") from None
     places = [os.path.abspath(item.path) if item.path else item.name for item in items]
     for place in places:
         if place not in rows:

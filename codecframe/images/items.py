@@ -57,7 +57,7 @@ class ImageSet(Sequence[ImageItem]):
 
     @property
     def remarks(self) -> list[str]:
-        """What of the labels names no image."""
+        """Rows of the labels file that match no image."""
         return [remark for part in self._parts for remark in getattr(part, "remarks", ())]
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: names lie (HEIC called `.jpg`), or vary (`.HIF`, `.heif`)."""
+"""The format of a file by its first bytes: suffixes may be wrong (HEIC called `.jpg`) or vary."""
 
 from __future__ import annotations
 

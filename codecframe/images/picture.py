@@ -1,4 +1,4 @@
-"""Pillow's images as `uint8` RGB, by the rules that `read` tells."""
+"""Pillow images as `uint8` RGB, by the rules of `read`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Reading an image of any kind into `uint8` RGB, by fixed rules: the one door for files, request
-payloads, images of Pillow's and arrays.
+"""Reading an image of any kind into `uint8` RGB, by fixed rules: files, request payloads, Pillow
+images and arrays.
 
-Read is what Pillow reads (but for formats that take another program, such as EPS and HDF5), and
-what an installed codec decodes; the content says which, not the name. Then:
+It reads what Pillow reads (except formats that need another program, such as EPS and HDF5) and what
+an installed codec decodes. The format is told by content, not by name. Then:
 
 * Of an animation or a multi-page file the first picture is taken.
 * The EXIF orientation is applied.
@@ -11,8 +11,8 @@ what an installed codec decodes; the content says which, not the name. Then:
 * Palettes are looked up; greyscale is repeated; CMYK and others are converted as Pillow does.
 * Deep greyscale is scaled from its range to 0 to 255 and rounded (16-bit colour keeps its high
   bytes); floating point counts from 0 to 1; signed samples below 0 are refused.
-* What is not known to come out right is refused, and so are files that ask for time or memory out
-  of proportion to their pixels.
+* Files that are not known to be read correctly are refused, and so are files that need time or
+  memory out of proportion to their pixels.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ ImageSource: TypeAlias = "str | Path | bytes | BinaryIO | PilImage.Image | npt.N
 
 
 def read_image(source: ImageSource, name: str | None = None) -> Image:
-    """Read an image: the one door for all that comes in.
+    """Read an image from a file, bytes, Pillow or an array.
 
     Args:
-        source: a path, a file's bytes, a file open for reading bytes, an image of Pillow's (loaded
+        source: a path, a file's bytes, a file open for reading bytes, a Pillow image (loaded
             or not), or an array that is an image already.
         name: what to call it in errors; by default the path.
 
@@ -62,8 +62,8 @@ def read_image(source: ImageSource, name: str | None = None) -> Image:
         `uint8`, (height, width, 3), RGB.
 
     Raises:
-        DataError: if it cannot be read or is not an image; of paths, if it is no regular file; of
-            arrays, if it is not `uint8` of shape (height, width, 3).
+        DataError: if it cannot be read or is not an image; of paths, if it is not a regular file;
+            of arrays, if it is not `uint8` of shape (height, width, 3).
         LimitError: if it is larger than the pixel limit, or asks for more than its pixels account
             for; decided before it is decoded.
     """

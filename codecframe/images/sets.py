@@ -26,7 +26,7 @@ class FileSet(Sequence[ImageItem]):
         folder: the folder that the paths are relative to.
         names: paths with forward slashes.
         targets: their labels, or None.
-        remarks: what of the labels names no image.
+        remarks: rows of the labels file that match no image.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ def open_images(
 ) -> ImageSet:
     """Open image files, folders, globs, stdin (`-`) and data sets (`cifar10:test`) as one set.
 
-    Nothing is read but names and labels. An image that cannot be read says so when it is read.
+    Only names and labels are read. An image that cannot be read raises when it is read.
 
     Args:
         specs: what to open, one or several: paths, globs and data sets as texts; images in memory,
@@ -163,7 +163,7 @@ def _open_files(specs: Sequence[str], labels: str | None, where: Mapping[str, st
     if not kept:
         raise DataError(
             labels,
-            f"names none of the {len(names)} images"
+            f"does not name any of the {len(names)} images"
             + (f"; its first file is {next(iter(truth))}" if truth else " in any row"),
         )
     targets = _targets([truth[paths[i]] for i in kept])

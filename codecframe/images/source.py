@@ -1,4 +1,4 @@
-"""Bytes in: from regular files alone, and never more than an image can need."""
+"""Reading bytes: from regular files only, and never more than an image can need."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_bytes(path: str | Path) -> bytes:
     """All of a regular file.
 
     Raises:
-        DataError: if it cannot be read, or is no regular file.
+        DataError: if it cannot be read, or is not a regular file.
         LimitError: if it is larger than an image within the pixel limit can be.
     """
     with open_regular(path) as file:

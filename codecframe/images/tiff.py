@@ -1,4 +1,4 @@
-"""TIFF: what Pillow shows wrongly, or with messages of libtiff's on stderr, is decoded here.
+"""TIFF files that Pillow reads wrongly, or with libtiff's messages on stderr, are decoded here.
 
 Pillow reads the tags; samples come from imagecodecs. What is not known to come out right is
 refused.
@@ -118,7 +118,7 @@ def decode(data: bytes, picture: PilImage.Image, kind: Kind) -> npt.NDArray[Any]
     if kind.planar and samples.ndim == 3:
         samples = samples.transpose(1, 2, 0)
     if sorted(samples.shape[:2]) != sorted(picture.size):  # not turned yet
-        raise ValueError(f"has samples that are no image: {samples.shape}")
+        raise ValueError(f"has samples that are not an image: {samples.shape}")
     return samples
 
 
@@ -202,7 +202,7 @@ def scaled(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.float32]:
         if samples.min() < 0:
             raise ValueError("has negative samples")
     elif samples.dtype.kind != "u":
-        raise ValueError(f"has samples that are no image: {samples.dtype}")
+        raise ValueError(f"has samples that are not an image: {samples.dtype}")
     if samples.max() > top:
         raise ValueError(f"has samples that do not fit in {bits} bits")
     return np.asarray(np.divide(samples, top, dtype=np.float32))

@@ -123,8 +123,8 @@ def test_labels_from_a_csv_file(photos: Path) -> None:
     ("text", "where", "message"),
     [
         (CSV, {"fold": "1"}, "no column fold"),
-        (CSV, {"split": "test"}, "names none of the 4 images in any row"),
-        ("file,label\n0.png,1\n", {}, r"names none of the 4 images.*photos/0\.png"),
+        (CSV, {"split": "test"}, "does not name any of the 4 images in any row"),
+        ("file,label\n0.png,1\n", {}, r"does not name any of the 4 images.*photos/0\.png"),
         ("path,label\n", {}, "no column file"),
         ("", {}, "no column file, label"),
         ("file,label\n\0,1\n", {}, r"labels\.csv"),
