@@ -83,7 +83,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Classified:
-    """What a head says of one image; `encoded` is what it saw it through, None for the image."""
+    """A head's prediction for one image; `encoded` is None where it saw the image itself."""
 
     name: str
     prediction: Prediction
@@ -101,7 +101,7 @@ def read_set(items: Iterable[ImageItem], head: TaskHead | None = None) -> Iterat
 
 
 def without_failed(results: Iterable[T | Failed], tell: Callable[[Failed], None]) -> Iterator[T]:
-    """The results that are none of `Failed`, in order; those are told as they come."""
+    """The results other than `Failed`, in order; failures are reported as they come."""
     for result in results:
         if isinstance(result, Failed):
             tell(result)
@@ -173,8 +173,8 @@ def _encoded(item: Read, fit: Fit[Any] | BudgetError) -> Encoded | Failed:
 
 
 def decode_any(name: str, data: bytes) -> tuple[Codec[Any], Image]:
-    """Decode a file with the codec that its content tells, or else its name's suffix, or else with
-    the first of all that reads it. Colours are brought to sRGB.
+    """Decode a file with the codec that its content names, else its suffix, else the first that
+    reads it. Colours are brought to sRGB.
 
     Raises:
         DataError: if no installed codec reads it.

@@ -35,7 +35,7 @@ class Engine(Protocol):
 
 
 class Local:
-    """This process. A task runs after the other; each uses all cores by itself."""
+    """This process. Tasks run one after another; each uses all cores by itself."""
 
     def map(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """`function(task)` for each task, in order."""
@@ -131,7 +131,7 @@ def open_engine(name: str, address: str | None = None) -> Engine:
         address: of a Ray cluster.
 
     Raises:
-        UnknownNameError: if there is none such.
+        UnknownNameError: if there is no such engine.
         MismatchError: if an address is given to an engine that has none.
         DependencyError: if it is not installed.
     """
@@ -150,6 +150,6 @@ def _on_one_core(function: Callable[[Any], Any], task: Any) -> Any:
 
 
 def _cause(error: Any) -> Exception:
-    """What a task raised, as it would have been raised here."""
+    """The error that a task raised, as if it had been raised here."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, CodecframeError) else error

@@ -45,17 +45,15 @@ def join(codec: Codec[Any], head: TaskHead) -> Representation:
 
 
 def counterparts(head: TaskHead) -> list[TaskHead]:
-    """Installed heads that stand for this one, of pixels, behind learned codecs: they take latents
-    and should predict what it does (`TaskHead.reference`).
+    """Installed heads that take the place of this head of pixels behind learned codecs: they take
+    latents and should predict what it predicts (`TaskHead.reference`).
     """
     known = registry.available(registry.default().heads.values())
     return [other for other in known if other.reference == head.name]
 
 
 def counterpart(codec: Codec[Any], head: TaskHead) -> TaskHead | None:
-    """The head that takes a learned codec's latents and stands for `head`, which would see what its
-    simple decoder shows people.
-    """
+    """The head that takes a learned codec's latents in place of `head`; None if there is none."""
     return next((other for other in counterparts(head) if other.accepts in codec.emits), None)
 
 
@@ -106,7 +104,7 @@ class Packet:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a pipeline did to a set of images.
+    """Rate and score of a pipeline over a set of images.
 
     Attributes:
         n: images.
@@ -199,7 +197,7 @@ class Pipeline:
         """Restore the self-contained encoding from a packet.
 
         Raises:
-            DataError: if the packet cannot be of this pipeline.
+            DataError: if the packet was not made by such a pipeline.
         """
         knob = self.settings.knob()
         if not 0 <= packet.level < (knob.levels if knob else 1):

@@ -38,7 +38,7 @@ class Accounting(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Accounting | None:
-        return cls.PAYLOAD if value == "bare" else None  # its name in files of before 0.1.0
+        return cls.PAYLOAD if value == "bare" else None  # its name in files made before 0.1.0
 
     @classmethod
     def written(cls, *, payload: bool) -> Accounting:
@@ -87,7 +87,7 @@ class Budget:
         if not (math.isfinite(self.amount) and self.amount > 0):
             raise BudgetError(f"a budget must be positive, not {self.amount:g}")
         if (self.unit == "bits/s") != (self.mode == "link"):
-            raise BudgetError("a bit rate is a budget of mode 'link', and no other unit is")
+            raise BudgetError("a bit rate goes with mode 'link', and mode 'link' with a bit rate")
         if self.mode == "link" and not (self.fps and math.isfinite(self.fps)):
             raise BudgetError("a link needs a positive number of frames a second")
 
@@ -96,7 +96,7 @@ class Budget:
         """Read `0.8bpp`, `1200B`, `12kB`, `12KiB` or `256kbit/s@5fps` (k = 1000, Ki = 1024).
 
         Raises:
-            BudgetError: if the text is none of these.
+            BudgetError: if the text has another form.
         """
         text = text.strip()
         if match := _BPP.fullmatch(text):

@@ -70,7 +70,7 @@ def controller(
 
     Args:
         codec: the codec.
-        settings: everything but the knob; all, where there is no budget.
+        settings: everything but the knob; without a budget, the knob too.
         budget: what may be spent; None encodes with the settings as given.
         accounting: which bytes count.
         buffer_seconds: for links, how many seconds of traffic the send buffer holds.
@@ -103,7 +103,7 @@ class FixedController:
         return self._counted(self._codec.encode(image, self._settings))
 
     def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
-        """Encode images in order, some at a time, as the codec does it best."""
+        """Encode images in order, in chunks, by the codec's own `encode_many`."""
         for chunk in chunks(images, _CHUNK):
             yield from map(self._counted, self._codec.encode_many(chunk, self._settings))
 

@@ -1,4 +1,4 @@
-"""What heads around a classifier of any kind share: all but running the model.
+"""What all heads around a classifier share: everything but running the model.
 
 A subclass has one method, `run`, from an array to scores:
 
@@ -143,7 +143,7 @@ class ClassifierHead(TaskHead):
 
     def torch_model(self) -> Callable[[Any], Any] | None:
         """The model as something that torch can differentiate, from a tensor of what `model_input`
-        made to scores; None where it is none, as by default.
+        made to scores; None where torch cannot, the default.
         """
         return None
 
@@ -211,7 +211,7 @@ class ClassifierHead(TaskHead):
             shapes: shape of each output by its name; sizes that are not known are None or text.
 
         Raises:
-            MismatchError: if there is none of that name, or it is not clear which is meant.
+            MismatchError: if no output has that name, or it is not clear which is meant.
         """
         return output_kinds.choose(shapes, self._output, len(self.labels), self.name)
 
@@ -311,8 +311,9 @@ class ClassifierHead(TaskHead):
         """Scores (images, classes) of images of any sizes: logits or log-probabilities.
 
         Raises:
-            DataError: if an item is no image.
-            MismatchError: if the model does not take images of that size, or gives no such scores.
+            DataError: if an item is not an image.
+            MismatchError: if the model does not take images of that size, or its scores are of another
+                shape.
         """
         images = [self.prepare(check_image(image)) for image in batch]
         if not images:

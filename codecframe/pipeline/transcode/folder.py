@@ -1,4 +1,4 @@
-"""Folders of images: a part is some of their files."""
+"""Folders of images; a part is some of a folder's files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Files:
     Attributes:
         folder: the folder.
         names: their paths in it, with forward slashes.
-        outputs: the paths of what is made of them.
+        outputs: the paths of their outputs.
     """
 
     folder: str

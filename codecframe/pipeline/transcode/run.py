@@ -31,7 +31,7 @@ RECORD = "transcode.json"
 
 @dataclass(frozen=True, repr=False)
 class TranscodeSummary(Result):
-    """What became of a data set.
+    """The outcome of transcoding a data set.
 
     Attributes:
         report: of what was done now.
@@ -252,7 +252,7 @@ def _claim(target: Path, work: Work, parts: Sequence[Part], *, force: bool) -> N
     """Make the folder with its record.
 
     Raises:
-        MismatchError: if it is there, and made by another work or by none.
+        MismatchError: if it is there, and made by another run, or by something else.
         OutputError: if what would be replaced is a source.
     """
     if not force and (target / RECORD).exists():

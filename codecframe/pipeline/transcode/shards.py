@@ -86,7 +86,7 @@ class Shard:
         """Make the shard.
 
         Raises:
-            DataError: if it is no tar file, or damaged, or two members would get one name.
+            DataError: if it is not a tar file, or is damaged, or two members would get one name.
             LimitError: if a member is too large.
             OutputError: if it cannot be written.
         """
@@ -111,7 +111,7 @@ class Shard:
         return (list(group) for _, group in members)
 
     def _members(self) -> Iterator[_Member]:
-        """The files in it; links and others that are none are left out."""
+        """The files in it; links and other members are left out."""
         try:
             with tarfile.open(self.path, mode="r|*") as shard:
                 for entry in shard:
@@ -125,7 +125,7 @@ class Shard:
                         raise DataError(self.path, f"ends within {entry.name}")
                     yield _Member(entry.name, int(entry.mtime), content)
         except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
-            raise DataError(self.path, f"is no tar file, or damaged: {error}") from None
+            raise DataError(self.path, f"is not a tar file, or is damaged: {error}") from None
         except OSError as error:
             raise DataError(self.path, error.strerror or error) from None
 

@@ -1,4 +1,4 @@
-"""What is done to a part of a data set, wherever that is."""
+"""The work on one part of a data set, wherever it runs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _TOLD = 100
 
 @dataclass(frozen=True)
 class Work:
-    """A codec and what it may spend; plain data, so that it travels.
+    """A codec and its budget, as plain data that pickles.
 
     Args:
         codec: the codec's name.
-        settings: as plain data; the knob in them holds where there is no budget.
+        settings: as plain data; their knob is used where there is no budget.
         budget: what an image may cost at most, `0.8bpp` or `12kB`; None: as the settings are.
         accounting: the bytes that count, `payload` or `file`; None: those that are written.
         payload: write payloads, with a budget one byte before each that names the knob level.
@@ -53,7 +53,7 @@ class Work:
             object.__setattr__(self, "accounting", str(written))
         _ = self.parsed, self.counting
         if self.allowed is not None and self.allowed.mode != "cap":
-            raise BudgetError(f"{self.budget} is no budget of an image: say 0.8bpp or 12kB")
+            raise BudgetError(f"{self.budget} is not a budget of an image: say 0.8bpp or 12kB")
 
     @cached_property
     def opened(self) -> Codec[Any]:
@@ -106,7 +106,7 @@ def _fits(name: str, patterns: Iterable[str]) -> bool:
 
 @dataclass
 class Report:
-    """What became of a part, or of all.
+    """The outcome of a part, or of all parts.
 
     Attributes:
         images: that were encoded.
@@ -158,7 +158,7 @@ class Part(Protocol):
 
     @property
     def name(self) -> str:
-        """What people know it by."""
+        """Its name for users."""
         ...
 
     @property
