@@ -28,7 +28,7 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
 
     Every file has the same container, whichever library encoded it. `strip` leaves the payload of
     the AV1 frame; or the AV1 data, where the sequence header is not the one that settings and size
-    promise; or the whole of a file that is not ours. None of the three can be taken for another.
+    determine; or the whole file, where another program wrote it. The three cannot be confused.
     """
 
     name = "avif"
@@ -159,7 +159,7 @@ class _Shown(NamedTuple):
 
     @classmethod
     def of(cls, settings: AvifSettings) -> _Shown:
-        """Those of all settings."""
+        """The ones among all settings."""
         return cls(
             settings.encoder,
             settings.subsampling,

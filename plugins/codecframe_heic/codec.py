@@ -27,8 +27,8 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
     """HEIC: HEVC (H.265) still images in a HEIF container, by x265 and libheif.
 
     `strip` leaves the coded slice of an image of at most 2**18 pixels; the rest is rebuilt by
-    encoding a blank image, so both ends need the same release of pillow-heif. A file whose rest is
-    not the one that settings and size promise ends in an empty box, and is its own payload.
+    encoding a blank image, so both ends need the same release of pillow-heif. A file that
+    cannot be rebuilt that way ends in an empty box and is its own payload.
     """
 
     name = "heic"

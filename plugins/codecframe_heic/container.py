@@ -30,7 +30,7 @@ def split(data: bytes) -> tuple[Head, bytes]:
     """The head and the slice of a file with one image of one slice, as libheif writes it.
 
     Raises:
-        ValueError: if it is otherwise.
+        ValueError: if the file has another form.
     """
     whole = isobmff.Box(b"", 0, len(data))
     location = isobmff.child(data, isobmff.child(data, whole, b"meta"), b"iloc", skip=4).end - 4

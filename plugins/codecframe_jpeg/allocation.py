@@ -71,7 +71,7 @@ class Curves:
 
 
 class Tally:
-    """Curves from coefficients that come piece by piece: none are held.
+    """Curves from coefficients that come piece by piece, without keeping them.
 
     Args:
         deadzone: how they are rounded.
@@ -93,9 +93,9 @@ class Tally:
             self._counts[number] += _sizes(quantised)
 
     def curves(self) -> Curves:
-        """What all that was counted costs."""
+        """The cost of everything that was counted."""
         bits = np.stack([_bits(counts) for counts in self._counts], axis=1)
-        # noise of few samples must not make a coarser step look dearer, nor less harmful
+        # noise of few samples must not make a coarser step look dearer or less lossy
         bits = np.minimum.accumulate(bits, axis=1)
         fisher = np.maximum.accumulate(self._harm.T, axis=1)
         return Curves(bits / self._images, fisher / self._images)

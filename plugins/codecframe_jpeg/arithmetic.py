@@ -1,9 +1,9 @@
 """The arithmetic-coded data of a sequential scan (ITU-T T.81, annexes D and F.1.4).
 
-What Huffman codes is told in yes and no, and a share of a bit is spent on each of these decisions,
-by what those at the same place of earlier blocks were. Every file begins with nothing learned: that
-pays from some 300 bytes on. The loops run as they are, on lists, or compiled by numba, on arrays,
-where it is installed (`codecframe[fast]`).
+Each value is coded as binary decisions. A decision costs a fraction of a bit, depending on the
+decisions at the same place in earlier blocks. Statistics start empty in every file, so it pays from
+some 300 bytes on. With numba (`codecframe[fast]`) the loops are compiled and work on arrays;
+without it they run in Python, on lists.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _data(values: Any, components: Any, kinds: Any) -> bytes:
 
 
 def _ready(values: npt.NDArray[np.int64]) -> Any:
-    """As the loops take it."""
+    """Values in the form that the loops take."""
     return np.ascontiguousarray(values) if COMPILED else values.tolist()
 
 

@@ -120,7 +120,7 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         except ValueError as error:
             raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*header.shape, self.name)
-        # decoders fill in what is cut off, and say nothing
+        # decoders silently fill in what is cut off
         if not data.endswith(layout.EOI) and data.find(layout.EOI, header.position) < 0:
             raise codecframe.DataError(self.name, "cut short: it has no end marker")
         if not header.one_scan:
@@ -218,8 +218,7 @@ def _at_once(shape: tuple[int, ...], settings: JpegSettings) -> int:
 def _encode_stacked(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
     """Encode images of one size as a single tall one that restarts with each.
 
-    A restart forgets all that came before, thus what lies between two is what an image's own file
-    would have, bit by bit.
+    A restart resets the coder, so the bits between two restarts are those of the image's own file.
     """
     height, width = shape = images[0].shape[:2]
     rows, columns = 8 * (settings.layout.sampling & 15), 8 * (settings.layout.sampling >> 4)
@@ -243,7 +242,7 @@ def _encode_own(images: Sequence[Image], settings: JpegSettings) -> list[bytes]:
 
 
 def _encode_any(image: Image, settings: JpegSettings) -> bytes:
-    """Encode with Pillow, which can do all."""
+    """Encode with Pillow, which supports all settings."""
     from PIL import Image as PilImage
     from PIL import ImageFile
 
@@ -272,8 +271,8 @@ def _encode_any(image: Image, settings: JpegSettings) -> bytes:
 
 
 def _saved(picture: PilImage.Image, options: dict[str, Any]) -> bytes:
-    """A JPEG file. To one of the system's files Pillow writes without the interpreter's lock, so
-    that other threads go on; making one takes as long as encoding a small image.
+    """A JPEG file. Pillow releases the interpreter's lock while it writes to a real file, so that
+    other threads run; making such a file takes as long as encoding a small image.
     """
     is_large = picture.width * picture.height > _SHORT
     with _memory_file() if is_large else io.BytesIO() as file:
@@ -283,7 +282,7 @@ def _saved(picture: PilImage.Image, options: dict[str, Any]) -> bytes:
 
 
 def _memory_file() -> IO[bytes]:
-    """A file of the system's in memory, where it has such."""
+    """An in-memory file of the operating system, where it has them."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("codecframe"), "w+b")
     return io.BytesIO()

@@ -73,7 +73,7 @@ class DifferentiableJpeg(nn.Module):
         self.register_buffer("_dct", torch.from_numpy(_by_rows()), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """What is left of images.
+        """Decoded images.
 
         Args:
             images: float, 0 to 1, RGB, (n, 3, height, width).
@@ -84,7 +84,7 @@ class DifferentiableJpeg(nn.Module):
         return self.coded(images)[0]
 
     def coded(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What is left of images, and an estimate of the bits of each one's scan, (n,).
+        """Decoded images, and an estimate of the bits of each one's scan, (n,).
 
         The estimate is that of the standard Huffman tables: within 15 per cent for photographs of
         some thousand pixels and more.
@@ -170,7 +170,7 @@ def _plane(blocks: Tensor, size: torch.Size) -> Tensor:
 
 
 def _straight(values: Tensor) -> Tensor:
-    """Rounded, as if it were not for gradients."""
+    """Rounded; gradients pass as if it were not."""
     return values + (values.round() - values).detach()
 
 

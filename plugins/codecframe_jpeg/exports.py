@@ -1,4 +1,4 @@
-"""Settings in the words of other software, for cameras that have an encoder and nothing else."""
+"""Settings in the format of other software, for cameras that have only an encoder."""
 
 from __future__ import annotations
 

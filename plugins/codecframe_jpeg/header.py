@@ -1,4 +1,4 @@
-"""What any JPEG file says of itself before its image data."""
+"""The header of any JPEG file: everything before its image data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SOS, _EOI = 0xDA, 0xD9
 
 
 class Header(NamedTuple):
-    """What is said up to the first scan.
+    """The fields that come before the first scan.
 
     Attributes:
         shape: height and width.
@@ -43,7 +43,7 @@ def read_header(data: bytes) -> Header:
     """Read the segments of a file up to its first scan.
 
     Raises:
-        ValueError: if it is no JPEG, or damaged before that.
+        ValueError: if it is not a JPEG file, or damaged before that.
     """
     if usual := _USUAL.match(data):  # five times as fast
         bits, height, width, components = _FRAME.unpack(usual[1])

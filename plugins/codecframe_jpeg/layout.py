@@ -46,7 +46,7 @@ _PASSES: tuple[_Pass, ...] = (
 
 
 class Layout(NamedTuple):
-    """What settings determine of a file.
+    """The part of a file that settings determine.
 
     Attributes:
         quantisation: tables in zigzag order: one for greyscale, two (luma, chroma) for colour.
@@ -87,7 +87,7 @@ def join(layout: Layout, shape: Shape, payload: bytes) -> bytes:
     """The file that has this payload.
 
     Raises:
-        ValueError: if there is no such file.
+        ValueError: if no file has this payload.
     """
     parts, position = [frame_header(layout, shape)], 0
     plan = scans(layout)
@@ -108,7 +108,7 @@ def split(data: bytes) -> tuple[Layout, Shape, bytes]:
     """Inverse of `join`.
 
     Raises:
-        ValueError: if `join` would not give this very file.
+        ValueError: if `join` would give another file.
     """
     try:
         layout, shape = _described(data)

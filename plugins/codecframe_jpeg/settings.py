@@ -35,7 +35,7 @@ class JpegSettings(codecframe.ScalableSettings):
     )
     optimize: bool = codecframe.option(
         False,
-        searched=False,  # tuning makes tables that both ends know, and with those there is none
+        searched=False,  # tuning makes tables that both ends know, which this setting excludes
         help="Huffman tables made for each image: smaller files, mostly larger small payloads",
     )
     progressive: bool = codecframe.option(
@@ -49,7 +49,7 @@ class JpegSettings(codecframe.ScalableSettings):
     )
     arithmetic: bool = codecframe.option(
         False,
-        searched=False,  # whoever asks for it must know who reads it
+        searched=False,  # users must know which decoders will read it
         help="arithmetic coding instead of Huffman: smaller from 64x64 pixels on; not for browsers",
     )
     deadzone: float = codecframe.option(

@@ -18,7 +18,7 @@ S = TypeVar("S", bound=codecframe.Settings)
 
 
 class _CodestreamCodec(codecframe.Codec[S]):
-    """What the two codecs share: everything but the encoder.
+    """The base of both codecs: everything but the encoder.
 
     `data` is a bare codestream without the library's comment. `strip` leaves the packets. A file
     whose main header is not the one that settings and size promise keeps its comment, and is its
@@ -59,7 +59,7 @@ class _CodestreamCodec(codecframe.Codec[S]):
             raise codecframe.DataError(self.name, error) from None
         check_tiles(data, self.name)
         if declared.components > 4 or declared.bits > 16 or declared.signed:
-            raise codecframe.DataError(self.name, f"samples that are no picture: {declared}")
+            raise codecframe.DataError(self.name, f"samples that are not a picture: {declared}")
         try:
             # OpenJPEG for both: imagecodecs' htj2k_decode lets overshoots wrap around
             samples = imagecodecs.jpeg2k_decode(data, planar=False, numthreads=1)

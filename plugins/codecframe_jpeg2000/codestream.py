@@ -38,7 +38,7 @@ def declared(data: bytes) -> Declared:
     """Read the SIZ segment of a codestream, bare or in a JP2 file.
 
     Raises:
-        ValueError: if there is none, or the codestream does not end as it should.
+        ValueError: if there is no SIZ segment, or the codestream does not end as it should.
     """
     start, end = codestream(data)
     if data[end - 2 : end] != _EOC:
@@ -52,7 +52,7 @@ def split(data: bytes) -> tuple[bytes, bytes]:
     """The main header without its comments, and the packets, of a codestream with one tile part.
 
     Raises:
-        ValueError: if the codestream is otherwise.
+        ValueError: if the codestream has another form.
     """
     if not data.startswith(_SOC + _SIZ):
         raise ValueError("not a codestream")

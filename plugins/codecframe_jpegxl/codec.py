@@ -72,7 +72,7 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
             raise codecframe.DataError(self.name, error) from None
 
     def strip(self, data: bytes) -> bytes:
-        """What is particular to the image. See the class."""
+        """The bytes that differ from image to image. See the class."""
         try:
             usual = header.image_header(header.declared(data)[0])
         except ValueError:

@@ -29,7 +29,7 @@ def declared(data: bytes) -> tuple[Shape, int | None]:
     samples are floating-point numbers.
 
     Raises:
-        ValueError: if this is no JPEG XL file, or too short to tell.
+        ValueError: if this is not a JPEG XL file, or too short to tell.
     """
     start = _codestream_start(data)
     if data[start : start + 2] != CODESTREAM:

@@ -1,4 +1,4 @@
-"""Bare JPEG XL: what the frame of a small image carries beyond what every such frame carries.
+"""Payloads of JPEG XL: the part of a small image's frame that differs from image to image.
 
 An image of at most 256x256 pixels is one section. Before its pixels come, in this order, the image
 header (see `header`), the frame header, the length of the section, the quantizer, and a prelude of
@@ -63,7 +63,7 @@ def lengthen(payload: bytes) -> bytes:
     """Exact inverse of `shorten`.
 
     Raises:
-        ValueError: if no such payload can exist.
+        ValueError: if no file has this payload.
     """
     if not payload:
         raise ValueError("an empty payload")

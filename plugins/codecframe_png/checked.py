@@ -1,9 +1,9 @@
 """PNG files checked whole before imagecodecs' libpng gets them.
 
-Each error in there takes a reference of None away, and the interpreter dies of some thousands on
-Python 3.11. What is most common, 8-bit colour, is decoded by libspng, which has no such fault but
-knows few kinds; for the others, libpng is only given files that are made here, of contents that
-are right.
+Each error there loses a reference to None; after some thousands of errors Python 3.11 crashes. The
+most common files, 8-bit colour, are decoded by libspng, which does not have this fault but reads
+few kinds of files. For the others, libpng is only given files that are rebuilt here from checked
+contents.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 
 
 class Chunks(NamedTuple):
-    """What matters of a file.
+    """The chunks of a file that matter.
 
     Attributes:
         header: the payload of IHDR.
         palette: of PLTE, empty if there is none.
-        transparency: of tRNS, empty if there is none that is right.
+        transparency: of tRNS, empty if there is no valid one.
         data: of all IDAT chunks.
     """
 

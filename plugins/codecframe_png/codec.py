@@ -14,7 +14,7 @@ from codecframe_png.settings import FILTERS, STRATEGIES, PngSettings
 class PngCodec(codecframe.Codec[PngSettings]):
     """PNG, by libpng and libspng: lossless, the upper end of the rate scale.
 
-    `strip` leaves the zlib stream. A file that would not be rebuilt from that is its own payload:
+    `strip` leaves the zlib stream. A file that could not be rebuilt from that is its own payload:
     it starts with the signature, which no zlib stream does.
     """
 

@@ -18,7 +18,7 @@ def declared_shape(data: bytes) -> Shape:
     """The image size.
 
     Raises:
-        ValueError: if it is no PNG file, or cut short in its header.
+        ValueError: if it is not a PNG file, or cut short in its header.
     """
     if not data.startswith(SIGNATURE) or data[12:16] != b"IHDR" or len(data) < _HEADER_END:
         raise ValueError("not a PNG file")
@@ -44,7 +44,7 @@ def split(data: bytes) -> tuple[Shape, bytes]:
     """Inverse of `join`.
 
     Raises:
-        ValueError: if `join` would not give this very file.
+        ValueError: if `join` would give another file.
     """
     shape = declared_shape(data)
     starts = range(_HEADER_END, len(data) - _OVERHEAD, _DATA_CHUNK + _OVERHEAD)

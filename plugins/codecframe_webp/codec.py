@@ -18,9 +18,9 @@ S = TypeVar("S", WebpSettings, WebpLosslessSettings)
 
 
 class _WebpCodec(codecframe.Codec[S]):
-    """What the two codecs share.
+    """The base of both codecs.
 
-    `strip` leaves the bitstream without its header. A file that would not be rebuilt from that is
+    `strip` leaves the bitstream without its header. A file that could not be rebuilt from that is
     its own payload.
     """
 
@@ -32,7 +32,7 @@ class _WebpCodec(codecframe.Codec[S]):
 
     @abstractmethod
     def _file(self, payload: bytes, settings: S, shape: Shape) -> bytes:
-        """Inverse of `_body`; `ValueError` if there is no such file."""
+        """Inverse of `_body`; `ValueError` if no file has this payload."""
 
     def encode_image(self, image: Image, settings: S) -> bytes:
         """Encode into a WebP file. See `codecframe.Codec.encode`.

@@ -30,7 +30,7 @@ def unwrap(kind: bytes, data: bytes) -> bytes:
     """Inverse of `wrap`.
 
     Raises:
-        ValueError: if the file is another.
+        ValueError: if it is not a WebP file of one chunk.
     """
     payload = data[20 : 20 + int.from_bytes(data[16:20], "little")]
     if wrap(kind, payload) != data:
@@ -47,7 +47,7 @@ def declared_shape(data: bytes) -> Shape:
     """The image size, or that of the canvas of an animation.
 
     Raises:
-        ValueError: if it is no WebP file, or cut short.
+        ValueError: if it is not a WebP file, or cut short.
     """
     if len(data) < _START.size:
         raise ValueError("cut short")
@@ -78,7 +78,7 @@ def without_lossy_header(payload: bytes) -> bytes:
     Of the zero bytes at the end, z where there are 2z + 1 or 2z + 2: the even length tells which.
 
     Raises:
-        ValueError: if it is no key frame as our encoders write it, whatever the profile.
+        ValueError: if it is not a key frame as our encoders write it, of any profile.
     """
     tag, partitions = int.from_bytes(payload[:3], "little"), payload[10:]
     content = partitions.rstrip(b"\0")
@@ -92,7 +92,7 @@ def with_lossy_header(payload: bytes, profile: int, shape: Shape) -> bytes:
     """Inverse of `without_lossy_header`.
 
     Raises:
-        ValueError: if there is no such bitstream.
+        ValueError: if no bitstream gives this payload.
     """
     first_partition, start = _read_varint(payload)
     if first_partition >= 1 << 19:
