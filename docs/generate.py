@@ -6,6 +6,7 @@ A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`:
 * `file PATH`: a file of this repository, as a code block;
 * `plugin NAME`: the README of a bundled plugin;
 * `preprocess fields`: a table of the fields of `Preprocess`;
+* `reference names`: a table of all public names, then each with its docstring (mkdocstrings);
 * `results NAME`: accuracies at round rates from recipes/results/NAME.json;
 * `table NAME [COLUMN ...]`: all rows of recipes/results/NAME.json, and how they were made;
 * `times NAME`: its encode and decode times;
@@ -20,6 +21,7 @@ With `--check` nothing is written; the exit code is 1 if a part or a plot is sta
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
@@ -124,6 +126,43 @@ def _fields(infos: Iterable[Any]) -> str:
         cells = [f"`{info.name}`", f"`{json.dumps(info.default)}`", info.expected, info.option.help]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def reference(_: str) -> str:
+    """A table of the public names, then each name as mkdocstrings shows it, module by module.
+
+    The names are those of `codecframe/__init__.pyi`, in its order, then those of the modules in the
+    table of docs/plugin-tutorial.md.
+    """
+    sections = [*public_names().items(), *documented_modules().items()]
+    lines = ["| name | module |", "| --- | --- |"]
+    parts = []
+    for module, names in sections:
+        links = ", ".join(f"[`{name.rpartition('.')[2]}`][{name}]" for name in names)
+        lines.append(f"| {links} | [`{module}`](#{module.replace('.', '')}) |")
+        parts += [f"## `{module}`", *(f"::: {name}" for name in names)]
+    return "\n".join([*lines, ""]) + "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def public_names() -> dict[str, list[str]]:
+    """The names that `codecframe` offers, by the module that has them."""
+    stub = ast.parse((ROOT / "codecframe" / "__init__.pyi").read_text(encoding="utf-8"))
+    found: dict[str, list[str]] = {}
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            names = found.setdefault(f"codecframe.{node.module}", [])
+            names += [f"codecframe.{alias.asname or alias.name}" for alias in node.names]
+    return found
+
+
+def documented_modules() -> dict[str, list[str]]:
+    """The names that plugins may import from submodules, by module."""
+    page = (ROOT / "docs" / "plugin-tutorial.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(codecframe\.[\w.]+)` \|(.*?)\|", page, re.MULTILINE)
+    return {
+        module: [f"{module}.{name}" for name in re.findall(r"`(\w+)`", names)]
+        for module, names in rows
+    }
 
 
 def results(name: str) -> str:
@@ -270,6 +309,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "file": file,
     "plugin": plugin,
     "preprocess": preprocess,
+    "reference": reference,
     "results": results,
     "table": table,
     "times": times,

@@ -61,7 +61,13 @@ class SuggestingGroup(click.Group):
 
 
 class CommandGroup(SuggestingGroup):
-    """The command line: commands are imported when they are run, not to list them."""
+    """The command line: commands are imported when they are run, not to list them.
+
+    Examples:
+        >>> from codecframe.cli.groups import CommandGroup
+        >>> cli = CommandGroup("codecframe")
+        >>> cli.add_lazy_command("mine", "what it does", "my_plugin.commands:mine")
+    """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

@@ -33,6 +33,11 @@ class BenchmarkTable(Result):
         rows: plain data, the same keys in each and in the order of the columns; None where there is
             nothing to say.
         notes: how it was made, in words: what a reader of the table must know.
+
+    Examples:
+        >>> table = cf.BenchmarkTable([{"codec": "jpeg", "ms": 0.4}], "median of 5 runs")
+        >>> table.rows[0]["ms"]
+        0.4
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -76,6 +81,20 @@ class Benchmark(ABC, Generic[S]):
         summary: one line for listings.
         settings_type: its options.
         requires: import name of an optional package -> the pip requirement that installs it.
+
+    Examples:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class SizeSettings(cf.Settings):
+        ...     quality: int = cf.option(30, low=1, high=100, help="of the JPEG file")
+        >>> class SizeBenchmark(cf.Benchmark[SizeSettings]):
+        ...     name = "size"
+        ...     settings_type = SizeSettings
+        ...
+        ...     def run(self, settings, progress):
+        ...         data = cf.get_codec("jpeg").encode(photo, quality=settings.quality)
+        ...         return cf.BenchmarkTable([{"bytes": len(data)}], "one photograph")
+        >>> SizeBenchmark().run(SizeSettings(quality=10), Silent).rows[0]["bytes"] < 2000
+        True
     """
 
     name: ClassVar[str]

@@ -14,7 +14,13 @@ from codecframe.core.errors import DataError, LimitError
 from codecframe.core.image import Shape, check_size
 
 MAX_SCANS = 100
-"""Scans of a JPEG file. Encoders write 1 to some 20, and each takes time for the whole image."""
+"""Scans of a JPEG file. Encoders write 1 to some 20, and each takes time for the whole image.
+
+Examples:
+    >>> from codecframe.core.bounds import MAX_SCANS
+    >>> cf.get_codec("jpeg").encode(photo, progressive=True).count(b"\\xff\\xda") < MAX_SCANS
+    True
+"""
 
 _FREE_TILES = 64
 _TILE_PIXELS = 1024
@@ -39,6 +45,10 @@ def check_scans(data: bytes, source: str, start: int = 2) -> None:
 
     Raises:
         DataError: if it has more.
+
+    Examples:
+        >>> from codecframe.core.bounds import check_scans
+        >>> check_scans(cf.get_codec("jpeg").encode(photo), "photo.jpg")
     """
     if data.count(_START_OF_SCAN, start) <= MAX_SCANS:  # much faster, and nearly always true
         return
@@ -55,6 +65,12 @@ def codestream(data: bytes) -> tuple[int, int]:
 
     Raises:
         ValueError: if there is none.
+
+    Examples:
+        >>> from codecframe.core.bounds import codestream
+        >>> data = cf.get_codec("jpeg2000").encode(photo)  # a bare codestream
+        >>> codestream(data) == (0, len(data))
+        True
     """
     start, end = 0, len(data)
     if data.startswith(_JP2):
@@ -78,6 +94,11 @@ def check_tiles(data: bytes, source: str) -> Shape:
     Raises:
         DataError: if it is not such a file, or a tile that it declares is missing.
         LimitError: if it is over the pixel limit, or has too many tiles.
+
+    Examples:
+        >>> from codecframe.core.bounds import check_tiles
+        >>> check_tiles(cf.get_codec("jpeg2000").encode(photo), "photo.j2k")
+        (48, 64)
     """
     try:
         start, end = codestream(data)

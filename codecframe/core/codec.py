@@ -79,6 +79,15 @@ class Codec(ABC, Generic[S]):
         encoders: other encoders of the format that settings are exported to -> the settings that
             they lack.
         plugin: the plugin that brought it; the registry says so.
+
+    Examples:
+        >>> codec = cf.get_codec("jpeg")
+        >>> data = codec.encode(photo, quality=30)
+        >>> codec.decode(data).shape
+        (48, 64, 3)
+        >>> payload = codec.strip(data)
+        >>> codec.restore(payload, codec.settings(quality=30), (48, 64)) == data
+        True
     """
 
     name: str
@@ -224,6 +233,13 @@ class Fit(Generic[S]):
         settings: the settings it was made with.
         size: its counted bytes, by the accounting that was asked for.
         encodes: how many times the image was encoded to find it.
+
+    Examples:
+        >>> found = cf.Pipeline("webp", budget="900B").encode(photo)
+        >>> found.size <= 900
+        True
+        >>> found.data == cf.get_codec("webp").encode(photo, found.settings)
+        True
     """
 
     data: bytes
@@ -237,6 +253,10 @@ class SelfFitting(Protocol[S]):
     """A codec that can meet a byte limit without encoding again and again implements `fit`.
 
     Others are searched by `codecframe.rate`.
+
+    Examples:
+        >>> isinstance(cf.get_codec("jpeg"), cf.SelfFitting)  # it has to encode to know
+        False
     """
 
     def fit(self, image: Image, settings: S, max_bytes: int, *, payload_only: bool) -> Fit[S]:

@@ -56,6 +56,13 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
 
     Raises:
         ValueError: for numbers of no known meaning, and for high dynamic range.
+
+    Examples:
+        >>> from codecframe.core.colour import cicp_profile
+        >>> cicp_profile(1, 13) is None  # sRGB
+        True
+        >>> cicp_profile(12, 13)[36:40]  # Display P3: the signature of an ICC profile
+        b'acsp'
     """
     primaries = 1 if primaries in (0, 2) else primaries
     transfer = SRGB_CURVE if transfer in _VIDEO_CURVES | {0, 2} else transfer
@@ -80,6 +87,11 @@ def rgb_profile(
 
     Raises:
         ValueError: for primaries or transfer functions that a profile cannot tell.
+
+    Examples:
+        >>> from codecframe.core.colour import D65, SRGB, rgb_profile
+        >>> rgb_profile(SRGB, D65, 2.2, is_gamma=True)[16:20]
+        b'RGB '
     """
     columns = _to_d50(primaries, white)
     curve = _curve(transfer, is_gamma)
@@ -95,6 +107,11 @@ def grey_profile(transfer: float, *, is_gamma: bool = False) -> bytes:
 
     Raises:
         ValueError: for transfer functions that a profile cannot tell.
+
+    Examples:
+        >>> from codecframe.core.colour import SRGB_CURVE, grey_profile
+        >>> grey_profile(SRGB_CURVE)[16:20]
+        b'GRAY'
     """
     return _profile(b"GRAY", {b"wtpt": _xyz(_D50), b"kTRC": _curve(transfer, is_gamma)})
 

@@ -65,7 +65,15 @@ def told(error: BaseException) -> str:
 
 
 class CodecframeError(Exception):
-    """Base of all errors raised by codecframe and its plugins. They pickle."""
+    """Base of all errors raised by codecframe and its plugins. They pickle.
+
+    Examples:
+        >>> try:
+        ...     image = cf.read_image("missing.png")
+        ... except cf.CodecframeError as error:
+        ...     print(error)
+        missing.png: No such file or directory
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__)
@@ -106,7 +114,13 @@ def _restored(kind: type[CodecframeError], args: tuple[Any, ...], values: dict[s
 
 
 class SettingsError(CodecframeError):
-    """A codec setting is unknown, of the wrong type, or out of its range."""
+    """A codec setting is unknown, of the wrong type, or out of its range.
+
+    Examples:
+        >>> cf.get_codec("jpeg").encode(photo, quality=400)
+        Traceback (most recent call last):
+        SettingsError: setting 'quality' is 400: expected an integer from 1 to 100
+    """
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         super().__init__(f"setting {shown(field)} is {shown(value)}: expected {expected}")
@@ -116,7 +130,15 @@ class SettingsError(CodecframeError):
 
 
 class BudgetError(CodecframeError):
-    """A budget cannot be met, or its text cannot be read."""
+    """A budget cannot be met, or its text cannot be read.
+
+    Examples:
+        >>> try:
+        ...     found = cf.Pipeline("webp", budget="20B").encode(photo)
+        ... except cf.BudgetError as error:
+        ...     print(error.asked, error.smallest > 20)
+        20 True
+    """
 
     def __init__(
         self, message: str, *, asked: int | None = None, smallest: int | None = None
@@ -129,7 +151,13 @@ class BudgetError(CodecframeError):
 
 
 class DataError(CodecframeError):
-    """Input bytes are corrupt, truncated or of another format; `source` is a codec or a file."""
+    """Input bytes are corrupt, truncated or of another format; `source` is a codec or a file.
+
+    Examples:
+        >>> cf.get_codec("png").decode(b"some text")
+        Traceback (most recent call last):
+        DataError: png: not a PNG file
+    """
 
     def __init__(self, source: str, reason: object) -> None:
         super().__init__(f"{source if len(source) <= _MOST_TOLD else shown(source)}: {reason}")
@@ -141,11 +169,22 @@ class LimitError(CodecframeError):
 
 
 class MismatchError(CodecframeError):
-    """Two parts do not go together: representation, latent space, shape or model digest."""
+    """Two parts do not go together: representation, latent space, shape or model digest.
+
+    Examples:
+        >>> cf.get_codec("jpeg").encode(photo, cf.get_codec("webp").settings())
+        Traceback (most recent call last):
+        MismatchError: WebpSettings are not settings of codec 'jpeg'
+    """
 
 
 class PluginError(CodecframeError):
-    """A plugin failed to load or to do its job."""
+    """A plugin failed to load or to do its job.
+
+    Examples:
+        >>> print(cf.PluginError("mine", "ImportError: no module named 'minelib'"))
+        plugin 'mine': ImportError: no module named 'minelib'
+    """
 
     def __init__(self, plugin: str, cause: object, *, codec: str = "") -> None:
         super().__init__(f"plugin {shown(plugin)}: {cause}")
@@ -176,7 +215,13 @@ def pip_install(requirements: Iterable[str]) -> str:
 
 
 class DependencyError(CodecframeError):
-    """An optional package is not installed; the message has the command that installs it."""
+    """An optional package is not installed; the message has the command that installs it.
+
+    Examples:
+        >>> cf.require("a_missing_package", "codecframe[heic]")
+        Traceback (most recent call last):
+        DependencyError: 'a_missing_package' is not installed; run: pip install 'codecframe[heic]'
+    """
 
     def __init__(self, package: str, install: str) -> None:
         super().__init__(f"{package!r} is not installed; run: {pip_install([install])}")
@@ -185,7 +230,13 @@ class DependencyError(CodecframeError):
 
 
 class UnknownNameError(CodecframeError):
-    """A codec, head, preset or image set was asked for by a name that nothing has."""
+    """A codec, head, preset or image set was asked for by a name that nothing has.
+
+    Examples:
+        >>> cf.get_codec("jpg")
+        Traceback (most recent call last):
+        UnknownNameError: unknown codec 'jpg'; did you mean 'jpeg'?
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         import difflib  # for errors alone
@@ -200,7 +251,13 @@ class UnknownNameError(CodecframeError):
 
 
 class OutputError(CodecframeError):
-    """A file could not be written: no space, no permission, no folder."""
+    """A file could not be written: no space, no permission, no folder.
+
+    Examples:
+        >>> cf.write_whole("photo.png/copy.png", b"")  # a file is not a folder
+        Traceback (most recent call last):
+        OutputError: cannot write photo.png/copy.png: ...
+    """
 
     def __init__(self, path: str, cause: object) -> None:
         super().__init__(f"cannot write {path}: {cause}")

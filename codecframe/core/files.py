@@ -23,6 +23,11 @@ def write_whole(path: Path | str, data: bytes | str) -> None:
 
     Raises:
         OutputError: if it cannot be written.
+
+    Examples:
+        >>> cf.write_whole("out/photo.jpg", cf.get_codec("jpeg").encode(photo))
+        >>> cf.read_image("out/photo.jpg").shape
+        (48, 64, 3)
     """
     path = Path(path)
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data

@@ -15,12 +15,23 @@ from codecframe.core.image import Image, Shape
 from codecframe.core.representation import PIXELS, Latents, Representation
 
 Batch = Sequence[Image] | Sequence[Latents]
+"""What a head is given: images, `uint8` (height, width, 3), or latents.
+
+Examples:
+    >>> batch: cf.Batch = [photo, photo[:32, :32]]  # images may differ in size
+"""
 FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Top:
-    """One entry of a ranking."""
+    """One entry of a ranking.
+
+    Examples:
+        >>> top = cf.Top(index=282, label="tiger cat", probability=0.4)
+        >>> f"{top.label} {top.probability:.0%}"
+        'tiger cat 40%'
+    """
 
     index: int
     label: str
@@ -36,6 +47,14 @@ class Prediction:
             logits, higher is likelier.
         labels: class names, one a column, or empty.
         sigmoid: whether each class has a probability by itself, the sigmoid of its score.
+
+    Examples:
+        >>> scores = np.log(np.float32([[0.7, 0.2, 0.1]]))
+        >>> prediction = cf.Prediction(scores, labels=("cat", "dog", "fox"))
+        >>> [top.label for top in prediction.top(2)[0]]
+        ['cat', 'dog']
+        >>> prediction.probabilities.round(2).tolist()[0][0] > 0.69
+        True
     """
 
     scores: FloatArray
@@ -105,6 +124,17 @@ class TaskHead(ABC):
         labels: class names, or empty.
         input_shape: (height, width) that images are brought to, or None if it takes any size.
         requires: import name of an optional package -> the pip requirement that installs it.
+
+    Examples:
+        >>> class Brightness(cf.TaskHead):
+        ...     name = "brightness"
+        ...
+        ...     def predict(self, batch):
+        ...         means = np.float32([image.mean() - 127.5 for image in batch])
+        ...         return cf.Prediction(np.stack([-means, means], axis=1), ("dark", "bright"))
+        >>> white = np.full((32, 32, 3), 255, np.uint8)
+        >>> cf.Pipeline("webp", Brightness(), budget="100B").predict([white]).top()[0][0].label
+        'bright'
     """
 
     name: str

@@ -20,6 +20,13 @@ PROJECT = "codecframe"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a plugin's function as the implementation of the hook of that name.
+
+Examples:
+    >>> @cf.hookimpl
+    ... def codecframe_codecs():
+    ...     return [cf.get_codec("jpeg")]
+"""
 
 
 @hookspec

@@ -16,10 +16,20 @@ import numpy.typing as npt
 from codecframe.core.errors import DataError, LimitError, shown
 
 Image = npt.NDArray[np.uint8]
-"""`uint8` array, (height, width, 3), RGB."""
+"""`uint8` array, (height, width, 3), RGB.
+
+Examples:
+    >>> image: cf.Image = np.zeros((48, 64, 3), np.uint8)  # 64 pixels wide, black
+"""
 
 Shape = tuple[int, int]
-"""(height, width) in pixels."""
+"""(height, width) in pixels.
+
+Examples:
+    >>> shape: cf.Shape = photo.shape[:2]
+    >>> shape
+    (48, 64)
+"""
 
 DEFAULT_MAX_PIXELS = 178_956_970
 """Pillow's own limit; `CODECFRAME_MAX_PIXELS` or `limit_pixels` sets another."""
@@ -52,6 +62,10 @@ def limit_pixels(pixels: int) -> Iterator[None]:
     """Set the pixel limit for the code inside the `with` block.
 
     The limit belongs to the current context; `map_threads` hands it to its worker threads.
+
+    Examples:
+        >>> with cf.limit_pixels(10_000):
+        ...     image = cf.read_image("photo.png")
     """
     token = _max_pixels.set(pixels)
     try:
@@ -68,6 +82,12 @@ def check_size(height: int, width: int, source: str) -> None:
     Raises:
         DataError: if a side is not positive.
         LimitError: if the image has more than `max_pixels()` pixels.
+
+    Examples:
+        >>> cf.check_size(48, 64, "mine")
+        >>> cf.check_size(2**31, 2**31, "mine")
+        Traceback (most recent call last):
+        LimitError: mine: 2147483648x2147483648 is ... pixels, over the limit of ...
     """
     if height < 1 or width < 1:
         raise DataError(source, f"declares an impossible size of {width}x{height} pixels")
@@ -84,6 +104,13 @@ def check_image(image: object, source: str = "image") -> Image:
 
     Raises:
         DataError: if it is not a `uint8` array of shape (height, width, 3) with positive sides.
+
+    Examples:
+        >>> cf.check_image(photo).shape
+        (48, 64, 3)
+        >>> cf.check_image(photo / 255)
+        Traceback (most recent call last):
+        DataError: image: expected a uint8 array of shape (height, width, 3), got float64 of ...
     """
     if not isinstance(image, np.ndarray):
         raise DataError(source, f"expected a numpy array, got {type(image).__name__}")

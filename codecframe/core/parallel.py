@@ -21,7 +21,12 @@ _threads: ContextVar[int | None] = ContextVar("codecframe_threads", default=None
 
 @contextmanager
 def limit_threads(count: int) -> Iterator[None]:
-    """Set how many threads `map_threads` uses for the code inside the `with` block."""
+    """Set how many threads `map_threads` uses for the code inside the `with` block.
+
+    Examples:
+        >>> with cf.limit_threads(1):
+        ...     datas = cf.get_codec("png").encode_many([photo, photo])
+    """
     token = _threads.set(count)
     try:
         yield
@@ -30,7 +35,13 @@ def limit_threads(count: int) -> Iterator[None]:
 
 
 def cpu_count() -> int:
-    """Cores this process may use (`limit_threads` and `CODECFRAME_THREADS` override it)."""
+    """Cores this process may use (`limit_threads` and `CODECFRAME_THREADS` override it).
+
+    Examples:
+        >>> with cf.limit_threads(2):
+        ...     cf.cpu_count()
+        2
+    """
     limit = _threads.get()
     if limit is not None:
         return limit
@@ -92,6 +103,10 @@ def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
     Items travel to the threads in runs, since one small image costs less than one hand-over.
     `function` must be thread-safe; where it calls `map_threads` itself, that runs in its thread.
+
+    Examples:
+        >>> cf.map_threads(np.mean, [np.ones(3), np.zeros(3)]) == [1, 0]
+        True
     """
     work = list(items)
     workers = min(cpu_count(), len(work)) if len(work) > 1 else 1
@@ -114,7 +129,12 @@ def map_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Consecutive lists of at most `size` items; never reads beyond the list it yields."""
+    """Consecutive lists of at most `size` items; never reads beyond the list it yields.
+
+    Examples:
+        >>> list(cf.chunks(range(5), 2))
+        [[0, 1], [2, 3], [4]]
+    """
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

@@ -33,8 +33,13 @@ class Preprocess(Settings):
     An image that already has the final size keeps its geometry, so that one which was prepared
     before a codec is not resized again after it.
 
-    >>> Preprocess(resize=256, crop=224).final_shape
-    (224, 224)
+    Examples:
+        >>> preprocess = cf.Preprocess(resize=32, crop=[32, 32], mean=[0.5], std=[0.25])
+        >>> preprocess.final_shape
+        (32, 32)
+        >>> batch = preprocess.batch([photo])
+        >>> batch.shape, batch.dtype
+        ((1, 3, 32, 32), dtype('float32'))
     """
 
     resize: int | tuple[int, ...] | None = option(

@@ -190,6 +190,11 @@ def parse_spec(spec: str) -> tuple[Codec[Any], Settings]:
     Raises:
         UnknownNameError: if there is no such codec or preset.
         SettingsError: if a setting is not the codec's.
+
+    Examples:
+        >>> codec, settings = cf.parse_spec("jpeg:quality=30,subsampling=4:4:4")
+        >>> codec.name, settings.quality, settings.subsampling
+        ('jpeg', 30, '4:4:4')
     """
     name, _, assignments = spec.partition(":")
     codec = registry.default().codec(name.strip())

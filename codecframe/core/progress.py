@@ -13,7 +13,19 @@ from typing import Any, Protocol
 
 
 class Progress(Protocol):
-    """Told of every piece of work that is done."""
+    """Told of every piece of work that is done.
+
+    Examples:
+        >>> class Dots:
+        ...     def advance(self, count, note):
+        ...         print(f"{count} done: {note}")
+        ...
+        ...     def skip(self, count, note):
+        ...         print(f"{count} skipped: {note}")
+        >>> progress: cf.Progress = Dots()
+        >>> progress.advance(3, "cats")
+        3 done: cats
+    """
 
     def advance(self, count: int, note: str) -> None:
         """`count` more pieces are done; `note` says of what, or how it goes."""
@@ -27,7 +39,13 @@ class Progress(Protocol):
 
 
 ProgressMaker = Callable[[int], AbstractContextManager[Progress]]
-"""Makes a display for so many pieces of work."""
+"""Makes a display for so many pieces of work.
+
+Examples:
+    >>> maker: cf.ProgressMaker = Silent
+    >>> with maker(2) as progress:
+    ...     progress.advance(1, "cat.png")
+"""
 
 
 class Silent:

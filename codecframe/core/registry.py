@@ -394,7 +394,13 @@ def _sign(item: Any, plugin: str) -> None:
 
 @cache
 def default() -> Registry:
-    """The registry of the installed plugins, loaded on first use."""
+    """The registry of the installed plugins, loaded on first use.
+
+    Examples:
+        >>> from codecframe.core.registry import default
+        >>> "webp" in default().codecs
+        True
+    """
     registry = Registry()
     registry.load_installed()
     return registry
@@ -407,6 +413,10 @@ def get_codec(spec: str) -> Codec[Any]:
         DataError: if the file cannot be read.
         UnknownNameError: if no plugin knows it; names the nearest.
         PluginError: if the plugin that does failed on it.
+
+    Examples:
+        >>> cf.get_codec("webp").extension
+        '.webp'
     """
     return default().codec(spec)
 
@@ -418,12 +428,22 @@ def get_head(spec: str) -> TaskHead:
         DataError: if the file cannot be read.
         UnknownNameError: if no plugin knows it.
         PluginError: if the plugin that does failed on it.
+
+    Examples:
+        >>> cf.get_head("photo_heads:brightness").predict([photo]).scores.shape
+        (1, 2)
     """
     return default().head(spec)
 
 
 def missing(requires: Mapping[str, str]) -> list[str]:
-    """The pip requirements of the packages in `requires` that are not installed, each once."""
+    """The pip requirements of the packages in `requires` that are not installed, each once.
+
+    Examples:
+        >>> from codecframe.core.registry import missing
+        >>> missing({"json": "a", "a_missing_package": "codecframe[heic]"})
+        ['codecframe[heic]']
+    """
     needed = (install for package, install in requires.items() if not _installed(package))
     return list(dict.fromkeys(needed))
 
@@ -444,6 +464,11 @@ def require(package: str, install: str) -> ModuleType:
 
     Raises:
         DependencyError: if it is not installed; the message has the command.
+
+    Examples:
+        >>> json = cf.require("json", "a-package-that-has-json")
+        >>> json.dumps([1])
+        '[1]'
     """
     try:
         return importlib.import_module(package)
@@ -454,5 +479,11 @@ def require(package: str, install: str) -> ModuleType:
 
 
 def available(items: Iterable[Any]) -> list[Any]:
-    """Those codecs or heads whose optional packages are installed."""
+    """Those codecs or heads whose optional packages are installed.
+
+    Examples:
+        >>> from codecframe.core.registry import available
+        >>> [codec.name for codec in available([cf.get_codec("png")])]
+        ['png']
+    """
     return [item for item in items if not missing(item.requires)]

@@ -10,7 +10,12 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Representation:
-    """A kind of decoded data. Two sides fit when their representations are equal."""
+    """A kind of decoded data. Two sides fit when their representations are equal.
+
+    Examples:
+        >>> cf.Representation("pixels") == cf.PIXELS
+        True
+    """
 
     name: str
 
@@ -19,7 +24,12 @@ class Representation:
 
 
 PIXELS = Representation("pixels")
-"""Images: `uint8`, (height, width, 3), RGB."""
+"""Images: `uint8`, (height, width, 3), RGB.
+
+Examples:
+    >>> cf.PIXELS in cf.get_codec("webp").emits
+    True
+"""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,11 @@ class LatentSpace(Representation):
 
     `name` identifies the trained encoder (name and digest), so that a head trained on other
     latents is refused rather than silently wrong.
+
+    Examples:
+        >>> space = cf.LatentSpace("mine-3f2a", channels=8, stride=4)
+        >>> print(space)
+        mine-3f2a
     """
 
     channels: int
@@ -43,6 +58,12 @@ class Latents:
         values: `int32`, (channels, height, width).
         level: the rate level (quantisation step) at which they were made.
         shape: (height, width) of the image they were made from.
+
+    Examples:
+        >>> space = cf.LatentSpace("mine-3f2a", channels=8, stride=4)
+        >>> latents = cf.Latents(space, np.zeros((8, 12, 16), np.int32), level=0, shape=(48, 64))
+        >>> latents.values.shape
+        (8, 12, 16)
     """
 
     space: LatentSpace

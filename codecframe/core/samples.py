@@ -23,6 +23,11 @@ def to_image(samples: npt.NDArray[Any], source: str, *, bits: int | None = None)
 
     Raises:
         DataError: for samples of another shape or type.
+
+    Examples:
+        >>> grey = np.uint16([[0, 65535]])
+        >>> cf.to_image(grey, "mine").tolist()
+        [[[0, 0, 0], [255, 255, 255]]]
     """
     if samples.dtype.kind != "u" or samples.ndim not in (2, 3):
         raise DataError(source, f"has samples that are not an image: {samples.dtype}")

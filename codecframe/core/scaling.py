@@ -41,7 +41,15 @@ Pixels = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ScalableSettings(Settings):
-    """Settings with a resolution."""
+    """Settings with a resolution.
+
+    Examples:
+        >>> codec = cf.get_codec("jpeg")
+        >>> isinstance(codec.settings(), cf.ScalableSettings)
+        True
+        >>> codec.decode(codec.encode(photo, scale=0.5)).shape  # coded at 24x32 pixels
+        (48, 64, 3)
+    """
 
     scale: float = option(
         1.0, choices=SCALES, help="encodes at so much of each side; decoding restores the size"
@@ -54,7 +62,22 @@ class ScalableSettings(Settings):
 
 
 def scalable(codec: C) -> C:
-    """Class decorator: a subclass of a codec with `ScalableSettings` that does what they say."""
+    """Class decorator: a subclass of a codec with `ScalableSettings` that does what they say.
+
+    Examples:
+        >>> class RawCodec(cf.Codec[cf.ScalableSettings]):
+        ...     name = "raw"
+        ...     settings_type = cf.ScalableSettings
+        ...
+        ...     def encode_image(self, image, settings):
+        ...         return bytes([*image.shape[:2]]) + image.tobytes()
+        ...
+        ...     def decode(self, data):
+        ...         return np.frombuffer(data[2:], np.uint8).reshape(data[0], data[1], 3)
+        >>> codec = cf.scalable(RawCodec)()
+        >>> len(codec.encode(photo, scale=0.5)) < len(codec.encode(photo)) / 3
+        True
+    """
 
     class Scaled(codec):  # type: ignore[valid-type, misc]
         def encode_image(self, image: Image, settings: ScalableSettings) -> bytes:
@@ -101,17 +124,32 @@ def scalable(codec: C) -> C:
 
 
 def reduced(image: Pixels, scale: float) -> Pixels:
-    """The image, `uint8` or `float32`, at so much of each side, rounded, by Lanczos resampling."""
+    """The image, `uint8` or `float32`, at so much of each side, rounded, by Lanczos resampling.
+
+    Examples:
+        >>> cf.reduced(photo, 0.25).shape
+        (12, 16, 3)
+    """
     return _resized(image, reduced_shape(image.shape, scale), "LANCZOS")
 
 
 def enlarged(image: Pixels, shape: Shape) -> Pixels:
-    """The image, `uint8` or `float32`, at (height, width), by bicubic resampling."""
+    """The image, `uint8` or `float32`, at (height, width), by bicubic resampling.
+
+    Examples:
+        >>> cf.enlarged(cf.reduced(photo, 0.25), (48, 64)).shape
+        (48, 64, 3)
+    """
     return _resized(image, shape, "BICUBIC")
 
 
 def reduced_shape(shape: tuple[int, ...], scale: float) -> Shape:
-    """(height, width) of an image at a scale."""
+    """(height, width) of an image at a scale.
+
+    Examples:
+        >>> cf.reduced_shape((48, 64), 0.25)
+        (12, 16)
+    """
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 

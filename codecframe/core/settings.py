@@ -36,7 +36,12 @@ from codecframe.core import yamltext
 from codecframe.core.errors import SettingsError, UnknownNameError
 
 MAX_LEVELS = 256
-"""A knob has at most this many levels, so that one byte on the link names the level."""
+"""A knob has at most this many levels, so that one byte on the link names the level.
+
+Examples:
+    >>> cf.get_codec("webp").settings_type.knob().levels <= cf.MAX_LEVELS
+    True
+"""
 _LONGEST_WORD = 60
 
 Number = int | float
@@ -108,6 +113,14 @@ def option(
     `searched=False` keeps `codecframe tune` from trying values: for what never makes a payload
     smaller or an image better. `formerly` is an older name of the field, under which files may
     still have it.
+
+    Examples:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class MySettings(cf.Settings):
+        ...     effort: int = cf.option(4, low=0, high=9, help="0 is fastest, 9 smallest")
+        >>> MySettings(effort=10)
+        Traceback (most recent call last):
+        SettingsError: setting 'effort' is 10: expected an integer from 0 to 9
     """
     kept = None if choices is None else tuple(choices)
     declared = Option(help, low, high, kept, searched=searched, formerly=formerly)
@@ -126,6 +139,13 @@ def knob(
 
     `ladder` lists its values from fewest bytes to most; an integer knob whose bytes grow with its
     value needs none. A knob whose bytes fall with its value lists them from high to low.
+
+    Examples:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class MySettings(cf.Settings):
+        ...     step: int = cf.knob(4, low=1, high=64, ladder=range(64, 0, -1), help="1 is finest")
+        >>> MySettings().at_level(0)  # fewest bytes
+        MySettings(step=64)
     """
     rungs = tuple(ladder) if ladder is not None else tuple(range(int(low), int(high) + 1))
     if not 2 <= len(rungs) <= MAX_LEVELS:
@@ -143,6 +163,13 @@ class Settings:
     Supported field types: `int`, `float`, `bool`, `str`, `T | None`, `tuple[T, ...]` and nestings
     of these. Values are checked and normalised (lists become tuples) when an instance is made. A
     subclass that checks fields against each other does so in `__post_init__`, after `super()`'s.
+
+    Examples:
+        >>> settings = cf.get_codec("jpeg").settings(quality=30)
+        >>> settings.replace(progressive=True).changed()
+        {'quality': 30, 'progressive': True}
+        >>> settings.level, settings.knob().levels
+        (29, 100)
     """
 
     __dataclass_fields__: typing.ClassVar[dict[str, dataclasses.Field[Any]]]

@@ -30,7 +30,13 @@ S = TypeVar("S", bound=Settings)
 
 
 class LabelledImage(Protocol):
-    """One image of a training set."""
+    """One image of a training set.
+
+    Examples:
+        >>> item: cf.LabelledImage = cf.open_images("photos", labels="folders")[0]
+        >>> item.target, item.read().shape
+        ('cat', (48, 64, 3))
+    """
 
     @property
     def target(self) -> int | str | None:
@@ -61,6 +67,16 @@ class TrainingRun:
         groups: of each image, where some belong together.
         held_out: validation images, where the recipe names some; not among `images`.
         warn: takes what a user should know.
+
+    Examples:
+        >>> items = cf.open_images("photos", labels="folders")
+        >>> run = cf.TrainingRun(
+        ...     "mine", items, ("cat", "dog"), Path("mine.log"), Path("mine.onnx"), {}, Silent,
+        ...     held_out=items[:1],
+        ... )
+        >>> training, held = run.split(1)
+        >>> len(held)
+        1
     """
 
     name: str
@@ -109,6 +125,24 @@ class Trainer(ABC, Generic[S]):
         suffix: of the model file, with its dot.
         settings_type: what a recipe may set.
         requires: import name of an optional package -> the pip requirement that installs it.
+
+    Examples:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class MeanSettings(cf.Settings):
+        ...     step: int = cf.option(1, low=1, help="takes every so many images")
+        >>> class MeanTrainer(cf.Trainer[MeanSettings]):
+        ...     kind = "mean"
+        ...     suffix = ".txt"
+        ...     settings_type = MeanSettings
+        ...
+        ...     def train(self, settings, run):
+        ...         images = [item.read() for item in run.images[:: settings.step]]
+        ...         cf.write_whole(run.output, str(np.mean(images)))
+        >>> items = cf.open_images("photos")
+        >>> run = cf.TrainingRun("mean", items, (), Path("log"), Path("mean.txt"), {}, Silent)
+        >>> MeanTrainer().train(MeanSettings(), run)
+        >>> 0 < float(Path("mean.txt").read_text()) < 255
+        True
     """
 
     kind: ClassVar[str]

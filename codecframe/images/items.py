@@ -46,7 +46,15 @@ class ImageItem:
 
 
 class ImageSet(Sequence[ImageItem]):
-    """Sets of images one after another, or some of their images."""
+    """Sets of images one after another, or some of their images.
+
+    Examples:
+        >>> photos = cf.open_images("photos")
+        >>> len(photos), photos[0].name
+        (3, 'cat/1.png')
+        >>> len(photos.spread(2))
+        2
+    """
 
     def __init__(
         self, parts: Sequence[Sequence[ImageItem]], chosen: Sequence[int] | None = None

@@ -66,6 +66,13 @@ def read_image(source: ImageSource, name: str | None = None) -> Image:
             of arrays, if it is not `uint8` of shape (height, width, 3).
         LimitError: if it is larger than the pixel limit, or asks for more than its pixels account
             for; decided before it is decoded.
+
+    Examples:
+        >>> image = cf.read_image("photo.png")
+        >>> image.shape, image.dtype
+        ((48, 64, 3), dtype('uint8'))
+        >>> np.array_equal(cf.read_image(Path("photo.png").read_bytes()), image)
+        True
     """
     if isinstance(source, (str, Path)):
         with open_regular(source) as file:

@@ -88,6 +88,13 @@ def open_images(
     Raises:
         DataError: if something does not exist, or no image is found.
         UnknownNameError: for a part of a data set that does not exist.
+
+    Examples:
+        >>> for item in cf.open_images("photos", labels="folders"):
+        ...     print(item.name, item.target, item.read().shape)
+        cat/1.png cat (48, 64, 3)
+        cat/2.png cat (48, 64, 3)
+        dog/1.png dog (48, 64, 3)
     """
     if isinstance(specs, ImageSet) and labels is None and not where:
         return specs if limit is None else specs.spread(limit)

@@ -27,7 +27,12 @@ from codecframe.core.statistics import wilson
 from codecframe.rate import Accounting, Budget, controller
 
 BATCH = 64
-"""Images that a pipeline takes through codec and head at a time."""
+"""Images that a pipeline takes through codec and head at a time.
+
+Examples:
+    >>> from codecframe.pipeline import BATCH
+    >>> batches = list(cf.chunks(cf.open_images("photos"), BATCH))
+"""
 
 
 def join(codec: Codec[Any], head: TaskHead) -> Representation:
@@ -35,6 +40,11 @@ def join(codec: Codec[Any], head: TaskHead) -> Representation:
 
     Raises:
         MismatchError: if the codec emits nothing that the head accepts.
+
+    Examples:
+        >>> head = cf.get_head("photo_heads:brightness")
+        >>> cf.join(cf.get_codec("webp"), head) == cf.PIXELS
+        True
     """
     if head.accepts in codec.emits:
         return head.accepts
@@ -47,13 +57,25 @@ def join(codec: Codec[Any], head: TaskHead) -> Representation:
 def counterparts(head: TaskHead) -> list[TaskHead]:
     """Installed heads that take the place of this head of pixels behind learned codecs: they take
     latents and should predict what it predicts (`TaskHead.reference`).
+
+    Examples:
+        >>> from codecframe.pipeline import counterparts
+        >>> counterparts(cf.get_head("photo_heads:brightness"))  # no learned codec was made for it
+        []
     """
     known = registry.available(registry.default().heads.values())
     return [other for other in known if other.reference == head.name]
 
 
 def counterpart(codec: Codec[Any], head: TaskHead) -> TaskHead | None:
-    """The head that takes a learned codec's latents in place of `head`; None if there is none."""
+    """The head that takes a learned codec's latents in place of `head`; None if there is none.
+
+    Examples:
+        >>> from codecframe.pipeline import counterpart
+        >>> head = cf.get_head("photo_heads:brightness")
+        >>> counterpart(cf.get_codec("webp"), head) is None
+        True
+    """
     return next((other for other in counterparts(head) if other.accepts in codec.emits), None)
 
 
@@ -76,7 +98,13 @@ def counterpart_remarks(specs: Iterable[str], heads: Sequence[TaskHead]) -> list
 
 
 def decode_for(codec: Codec[Any], head: TaskHead, datas: Sequence[bytes]) -> Batch:
-    """Decode into what the head accepts: the codec's latents or pixels."""
+    """Decode into what the head accepts: the codec's latents or pixels.
+
+    Examples:
+        >>> codec, head = cf.get_codec("webp"), cf.get_head("photo_heads:brightness")
+        >>> cf.decode_for(codec, head, [codec.encode(photo)])[0].shape
+        (48, 64, 3)
+    """
     if join(codec, head) == PIXELS:
         return codec.decode_many(datas)
     return codec.decode_latents_many(datas)
@@ -90,6 +118,14 @@ class Packet:
         level: the knob level; one byte on the link where the codec has a knob.
         payload: the encoding without what settings and shape determine.
         shape: (height, width); agreed once a stream, or sent beside the payload.
+
+    Examples:
+        >>> pipeline = cf.Pipeline("webp", budget="900B")
+        >>> packet = pipeline.transmit(photo)
+        >>> 1 + len(packet.payload) <= 900, packet.shape
+        (True, (48, 64))
+        >>> cf.read_image(pipeline.receive(packet)).shape
+        (48, 64, 3)
     """
 
     level: int
@@ -113,6 +149,12 @@ class Evaluation:
         accounting: which bytes were counted.
         score: mean score by the head's own measure, with its 95 % interval `low` to `high`.
         encodes_per_image: how often an image was encoded on average to meet the budget.
+
+    Examples:
+        >>> bright = cf.get_head("photo_heads:brightness")
+        >>> found = cf.Pipeline("webp", bright, budget="900B").evaluate([photo, photo], [0, 1])
+        >>> found.n, found.score, found.bpp <= 900 * 8 / (48 * 64)
+        (2, 0.5, True)
     """
 
     n: int
@@ -143,6 +185,13 @@ class Pipeline:
 
     Raises:
         MismatchError: if codec and head do not fit.
+
+    Examples:
+        >>> pipeline = cf.Pipeline("webp", "photo_heads:brightness", budget="900B")
+        >>> pipeline.predict([photo]).scores.shape
+        (1, 2)
+        >>> cf.Pipeline("webp", settings={"quality": 30}).encode(photo).settings.quality
+        30.0
     """
 
     def __init__(

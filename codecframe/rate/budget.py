@@ -31,6 +31,10 @@ class Accounting(StrEnum):
 
     `FILE`: the whole standard file. `PAYLOAD`: the payload alone, plus one byte for the knob level
     where the level varies from image to image.
+
+    Examples:
+        >>> cf.Accounting("file") is cf.Accounting.FILE
+        True
     """
 
     FILE = "file"
@@ -76,6 +80,13 @@ class Budget:
         mode: `cap`: no image may cost more. `mean`: the average over the set or stream so far may
             not. `link`: a link of that bit rate with a send buffer.
         fps: images a second, for links.
+
+    Examples:
+        >>> budget = cf.Budget.parse("0.8bpp")
+        >>> budget.bytes_for((224, 224))
+        5017
+        >>> cf.Budget.parse("256kbit/s@5fps").bytes_for((224, 224))
+        6400
     """
 
     amount: float

@@ -38,6 +38,12 @@ class RateController(Protocol):
     Attributes:
         varies: whether the knob's level differs from image to image, so that a receiver must be
             told which it is.
+
+    Examples:
+        >>> codec, budget = cf.get_codec("webp"), cf.Budget.parse("900B")
+        >>> control: cf.RateController = cf.controller(codec, codec.settings(), budget)
+        >>> [found.size <= 900 for found in control.encode_many([photo, photo])]
+        [True, True]
     """
 
     varies: bool
@@ -74,6 +80,12 @@ def controller(
         budget: what may be spent; None encodes with the settings as given.
         accounting: which bytes count.
         buffer_seconds: for links, how many seconds of traffic the send buffer holds.
+
+    Examples:
+        >>> codec = cf.get_codec("webp")
+        >>> control = cf.controller(codec, codec.settings(), cf.Budget.parse("0.9bpp", mode="mean"))
+        >>> control.encode(photo).size <= 0.9 * 48 * 64 / 8
+        True
     """
     if budget is None:
         return FixedController(codec, settings, accounting)
@@ -170,6 +182,14 @@ class StreamController:
     one this is a link: `depth` is the send buffer in bytes, what is not spent beyond it is lost,
     and the buffer never overflows. The knob moves slowly: it aims at the level whose average cost
     is the allowance plus a share of the surplus; usually one encode an image.
+
+    Examples:
+        >>> codec, link = cf.get_codec("webp"), cf.Budget.parse("40kbit/s@5fps")
+        >>> control = cf.StreamController(
+        ...     codec, codec.settings(), link, cf.Accounting.PAYLOAD, depth=5000
+        ... )
+        >>> control.encode(photo).size <= 5000
+        True
     """
 
     varies = True

@@ -68,6 +68,12 @@ def fit_mean(
 
     Raises:
         BudgetError: if even the lowest level is over.
+
+    Examples:
+        >>> codec, budget = cf.get_codec("webp"), cf.Budget.parse("900B", mode="mean")
+        >>> settings = cf.fit_mean(codec, codec.settings(), [photo, photo], budget)
+        >>> len(codec.strip(codec.encode(photo, settings))) <= 900
+        True
     """
     return MeanSearch(codec, settings, images, accounting).fit(budget)
 

@@ -55,6 +55,12 @@ def fit(
 
     Raises:
         BudgetError: if even the smallest encoding is larger; says how large it is.
+
+    Examples:
+        >>> codec = cf.get_codec("webp")
+        >>> found, sizes = cf.fit(codec, photo, codec.settings(), max_bytes=900)
+        >>> found.size <= 900, sizes[found.settings.level] == found.size
+        (True, True)
     """
     payload_only = accounting is Accounting.PAYLOAD
     if isinstance(codec, SelfFitting):

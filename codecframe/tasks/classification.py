@@ -47,6 +47,10 @@ class HeadOptions:
         outputs: `logits`, `probabilities`, `log-probabilities` or `sigmoid`; None where nothing is
             said: what the model shows of itself.
         output: name or number of the output with the scores, where a model has several.
+
+    Examples:
+        >>> cf.HeadOptions.read({"labels": ["cat", "dog"], "outputs": "logits"}).labels
+        ('cat', 'dog')
     """
 
     name: str | None = None
@@ -103,6 +107,15 @@ class ClassifierHead(TaskHead):
     Raises:
         SettingsError: for other outputs.
         DataError: if the file with the labels cannot be read.
+
+    Examples:
+        >>> class Colour(cf.ClassifierHead):
+        ...     def run(self, values):  # (images, 3, height, width)
+        ...         return values.mean(axis=(2, 3))
+        >>> head = Colour("colour", labels=("red", "green", "blue"), outputs="logits")
+        >>> red = np.zeros((32, 32, 3), np.uint8) + np.uint8([200, 0, 0])
+        >>> head.predict([red]).top()[0][0].label
+        'red'
     """
 
     def __init__(
@@ -312,8 +325,8 @@ class ClassifierHead(TaskHead):
 
         Raises:
             DataError: if an item is not an image.
-            MismatchError: if the model does not take images of that size, or its scores are of another
-                shape.
+            MismatchError: if the model does not take images of that size, or gives other
+                scores.
         """
         images = [self.prepare(check_image(image)) for image in batch]
         if not images:

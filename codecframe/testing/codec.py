@@ -40,6 +40,11 @@ class CodecContract:
             levels of the knob.
         shapes: (height, width) of the images to test.
         slack: by how much the mean size may fall from one tested level to the next, relative.
+
+    Examples:
+        >>> from codecframe.testing import CodecContract
+        >>> class TestMyCodec(CodecContract):
+        ...     codec = cf.get_codec("webp")
     """
 
     codec: ClassVar[codecframe.Codec[Any]]

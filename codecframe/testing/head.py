@@ -23,6 +23,11 @@ class HeadContract:
     Attributes:
         head: the head under test.
         tolerance: by how much a score may change with the batch size, relative to the largest.
+
+    Examples:
+        >>> from codecframe.testing import HeadContract
+        >>> class TestMyHead(HeadContract):
+        ...     head = cf.get_head("photo_heads:brightness")
     """
 
     head: ClassVar[TaskHead]

@@ -42,6 +42,12 @@ class Score:
         scores: of each image, from 0 to 1, (n,): against labels, or the head's own prediction.
         size: mean bytes at that level.
         encode_us: microseconds an image takes to encode.
+
+    Examples:
+        >>> settings = cf.get_codec("webp").settings()
+        >>> score = cf.Score(settings, np.float64([0.5, 1.5]), np.float64([1, 0]), 900.0, 80.0)
+        >>> score.loss, score.score
+        (1.0, 0.5)
     """
 
     settings: Settings
@@ -71,6 +77,14 @@ class Objective:
         budget: met on average over the images.
         accounting: which bytes count.
         clock: seconds, by which encoding is timed.
+
+    Examples:
+        >>> head = cf.get_head("photo_heads:brightness")
+        >>> budget = cf.Budget.parse("900B", mode="mean")
+        >>> objective = cf.Objective(head, [photo, photo], None, budget, cf.Accounting.PAYLOAD)
+        >>> codec = cf.get_codec("webp")
+        >>> objective.measure(codec, codec.settings()).score  # agreement, as there are no targets
+        1.0
     """
 
     def __init__(

