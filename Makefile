@@ -27,6 +27,7 @@ lint: $(READY) ## style and types
 
 docs: $(READY) ## build the documentation into site/
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/pictures.py
 	$(BIN)/zensical build --strict
 
 bench: $(READY) ## speed, memory and rate control on this machine; all but benchmarks/link.py, which needs root

@@ -135,11 +135,12 @@ def reference(_: str) -> str:
     table of docs/plugin-tutorial.md.
     """
     sections = [*public_names().items(), *documented_modules().items()]
-    lines = ["| name | module |", "| --- | --- |"]
+    lines = ["| module | names |", "| --- | --- |"]
     parts = []
     for module, names in sections:
         links = ", ".join(f"[`{name.rpartition('.')[2]}`][{name}]" for name in names)
-        lines.append(f"| {links} | [`{module}`](#{module.replace('.', '')}) |")
+        short = module.removeprefix("codecframe.")
+        lines.append(f"| [`{short}`](#{module.replace('.', '')}) | {links} |")
         parts += [f"## `{module}`", *(f"::: {name}" for name in names)]
     return "\n".join([*lines, ""]) + "\n" + "\n\n".join(parts) + "\n\n"
 
