@@ -9,7 +9,7 @@ import pytest
 import codecframe
 from codecframe.core import files as paths
 from codecframe.core.errors import OutputError
-from codecframe.core.files import cache_dir, data_root, write_whole
+from codecframe.core.files import data_root, write_whole
 
 
 def test_writes_bytes_and_text_and_makes_folders(tmp_path: Path) -> None:
@@ -68,11 +68,9 @@ def test_what_cannot_be_written_is_said(target: str) -> None:
         write_whole(target, b"data")
 
 
-def test_folders_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_dir() == tmp_path / "codecframe"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
-    assert cache_dir() == Path.home() / ".cache" / "codecframe"
+def test_the_environment_names_the_data_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("CODECFRAME_DATA", str(tmp_path))
     assert data_root() == tmp_path
     monkeypatch.delenv("CODECFRAME_DATA")

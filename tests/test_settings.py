@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecframe import Settings, SettingsError, knob, option
+from codecframe import DataError, Settings, SettingsError, knob, option
 from codecframe.core import yamltext
 
 
@@ -118,3 +119,53 @@ def test_yaml_reads_4_2_0_as_text_and_numbers_as_numbers() -> None:
         yamltext.load("a: [")
     with pytest.raises(ValueError, match="a tag"):
         yamltext.load("!!python/object/apply:os.getcwd []")
+
+
+@dataclass(frozen=True)
+class Message(Settings):
+    """As what comes in files and messages is declared."""
+
+    name: str = option(low=1, high=8, help="must be given")
+    shape: tuple[int, int] | None = option(None, low=1, high=99, help="a pair")
+    where: dict[str, str] = option({}, high=4, help="texts by name")
+    rest: dict[str, Any] = option({}, help="anything")
+    rate: float = option(1.0, low=1e-9, high=1e12, help="finite")
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({}, "'name' is missing: expected text of 1 to 8 characters"),
+        ({"name": None}, "'name' is None: expected text"),
+        ({"name": ""}, "'name' is '': expected text of 1 to 8"),
+        ({"name": "x" * 9}, "expected text of 1 to 8"),
+        ({"name": 7}, "'name' is 7: expected text"),
+        ({"name": "x", "nam": 1}, "'nam' is 1: expected a known name; did you mean 'name'"),
+        ({"name": "x", "shape": [1]}, r"'shape' is \[1\]: expected a list of 2 times"),
+        ({"name": "x", "shape": [1, 2, 3]}, "expected a list of 2 times"),
+        ({"name": "x", "shape": [0, 2]}, "from 1 to 99"),
+        ({"name": "x", "shape": [True, 2]}, "from 1 to 99"),
+        ({"name": "x", "where": {"a": 1}}, r"expected a mapping to \(text\)"),
+        ({"name": "x", "where": {1: "a"}}, r"expected a mapping to \(text\)"),
+        ({"name": "x", "where": {"a": "long!"}}, "at most 4 characters"),
+        ({"name": "x", "rest": []}, "'rest' is .*expected a mapping"),
+        ({"name": "x", "rate": float("inf")}, "expected a number"),
+        ({"name": "x", "rate": float("nan")}, "expected a number"),
+        ([], "expected a mapping"),
+        (None, "expected a mapping"),
+    ],
+)
+def test_what_a_source_says_wrong_is_told_with_the_source(values: Any, problem: str) -> None:
+    with pytest.raises(DataError, match=f"^file.yaml: .*{problem}") as caught:
+        Message.from_source(values, "file.yaml")
+    assert len(str(caught.value)) < 200
+
+
+def test_mappings_and_pairs_come_back_as_plain_data() -> None:
+    values = {"name": "x", "shape": [1, 2], "where": {"a": "b"}, "rest": {"c": [1, {"d": None}]}}
+    found = Message.from_source(values, "file.yaml")
+    assert found.shape == (1, 2)
+    assert found.to_dict() == {**values, "rate": 1.0}
+    assert Message("x").where is not Message("x").where
+    with pytest.raises(SettingsError, match="'name' is missing"):
+        Message.from_dict({})

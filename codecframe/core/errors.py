@@ -123,7 +123,9 @@ class SettingsError(CodecframeError):
     """
 
     def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"setting {shown(field)} is {shown(value)}: expected {expected}")
+        #: what is wrong, without the word that this is a setting
+        self.problem = f"{shown(field)} is {shown(value)}: expected {expected}"
+        super().__init__(f"setting {self.problem}")
         self.field = field
         self.value = value
         self.expected = expected

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all; and where caches and data sets lie."""
+"""Files: written whole or not at all; and where data sets lie."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from codecframe.core.errors import DataError, OutputError
+from codecframe.core import yamltext
+from codecframe.core.errors import DataError, OutputError, shown
 
 
 def write_whole(path: Path | str, data: bytes | str) -> None:
@@ -109,6 +110,21 @@ def read_text(path: Path | str, most: int = MOST_TEXT) -> str:
         raise DataError(str(path), "is not UTF-8 text") from None
 
 
+def read_mapping(path: Path | str) -> dict[str, Any]:
+    """The mapping that a YAML file holds, as plain data.
+
+    Raises:
+        DataError: as `read_text`, or if it holds anything else.
+    """
+    try:
+        values = yamltext.load(read_text(path))
+    except ValueError as error:
+        raise DataError(str(path), error) from None
+    if not isinstance(values, dict):
+        raise DataError(str(path), f"holds {shown(values)}: expected a mapping")
+    return values
+
+
 def read_lines(path: Path | str) -> list[str]:
     """The lines of a UTF-8 file, without empty ones at its end.
 
@@ -116,12 +132,6 @@ def read_lines(path: Path | str) -> list[str]:
         DataError: as `read_text`.
     """
     return read_text(path).rstrip().splitlines()
-
-
-def cache_dir() -> Path:
-    """Where codecframe keeps files that it can make again: `codecframe` in `XDG_CACHE_HOME`."""
-    text = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(text) if os.path.isabs(text) else Path.home() / ".cache") / "codecframe"
 
 
 def data_root() -> Path | None:

@@ -15,9 +15,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from codecframe.core import yamltext
 from codecframe.core.errors import DataError
-from codecframe.core.files import is_file, read_lines, read_text
+from codecframe.core.files import is_file, read_lines, read_mapping
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -33,14 +32,10 @@ def load(path: Path | str) -> tuple[str, dict[str, Any]]:
         DataError: if the file, or that with the labels, cannot be read, or names no model.
     """
     path = Path(path)
-    text = read_text(path)
-    try:
-        options = yamltext.load(text)
-    except ValueError as error:
-        raise DataError(str(path), error) from None
-    if not isinstance(options, dict) or not isinstance(options.get("model"), str):
+    options = read_mapping(path)
+    model = options.pop("model", None)
+    if not isinstance(model, str):
         raise DataError(str(path), "is not a head description: it does not name a `model`")
-    model = options.pop("model")
     labels = options.get("labels")
     if isinstance(labels, str):
         options["labels"] = read_lines(path.parent / labels)

@@ -12,16 +12,16 @@ A preset is named wherever settings are given, as if it were one: `--set preset=
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from codecframe.core import registry, yamltext
 from codecframe.core.codec import Codec
 from codecframe.core.errors import DataError, MismatchError, UnknownNameError, UsageError, shown
-from codecframe.core.files import read_text, write_whole
-from codecframe.core.settings import Settings, words
+from codecframe.core.files import read_mapping, write_whole
+from codecframe.core.settings import Settings, option, words
 
 S = TypeVar("S", bound=Settings)
 _KEY = "preset"
@@ -30,7 +30,7 @@ _SUFFIXES = (_SUFFIX, ".yml")
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(Settings):
     """A preset file.
 
     Attributes:
@@ -45,10 +45,10 @@ class Preset:
         {'quality': 30}
     """
 
-    codec: str
-    settings: Mapping[str, Any]
-    made: Mapping[str, Any] = field(default_factory=dict)
-    scored: Mapping[str, Any] = field(default_factory=dict)
+    codec: str = option(help="the codec's name")
+    settings: dict[str, Any] = option(help="what differs from its defaults, as plain data")
+    made: dict[str, Any] = option({}, help="how it was found; `head`: the one it was found for")
+    scored: dict[str, Any] = option({}, help="what it scored, and the defaults beside it")
 
     @classmethod
     def read(cls, path: Path | str) -> Preset:
@@ -57,25 +57,11 @@ class Preset:
         Raises:
             DataError: if it cannot be read or is not a preset.
         """
-        text = read_text(path)
-        try:
-            values = yamltext.load(text)
-        except ValueError as error:
-            raise DataError(str(path), error) from None
-        if not isinstance(values, dict) or not {"codec", "settings"} <= set(values):
-            raise DataError(str(path), "is not a preset: it has no codec or no settings")
-        if unknown := set(values) - set(cls.__dataclass_fields__):
-            raise DataError(str(path), f"is not a preset: it says {shown(min(unknown, key=str))}")
-        for name in values.keys() - {"codec"}:
-            if not isinstance(values[name], dict):
-                raise DataError(str(path), f"its {name!r} is not a mapping")
-        return cls(**values)
+        return cls.from_source(read_mapping(path), str(path))
 
     def write(self, path: Path | str) -> None:
         """Write a preset file, whole."""
-        write_whole(
-            path, yamltext.dump({name: _plain(value) for name, value in vars(self).items()})
-        )
+        write_whole(path, yamltext.dump(self.to_dict()))
 
 
 def is_tuned(path: Path) -> bool:
@@ -236,12 +222,3 @@ def describe(codec: Codec[Any], settings: Settings) -> str:
     if knob := settings.knob():
         found.pop(knob.field)
     return words(found)
-
-
-def _plain(value: Any) -> Any:
-    """Mappings and sequences as YAML writes them plainly."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

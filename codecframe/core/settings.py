@@ -1,4 +1,4 @@
-"""Codec settings: frozen dataclasses that validate themselves and travel as plain data.
+"""Settings: frozen dataclasses that validate themselves and travel as plain data.
 
 A settings class declares each field once, with its range and help; everything else (dicts, YAML,
 `key=value` texts, error messages, help tables) is derived from that declaration:
@@ -18,6 +18,10 @@ A settings class declares each field once, with its range and help; everything e
     >>> ToySettings(quality=400)
     Traceback (most recent call last):
     SettingsError: setting 'quality' is 400: expected an integer from 1 to 100
+
+All plain data that comes from outside is read this way: presets, recipes, head descriptions,
+messages. There, a field without a default must be given, and `from_source` names the source of what
+is wrong.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ from functools import cache
 from typing import Any, Self
 
 from codecframe.core import yamltext
-from codecframe.core.errors import SettingsError, UnknownNameError
+from codecframe.core.errors import DataError, SettingsError, UnknownNameError, shown
 
 MAX_LEVELS = 256
 """A knob has at most this many levels, so that one byte on the link names the level.
@@ -45,6 +49,16 @@ Examples:
 _LONGEST_WORD = 60
 
 Number = int | float
+
+
+class _Missing:
+    """Stands for a value that was not given."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+_MISSING = _Missing()
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,7 @@ class FieldInfo:
 
 
 def option(
-    default: Any,
+    default: Any = _MISSING,
     *,
     help: str,
     low: Number | None = None,
@@ -110,6 +124,8 @@ def option(
 ) -> Any:
     """Declare a settings field: its default, inclusive range or choices, and one line of help.
 
+    The range is that of a number, or of a text's length in characters; in a list, of each item.
+    A field without a default must be given; its default reads as `missing`.
     `searched=False` keeps `codecframe tune` from trying values: for what never makes a payload
     smaller or an image better. `formerly` is an older name of the field, under which files may
     still have it.
@@ -124,7 +140,12 @@ def option(
     """
     kept = None if choices is None else tuple(choices)
     declared = Option(help, low, high, kept, searched=searched, formerly=formerly)
-    return dataclasses.field(default=default, metadata={"option": declared})
+    metadata = {"option": declared}
+    if default is _MISSING:
+        return dataclasses.field(metadata=metadata)
+    if isinstance(default, dict):  # each instance has its own
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def knob(
@@ -160,9 +181,10 @@ def knob(
 class Settings:
     """Base of all settings. Subclasses are `@dataclass(frozen=True, kw_only=True)`.
 
-    Supported field types: `int`, `float`, `bool`, `str`, `T | None`, `tuple[T, ...]` and nestings
-    of these. Values are checked and normalised (lists become tuples) when an instance is made. A
-    subclass that checks fields against each other does so in `__post_init__`, after `super()`'s.
+    Supported field types: `int`, `float`, `bool`, `str`, `T | None`, `tuple[T, ...]`,
+    `tuple[T, T]`, `dict[str, T]`, `Any` and nestings of these. Values are checked and normalised
+    (lists become tuples) when an instance is made. A subclass that checks fields against each other
+    does so in `__post_init__`, after `super()`'s.
 
     Examples:
         >>> settings = cf.get_codec("jpeg").settings(quality=30)
@@ -193,7 +215,11 @@ class Settings:
                 raise TypeError(
                     f"{cls.__name__}.{field.name} must be declared with option() or knob()"
                 )
-            found.append(FieldInfo(field.name, hints[field.name], field.default, declared))
+            default = field.default
+            if default is dataclasses.MISSING:
+                make = field.default_factory
+                default = _MISSING if make is dataclasses.MISSING else make()
+            found.append(FieldInfo(field.name, hints[field.name], default, declared))
         return tuple(found)
 
     @classmethod
@@ -252,7 +278,8 @@ class Settings:
         """Settings from plain data; fields left out keep their defaults.
 
         Raises:
-            SettingsError: for a name that is not a field, or a value that the field does not take.
+            SettingsError: for an unknown name, a field that must be given, or a value that the
+                field does not take.
         """
         known = {info.name for info in cls.fields()}
         renamed = {info.option.formerly: info.name for info in cls.fields() if info.option.formerly}
@@ -260,11 +287,30 @@ class Settings:
         for name, value in values.items():
             now = renamed.get(name, name)
             if now not in known:
-                raise SettingsError(str(name), value, f"no such setting; {_nearest(name, known)}")
+                raise SettingsError(str(name), value, f"a known name; {_nearest(name, known)}")
             if now != name and now in values:
-                raise SettingsError(name, value, f"no such setting; it is called {now!r} now")
+                raise SettingsError(name, value, f"a known name; it is called {now!r} now")
             given[now] = value
-        return cls(**given)
+        required = {info.name: _MISSING for info in cls.fields() if info.default is _MISSING}
+        return cls(**required | given)
+
+    @classmethod
+    def from_source(cls, values: object, source: str) -> Self:
+        """Settings from what a file or a message holds, as plain data.
+
+        Args:
+            values: a mapping, as `from_dict` takes it, or anything else, which is refused.
+            source: the file or the message, as errors name it.
+
+        Raises:
+            DataError: what `from_dict` refuses, with the source.
+        """
+        if not isinstance(values, Mapping):
+            raise DataError(source, f"is {shown(values)}: expected a mapping")
+        try:
+            return cls.from_dict(values)
+        except SettingsError as error:
+            raise DataError(source, error.problem) from None
 
     @classmethod
     def parse(cls, assignments: Iterable[str]) -> Self:
@@ -310,12 +356,21 @@ def _fits(kind: Any, value: Any) -> tuple[bool, Any]:
         if alternative is type(None):
             if value is None:
                 return True, None
+        elif alternative is Any:
+            return True, value
         elif typing.get_origin(alternative) is tuple:
-            if isinstance(value, (list, tuple)):
-                inner = typing.get_args(alternative)[0]
+            inner, *others = typing.get_args(alternative)
+            length = None if others == [...] else 1 + len(others)
+            if isinstance(value, (list, tuple)) and length in (None, len(value)):
                 parts = [_fits(inner, part) for part in value]
                 if all(fits for fits, _ in parts):
                     return True, tuple(part for _, part in parts)
+        elif typing.get_origin(alternative) is dict:
+            inner = typing.get_args(alternative)[1]
+            if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+                items = {key: _fits(inner, item) for key, item in value.items()}
+                if all(fits for fits, _ in items.values()):
+                    return True, {key: item for key, (_, item) in items.items()}
         elif alternative is bool:
             if isinstance(value, bool):
                 return True, value
@@ -337,19 +392,24 @@ def _is_short(value: int) -> bool:
 
 
 def _leaves(value: Any) -> Iterable[Any]:
-    if isinstance(value, tuple):
-        for part in value:
+    if isinstance(value, (tuple, dict)):
+        for part in value if isinstance(value, tuple) else value.values():
             yield from _leaves(part)
     elif value is not None:
         yield value
+
+
+def _amount(leaf: Any) -> Any:
+    """What a range is of: a number, or a text's length."""
+    return len(leaf) if isinstance(leaf, str) else leaf
 
 
 def _checked(info: FieldInfo, value: Any) -> Any:
     fits, value = _fits(info.type, value)
     declared = info.option
     in_range = fits and all(
-        (declared.low is None or leaf >= declared.low)
-        and (declared.high is None or leaf <= declared.high)
+        (declared.low is None or _amount(leaf) >= declared.low)
+        and (declared.high is None or _amount(leaf) <= declared.high)
         and (declared.choices is None or leaf in declared.choices)
         for leaf in _leaves(value)
     )
@@ -364,12 +424,18 @@ _WORDS = {
     bool: "true or false",
     str: "text",
     type(None): "none",
+    Any: "a value",
 }
 
 
 def _type_words(kind: Any) -> str:
     if typing.get_origin(kind) is tuple:
-        return f"a list of ({_type_words(typing.get_args(kind)[0])})"
+        inner, *others = typing.get_args(kind)
+        length = "" if others == [...] else f"{1 + len(others)} times "
+        return f"a list of {length}({_type_words(inner)})"
+    if typing.get_origin(kind) is dict:
+        inner = typing.get_args(kind)[1]
+        return "a mapping" if inner is Any else f"a mapping to ({_type_words(inner)})"
     alternatives = _alternatives(kind)
     if len(alternatives) > 1:
         return " or ".join(_type_words(alternative) for alternative in alternatives)
@@ -381,12 +447,13 @@ def _expected(kind: Any, declared: Option) -> str:
         words = "one of " + ", ".join(map(str, declared.choices))
         return words + (" or none" if type(None) in _alternatives(kind) else "")
     words = _type_words(kind)
+    of, unit = ("of", " characters") if "text" in words else ("from", "")
     if declared.low is not None and declared.high is not None:
-        return f"{words} from {declared.low} to {declared.high}"
+        return f"{words} {of} {declared.low} to {declared.high}{unit}"
     if declared.low is not None:
-        return f"{words} of at least {declared.low}"
+        return f"{words} of at least {declared.low}{unit}"
     if declared.high is not None:
-        return f"{words} of at most {declared.high}"
+        return f"{words} of at most {declared.high}{unit}"
     return words
 
 
@@ -395,7 +462,9 @@ def _nearest(name: object, known: Iterable[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _word(value: Any) -> str:

@@ -22,12 +22,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from codecframe.core.errors import CodecframeError, MismatchError, SettingsError, UnknownNameError
+from codecframe.core.errors import CodecframeError, MismatchError
 from codecframe.core.files import read_lines
 from codecframe.core.head import Batch, FloatArray, Prediction, TaskHead, check_scores
 from codecframe.core.image import Image, check_image
 from codecframe.core.parallel import map_threads
 from codecframe.core.preprocess import Preprocess
+from codecframe.core.settings import Settings, option
 from codecframe.tasks import outputs as output_kinds
 
 _DESCRIBED = "as described"
@@ -37,54 +38,41 @@ held for them, some kilobytes a pixel."""
 
 
 @dataclass(frozen=True)
-class HeadOptions:
+class HeadOptions(Settings):
     """What a head description file may say besides `model`; `codecframe_open_head` gets it.
-
-    Attributes:
-        name: what the head is called; None for the opener to choose.
-        labels: class names, one an output.
-        preprocess: fields of `Preprocess`; None where nothing is said.
-        outputs: `logits`, `probabilities`, `log-probabilities` or `sigmoid`; None where nothing is
-            said: what the model shows of itself.
-        output: name or number of the output with the scores, where a model has several.
 
     Examples:
         >>> cf.HeadOptions.read({"labels": ["cat", "dog"], "outputs": "logits"}).labels
         ('cat', 'dog')
     """
 
-    name: str | None = None
-    labels: tuple[str, ...] = ()
-    preprocess: Mapping[str, Any] | None = None
-    outputs: str | None = None
-    output: str | None = None
+    name: str | None = option(None, low=1, help="what the head is called; none: the opener chooses")
+    labels: tuple[str, ...] = option((), help="class names, one an output")
+    preprocess: dict[str, Any] | None = option(None, help="fields of `Preprocess`")
+    outputs: str | None = option(
+        None, choices=output_kinds.KINDS, help="none: what the model shows of itself"
+    )
+    output: str | int | None = option(
+        None, help="name or number of the output with the scores, where a model has several"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Preprocess.of(self.preprocess)
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> HeadOptions:
-        """Check options that came as plain data.
+        """Check options that came as plain data; numbers may be names of classes.
 
         Raises:
-            UnknownNameError: for an option that does not exist.
-            SettingsError: for a value that an option does not take.
+            SettingsError: for an unknown option, or a value that an option does not take.
         """
-        for key in options:
-            if key not in cls.__dataclass_fields__:
-                raise UnknownNameError("head option", str(key), cls.__dataclass_fields__)
-        name, labels = options.get("name"), options.get("labels") or ()
-        if name is not None and not (isinstance(name, str) and name):
-            raise SettingsError("name", name, "text")
-        if isinstance(labels, str) or not isinstance(labels, Sequence):
-            raise SettingsError("labels", labels, "a list of class names")
-        preprocess = options.get("preprocess")
-        if preprocess is not None and not isinstance(preprocess, Mapping):
-            raise SettingsError("preprocess", preprocess, "fields such as resize and mean")
-        Preprocess.of(preprocess)
-        outputs = output_kinds.checked_kind(options.get("outputs"))
-        output = options.get("output")
-        if output is not None and (isinstance(output, bool) or not isinstance(output, (str, int))):
-            raise SettingsError("output", output, "the name or number of one of the outputs")
-        output = None if output is None else str(output)
-        return cls(name, tuple(str(label) for label in labels), preprocess, outputs, output)
+        labels = options.get("labels")
+        if isinstance(labels, (list, tuple)):
+            options = {**options, "labels": tuple(map(str, labels))}
+        elif labels is None:
+            options = {key: value for key, value in options.items() if key != "labels"}
+        return cls.from_dict(options)
 
 
 class ClassifierHead(TaskHead):

@@ -6,13 +6,14 @@ that it says itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codecframe.core import yamltext
 from codecframe.core.errors import DataError, SettingsError, shown
-from codecframe.core.files import data_root, read_text
+from codecframe.core.files import data_root, read_mapping
+from codecframe.core.settings import Settings, option
 from codecframe.images import ImageSet, group_names, open_held_out, open_images, without
 
 _MOST_EXTENDED = 16
@@ -22,36 +23,24 @@ IMAGE_KEYS = ("images", "labels", "where", "limit")
 """The keys that say which images."""
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+@dataclass(frozen=True, kw_only=True)
+class SharedKeys(Settings):
+    """What recipes of every kind may say."""
 
+    kind: str = option(low=1, help="which trainer, or `profile`")
+    name: str = option(low=1, help="names the file that is made")
+    images: tuple[str, ...] = option(help="data sets, and paths below the data root")
+    labels: str | None = option(None, help="`folders`, or a table of labels")
+    where: dict[str, str] | None = option(None, help="columns of that table, and the text in them")
+    limit: int | None = option(None, low=1, help="images, at most")
+    group: str | None = option(None, help="how images are grouped that must not be apart")
 
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_where(value: Any) -> bool:
-    return isinstance(value, dict) and _are_texts([*value, *value.values()])
-
-
-def _is_file_name(value: Any) -> bool:
-    return _is_text(value) and Path(value).name == value
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value > 0
-
-
-_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "kind": ("text", _is_text),
-    "name": ("text that can name a file", _is_file_name),
-    "images": ("list of texts", _are_texts),
-    "labels": ("text", _is_text),
-    "where": ("text for each column", _is_where),
-    "limit": ("count", _is_count),
-    "group": ("text", _is_text),
-}
-"""What the shared keys hold."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if Path(self.name).name != self.name:
+            raise SettingsError("name", self.name, "text that can name a file")
+        if not self.images:
+            raise SettingsError("images", [], "one or more texts")
 
 
 def read_recipe(path: Path | str) -> dict[str, Any]:
@@ -62,12 +51,8 @@ def read_recipe(path: Path | str) -> dict[str, Any]:
             or one of the keys that recipes of every kind share is of the wrong type.
     """
     recipe = _extended(Path(path))
-    for key in ("kind", "name", "images"):
-        if not recipe.get(key):
-            raise DataError(str(path), f"is no recipe: it says no {key!r}")
-    for key, (what, fits) in _KEYS.items():
-        if recipe.get(key) is not None and not fits(recipe[key]):
-            raise DataError(str(path), f"{key!r} is {shown(recipe[key])}, which is no {what}")
+    shared = {key: recipe[key] for key in SharedKeys.__dataclass_fields__ if key in recipe}
+    SharedKeys.from_source(shared, str(path))
     return recipe
 
 
@@ -75,18 +60,12 @@ def _extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The keys of a file, and those of the one that it extends."""
     if len(extending) > _MOST_EXTENDED:
         raise DataError(str(path), f"more than {_MOST_EXTENDED} files extend each other")
-    text = read_text(path)
-    try:
-        own = yamltext.load(text)
-    except ValueError as error:
-        raise DataError(str(path), error) from None
-    if not isinstance(own, dict):
-        raise DataError(str(path), "is no recipe")
+    own = read_mapping(path)
     base = own.pop("extends", None)
     if base is None:
         return own
-    if not _is_text(base):
-        raise DataError(str(path), f"'extends' is {shown(base)}, which is no text")
+    if not isinstance(base, str):
+        raise DataError(str(path), f"'extends' is {shown(base)}: expected text")
     chain = (*extending, path.resolve())
     if "\0" in base or len(base) > _LONGEST_NAME:
         raise DataError(str(path), f"extends {shown(base)}, which is not the name of a file")
@@ -127,7 +106,7 @@ def open_recipe_split(
     if recipe.get("group"):
         raise SettingsError("group", recipe["group"], "none beside a held-out set")
     specs = [named] if isinstance(named, str) else named
-    if not _are_texts(specs):
+    if not isinstance(specs, list) or not all(isinstance(spec, str) for spec in specs):
         raise SettingsError("held_out", named, "a number of images, or a list of texts")
     held = open_held_out(
         [

@@ -17,14 +17,12 @@ Whatever cannot be read raises `DataError`, before memory is taken for it.
 from __future__ import annotations
 
 import json
-import math
 import struct
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from codecframe import DataError, Shape
+from codecframe import DataError, Settings, Shape, option
 
 VERSION = 1
 """Of the messages; both ends must speak the same."""
@@ -43,7 +41,6 @@ MAX_SIDE = 65535
 MAX_TOP = 100
 MAX_REASON = 300
 _MAX_NAME = 200
-_MAX_ITEMS = 100_000
 _SOURCE = "link"
 
 _FRAME = struct.Struct(">IB")
@@ -189,102 +186,55 @@ def _shortened(text: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Text:
-    """A JSON message; subclasses name their fields."""
+class Text(Settings):
+    """A JSON message; subclasses declare its fields."""
 
     kind: ClassVar[str]
 
     def pack(self) -> str:
         """As a text message."""
-        values = {"type": self.kind, "version": VERSION, **asdict(self)}
+        values = {"type": self.kind, "version": VERSION, **self.to_dict()}
         return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Self:
-        """Check the fields of a message.
-
-        Raises:
-            DataError: if one is missing, unknown or of another type.
-        """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Welcome(Text):
-    """The server's first message: what it takes.
-
-    Attributes:
-        head: the head's name.
-        labels: class names by index, or empty.
-        representation: what the head accepts.
-        codecs: names of the codecs that the server decodes.
-        preprocess: fields of `Preprocess` whose geometry cameras apply; None where the head takes
-            images as they are.
-        max_message: bytes of a message, at most.
-        max_pixels: pixels of a frame, at most.
-        max_fps: frames a second of a client, at most.
-    """
+    """The server's first message: what it takes."""
 
     kind: ClassVar[str] = "welcome"
-    head: str
-    labels: tuple[str, ...]
-    representation: str
-    codecs: tuple[str, ...]
-    preprocess: dict[str, Any] | None
-    max_message: int
-    max_pixels: int
-    max_fps: float
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Welcome:
-        """Check the fields of a message."""
-        fields = _Fields(cls.kind, values)
-        return cls(
-            head=fields.name("head"),
-            labels=fields.names("labels"),
-            representation=fields.name("representation"),
-            codecs=fields.names("codecs"),
-            preprocess=fields.mapping("preprocess", optional=True),
-            max_message=fields.integer("max_message", 1, 1 << 40),
-            max_pixels=fields.integer("max_pixels", 1, 1 << 40),
-            max_fps=fields.number("max_fps"),
-        )
+    head: str = option(low=1, high=_MAX_NAME, help="the head's name")
+    labels: tuple[str, ...] = option(high=_MAX_NAME, help="class names by index, or empty")
+    representation: str = option(low=1, high=_MAX_NAME, help="what the head accepts")
+    codecs: tuple[str, ...] = option(high=_MAX_NAME, help="codecs that the server decodes")
+    preprocess: dict[str, Any] | None = option(
+        help="fields of `Preprocess` whose geometry cameras apply; none where the head takes "
+        "images as they are"
+    )
+    max_message: int = option(low=1, high=1 << 40, help="bytes of a message, at most")
+    max_pixels: int = option(low=1, high=1 << 40, help="pixels of a frame, at most")
+    max_fps: float = option(low=1e-9, high=1e12, help="frames a second of a client, at most")
 
 
 @dataclass(frozen=True)
 class Hello(Text):
-    """What the client's next frames are.
-
-    Attributes:
-        codec: the codec's name.
-        settings: its settings, all but the knob, which each frame brings.
-        emits: names of the representations that it decodes to: a learned codec has its model's
-            digest in them, and may have another name at the server.
-        shape: (height, width) of frames that do not say theirs.
-        top: how many classes an answer shall have.
-        head: the head that is expected, or None for whatever the server has.
-    """
+    """What the client's next frames are."""
 
     kind: ClassVar[str] = "hello"
-    codec: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    emits: tuple[str, ...] = ("pixels",)
-    shape: Shape | None = None
-    top: int = 1
-    head: str | None = None
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Hello:
-        """Check the fields of a message."""
-        fields = _Fields(cls.kind, values)
-        return cls(
-            codec=fields.name("codec"),
-            settings=fields.mapping("settings") or {},
-            emits=fields.names("emits"),
-            shape=fields.shape("shape"),
-            top=fields.integer("top", 1, MAX_TOP),
-            head=None if values.get("head") is None else fields.name("head"),
-        )
+    codec: str = option(low=1, high=_MAX_NAME, help="the codec's name")
+    settings: dict[str, Any] = option({}, help="all but the knob, which each frame brings")
+    emits: tuple[str, ...] = option(
+        ("pixels",),
+        high=_MAX_NAME,
+        help="representations that it decodes to: a learned codec has its model's digest in them, "
+        "and may have another name at the server",
+    )
+    shape: tuple[int, int] | None = option(
+        None, low=1, high=MAX_SIDE, help="(height, width) of frames that do not say theirs"
+    )
+    top: int = option(1, low=1, high=MAX_TOP, help="how many classes an answer shall have")
+    head: str | None = option(
+        None, low=1, high=_MAX_NAME, help="that is expected; none: whatever the server has"
+    )
 
 
 @dataclass(frozen=True)
@@ -293,23 +243,13 @@ class Ready(Text):
 
     kind: ClassVar[str] = "ready"
 
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Ready:
-        """Nothing to check."""
-        return cls()
-
 
 @dataclass(frozen=True)
 class Refused(Text):
     """The hello was not taken; the frames that follow it are answered as bad."""
 
     kind: ClassVar[str] = "refused"
-    reason: str
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Refused:
-        """Check the field of a message."""
-        return cls(_Fields(cls.kind, values).text("reason", MAX_REASON * 4))
+    reason: str = option(high=MAX_REASON * 4, help="why")
 
 
 T = TypeVar("T", bound=Text)
@@ -336,75 +276,11 @@ def read_text(message: str, *kinds: type[T], most: int = MAX_TEXT) -> T:
                     _SOURCE,
                     f"the other end speaks version {values.get('version')!r:.20}, this {VERSION}",
                 )
-            return kind.read(values)
+            known = {n: values[n] for n in kind.__dataclass_fields__ if n in values}
+            return kind.from_source(known, f"{_SOURCE}: {kind.kind}")
     expected = " or ".join(kind.kind for kind in kinds)
     raise DataError(_SOURCE, f"expected {expected}, not {values.get('type')!r:.40}")
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number")
-
-
-class _Fields:
-    """Reads the fields of a message, each by its type and range."""
-
-    def __init__(self, kind: str, values: Mapping[str, Any]) -> None:
-        self._kind = kind
-        self._values = values
-
-    def text(self, name: str, most: int) -> str:
-        value = self._values.get(name)
-        if not isinstance(value, str) or len(value) > most:
-            raise self._wrong(name, f"text of at most {most} characters")
-        return value
-
-    def name(self, name: str) -> str:
-        if not (value := self.text(name, _MAX_NAME)):
-            raise self._wrong(name, "a name")
-        return value
-
-    def names(self, name: str) -> tuple[str, ...]:
-        value = self._values.get(name)
-        if (
-            not isinstance(value, list)
-            or len(value) > _MAX_ITEMS
-            or not all(isinstance(item, str) and len(item) <= _MAX_NAME for item in value)
-        ):
-            raise self._wrong(name, "a list of names")
-        return tuple(value)
-
-    def mapping(self, name: str, *, optional: bool = False) -> dict[str, Any] | None:
-        value = self._values.get(name)
-        if not (isinstance(value, dict) or (optional and value is None)):
-            raise self._wrong(name, "an object")
-        return value
-
-    def integer(self, name: str, low: int, high: int) -> int:
-        value = self._values.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self._wrong(name, f"an integer from {low} to {high}")
-        return value
-
-    def number(self, name: str) -> float:
-        value = self._values.get(name)
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise self._wrong(name, "a number")
-        if not (math.isfinite(value) and 0 < value < 1e12):
-            raise self._wrong(name, "a positive number")
-        return float(value)
-
-    def shape(self, name: str) -> Shape | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        if (
-            not isinstance(value, list)
-            or len(value) != 2
-            or not all(isinstance(side, int) and not isinstance(side, bool) for side in value)
-            or not all(1 <= side <= MAX_SIDE for side in value)
-        ):
-            raise self._wrong(name, f"[height, width], each from 1 to {MAX_SIDE}")
-        return value[0], value[1]
-
-    def _wrong(self, name: str, expected: str) -> DataError:
-        return DataError(_SOURCE, f"{self._kind}: {name!r} must be {expected}")

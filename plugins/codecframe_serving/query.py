@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from codecframe import MAX_LEVELS, PIXELS, Codec, DataError, MismatchError, Settings, Shape
+from codecframe import MAX_LEVELS, PIXELS, Codec, DataError, MismatchError, Settings, Shape, option
 from codecframe_serving.protocol import MAX_SIDE, MAX_TOP
 from codecframe_serving.worker import Job, Worker
 
@@ -42,63 +42,54 @@ def read_query(parameters: Iterable[tuple[str, str]], worker: Worker) -> Asked:
     `set` may come several times; `level` says the knob where `set` does not.
 
     Raises:
-        DataError: if something is unknown, said twice, missing or out of range.
+        DataError: if something is unknown, given twice, missing or out of range.
         SettingsError: if the codec has no such setting.
         MismatchError: if the server has no such codec, or the head takes no pixels.
         LimitError: if the image is larger than what is decoded for the head.
     """
-    query = _Query(parameters)
-    top = query.integer("top", 1, MAX_TOP) or 1
-    if not query.said("codec"):
-        query.only(["top"], "needs a codec")
+    query = _Query.from_source(_values(parameters), "query")
+    if query.codec is None:
+        if query.changed().keys() - {"top"}:
+            raise DataError("query", "needs a codec: only 'top' can be said without one")
         if worker.head.accepts != PIXELS:
             raise MismatchError(f"head {worker.head.name!r} takes no pixels: name the codec")
-        return Asked(top=top)
-    codec = worker.named(query.one("codec"))
-    height, width = (query.integer(side, 1, MAX_SIDE) for side in ("height", "width"))
-    if height is None and width is None:
-        query.only(["codec", "top"], "belongs to a payload, which needs height and width")
-        return Asked(codec, top=top)
-    if height is None or width is None:
+        return Asked(top=query.top)
+    codec = worker.named(query.codec)
+    if query.height is None and query.width is None:
+        if query.set or query.level is not None:
+            raise DataError("query", "'set' and 'level' are for a payload, with height and width")
+        return Asked(codec, top=query.top)
+    if query.height is None or query.width is None:
         raise DataError("query", "a payload needs both height and width")
-    query.only(["codec", "top", "height", "width", "set", "level"], "is unknown")
-    worker.check((height, width))
-    settings: Settings = codec.settings_type.parse(query.all("set"))
-    level = query.integer("level", 0, MAX_LEVELS - 1)
-    return Asked(
-        codec, settings if level is None else settings.at_level(level), (height, width), top
-    )
+    shape = query.height, query.width
+    worker.check(shape)
+    settings: Settings = codec.settings_type.parse(query.set)
+    if query.level is not None:
+        settings = settings.at_level(query.level)
+    return Asked(codec, settings, shape, query.top)
 
 
-class _Query:
-    """The parameters of a URL, each checked."""
+@dataclass(frozen=True, kw_only=True)
+class _Query(Settings):
+    """The parameters of a URL."""
 
-    def __init__(self, parameters: Iterable[tuple[str, str]]) -> None:
-        self._parameters = list(parameters)
+    codec: str | None = option(None, help="of what is posted")
+    top: int = option(1, low=1, high=MAX_TOP, help="how many classes the answer shall have")
+    height: int | None = option(None, low=1, high=MAX_SIDE, help="of a payload's image")
+    width: int | None = option(None, low=1, high=MAX_SIDE, help="of a payload's image")
+    level: int | None = option(None, low=0, high=MAX_LEVELS - 1, help="of the knob")
+    set: tuple[str, ...] = option((), help="settings, as key=value")
 
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self._parameters if key == name]
 
-    def said(self, name: str) -> bool:
-        return bool(self.all(name))
-
-    def one(self, name: str) -> str:
-        values = self.all(name)
-        if len(values) != 1:
-            raise DataError("query", f"{name!r} must be said once")
-        return values[0]
-
-    def integer(self, name: str, low: int, high: int) -> int | None:
-        if not self.said(name):
-            return None
-        text = self.one(name)
-        if len(text) > 9 or not text.isascii() or not text.isdecimal():
-            raise DataError("query", f"{name!r} must be an integer from {low} to {high}")
-        if not low <= int(text) <= high:
-            raise DataError("query", f"{name!r} must be an integer from {low} to {high}")
-        return int(text)
-
-    def only(self, known: Sequence[str], otherwise: str) -> None:
-        for name, _ in self._parameters:
-            if name not in known:
-                raise DataError("query", f"{name[:40]!r} {otherwise}")
+def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The parameters as plain data: digits are integers, `set` is a list."""
+    values: dict[str, Any] = {}
+    for name, text in parameters:
+        if name == "set":
+            values.setdefault(name, []).append(text)
+        elif name in values:
+            raise DataError("query", f"{name[:40]!r} must be given once")
+        else:
+            is_number = name != "codec" and text.isascii() and text.isdecimal() and len(text) < 10
+            values[name] = int(text) if is_number else text
+    return values

@@ -46,8 +46,8 @@ def test_the_model_may_be_a_head_s_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("", codecframe.DataError, "no `model`"),
-        ("- model\n", codecframe.DataError, "no `model`"),
+        ("", codecframe.DataError, "expected a mapping"),
+        ("- model\n", codecframe.DataError, "expected a mapping"),
         ("model: [a]\n", codecframe.DataError, "no `model`"),
         ("model: {a\n", codecframe.DataError, "line"),
         ("model: json:loads\nlabels: absent.txt\n", codecframe.DataError, "absent.txt"),
@@ -56,7 +56,7 @@ def test_the_model_may_be_a_head_s_name(tmp_path: Path) -> None:
         ("model: json:loads\noutputs: odds\n", codecframe.SettingsError, "outputs"),
         ("model: json:loads\npreprocess: 224\n", codecframe.SettingsError, "preprocess"),
         ("model: json:loads\npreprocess: {size: 2}\n", codecframe.SettingsError, "size"),
-        ("model: json:loads\nlabel: [a]\n", codecframe.UnknownNameError, "did you mean 'labels'"),
+        ("model: json:loads\nlabel: [a]\n", codecframe.SettingsError, "did you mean 'labels'"),
         ("model: absent.thing\n", codecframe.UnknownNameError, "absent.thing"),
     ],
 )

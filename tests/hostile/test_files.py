@@ -131,7 +131,7 @@ SCHEMAS = {
         "JSON",
     ),
     "list": ("UPDATE points SET settings = '[]' WHERE id = 1", "settings are"),
-    "head": ("UPDATE meta SET value = '[7]' WHERE key = 'head'", "head is"),
+    "head": ("UPDATE meta SET value = '[7]' WHERE key = 'head'", "is damaged: 'head' is"),
     "not UTF-8": ("UPDATE points SET codec = CAST(x'ff' AS TEXT) WHERE id = 1", "UTF-8"),
     "application": ("PRAGMA application_id = 77", None),
 }

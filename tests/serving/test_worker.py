@@ -151,7 +151,7 @@ def test_a_session_takes_frames_after_its_hello() -> None:
     ("hello", "reason"),
     [
         (Hello("jpeg"), "not 'jpeg'"),
-        (Hello("toy", {"speed": 1}), "no such setting"),
+        (Hello("toy", {"speed": 1}), "a known name"),
         (Hello("toy", {"effort": 99}), "from 0 to 9"),
         (Hello("toy", head="other"), "has head 'brightness'"),
     ],

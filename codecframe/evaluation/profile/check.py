@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from codecframe.core import registry
 from codecframe.core.errors import DataError, shown
-from codecframe.core.settings import MAX_LEVELS
+from codecframe.core.settings import MAX_LEVELS, Settings, option
 from codecframe.evaluation.database import Database
 
 _COUNT = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 4294967295"
@@ -74,19 +76,23 @@ _ORPHANS = (
     "SELECT COUNT(*) FROM measurements WHERE point NOT IN (SELECT id FROM points)"
     " OR image NOT IN (SELECT id FROM images)"
 )
-_META = {
-    "head": str,
-    "metric": str,
-    "labelled": bool,
-    "prepared": bool,
-    "images": int,
-    "first_image": str,
-    "reference": str,
-}
 _MOST = 1e300
 """No value of a knob is as large; NaN is not below it either."""
 _LONGEST = 4096
 """Characters of a text in `meta`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Meta(Settings):
+    """What `meta` says of it, where it does."""
+
+    head: str = option("", high=_LONGEST, help="the head's name")
+    metric: str = option("", high=_LONGEST, help="what a score is")
+    labelled: bool = option(False, help="whether images have labels")
+    prepared: bool = option(False, help="whether images have the head's geometry")
+    images: int = option(0, help="how many")
+    first_image: str = option("", high=_LONGEST, help="its name")
+    reference: str = option("", high=_LONGEST, help="the head that scores are compared to")
 
 
 def check(file: Database) -> None:
@@ -109,10 +115,8 @@ def check(file: Database) -> None:
 
 def _check_meta(file: Database) -> None:
     said = {key: file.plain(value) for key, value in file.all("SELECT key, value FROM meta")}
-    for key, kind in _META.items():
-        value = said.get(key, kind())
-        if type(value) is not kind or (isinstance(value, str) and len(value) > _LONGEST):
-            raise DataError(str(file.path), f"is damaged: its {key} is {shown(value)}")
+    known = {key: said[key] for key in _Meta.__dataclass_fields__ if key in said}
+    _Meta.from_source(known, f"{file.path}: is damaged")
 
 
 def _check_points(file: Database) -> None:
