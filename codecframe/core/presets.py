@@ -12,7 +12,7 @@ A preset is named wherever settings are given, as if it were one: `--set preset=
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar

@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 import sqlite3
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,17 +29,22 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str]]] = []
         self.rows: list[list[str]] = []
+        self._in_cell = False
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        self._in_cell = tag in ("td", "th")
         if tag == "tr":
             self.rows.append([])
-        elif tag in ("td", "th"):
+        elif self._in_cell:
             self.rows[-1].append("")
 
+    def handle_endtag(self, tag: str) -> None:
+        self._in_cell = False
+
     def handle_data(self, data: str) -> None:
-        if self.elements and self.elements[-1][0] in ("td", "th"):
+        if self._in_cell:
             self.rows[-1][-1] += data
 
     def all(self, tag: str) -> list[dict[str, str]]:
@@ -191,3 +197,11 @@ def test_images_that_missed_the_budget_are_named(tmp_path: Path) -> None:
     for count in filter(None, unfit):
         assert f"({count} of 12 do not fit)" in text
     assert "does not fit the budget" in text
+
+
+def test_without_the_template_engine_it_says_what_to_install(
+    table: ProfileTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(codecframe.DependencyError, match=r"codecframe\[plots\]"):
+        report.html(table)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -22,12 +22,13 @@ from codecframe.core.errors import DataError
 from codecframe.core.files import write_whole
 from codecframe.core.image import Image
 from codecframe.core.outputs import refuse_foreign, refuse_inputs
+from codecframe.core.registry import require
 from codecframe.core.tables import Result, Table
 from codecframe.evaluation.profile import ProfileTable, comparable, coverage
 from codecframe.evaluation.report.pictures import kept_images
 from codecframe.evaluation.report.plot import Plot, rate_accuracy_plot
 from codecframe.evaluation.report.series import Series, Spot, budget_bpp, middle_bpp, series_of
-from codecframe.evaluation.report.sheet import ContactSheet, SheetRow, Shown, contact_sheet
+from codecframe.evaluation.report.sheet import ContactSheet, SheetRow, contact_sheet
 from codecframe.evaluation.select import Candidate, Selection
 from codecframe.rate import Accounting
 
@@ -52,7 +53,7 @@ def html(
 
     Raises:
         DataError: if nothing was measured yet.
-        DependencyError: if matplotlib is not installed.
+        DependencyError: if matplotlib or Jinja2 is not installed.
         UnknownNameError: if a codec is not installed of which an old profile says nothing.
         MismatchError: if the profiles cannot be compared.
     """
@@ -132,6 +133,11 @@ def make_report(
     return Report(page.text(), page.plot, selection, tuple(page.heads), kept=page.kept)
 
 
+def _read(name: str) -> str:
+    """A file beside this module."""
+    return resources.files("codecframe.evaluation.report").joinpath(name).read_text("utf-8")
+
+
 @dataclass(frozen=True)
 class _Cell:
     """A table cell: its text, and the number that it sorts by and shows right-aligned."""
@@ -140,281 +146,140 @@ class _Cell:
     value: float | None = None
     kind: str = ""
 
-    def html(self) -> str:
-        if self.value is not None:
-            return f'<td class="number" data-value="{self.value:.6g}">{escape(self.text)}</td>'
-        return f'<td class="{self.kind}">{escape(self.text)}</td>'
+
+_Row = dict[str, _Cell]
+"""Cells by column; the names of columns of numbers begin with `>`."""
 
 
 class _Page:
-    """A page being written: profiles, as one accounting counts them."""
+    """What the template shows: profiles, as one accounting counts them."""
 
     def __init__(self, tables: list[ProfileTable], selection: Selection | None) -> None:
-        self._tables = tables
-        self._table = table = tables[0]
-        self._missing = coverage(tables).words()
-        self._selection = selection
-        self._meta = table.meta
+        table = tables[0]
+        self.missing = coverage(tables).words()
+        self.selection = selection
+        self.labelled = table.labelled
+        self.measure = table.meta.get("metric", "score") if table.labelled else "agreement"
         self.heads = list(dict.fromkeys(each.head for each in tables))
-        self._accounting = Accounting(selection.accounting if selection else "payload")
-        self._series = series_of(tables, self._accounting)
-        self._measure = self._meta.get("metric", "score") if table.labelled else "agreement"
+        self.title = f"Rate and accuracy for {' and '.join(self.heads)}"
+        self.accounting = Accounting(selection.accounting if selection else "payload")
+        self.series = series_of(tables, self.accounting)
+        self.images = max((spot.row.n for one in self.series for spot in one.spots), default=0)
+        self.controlled = any(one.controlled for one in self.series)
+        self.points = [self._point(one, spot) for one in self.series for spot in one.spots]
+        self._tables = tables
 
     def text(self) -> str:
         """The finished page."""
-        files = resources.files("codecframe.evaluation.report")
-        style = (files / "page.css").read_text(encoding="utf-8")
-        script = (files / "page.js").read_text(encoding="utf-8")
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        title = f"Rate and accuracy for {' and '.join(self.heads)}"
-        sections = [
-            f"<h1>{escape(title)}</h1>",
-            self._summary(),
-            self._answer(),
-            self._plot(),
-            self._choice(),
-            self._pictures(),
-            self._points(),
-            self._details(),
-        ]
-        return _FRAME.format(
+        jinja2 = require("jinja2", "codecframe[plots]")
+        style, script, page = (_read(f"page.{suffix}") for suffix in ("css", "js", "html"))
+        environment = jinja2.Environment(
+            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        environment.filters["data_uri"] = _data_uri
+        made: str = environment.from_string(page).render(
+            page=self,
             generator=_GENERATOR,
-            title=escape(title),
             style=style,
             script=script,
-            digest=digest,
-            body="\n".join(sections),
+            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            how=_HOW,
+            interval=_interval,
         )
-
-    def _summary(self) -> str:
-        points = sum(len(one.spots) for one in self._series)
-        return (
-            f'<p class="faint">{_count(len(self._series), "codec variant")}, '
-            f"{_count(points, 'measured point')}, {_count(self._images, 'image')}.</p>"
-            + (f"<p><strong>Note:</strong> {escape(self._missing)}.</p>" if self._missing else "")
-        )
-
-    @property
-    def _images(self) -> int:
-        return max((spot.row.n for one in self._series for spot in one.spots), default=0)
-
-    def _answer(self) -> str:
-        found = self._selection
-        if found is None:
-            return ""
-        asked = f"{found.budget} {_HOW[found.mode]}, {found.accounting} bytes"
-        notes = "".join(
-            f"<p>Note: {escape(note)}.</p>" for note in found.notes if note != self._missing
-        )
-        if found.winner is None:
-            closest = f" Closest: {found.would_fit}." if found.would_fit else ""
-            words = f"<strong>Nothing meets {escape(asked)}.</strong>{escape(closest)}"
-            return f'<div class="answer none"><p>{words}</p></div>'
-        best = found.winner
-        figures = (
-            f"At {asked}: {100 * best.score:.1f} % {found.measure} "
-            f"(95 %: {_interval(best.low, best.high)}) over {_count(found.images, 'image')}, "
-            f"{best.bytes_per_image:.0f} bytes an image, {best.bpp:.3f} bpp."
-        )
-        behind = f" for the head {best.head}" if len(self.heads) > 1 else ""
-        return (
-            f'<div class="answer"><p><strong>{escape(best.label)}</strong>{escape(behind)}</p>'
-            f"<p>{escape(figures)}</p>{notes}</div>"
-        )
+        return made
 
     @cached_property
     def plot(self) -> Plot:
         """Score against rate."""
-        return rate_accuracy_plot(self._tables, self._selection, accounting=self._accounting)
+        return rate_accuracy_plot(self._tables, self.selection, accounting=self.accounting)
 
-    def _plot(self) -> str:
-        label = escape(f"{self._measure} against bits per pixel; the table below has the numbers")
-        picture = self.plot.inline_svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-        notes = "Bands are 95 % intervals."
-        if any(one.controlled for one in self._series):
-            notes += " Hollow diamonds: the rate controller sets the knob image by image."
-        if self._selection is not None and self._selection.winner is not None:
-            notes += " The ring marks the choice."
-        return (
-            f'<h2>Rate and accuracy</h2><div class="scroll plot">{picture}</div>'
-            f'<p class="faint">{notes}</p>'
-        )
+    @property
+    def hidden(self) -> set[str]:
+        """Columns that say nothing here."""
+        said = {
+            "head": len(self.heads) > 1,
+            "settings": any(one.words for one in self.series),
+            ">encodes": self.controlled,
+        }
+        return {name for name, is_said in said.items() if not is_said}
 
-    def _choice(self) -> str:
-        found = self._selection
-        if found is None:
-            return ""
-        columns = ["", "codec", "head", f">{found.measure} %", ">95 %",
-                   f">bytes ({found.accounting})", ">bpp",
-                   ">encode µs", ">decode µs", "why"]  # fmt: skip
-        rows = [_candidate(c, chosen=c is found.winner) for c in found.candidates]
-        if len(self.heads) == 1:
-            columns, rows = _without(columns, rows, "head")
-        return "<h2>The choice, and why the others lost</h2>" + _table(
-            columns, rows, first_chosen=found.winner is not None
-        )
+    @property
+    def candidates(self) -> list[_Row]:
+        """The choice, and what else was considered."""
+        found = self.selection
+        return [] if found is None else [_candidate(found, each) for each in found.candidates]
+
+    @property
+    def target_bpp(self) -> float:
+        """The rate at which pictures are shown."""
+        if self.selection is not None:
+            return budget_bpp(self._tables[0], self.selection) or 1.0
+        return middle_bpp(self.series)
 
     @cached_property
     def kept(self) -> tuple[list[str], list[SheetRow]]:
         """Headings and rows of the decoded images."""
-        pairs = [(one, spot) for one in self._series if (spot := self._shown_point(one))]
-        return kept_images(self._table, pairs, self._accounting)
+        shown = ((one, one.nearest(self.target_bpp, self.selection)) for one in self.series)
+        pairs = [(one, spot) for one, spot in shown if spot]
+        return kept_images(self._tables[0], pairs, self.accounting)
 
-    def _pictures(self) -> str:
-        columns, rows = self.kept
-        if not rows:
-            return ""
-        what = "what the head says of them"
-        right = "right" if self._table.labelled else "what it says of the uncompressed image"
-        where = f"closest to {self._target_bpp():.2g} bpp"
-        if self._selection is not None:
-            where = f"measured for the budget, or {where}"
-        intro = (
-            f"Decoded images and {what}, at the point {where}. Green: {right}; red: not. "
-            f"Bytes are {self._accounting}."
-        )
-        return f'<h2>Decoded images</h2><p class="faint">{escape(intro)}</p>' + "\n".join(
-            _strip(columns, row) for row in rows
-        )
+    def _point(self, one: Series, spot: Spot) -> _Row:
+        row = spot.row
+        knob = spot.knob or f"for {spot.budget}"
+        if row.unfit:
+            knob += f" ({row.unfit} of {row.n} do not fit)"
+        return {
+            "codec": _Cell(one.codec),
+            "settings": _Cell(one.words, kind="name"),
+            "head": _Cell(one.table.head),
+            "knob": _Cell(knob),
+            ">payload bpp": _number(row.payload_bpp, ".3f"),
+            ">file bpp": _number(row.file_bpp, ".3f"),
+            f">{self.measure} %": _percent(spot.score),
+            ">95 %": _Cell(_interval(spot.low, spot.high), spot.low),
+            ">agreement %": _percent(row.agreement),  # once, where it is the measure
+            ">divergence": _number(row.divergence, ".3g"),
+            ">encode µs": _number(row.encode_us, ".0f"),
+            ">decode µs": _number(row.decode_us, ".0f"),
+            ">encodes": _number(row.encodes, ".2g"),
+        }
 
-    def _shown_point(self, one: Series) -> Spot | None:
-        return one.nearest(self._target_bpp(), self._selection)
-
-    def _target_bpp(self) -> float:
-        if self._selection is not None:
-            return budget_bpp(self._table, self._selection) or 1.0
-        return middle_bpp(self._series)
-
-    def _points(self) -> str:
-        columns = ["codec", "settings", "head", "knob", ">payload bpp", ">file bpp",
-                   f">{self._measure} %", ">95 %", ">agreement %", ">divergence", ">encode µs",
-                   ">decode µs", ">encodes"]  # fmt: skip
-        rows = [_point(one, spot) for one in self._series for spot in one.spots]
-        if not self._table.labelled:  # the score is the agreement
-            columns, rows = _without(columns, rows, ">agreement %")
-        if len(self.heads) == 1:
-            columns, rows = _without(columns, rows, "head")
-        if not any(one.words for one in self._series):
-            columns, rows = _without(columns, rows, "settings")
-        if not any(one.controlled for one in self._series):
-            columns, rows = _without(columns, rows, ">encodes")
-        return "<h2>All measured points</h2>" + _table(columns, rows, sortable=True)
-
-    def _details(self) -> str:
-        skipped = self._table.skipped()
-        if self._table.labelled:
-            score = f"{self._measure} against the labels"
+    @property
+    def facts(self) -> dict[str, str]:
+        """What was measured."""
+        table = self._tables[0]
+        if self.labelled:
+            score = f"{self.measure} against the labels"
         else:
             score = "there are no labels: agreement with the prediction on the uncompressed image"
         prepared = "brought to the head's geometry, then encoded"
-        if not self._meta.get("prepared"):
+        if not table.meta.get("prepared"):
             prepared = "encoded as they are"
-        facts = {
+        return {
             "head": ", ".join(self.heads),
-            "images": f"{self._images}, from {self._meta.get('first_image', '')}; {prepared}",
-            "left out": "; ".join(f"{name}: {reason}" for name, reason in skipped[:20]),
+            "images": f"{self.images}, from {table.meta.get('first_image', '')}; {prepared}",
+            "left out": "; ".join(f"{name}: {reason}" for name, reason in table.skipped()[:20]),
             "score": f"{score}; intervals are 95 % (Wilson)",
             "divergence": "of the prediction from the uncompressed one (classification: KL, nats)",
             "bytes": "; ".join(f"{name}: {meaning}" for name, meaning in _BYTES.items()),
             "times": "microseconds an image, on all cores of the machine that measured; medians",
-            "made with": f"codecframe {self._meta.get('codecframe', '')}",
+            "made with": f"codecframe {table.meta.get('codecframe', '')}",
         }
-        items = [f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items() if v]
-        return f"<h2>What was measured</h2><dl>{''.join(items)}</dl>"
 
 
-def _candidate(candidate: Candidate, *, chosen: bool) -> list[_Cell]:
-    return [
-        _Cell("chosen" if chosen else ""),
-        _Cell(candidate.label, kind="name"),
-        _Cell(candidate.head),
-        _percent(candidate.score),
-        _Cell(_interval(candidate.low, candidate.high), candidate.low),
-        _number(candidate.bytes_per_image, ".0f"),
-        _number(candidate.bpp, ".3f"),
-        _number(candidate.encode_us, ".0f"),
-        _number(candidate.decode_us, ".0f"),
-        _Cell(candidate.why, kind="wide"),
-    ]
-
-
-def _without(
-    columns: list[str], rows: list[list[_Cell]], name: str
-) -> tuple[list[str], list[list[_Cell]]]:
-    """A table without one of its columns."""
-    i = columns.index(name)
-    return columns[:i] + columns[i + 1 :], [row[:i] + row[i + 1 :] for row in rows]
-
-
-def _point(one: Series, spot: Spot) -> list[_Cell]:
-    row = spot.row
-    knob = spot.knob or f"for {spot.budget}"
-    if row.unfit:
-        knob += f" ({row.unfit} of {row.n} do not fit)"
-    return [
-        _Cell(one.codec),
-        _Cell(one.words, kind="name"),
-        _Cell(one.table.head),
-        _Cell(knob),
-        _number(row.payload_bpp, ".3f"),
-        _number(row.file_bpp, ".3f"),
-        _percent(spot.score),
-        _Cell(_interval(spot.low, spot.high), spot.low),
-        _percent(row.agreement),
-        _number(row.divergence, ".3g"),
-        _number(row.encode_us, ".0f"),
-        _number(row.decode_us, ".0f"),
-        _number(row.encodes, ".2g"),
-    ]
-
-
-def _table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[_Cell]],
-    *,
-    sortable: bool = False,
-    first_chosen: bool = False,
-) -> str:
-    """A table; columns whose name starts with `>` hold numbers."""
-    heads = "".join(
-        f'<th scope="col"{" class=number" * name.startswith(">")}>{escape(name.lstrip(">"))}</th>'
-        for name in columns
-    )
-    lines = [
-        f"<tr{' class=chosen' * (first_chosen and i == 0)}>{''.join(c.html() for c in row)}</tr>"
-        for i, row in enumerate(rows)
-    ]
-    return (
-        f'<div class="scroll"><table{" class=sortable" * sortable}>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-    )
-
-
-def _strip(columns: Sequence[str], row: SheetRow) -> str:
-    """One image through all columns."""
-    figures = [_figure(*pair) for pair in zip(columns, row.pictures, strict=True)]
-    return (
-        f"<h3>{escape(row.name)}</h3>"
-        f'<div class="pictures" style="--n:{len(figures)}">{"".join(figures)}</div>'
-    )
-
-
-def _figure(column: str, shown: Shown) -> str:
-    name, _, knob = column.partition("\n")
-    classes = {None: "", True: "good", False: "bad"}[shown.agrees]
-    if shown.image is None:
-        picture = f'<div class="missing">{escape(shown.note)}</div>'
-    else:
-        classes += " small" if max(shown.image.shape[:2]) < 128 else ""
-        height, width = shown.image.shape[:2]
-        picture = (
-            f'<img src="{_data_uri(shown.image)}" alt="{escape(name)}" width="{width}" '
-            f'height="{height}" loading="lazy">'
-        )
-    mark = {None: "", True: "\N{CHECK MARK} ", False: "\N{BALLOT X} "}[shown.agrees]
-    lines = {"column": name, "faint": knob, "rate": shown.rate, "says": mark + shown.says}
-    caption = "".join(f'<span class="{k}">{escape(v)}</span>' for k, v in lines.items() if v)
-    return f'<figure class="{classes}">{picture}<figcaption>{caption}</figcaption></figure>'
+def _candidate(found: Selection, candidate: Candidate) -> _Row:
+    return {
+        "": _Cell("chosen" if candidate is found.winner else ""),
+        "codec": _Cell(candidate.label, kind="name"),
+        "head": _Cell(candidate.head),
+        f">{found.measure} %": _percent(candidate.score),
+        ">95 %": _Cell(_interval(candidate.low, candidate.high), candidate.low),
+        f">bytes ({found.accounting})": _number(candidate.bytes_per_image, ".0f"),
+        ">bpp": _number(candidate.bpp, ".3f"),
+        ">encode µs": _number(candidate.encode_us, ".0f"),
+        ">decode µs": _number(candidate.decode_us, ".0f"),
+        "why": _Cell(candidate.why, kind="wide"),
+    }
 
 
 def _data_uri(image: Image) -> str:
@@ -436,10 +301,6 @@ def _interval(low: float, high: float) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def is_page(path: Path) -> bool:
     """Whether a file is such a page, by what it says of its generator."""
     try:
@@ -450,21 +311,3 @@ def is_page(path: Path) -> bool:
 
 
 _GENERATOR = '<meta name="generator" content="codecframe">'
-_FRAME = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-{generator}
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'unsafe-inline'; script-src 'sha256-{digest}'">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-{body}
-<script>{script}</script>
-</body>
-</html>
-"""
