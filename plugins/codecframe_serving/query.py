@@ -77,7 +77,9 @@ class _Query(Settings):
     top: int = option(1, low=1, high=MAX_TOP, help="how many classes the answer shall have")
     height: int | None = option(None, low=1, high=MAX_SIDE, help="of a payload's image")
     width: int | None = option(None, low=1, high=MAX_SIDE, help="of a payload's image")
-    level: int | None = option(None, low=0, high=MAX_LEVELS - 1, help="of the knob")
+    level: int | None = option(  # type: ignore[assignment]  # hides the property
+        None, low=0, high=MAX_LEVELS - 1, help="of the knob"
+    )
     set: tuple[str, ...] = option((), help="settings, as key=value")
 
 

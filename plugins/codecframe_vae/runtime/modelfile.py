@@ -14,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 import codecframe
-from codecframe import Preprocess, require, write_whole
+from codecframe import Preprocess, option, require, write_whole
 from codecframe.core.files import is_file
 from codecframe_vae.entropy.context import ContextArrays
 from codecframe_vae.runtime.external_weights import ExternalWeights
@@ -43,94 +43,47 @@ _NAMES = (
 )
 """Names of the tensors that are not a level's alone."""
 
+_MOST_SIDE = 4096
 _MOST_HEADER = 4 << 20
 """Bytes of the header, which holds the manifest and what tensors there are."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a model file says of itself.
-
-    Attributes:
-        name: of the model.
-        channels: of the latents.
-        groups: channel groups of the context model.
-        stride: pixels between latents.
-        levels: rate levels.
-        classes: names of the head's classes.
-        geometry: fields of `Preprocess` that bring images to the size of the head's.
-        rates: mean bpp of each level on validation images, ideal.
-        recipe: how it was made.
-        measured: figures on the validation images.
-        external_weights: weights that the graphs take from elsewhere.
-        filled: whether sides are filled up to multiples of the stride for the encoder.
-        space: digest of all that latents depend on.
-        digest: digest of all.
-    """
-
-    name: str
-    channels: int
-    groups: int
-    stride: int
-    levels: int
-    classes: tuple[str, ...]
-    geometry: dict[str, Any]
-    rates: tuple[float, ...]
-    recipe: dict[str, Any]
-    measured: dict[str, Any]
-    external_weights: ExternalWeights = field(default_factory=ExternalWeights)
-    filled: bool = True
-    space: str = ""
-    digest: str = ""
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
-def _is_count(value: Any, most: int = 4096) -> bool:
-    return type(value) is int and 1 <= value <= most
+@dataclass(frozen=True, kw_only=True)
+class Manifest(codecframe.Settings):
+    """What a model file says of itself; it comes from strangers, and memory is taken by it."""
 
+    name: str = option(help="of the model")
+    channels: int = option(low=1, high=256, help="of the latents")
+    groups: int = option(low=1, high=256, help="channel groups of the context model")
+    stride: int = option(low=1, high=64, help="pixels between latents")
+    levels: int = option(choices=(LEVELS,), help="rate levels")
+    classes: tuple[str, ...] = option(help="names of the head's classes")
+    geometry: dict[str, Any] = option(
+        help="fields of `Preprocess` that bring images to the size of the head's"
+    )
+    rates: tuple[float, ...] = option(help="mean bpp of each level on validation images, ideal")
+    recipe: dict[str, Any] = option(help="how it was made")
+    measured: dict[str, Any] = option(help="figures on the validation images")
+    external_weights: ExternalWeights = option(
+        ExternalWeights(), help="weights that the graphs take from elsewhere"
+    )
+    filled: bool = option(
+        True, help="whether sides are filled up to multiples of the stride for the encoder"
+    )
+    space: str = option("", help="digest of all that latents depend on")
+    digest: str = option("", help="digest of all")
 
-def _is_list(value: Any, *kinds: type) -> bool:
-    return isinstance(value, list) and all(isinstance(item, kinds) for item in value)
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
-
-
-def _is_geometry(value: Any) -> bool:
-    try:
-        shape = Preprocess.from_dict(value).final_shape
-    except (codecframe.SettingsError, AttributeError, TypeError):
-        return False
-    return shape is not None and all(map(_is_count, shape))
-
-
-def _are_external_weights(value: Any) -> bool:
-    try:
-        ExternalWeights.from_dict(value)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return False
-    return True
-
-
-_FIELDS: dict[str, Callable[[Any], bool]] = {
-    "name": lambda value: isinstance(value, str),
-    "channels": lambda value: _is_count(value, 256),
-    "groups": lambda value: _is_count(value, 256),
-    "stride": lambda value: _is_count(value, 64),
-    "levels": lambda value: value == LEVELS,
-    "classes": lambda value: _is_list(value, str),
-    "geometry": _is_geometry,
-    "rates": lambda value: _is_list(value, int, float),
-    "recipe": lambda value: isinstance(value, dict),
-    "measured": lambda value: isinstance(value, dict),
-    "external_weights": _are_external_weights,
-    "filled": lambda value: isinstance(value, bool),
-    "space": _is_digest,
-    "digest": _is_digest,
-}
-"""What a manifest may say in each field; it comes from strangers, and memory is taken by it."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shape = Preprocess.from_dict(self.geometry).final_shape
+        if shape is None or max(shape) > _MOST_SIDE:
+            expected = f"a size of at most {_MOST_SIDE} pixels a side"
+            raise codecframe.SettingsError("geometry", self.geometry, expected)
 
 
 def digest(arrays: Mapping[str, npt.NDArray[Any]], prefixes: tuple[str, ...] = ("",)) -> str:
@@ -168,18 +121,18 @@ def read_manifest(path: Path) -> Manifest:
         raise codecframe.DataError(str(path), f"is not a model file: {error}") from None
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
         raise codecframe.DataError(str(path), f"is not a model file of format {FORMAT}")
-    before = said.pop("borrowed", asdict(ExternalWeights()))  # its name before 0.1.0
-    for name, value in (("external_weights", before), ("filled", True)):
-        said.setdefault(name, value)
-    if odd := sorted(set(said) ^ set(_FIELDS)):
-        raise codecframe.DataError(str(path), f"its manifest has no or too much {odd[0]!r}")
-    for name, is_valid in _FIELDS.items():
-        if not is_valid(said[name]):
-            raise codecframe.DataError(str(path), f"its manifest has a wrong {name!r}")
-    for name in ("classes", "rates"):
-        said[name] = tuple(said[name])
-    said["external_weights"] = ExternalWeights.from_dict(said["external_weights"])
-    return Manifest(**said)
+    weights = said.pop("borrowed", said.get("external_weights"))  # its name before 0.1.0
+    try:
+        said["external_weights"] = (
+            ExternalWeights() if weights is None else ExternalWeights.from_dict(weights)
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise codecframe.DataError(str(path), "has wrong 'external_weights'") from None
+    manifest = Manifest.from_source(said, str(path))
+    for digest_of in (manifest.space, manifest.digest):
+        if not _DIGEST.fullmatch(digest_of):
+            raise codecframe.DataError(str(path), f"has a wrong digest, {digest_of!r:.80}")
+    return manifest
 
 
 def _check_header(path: Path) -> None:
