@@ -167,7 +167,14 @@ class DataError(CodecframeError):
 
 
 class LimitError(CodecframeError):
-    """Input asks for more memory than the limits allow; see `codecframe.limit_pixels`."""
+    """Input asks for more memory than the limits allow; see `codecframe.limit_pixels`.
+
+    Examples:
+        >>> with cf.limit_pixels(1000):
+        ...     image = cf.read_image("photo.png")
+        Traceback (most recent call last):
+        LimitError: photo.png: ...over the limit of 1,000...
+    """
 
 
 class MismatchError(CodecframeError):

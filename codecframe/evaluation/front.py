@@ -61,6 +61,12 @@ class Profile(Result):
 
     Raises:
         DataError: if the file is not a profile; so do all methods.
+
+    Examples:
+        >>> head = "photo_heads:brightness"
+        >>> profile = cf.profile("photos", head, codecs=["webp"], levels=[20, 80])
+        >>> profile.select("2bpp").winner.codec
+        'webp'
     """
 
     def __init__(
@@ -252,6 +258,13 @@ def profile(
         MismatchError: if a codec does not fit the head, or the file is a profile of something else.
         BudgetError: if the budget cannot be read.
         OutputError: if there is another file at `output`, or it cannot be written.
+
+    Examples:
+        >>> head = "photo_heads:brightness"
+        >>> profile = cf.profile("photos", head, codecs=["jpeg", "webp"], rates=[2, 3])
+        >>> choice = profile.select("3bpp")
+        >>> choice.winner.bpp <= 3
+        True
     """
     plan = Plan(
         codecs=_specs(codecs),
@@ -338,6 +351,12 @@ def select(
         DataError: if no image can be read, or a profile is damaged.
         UnknownNameError: for a codec or head that does not exist.
         BudgetError: if the budget cannot be read.
+
+    Examples:
+        >>> head = "photo_heads:brightness"
+        >>> choice = cf.select("photos", head=head, codecs=["jpeg", "webp"], budget="3bpp")
+        >>> choice.winner.codec in ("jpeg", "webp")
+        True
     """
     if _are_profiles(images):
         images, profiles = (), images
@@ -403,6 +422,13 @@ def report(
         DependencyError: if matplotlib is not installed.
         MismatchError: if the profiles cannot be compared.
         OutputError: if `output` is a profile or somebody else's file, or cannot be written.
+
+    Examples:
+        >>> head = "photo_heads:brightness"
+        >>> profile = cf.profile("photos", head, codecs=["webp"], levels=[20, 80])
+        >>> page = cf.report(profile, output="report.html", budget="3bpp")
+        >>> Path("report.html").read_text()[:15].lower()
+        '<!doctype html>'
     """
     given = _several(profiles, (Profile,))
     paths = [each.path if isinstance(each, Profile) else Path(each) for each in given]

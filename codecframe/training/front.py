@@ -80,6 +80,9 @@ def train(
         DependencyError: if a package that it needs is not installed.
         MismatchError: if labels do not go together.
         OutputError: if files of these names are there that no training made.
+
+    Examples:
+        >>> model = cf.train("recipes/cifar10-vae.yaml")  # doctest: +SKIP
     """
     said = read_recipe(Path(recipe))
     path = run_training(
@@ -160,6 +163,9 @@ def recipe(
         DataError: if the recipe or its images cannot be read, or it wants another training first.
         UnknownNameError: for a codec or head that does not exist.
         OutputError: if files of these names are there that no recipe made.
+
+    Examples:
+        >>> table = cf.recipe("recipes/cifar10.yaml")  # doctest: +SKIP
     """
     path = run_recipe(
         Path(recipe), results, data_root, progress=progress or automatic("recipe"), force=force

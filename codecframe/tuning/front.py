@@ -94,6 +94,11 @@ def tune(
         MismatchError: if the head cannot be retrained, or only some images have labels.
         BudgetError: if the budget cannot be read.
         OutputError: if files of these names are there that no tuning made.
+
+    Examples:
+        >>> cf.tune("webp", "photos", "photo_heads:brightness", budget="900B")
+        Traceback (most recent call last):
+        DataError: images: tuning takes 16 or more, not 3
     """
     chosen = codec if isinstance(codec, Codec) else registry.default().codec(os.fspath(codec))
     if group and held_out:

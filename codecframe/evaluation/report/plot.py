@@ -53,6 +53,12 @@ class Plot:
     Attributes:
         svg: an SVG file; the same profile gives the same text.
         png: a PNG file.
+
+    Examples:
+        >>> head = "photo_heads:brightness"
+        >>> profile = cf.profile("photos", head, codecs=["webp"], levels=[20, 80])
+        >>> isinstance(profile.plot(), cf.Plot)
+        True
     """
 
     svg: str

@@ -61,6 +61,12 @@ class Candidate:
             `gap_low` to `gap_high`; None for the winner.
         why: one sentence.
         above: where a budget is for the average, the point that was measured just above it.
+
+    Examples:
+        >>> head = "photo_heads:brightness"
+        >>> choice = cf.select("photos", head=head, codecs=["webp"], budget="3bpp")
+        >>> choice.winner.codec, choice.winner.bpp <= 3
+        ('webp', True)
     """
 
     codec: str
@@ -111,6 +117,12 @@ class Selection(Result):
         remarks: what was noticed about the images' labels.
         judges: the heads that judged, by name, where they are known as objects.
         prepared: whether images were brought to the geometry that the heads look at.
+
+    Examples:
+        >>> head = "photo_heads:brightness"
+        >>> choice = cf.select("photos", head=head, codecs=["webp"], budget="3bpp")
+        >>> choice.pipeline().encode(photo).size <= 3 * 48 * 64 / 8
+        True
     """
 
     budget: str
