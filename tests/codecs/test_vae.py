@@ -294,7 +294,7 @@ def test_what_is_noted_about_the_training_changes_no_encoding(tmp_path: Path) ->
 def test_a_truncated_model_is_refused(tmp_path: Path, kept: float) -> None:
     whole = MODEL.read_bytes()
     length = kept if isinstance(kept, int) else int(kept * len(whole))
-    with pytest.raises(codecframe.DataError, match="no model file"):
+    with pytest.raises(codecframe.DataError, match="not a model file"):
         used(write(tmp_path / "model.safetensors", whole[:length]))
 
 
@@ -302,7 +302,7 @@ def test_a_truncated_model_is_refused(tmp_path: Path, kept: float) -> None:
 def test_other_files_are_no_models(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "model.safetensors", content)
     for opening in (codecframe.get_codec, codecframe.get_head):
-        with pytest.raises(codecframe.DataError, match="no model file"):
+        with pytest.raises(codecframe.DataError, match="not a model file"):
             opening(str(path))
 
 
