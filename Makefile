@@ -5,8 +5,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
+COUNT ?= 1000
+SEED ?= 0
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint docs bench clean
+.PHONY: help demo test coverage lint docs bench fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -35,9 +38,12 @@ bench: $(READY) ## speed, memory and rate control on this machine; all but bench
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/codecframe bench encoders -o recipes/results/encoders.json
 
+fuzz: $(READY) ## damaged files and messages of every kind, a minute or two of each: COUNT=1000 SEED=0
+	$(BIN)/python tests/hostile/fuzz.py --count $(COUNT) --seed $(SEED)
+
 clean: ## remove .venv and everything that was built
-	rm -rf .venv site demo-output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis \
-		.import_linter_cache .coverage .coverage.* htmlcov
+	rm -rf .venv site demo-output fuzz-findings dist build .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache .coverage .coverage.* htmlcov
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'no Python >= 3.11 found; set PYTHON=...' >&2; exit 1; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import time
@@ -30,5 +31,14 @@ def go_wrong(path: Path) -> None:
             os._exit(7)
         case 4:
             bytearray(200 << 20)[::4096] = b"x" * ((200 << 20) // 4096)
+        case 5:
+            os.write(2, b"a word of a library's")
+        case 6:
+            ends = time.process_time() + 0.5
+            while time.process_time() < ends:
+                pass
+        case 7:
+            for _ in range(9):
+                ctypes.pythonapi.Py_DecRef(ctypes.py_object(None))
         case _:
             return

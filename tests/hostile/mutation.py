@@ -1,25 +1,14 @@
-"""Damage to files, at random but repeatable, and a watch over what is done with them.
-
-As a program it tries many: `python tests/hostile/mutation.py profiles --count 1000 --seed 1`.
-"""
+"""Damage to files, at random but repeatable; `fuzz.py` tries what comes of it."""
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import random
 import sqlite3
 import struct
-import sys
-import traceback
-from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-
-Mutate = Callable[[Path, random.Random], None]
-Use = Callable[[Path], None]
 
 # -- bytes ---------------------------------------------------------------------------------------
 
@@ -56,6 +45,69 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 def damage_bytes(path: Path, rng: random.Random) -> None:
     """Of any file."""
     path.write_bytes(damaged(path.read_bytes(), rng))
+
+
+def leave(path: Path, rng: random.Random) -> None:
+    """Damage nothing."""
+
+
+def damage_tail(path: Path, rng: random.Random) -> None:
+    """Of a file whose first line is JSON: the bytes behind it, or a value in it."""
+    line, _, data = path.read_bytes().partition(b"\n")
+    said = json.loads(line)
+    if rng.random() < 0.2:
+        key = rng.choice(sorted(said))
+        said[key] = nearby(said[key], rng)
+    if rng.random() < 0.9:
+        data = damaged(data, rng)
+    path.write_bytes(json.dumps(said).encode() + b"\n" + data)
+
+
+def nearby(value: Any, rng: random.Random) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, list) and value:
+        found = value.copy()
+        at = rng.randrange(len(found))
+        found[at] = nearby(found[at], rng)
+        return found
+    if isinstance(value, int) and not isinstance(value, bool):
+        return rng.choice([0, 1, value - 1, value + 1, 2 * value, 17, 255, 4096, 65535])
+    return value
+
+
+def damage_json(path: Path, rng: random.Random) -> None:
+    """By its text or by what it says."""
+    text = path.read_text(encoding="utf-8")
+    if rng.random() < 0.6:
+        values = json.loads(text)
+        for _ in range(rng.choice([1, 1, 3])):
+            values = changed(values, rng)
+        with suppress(ValueError, TypeError):  # a number too long to be written: as text, below
+            path.write_text(json.dumps(values), encoding="utf-8", errors="replace")
+            return
+    at = rng.randrange(len(text) + 1)
+    text = text[:at] + rng.choice(_PIECES) + text[at + rng.choice([0, 1, 9]) :]
+    path.write_text(text, encoding="utf-8")
+
+
+_WORDS = (
+    *("codec=jpeg", "codec=png", "codec=vae", "codec=", "height=16", "width=24", "height=4096"),
+    *("width=65535", "level=0", "level=255", "level=256", "top=1", "top=100", "top=1e9", "set=a"),
+    *("set=quality=[[[[", "set=subsampling=4:4:4", "set=" + "%5b" * 3000, "set=quality=%26a%20%2aa"),
+    *("height=%d9%a3", "%00=%ff", "=", "codec=%ff%fe", "top=" + "9" * 5000, "set=quality=0x" + "f" * 900),
+)  # fmt: skip
+
+
+def damage_post(path: Path, rng: random.Random) -> None:
+    """Of a file whose first line is a query and whose rest is posted."""
+    line, _, data = path.read_bytes().partition(b"\n")
+    words = line.decode("ascii").split("&")
+    for _ in range(rng.choice([0, 0, 1, 2, 5])):
+        at = rng.randrange(len(words) + 1)
+        words[at : at + rng.randrange(2)] = [rng.choice(_WORDS)]
+    if rng.random() < 0.7:
+        data = damaged(data, rng)
+    path.write_bytes("&".join(words).encode() + b"\n" + data)
 
 
 # -- plain data ------------------------------------------------------------------------------------
@@ -205,121 +257,3 @@ def damage_model(path: Path, rng: random.Random) -> None:
                 arrays[name] = np.frombuffer(data, array.dtype).reshape(array.shape)
     with suppress(TypeError, ValueError, AttributeError, OverflowError):  # no such file can be
         modelfile.write_model(path, arrays, manifest)
-
-
-# -- the watch -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What went wrong with one damaged file."""
-
-    number: int
-    what: str
-
-
-def _memory_peak() -> int:
-    """Bytes; 0 where the system does not say."""
-    with suppress(OSError):  # Linux adds the parent's peak to what `getrusage` tells
-        status = Path("/proc/self/status").read_text()
-        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
-    try:
-        import resource
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
-
-
-def _work(link: Connection, original: Path, folder: Path, mutate: Mutate, use: Use) -> None:
-    """Damage the file by each number that comes, use it, and say how that ended."""
-    from codecframe.core.errors import CodecframeError
-
-    path = folder / original.name
-    link.send(None)  # started: from now on time counts
-    while (number := link.recv()) is not None:
-        path.unlink(missing_ok=True)
-        path.write_bytes(original.read_bytes())
-        mutate(path, random.Random(number))
-        before, trouble = _memory_peak(), ""
-        try:
-            use(path)
-        except CodecframeError as error:
-            trouble = "" if len(str(error)) < 2000 else f"a message of {len(str(error))} characters"
-        except BaseException:
-            trouble = traceback.format_exc(limit=-4)
-        link.send((trouble, _memory_peak() - before))
-
-
-def watch(
-    original: Path,
-    mutate: Mutate,
-    use: Use,
-    numbers: range,
-    folder: Path,
-    *,
-    seconds: float = 60.0,
-    most_bytes: int = 1 << 30,
-) -> Iterator[Finding]:
-    """Use the file once for each number, damaged by it: what is no `CodecframeError`, ends the
-    process, takes more memory or more time is yielded.
-    """
-    context = multiprocessing.get_context("spawn")
-    worker: Any = None
-    link: Any = None
-    for number in numbers:
-        if worker is None:
-            link, end = context.Pipe()
-            worker = context.Process(target=_work, args=(end, original, folder, mutate, use))
-            worker.start()
-            end.close()
-            link.recv()
-        link.send(number)
-        found = ""
-        try:
-            if link.poll(seconds):
-                found, grown = link.recv()
-                if grown > most_bytes:
-                    found = found or f"takes {grown >> 20} MiB"
-            else:
-                found = f"takes more than {seconds:g} s"
-        except (EOFError, ConnectionError):
-            worker.join()
-            found = f"ends the process: {worker.exitcode}"
-        if found:
-            yield Finding(number, found)
-        if found.startswith(("takes", "ends")):
-            worker.kill()
-            worker.join()
-            worker = None
-    if worker is not None:
-        link.send(None)
-        worker.join()
-
-
-if __name__ == "__main__":
-    import argparse
-    import tempfile
-
-    sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
-    import targets
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=sorted(targets.TARGETS))
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        make, mutate, use = targets.TARGETS[asked.kind]
-        original = make(Path(scratch))
-        (Path(scratch) / "work").mkdir()
-        first = asked.seed * 1_000_000
-        total = 0
-        for finding in watch(
-            original, mutate, use, range(first, first + asked.count), Path(scratch) / "work",
-            seconds=asked.seconds,
-        ):  # fmt: skip
-            total += 1
-            print(finding.number, finding.what, flush=True)
-        print(f"{asked.kind}: {total} findings in {asked.count}")
