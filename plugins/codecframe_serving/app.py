@@ -109,7 +109,7 @@ class _Api:
         data = await self._body(request, claim)
         job = asked.job(data)
         try:
-            prediction = await self._service.predict(job, claim)
+            prediction = await self._service.predict(job, claim, address(request))
             seen = prediction.top(asked.top)[0]
         except Exception as error:  # of a stranger's head or codec
             status = status_of(error)

@@ -126,13 +126,18 @@ class Replicas:
         self._serve.shutdown()
         self._engine.disconnect()
 
-    async def submit(self, job: Job) -> Prediction:
+    async def submit(self, job: Job, client: str = "") -> Prediction:
         """The prediction for one image; one whose replica is lost goes to another.
+
+        Args:
+            job: the image.
+            client: the network address that sent it; says nothing here.
 
         Raises:
             BusyError: at once, if too many wait already.
             CodecframeError: what is wrong with the image, the head or the cluster.
         """
+        del client
         if self.waiting >= self._depth:
             raise BusyError(f"{self._depth} requests wait already")
         self.waiting += 1

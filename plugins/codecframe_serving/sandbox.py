@@ -52,6 +52,8 @@ _START_SECONDS = 120.0
 """For a process to start, and to load a codec's libraries before it is given anything."""
 _HEADER_BYTES = 4096
 _REASON_CHARACTERS = 300
+_NONE = -1
+"""Stands for a job where several are decoded at once."""
 _FILE = ""
 """Stands for a codec where a job is an image file."""
 _ERRORS: Mapping[str, Callable[[str, str], CodecframeError]] = {
@@ -164,6 +166,14 @@ class _DiedError(Exception):
     """A process does not answer any more; says why."""
 
 
+class _TooLongError(_DiedError):
+    """A process took too long, and was ended."""
+
+
+class DecodingEndedError(DataError):
+    """A process that decoded this image took too long or broke off, and was ended."""
+
+
 class _Child:
     """One process, started when it is needed; used by one thread at a time."""
 
@@ -172,6 +182,8 @@ class _Child:
         self._process: Any = None
         self._pipe: Connection | None = None
         self._loaded: set[str] = set()
+        self._current: Any = None
+        """The number of the job that is being decoded, as the process says."""
 
     def start(self) -> None:
         self._ready(_FILE)
@@ -180,16 +192,20 @@ class _Child:
         """What the head takes, or an exception, for each job of a codec.
 
         Where a process breaks off, what it has not answered is decoded again, one by one: only
-        what breaks it alone is to blame.
+        what breaks it alone is to blame, or what took too long.
         """
         found: list[Any] = []
         try:
             found.extend(self._ask("decode", codec, jobs, 0))
         except _DiedError as error:
-            left = jobs[len(found) :]
+            ended = DecodingEndedError(codec.name if codec else "image", error)
             if len(jobs) == 1:
-                return [DataError(codec.name if codec else "image", error)]
-            found += [self.decode(codec, [job])[0] for job in left]
+                return [ended]
+            late = self._current.value if isinstance(error, _TooLongError) else _NONE
+            found += [
+                ended if number == late else self.decode(codec, [jobs[number]])[0]
+                for number in range(len(found), len(jobs))
+            ]
         except CodecframeError as error:  # there is no process to be had
             found += [error] * (len(jobs) - len(found))
         return found
@@ -198,7 +214,7 @@ class _Child:
         try:
             (item,) = self._ask("picture", job.codec, [job], side)
         except _DiedError as error:
-            raise DataError("image", error) from None
+            raise DecodingEndedError("image", error) from None
         if isinstance(item, Exception):
             raise item
         picture: tuple[Image, Shape] = item
@@ -258,8 +274,12 @@ class _Child:
     def _start(self) -> None:
         context = _context()
         self._pipe, theirs = context.Pipe()
+        self._current = context.RawValue("i", _NONE)
         process = context.Process(
-            target=_work, args=(theirs, self._confinement), daemon=True, name="codecframe-decode"
+            target=_work,
+            args=(theirs, self._confinement, self._current),
+            daemon=True,
+            name="codecframe-decode",
         )
         process.start()
         self._process = process
@@ -267,7 +287,7 @@ class _Child:
 
     def _await(self, pipe: Connection, seconds: float) -> None:
         if not pipe.poll(seconds):
-            raise _DiedError(f"decoding takes over {seconds:g} s")
+            raise _TooLongError(f"decoding takes over {seconds:g} s")
 
     def _answers(self, pipe: Connection, what: str, most: int) -> list[Any]:
         """The next answers: what was decoded, or the exception that is told of."""
@@ -323,10 +343,10 @@ def _context() -> Any:
 # -- in the process -----------------------------------------------------------------------
 
 
-def _work(pipe: Connection, confinement: Confinement) -> None:
+def _work(pipe: Connection, confinement: Confinement, current: Any) -> None:
     """Decode until the parent has gone."""
     confine.detach()
-    server = _Server(pipe, confinement)
+    server = _Server(pipe, confinement, current)
     with contextlib.suppress(EOFError, OSError), limit_threads(1):
         while True:
             server.serve(*pipe.recv())
@@ -335,9 +355,10 @@ def _work(pipe: Connection, confinement: Confinement) -> None:
 class _Server:
     """What a decoding process does for its parent."""
 
-    def __init__(self, pipe: Connection, confinement: Confinement) -> None:
+    def __init__(self, pipe: Connection, confinement: Confinement, current: Any) -> None:
         self._pipe = pipe
         self._confinement = confinement
+        self._current = current
         self._codecs: dict[str, Codec[Any] | None] = {_FILE: None}
         self._said: list[dict[str, Any]] = []
         self._arrays: list[Any] = []
@@ -358,6 +379,7 @@ class _Server:
             self._note(lambda: self._picture(jobs[0], side), key)
         elif codec is not None and self._confinement.accepts != PIXELS:
             self._limit_seconds(len(jobs))
+            self._current.value = _NONE
             for item in self._decoder.decode_alike(codec, jobs):
                 self._note(partial(_flat, item), key)
         else:
@@ -367,7 +389,8 @@ class _Server:
     def _one_by_one(self, codec: Codec[Any] | None, jobs: Sequence[Job], key: str) -> None:
         """Pixels of one image after the other: what took long is told at once."""
         flushed = 0.0
-        for job in jobs:
+        for number, job in enumerate(jobs):
+            self._current.value = number
             if time.monotonic() - flushed > _FLUSH_SECONDS:
                 self._flush()
                 self._limit_seconds(1)

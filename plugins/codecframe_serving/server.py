@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import signal
@@ -27,6 +28,8 @@ _FAREWELL = 2.0
 """Seconds for clients to read their last answers after the end was said to them."""
 _BESIDE_CLIENTS = 64
 """Connections for health checks, metrics, watchers and refusals, besides those of clients."""
+_HANDSHAKE_SECONDS = 10.0
+"""For a TLS handshake; asyncio's own limit is a minute."""
 _KEEPALIVE = 20.0
 """Seconds between pings of a stream; one that does not answer for as long is closed."""
 
@@ -113,6 +116,8 @@ class _Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.config.is_ssl:
+            _limit_handshakes(asyncio.get_running_loop())
         await super().startup(sockets)
         _end_quietly(self)  # now, since a Ray cluster that was joined has set handlers of its own
         self._ready()
@@ -130,6 +135,12 @@ class _Server(uvicorn.Server):
         deadline = loop.time() + seconds
         while not (condition() or self.force_exit) and loop.time() < deadline:
             await asyncio.sleep(0.01)
+
+
+def _limit_handshakes(loop: asyncio.AbstractEventLoop) -> None:
+    """uvicorn has no setting for it, and a connection counts only when its handshake is done."""
+    create = functools.partial(loop.create_server, ssl_handshake_timeout=_HANDSHAKE_SECONDS)
+    loop.create_server = create  # type: ignore[method-assign]
 
 
 def _end_quietly(server: uvicorn.Server) -> None:

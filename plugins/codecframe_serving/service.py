@@ -94,12 +94,13 @@ class Service:
         await self._queue.__aexit__(*error)
         await asyncio.to_thread(self.worker.close)
 
-    async def predict(self, job: Job, claim: Claim) -> Prediction:
+    async def predict(self, job: Job, claim: Claim, client: str = "") -> Prediction:
         """The prediction for one image.
 
         Args:
             job: the image.
             claim: on the room that it takes as it came; grown to that here.
+            client: the network address that sent it.
 
         Raises:
             BusyError: if too many wait already, or there is no memory for it.
@@ -108,7 +109,7 @@ class Service:
         self.metrics.came(job.codec.name if job.codec else None, len(job.data))
         claim.grow(max(len(job.data) - claim.size, 0))
         try:
-            return await self._queue.submit(job)
+            return await self._queue.submit(job, client)
         except Exception as error:
             if status_of(error) is Status.FAILED:
                 self._note_failure(error)

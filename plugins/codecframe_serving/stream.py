@@ -128,7 +128,7 @@ class Stream:
         self._pending += 1
         try:
             with self._service.room.claim() as claim:
-                prediction = await self._service.predict(job, claim)
+                prediction = await self._service.predict(job, claim, self._client)
             answer = self._session.answer(sequence, prediction, time.monotonic() - arrived)
         except Exception as error:  # of a stranger's head or codec
             status, spent = status_of(error), time.monotonic() - arrived

@@ -63,7 +63,7 @@ class Worker:
         self.head = head
         self.max_pixels = _bounded(head, max_pixels)
         self.lanes = cpu_count()
-        """Calls of `decode` that are useful at a time."""
+        """Calls of `decode` that are useful at a time; one more may be made for suspects."""
         if codecs is None:
             installed = registry.available(registry.default().codecs.values())
             codecs = [codec for codec in installed if head.accepts in codec.emits]
@@ -94,7 +94,7 @@ class Worker:
             head,
             self.codecs.values(),
             max_pixels=self.max_pixels,
-            sandbox=Sandbox(confinement, self.lanes),
+            sandbox=Sandbox(confinement, self.lanes + 1),
         )
 
     def find(self, name: str, emits: Sequence[str]) -> Codec[Any]:
@@ -150,7 +150,8 @@ class Worker:
     def decode(self, jobs: Sequence[Job]) -> list[Any]:
         """What the head takes, or what was wrong with it, for each job in order.
 
-        A job that fails does not touch the others. May be called from `lanes` threads at a time.
+        A job that fails does not touch the others. May be called from `lanes` threads at a time,
+        and one more.
         """
         taken: list[Any] = [self._refusal(job) for job in jobs]
         good = [index for index, refusal in enumerate(taken) if refusal is None]

@@ -93,8 +93,9 @@ def damage_json(path: Path, rng: random.Random) -> None:
 _WORDS = (
     *("codec=jpeg", "codec=png", "codec=vae", "codec=", "height=16", "width=24", "height=4096"),
     *("width=65535", "level=0", "level=255", "level=256", "top=1", "top=100", "top=1e9", "set=a"),
-    *("set=quality=[[[[", "set=subsampling=4:4:4", "set=" + "%5b" * 3000, "set=quality=%26a%20%2aa"),
-    *("height=%d9%a3", "%00=%ff", "=", "codec=%ff%fe", "top=" + "9" * 5000, "set=quality=0x" + "f" * 900),
+    *("set=quality=[[[[", "set=subsampling=4:4:4", "set=" + "%5b" * 3000, "codec=%ff%fe", "="),
+    *("height=%d9%a3", "%00=%ff", "top=" + "9" * 5000, "set=quality=0x" + "f" * 900),
+    "set=quality=%26a%20%2aa",
 )  # fmt: skip
 
 

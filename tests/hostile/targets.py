@@ -23,11 +23,11 @@ from watch import Mutate, Use
 from codecframe.core import registry
 from codecframe.core.codec import Codec
 from codecframe.core.errors import DataError
-from codecframe.evaluation.profile import ProfileTable
-from codecframe.rate import Accounting, Budget
 from codecframe.core.image import limit_pixels, max_pixels
 from codecframe.core.representation import PIXELS
+from codecframe.evaluation.profile import ProfileTable
 from codecframe.images import read_image
+from codecframe.rate import Accounting, Budget
 from codecframe.testing import natural_image, noise_image
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -1,0 +1,95 @@
+"""One client's images that hang decoders: others are not kept waiting by them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import toys
+
+from codecframe_serving.room import BusyError
+from codecframe_serving.sandbox import DecodingEndedError
+from codecframe_serving.stages import Stages
+from codecframe_serving.suspects import Suspects
+from codecframe_serving.worker import Job, Worker
+
+GOOD, BOMB = Job(b"good"), Job(b"bomb")
+
+
+class HeldWorker(Worker):
+    """Bombs are decoded as long as they are held, and then come to nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(toys.BrightnessHead(), [toys.ToyCodec()])
+        self.lanes = 2
+        self.free = threading.Event()
+
+    def decode(self, jobs: Sequence[Job]) -> list[Any]:
+        if BOMB in jobs:
+            assert self.free.wait(60)
+        return [
+            DecodingEndedError("image", "takes too long") if job == BOMB else toys.picture(1)
+            for job in jobs
+        ]
+
+
+def test_others_do_not_wait_for_the_images_of_a_suspect() -> None:
+    async def run() -> None:
+        worker = HeldWorker()
+        async with Stages(worker, delay=0, memory=1) as stages:
+            worker.free.set()
+            with pytest.raises(DecodingEndedError):
+                await stages.submit(BOMB, "1.2.3.4")
+            worker.free.clear()  # and the memory is for one image only
+            bombs = [asyncio.create_task(stages.submit(BOMB, "1.2.3.4")) for _ in range(8)]
+            await asyncio.sleep(0.05)
+            for _ in range(5):
+                await asyncio.wait_for(stages.submit(GOOD, "1.2.3.5"), 50)
+            assert not any(bomb.done() for bomb in bombs)
+            worker.free.set()
+            found = await asyncio.gather(*bombs, return_exceptions=True)
+            assert all(isinstance(one, DecodingEndedError) for one in found)
+            await stages.submit(GOOD, "1.2.3.4")  # apart, but served
+
+    asyncio.run(run())
+
+
+def test_what_waited_before_its_client_was_a_suspect_leaves_the_queue() -> None:
+    async def run() -> None:
+        worker = HeldWorker()
+        async with Stages(worker, size=1, delay=0) as stages:
+            bombs = [asyncio.create_task(stages.submit(BOMB, "1.2.3.4")) for _ in range(20)]
+            good = [asyncio.create_task(stages.submit(GOOD, "1.2.3.5")) for _ in range(5)]
+            await asyncio.sleep(0.05)
+            seen: list[int] = []
+            for one in good:
+                one.add_done_callback(lambda _: seen.append(sum(bomb.done() for bomb in bombs)))
+            worker.free.set()
+            await asyncio.gather(*bombs, *good, return_exceptions=True)
+            assert max(seen) < 20
+
+    asyncio.run(run())
+
+
+def test_of_suspects_only_some_wait_and_not_for_ever() -> None:
+    async def run() -> None:
+        suspects = Suspects(seconds=1e-9)
+        suspects.add("1.2.3.4")
+        assert "1.2.3.4" not in suspects
+        suspects = Suspects()
+        for number in range(5000):
+            suspects.add(str(number))
+        assert "4999" in suspects and "0" not in suspects
+
+        async def wait() -> None:
+            async with suspects.turn():
+                await asyncio.sleep(0)
+
+        found = await asyncio.gather(*(wait() for _ in range(100)), return_exceptions=True)
+        assert sum(isinstance(one, BusyError) for one in found) == 68
+        await wait()
+
+    asyncio.run(run())
