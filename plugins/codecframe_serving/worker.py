@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from codecframe import (
     PIXELS,
     ClassifierHead,
@@ -266,4 +268,6 @@ def _bounded(head: TaskHead, max_pixels: int) -> int:
 def _rows(prediction: Prediction, count: int) -> list[Prediction]:
     if len(prediction) != count:
         raise MismatchError(f"the head gave {len(prediction)} predictions for {count} images")
+    if not np.isfinite(prediction.scores).all():
+        raise MismatchError("the head gave scores that are not finite")
     return [prediction.one(index) for index in range(count)]

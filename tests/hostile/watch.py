@@ -9,7 +9,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -66,7 +66,7 @@ def watch(
     originals: Sequence[Path],
     mutate: Mutate,
     use: Use,
-    numbers: range,
+    numbers: Iterable[int],
     folder: Path,
     *,
     seconds: float = 60.0,

@@ -77,6 +77,20 @@ def test_a_head_that_fails_on_one_image_still_predicts_for_the_others() -> None:
     assert isinstance(found[1], PluginError) and "eight" in str(found[1])
 
 
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_no_prediction(score: float) -> None:
+    class Broken(toys.BrightnessHead):
+        def predict(self, batch: object) -> Prediction:
+            found = super().predict(batch)  # type: ignore[arg-type]
+            heights = np.array([image.shape[0] for image in batch])  # type: ignore[attr-defined]
+            found.scores[heights == 8, 3] = score
+            return found
+
+    found = Worker(Broken(), [CODEC]).run([job(IMAGES[0]), job(toys.picture(0, 8, 8))])
+    assert isinstance(found[0], Prediction)
+    assert isinstance(found[1], MismatchError) and "not finite" in str(found[1])
+
+
 def test_nothing_is_larger_than_the_pixel_limit() -> None:
     found = worker(max_pixels=1000).run([job(IMAGES[0]), Job(png(IMAGES[0])), job(IMAGES[0][:9])])
     assert [type(result) for result in found] == [LimitError, LimitError, Prediction]

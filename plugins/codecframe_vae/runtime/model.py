@@ -218,6 +218,8 @@ class Model:
         values = np.array(rows, np.float32) if rows else np.zeros((0, classes), np.float32)
         if values.shape != (len(latents), classes):
             raise self._broken(f"its head gives scores of {values.shape[1:]}, not ({classes},)")
+        if not np.isfinite(values).all():
+            raise self._broken("its head gives scores that are not finite")
         return values
 
     def _check_size(self, latents: codecframe.Latents) -> None:
