@@ -60,8 +60,11 @@ _ERRORS: Mapping[str, Callable[[str, str], CodecframeError]] = {
     "data": DataError,
     "limit": lambda source, reason: LimitError(reason),
     "mismatch": lambda source, reason: MismatchError(reason),
+    "later": lambda source, reason: LaterError(),
     "other": PluginError,
 }
+_SLOW_SECONDS = 0.25
+"""Of a processor, for one image or several of one call, after which it has taken long."""
 _FLUSH_SECONDS = 0.02
 """What was decoded in less is answered together."""
 
@@ -125,15 +128,21 @@ class Sandbox:
         with ThreadPoolExecutor(len(self._children)) as threads:
             list(threads.map(_Child.start, self._children))
 
-    def decode(self, jobs: Sequence[Job]) -> list[Any]:
+    def decode(self, jobs: Sequence[Job], slow: Callable[[int], None] | None = None) -> list[Any]:
         """What the head takes, or an exception, for each job; a process takes all of them.
 
-        May be called from as many threads as there are processes.
+        Waits for a process that is free.
+
+        Args:
+            jobs: what to decode.
+            slow: told the number of each job that took long; then jobs after it may be left
+                undone, with a `LaterError`.
         """
         decoded: list[Any] = [None] * len(jobs)
         with self._child() as child:
             for codec, indices in by_codec(jobs):
-                found = child.decode(codec, [jobs[index] for index in indices])
+                told = None if slow is None else _numbered(slow, indices)
+                found = child.decode(codec, [jobs[index] for index in indices], told)
                 for index, item in zip(indices, found, strict=True):
                     decoded[index] = item
         return decoded
@@ -162,6 +171,10 @@ class Sandbox:
             self._idle.put(child)
 
 
+class LaterError(CodecframeError):
+    """Not decoded, since an image before it took long: ask again."""
+
+
 class _DiedError(Exception):
     """A process does not answer any more; says why."""
 
@@ -188,7 +201,12 @@ class _Child:
     def start(self) -> None:
         self._ready(_FILE)
 
-    def decode(self, codec: Codec[Any] | None, jobs: Sequence[Job]) -> list[Any]:
+    def decode(
+        self,
+        codec: Codec[Any] | None,
+        jobs: Sequence[Job],
+        slow: Callable[[int], None] | None = None,
+    ) -> list[Any]:
         """What the head takes, or an exception, for each job of a codec.
 
         Where a process breaks off, what it has not answered is decoded again, one by one: only
@@ -196,7 +214,10 @@ class _Child:
         """
         found: list[Any] = []
         try:
-            found.extend(self._ask("decode", codec, jobs, 0))
+            for item, seconds in self._ask("decode", codec, jobs, int(slow is not None)):
+                if slow is not None and seconds > _SLOW_SECONDS:
+                    slow(len(found))
+                found.append(item)
         except _DiedError as error:
             ended = DecodingEndedError(codec.name if codec else "image", error)
             if len(jobs) == 1:
@@ -212,7 +233,7 @@ class _Child:
 
     def picture(self, job: Job, side: int) -> tuple[Image, Shape]:
         try:
-            (item,) = self._ask("picture", job.codec, [job], side)
+            ((item, _),) = self._ask("picture", job.codec, [job], side)
         except _DiedError as error:
             raise DecodingEndedError("image", error) from None
         if isinstance(item, Exception):
@@ -231,14 +252,17 @@ class _Child:
         self._loaded.clear()
 
     def _ask(
-        self, what: str, codec: Codec[Any] | None, jobs: Sequence[Job], side: int
-    ) -> Iterator[Any]:
-        """Answers to jobs of one codec, in order."""
+        self, what: str, codec: Codec[Any] | None, jobs: Sequence[Job], option: int
+    ) -> Iterator[tuple[Any, float]]:
+        """Answers to jobs of one codec, in order, and the seconds that each took.
+
+        `option` is the side of a picture, or whether jobs may be left undone.
+        """
         key = codec.name if codec else _FILE
         pipe = self._ready(key)
         try:
             sent = [(job.data, job.settings, job.shape) for job in jobs]
-            pipe.send((what, key, side, sent))
+            pipe.send((what, key, option, sent))
             left = len(jobs)
             while left:
                 answers = self._answers(pipe, what, left)
@@ -289,8 +313,8 @@ class _Child:
         if not pipe.poll(seconds):
             raise _TooLongError(f"decoding takes over {seconds:g} s")
 
-    def _answers(self, pipe: Connection, what: str, most: int) -> list[Any]:
-        """The next answers: what was decoded, or the exception that is told of."""
+    def _answers(self, pipe: Connection, what: str, most: int) -> list[tuple[Any, float]]:
+        """The next answers: what was decoded, or the exception that is told of; its seconds."""
         self._await(pipe, self._confinement.seconds)
         said = json.loads(pipe.recv_bytes(_HEADER_BYTES * most))
         if not 1 <= len(said) <= most:
@@ -303,7 +327,10 @@ class _Child:
             raise ValueError("size")
         parts = np.split(values, list(itertools.accumulate(sizes))[:-1])
         return [
-            self._made(what, one, part.reshape(shape)) if shape else _told(one)
+            (
+                self._made(what, one, part.reshape(shape)) if shape else _told(one),
+                float(one.get("seconds", 0)),
+            )
             for one, shape, part in zip(said, shapes, parts, strict=True)
         ]
 
@@ -329,6 +356,10 @@ class _Child:
     def _space(self) -> LatentSpace | None:
         space = self._confinement.accepts
         return space if isinstance(space, LatentSpace) else None
+
+
+def _numbered(slow: Callable[[int], None], indices: Sequence[int]) -> Callable[[int], None]:
+    return lambda number: slow(indices[number])
 
 
 def _context() -> Any:
@@ -366,7 +397,7 @@ class _Server:
         prepare = (lambda image: image) if geometry is None else Preprocess.of(geometry).geometry
         self._decoder = Decoder(confinement.accepts, prepare, confinement.max_pixels)
 
-    def serve(self, what: str, key: str, side: int, sent: Sequence[tuple[Any, Any, Any]]) -> None:
+    def serve(self, what: str, key: str, option: int, sent: Sequence[tuple[Any, Any, Any]]) -> None:
         """Answer one request."""
         if what == "load":
             self._load(key)
@@ -376,20 +407,26 @@ class _Server:
         jobs = [Job(data, codec, settings, shape) for data, settings, shape in sent]
         if what == "picture":
             self._limit_seconds(1)
-            self._note(lambda: self._picture(jobs[0], side), key)
+            self._note(lambda: self._picture(jobs[0], option), key)
         elif codec is not None and self._confinement.accepts != PIXELS:
             self._limit_seconds(len(jobs))
             self._current.value = _NONE
             for item in self._decoder.decode_alike(codec, jobs):
                 self._note(partial(_flat, item), key)
         else:
-            self._one_by_one(codec, jobs, key)
+            self._one_by_one(codec, jobs, key, may_leave=bool(option))
         self._flush()
 
-    def _one_by_one(self, codec: Codec[Any] | None, jobs: Sequence[Job], key: str) -> None:
+    def _one_by_one(
+        self, codec: Codec[Any] | None, jobs: Sequence[Job], key: str, *, may_leave: bool
+    ) -> None:
         """Pixels of one image after the other: what took long is told at once."""
-        flushed = 0.0
+        flushed, begun = 0.0, time.process_time()
         for number, job in enumerate(jobs):
+            started = time.process_time()
+            if may_leave and number and started - begun > _SLOW_SECONDS:
+                self._said.append({"error": "later", "source": "", "reason": ""})
+                continue
             self._current.value = number
             if time.monotonic() - flushed > _FLUSH_SECONDS:
                 self._flush()
@@ -397,6 +434,7 @@ class _Server:
                 flushed = time.monotonic()
             (item,) = self._decoder.decode_alike(codec, [job])
             self._note(partial(_flat, item), key)
+            self._said[-1]["seconds"] = time.process_time() - started
 
     def _load(self, key: str) -> None:
         """Load a codec and what it needs, with an image of our own, before limits are set."""

@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codecframe import Prediction, limit_threads
+from codecframe_serving.apart import Apart
 from codecframe_serving.batcher import Batcher, BusyError
 from codecframe_serving.room import Room
-from codecframe_serving.sandbox import DecodingEndedError
-from codecframe_serving.suspects import Suspects
+from codecframe_serving.sandbox import DecodingEndedError, LaterError
 from codecframe_serving.worker import Job, Worker
 
-
-class _NotHereError(Exception):
-    """A job waited among others while its client became a suspect."""
-
+_SLOW_SECONDS = 60.0
+"""For which the images of an address are decoded apart after one of them took long."""
+_ENDED_SECONDS = 600.0
+"""The same after one of them took too long, or broke decoding off: those one by one."""
+_ENDED_WAITING = 32
 
 _Sent = tuple[Job, str]
 """A job, and the network address that sent it."""
@@ -25,7 +26,8 @@ _Sent = tuple[Job, str]
 class Stages:
     """Decodes on all cores while the head predicts; used as an asynchronous context.
 
-    Images of clients that broke decoding off lately have one lane of their own.
+    Images of clients whose images took long lately have lanes of their own, and those of clients
+    whose images broke decoding off one of these: there is always a lane that others get soon.
 
     Args:
         worker: decodes and predicts.
@@ -52,11 +54,14 @@ class Stages:
         self._under_way = 0
         self._at_head = 0
         self._room = Room(memory)
-        self._suspects = Suspects()
+        self._slow = Apart(_SLOW_SECONDS, worker.lanes, self._most // 2)
+        self._ended = Apart(_ENDED_SECONDS, 1, _ENDED_WAITING)
         self._decoding: Batcher[_Sent, Any] = Batcher(
             self._decoded, size=size, delay=0, depth=self._most, lanes=worker.lanes
         )
-        self._apart: Batcher[_Sent, Any] = Batcher(self._decoded_apart, size=1, delay=0)
+        self._apart: Batcher[_Sent, Any] = Batcher(
+            self._decoded_apart, size=1, delay=0, lanes=worker.lanes
+        )
         self._predicting: Batcher[Any, Prediction] = Batcher(
             self._predicted, size=size, delay=delay, depth=self._most
         )
@@ -92,22 +97,34 @@ class Stages:
             raise BusyError(f"{self.waiting} requests wait already")
         self._under_way += 1
         try:
-            if client not in self._suspects:
-                with contextlib.suppress(_NotHereError):
-                    async with self._room.waited_for(self._worker.weight(job)) as claim:
-                        decoded = await self._decoding.submit((job, client))
-                        claim.shrink(
-                            getattr(getattr(decoded, "values", decoded), "nbytes", claim.size)
-                        )
-                        return await self._predicting.submit(decoded)
-            async with self._suspects.turn():  # one at a time: others need not leave it room
-                return await self._predicting.submit(await self._apart.submit((job, client)))
+            while True:
+                with contextlib.suppress(LaterError):
+                    return await self._once(job, client)
         finally:
             self._under_way -= 1
 
+    async def _once(self, job: Job, client: str) -> Prediction:
+        """The prediction.
+
+        Raises:
+            LaterError: if the job is to be submitted again.
+        """
+        if client in self._ended:
+            async with self._ended.place():
+                return await self._predicting.submit(await self._apart.submit((job, client)))
+        if client in self._slow:  # so few at a time that others need not leave them room
+            async with self._slow.place():
+                return await self._predicting.submit(await self._apart.submit((job, client)))
+        async with self._room.waited_for(self._worker.weight(job)) as claim:
+            decoded = await self._decoding.submit((job, client))
+            claim.shrink(getattr(getattr(decoded, "values", decoded), "nbytes", claim.size))
+            return await self._predicting.submit(decoded)
+
     def _decoded(self, sent: list[_Sent]) -> Sequence[Any]:
-        """Those of clients that became suspects meanwhile are not decoded here."""
-        found: list[Any] = [_NotHereError() if who in self._suspects else None for _, who in sent]
+        """Those of clients that were noted while they waited here are decoded later, apart."""
+        found: list[Any] = [
+            LaterError() if who in self._slow or who in self._ended else None for _, who in sent
+        ]
         wanted = [number for number, item in enumerate(found) if item is None]
         decoded = self._decoded_apart([sent[number] for number in wanted])
         for number, item in zip(wanted, decoded, strict=True):
@@ -116,10 +133,12 @@ class Stages:
 
     def _decoded_apart(self, sent: list[_Sent]) -> Sequence[Any]:
         with limit_threads(1):  # the other cores have lanes of their own
-            decoded = self._worker.decode([job for job, _ in sent])
+            decoded = self._worker.decode(
+                [job for job, _ in sent], slow=lambda number: self._slow.add(sent[number][1])
+            )
         for item, (_, client) in zip(decoded, sent, strict=True):
             if isinstance(item, DecodingEndedError):
-                self._suspects.add(client)
+                self._ended.add(client)
         return decoded
 
     def _predicted(self, decoded: list[Any]) -> Sequence[Prediction | Exception]:

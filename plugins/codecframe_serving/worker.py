@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ class Worker:
         self.head = head
         self.max_pixels = _bounded(head, max_pixels)
         self.lanes = cpu_count()
-        """Calls of `decode` that are useful at a time; one more may be made for suspects."""
+        """Calls of `decode` that are useful at a time; one more is kept for images that are quick."""
         if codecs is None:
             installed = registry.available(registry.default().codecs.values())
             codecs = [codec for codec in installed if head.accepts in codec.emits]
@@ -149,16 +149,25 @@ class Worker:
             height, width = self._sandbox.final_shape
         return 3 * height * width
 
-    def decode(self, jobs: Sequence[Job]) -> list[Any]:
+    def decode(self, jobs: Sequence[Job], slow: Callable[[int], None] | None = None) -> list[Any]:
         """What the head takes, or what was wrong with it, for each job in order.
 
-        A job that fails does not touch the others. May be called from `lanes` threads at a time,
-        and one more.
+        A job that fails does not touch the others. At most `lanes` + 1 calls go on at a time.
+
+        Args:
+            jobs: what to decode.
+            slow: told the number of each job that took long; then what comes after it in the same
+                call may be left undone, with a `LaterError`.
         """
         taken: list[Any] = [self._refusal(job) for job in jobs]
         good = [index for index, refusal in enumerate(taken) if refusal is None]
         wanted = [jobs[index] for index in good]
-        found = self._sandbox.decode(wanted) if self._sandbox else self._decoder.decode(wanted)
+        if self._sandbox is None:
+            found = self._decoder.decode(wanted)
+        elif slow is None:
+            found = self._sandbox.decode(wanted)
+        else:
+            found = self._sandbox.decode(wanted, lambda number: slow(good[number]))
         for index, item in zip(good, found, strict=True):
             taken[index] = item
         return taken

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
 
-import targets
-from watch import Totals, watch
+import targets  # noqa: E402  lies beside this file
+from watch import Totals, watch  # noqa: E402
 
 _NUMBERS = 10_000_000
 """Numbers of one seed, for each kind."""

@@ -77,8 +77,8 @@ def watch(
     """Use a file once for each number, damaged by it; yields what went wrong.
 
     That is: whatever is not a `CodecframeError`, or is a `PluginError`, or has an endless message;
-    what ends the process, or takes more memory than `most_bytes` since the process began, more `seconds`, or more
-    `processor_seconds`; what takes references of None away, or writes to stderr.
+    what ends the process, or takes more memory than `most_bytes` since the process began, more
+    `seconds`, or more `processor_seconds`; what takes references of None away, or writes to stderr.
     """
     context = multiprocessing.get_context("spawn")
     totals = totals or Totals()

@@ -1,4 +1,4 @@
-"""Whose images broke off decoding: theirs are decoded one by one, apart from everybody else's."""
+"""Whose images are decoded apart from everybody else's, so that the others do not wait for them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from contextlib import asynccontextmanager
 
 from codecframe_serving.room import BusyError
 
-APART_SECONDS = 600.0
-"""For which the images of an address are decoded apart after one of them broke decoding off."""
-_MOST_WAITING = 32
 _MOST_KEPT = 4096
 
 
-class Suspects:
-    """Network addresses whose images took too long to decode, or crashed a decoder.
+class Apart:
+    """Network addresses that were noted lately, and the places that their images share.
 
     Args:
         seconds: for which an address is one of them.
+        places: images at a time.
+        waiting: images that may wait for a place.
     """
 
-    def __init__(self, seconds: float = APART_SECONDS) -> None:
+    def __init__(self, seconds: float, places: int, waiting: int) -> None:
         self._seconds = seconds
         self._until: dict[str, float] = {}
-        self._turn = asyncio.Semaphore(1)
-        self._waiting = 0
+        self._places = asyncio.Semaphore(places)
+        self._most = places + waiting
+        self._there = 0
 
     def add(self, address: str) -> None:
-        """An image of this address broke decoding off."""
+        """Note an address; from any thread."""
         self._until.pop(address, None)
         if len(self._until) >= _MOST_KEPT:
             del self._until[next(iter(self._until))]  # the one that was added before the others
@@ -39,17 +39,17 @@ class Suspects:
         return self._until.get(address, 0.0) > time.monotonic()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait until no other image of a suspect is decoded.
+    async def place(self) -> AsyncIterator[None]:
+        """A place, as soon as one is free.
 
         Raises:
             BusyError: at once, if too many wait already.
         """
-        if self._waiting >= _MOST_WAITING:
-            raise BusyError("images of this address took too long to decode; try again later")
-        self._waiting += 1
+        if self._there >= self._most:
+            raise BusyError("images of this address take long to decode; try again later")
+        self._there += 1
         try:
-            async with self._turn:
+            async with self._places:
                 yield
         finally:
-            self._waiting -= 1
+            self._there -= 1

@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import toys
 
+from codecframe_serving.apart import Apart
 from codecframe_serving.room import BusyError
-from codecframe_serving.sandbox import DecodingEndedError
+from codecframe_serving.sandbox import DecodingEndedError, LaterError
 from codecframe_serving.stages import Stages
-from codecframe_serving.suspects import Suspects
 from codecframe_serving.worker import Job, Worker
 
-GOOD, BOMB = Job(b"good"), Job(b"bomb")
+GOOD, BOMB, SLOW = Job(b"good"), Job(b"bomb"), Job(b"slow")
 
 
 class HeldWorker(Worker):
-    """Bombs are decoded as long as they are held, and then come to nothing."""
+    """Bombs and slow images are decoded as long as they are held; bombs come to nothing."""
 
     def __init__(self) -> None:
         super().__init__(toys.BrightnessHead(), [toys.ToyCodec()])
         self.lanes = 2
         self.free = threading.Event()
 
-    def decode(self, jobs: Sequence[Job]) -> list[Any]:
-        if BOMB in jobs:
-            assert self.free.wait(60)
-        return [
-            DecodingEndedError("image", "takes too long") if job == BOMB else toys.picture(1)
-            for job in jobs
-        ]
+    def decode(self, jobs: Sequence[Job], slow: Callable[[int], None] | None = None) -> list[Any]:
+        found: list[Any] = []
+        for number, job in enumerate(jobs):
+            if found and SLOW in jobs[:number]:
+                found.append(LaterError())
+                continue
+            if job in (BOMB, SLOW):
+                assert self.free.wait(60)
+            if job == SLOW and slow:
+                slow(number)
+            ended = DecodingEndedError("image", "takes too long")
+            found.append(ended if job == BOMB else toys.picture(1))
+        return found
 
 
 def test_others_do_not_wait_for_the_images_of_a_suspect() -> None:
@@ -74,18 +80,36 @@ def test_what_waited_before_its_client_was_a_suspect_leaves_the_queue() -> None:
     asyncio.run(run())
 
 
-def test_of_suspects_only_some_wait_and_not_for_ever() -> None:
+def test_others_do_not_wait_for_slow_images_of_which_many_are_decoded() -> None:
     async def run() -> None:
-        suspects = Suspects(seconds=1e-9)
-        suspects.add("1.2.3.4")
-        assert "1.2.3.4" not in suspects
-        suspects = Suspects()
+        worker = HeldWorker()
+        async with Stages(worker, delay=0, memory=1) as stages:
+            worker.free.set()
+            await asyncio.gather(*(stages.submit(SLOW, "1.2.3.4") for _ in range(9)))
+            worker.free.clear()
+            slow = [asyncio.create_task(stages.submit(SLOW, "1.2.3.4")) for _ in range(8)]
+            await asyncio.sleep(0.05)
+            for _ in range(5):
+                await asyncio.wait_for(stages.submit(GOOD, "1.2.3.5"), 50)
+            assert not any(one.done() for one in slow)
+            worker.free.set()
+            await asyncio.gather(*slow)
+
+    asyncio.run(run())
+
+
+def test_of_those_apart_only_some_wait_and_not_for_ever() -> None:
+    async def run() -> None:
+        apart = Apart(1e-9, 1, 31)
+        apart.add("1.2.3.4")
+        assert "1.2.3.4" not in apart
+        apart = Apart(600, 1, 31)
         for number in range(5000):
-            suspects.add(str(number))
-        assert "4999" in suspects and "0" not in suspects
+            apart.add(str(number))
+        assert "4999" in apart and "0" not in apart
 
         async def wait() -> None:
-            async with suspects.turn():
+            async with apart.place():
                 await asyncio.sleep(0)
 
         found = await asyncio.gather(*(wait() for _ in range(100)), return_exceptions=True)
