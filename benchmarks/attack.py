@@ -125,11 +125,14 @@ async def opened_stream(url: str, address: str) -> ClientConnection:
     )
 
 
+PAYLOADS = [
+    CODEC.strip(CODEC.encode(image, SETTINGS)) for image in crops(64, SIDE, of=4 * SIDE, seed=1)
+]
+
+
 async def camera(url: str, number: int, until: float, told: Counter[str]) -> list[float]:
     """One honest stream; seconds to each answer."""
     loop, times = asyncio.get_running_loop(), []
-    images = crops(8, SIDE, of=4 * SIDE, seed=number)
-    payloads = [CODEC.strip(CODEC.encode(image, SETTINGS)) for image in images]
     opened = await opened_stream(url, HONEST)
     async with opened:
         read_text(str(await opened.recv()), Welcome)
@@ -140,7 +143,7 @@ async def camera(url: str, number: int, until: float, told: Counter[str]) -> lis
             await asyncio.sleep(due - now)
             due = max(due + 1 / FPS, loop.time())
             begun = loop.time()
-            frame = Frame(sequence, SETTINGS.level, payloads[sequence % len(payloads)])
+            frame = Frame(sequence, SETTINGS.level, PAYLOADS[sequence % len(PAYLOADS)])
             await opened.send(frame.pack())
             try:
                 async with asyncio.timeout(PATIENCE):

@@ -65,6 +65,17 @@ class Job:
         check_size(*self.shape, source=self.codec.name)
         return self.codec.restore(self.data, self.settings, self.shape)
 
+    def checked(self, decoded: T, shape: Sequence[int]) -> T:
+        """What was decoded, if it has the (height, width) that was said, and memory reckoned for.
+
+        Raises:
+            DataError: if it has another.
+        """
+        if self.shape is not None and tuple(shape[:2]) != tuple(self.shape):
+            said, found = ("x".join(map(str, one[:2][::-1])) for one in (self.shape, shape))
+            raise DataError("image", f"is {found}, not {said} as was said")
+        return decoded
+
 
 class Decoder:
     """Decodes into what a head accepts.
@@ -100,9 +111,17 @@ class Decoder:
         if codec is None:
             return lambda jobs: [self._prepare(read_file(job.data)) for job in jobs]
         if self._accepts != PIXELS:
-            return lambda jobs: codec.decode_latents_many([job.restored() for job in jobs])
+            return lambda jobs: [
+                job.checked(latents, latents.shape)
+                for job, latents in zip(
+                    jobs, codec.decode_latents_many([job.restored() for job in jobs]), strict=True
+                )
+            ]
         return lambda jobs: [
-            self._prepare(image) for image in codec.decode_many([job.restored() for job in jobs])
+            self._prepare(job.checked(image, image.shape))
+            for job, image in zip(
+                jobs, codec.decode_many([job.restored() for job in jobs]), strict=True
+            )
         ]
 
     def picture(self, job: Job) -> Image:

@@ -65,7 +65,7 @@ class Worker:
         self.head = head
         self.max_pixels = _bounded(head, max_pixels)
         self.lanes = cpu_count()
-        """Calls of `decode` that are useful at a time; one more is kept for images that are quick."""
+        """Calls of `decode` that are useful at a time; one more is kept for quick images."""
         if codecs is None:
             installed = registry.available(registry.default().codecs.values())
             codecs = [codec for codec in installed if head.accepts in codec.emits]

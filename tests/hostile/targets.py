@@ -237,7 +237,8 @@ def use_payloads(path: Path) -> None:
         raise DataError("shape", "is larger than a server with a head for small images takes")
     check_size(height, width, codec.name)
     data = codec.restore(payload, settings, (height, width))
-    assert codec.decode(data).shape[:2] == (height, width)
+    if codec.decode(data).shape[:2] != (height, width):
+        raise DataError("shape", "is not as was said")
 
 
 def _pictures() -> Iterator[tuple[str, bytes]]:

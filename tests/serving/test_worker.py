@@ -9,6 +9,7 @@ import pytest
 import toys
 from PIL import Image as PilImage
 
+import codecframe
 from codecframe.core.errors import DataError, LimitError, MismatchError, PluginError, SettingsError
 from codecframe.core.head import Prediction
 from codecframe.core.representation import PIXELS, Latents, LatentSpace
@@ -75,6 +76,13 @@ def test_a_head_that_fails_on_one_image_still_predicts_for_the_others() -> None:
     found = Worker(Picky(), [CODEC]).run([job(IMAGES[0]), job(toys.picture(0, 8, 8))])
     assert isinstance(found[0], Prediction)
     assert isinstance(found[1], PluginError) and "eight" in str(found[1])
+
+
+def test_a_payload_is_of_the_shape_that_was_said() -> None:
+    jpeg = codecframe.get_codec("jpeg")
+    whole = jpeg.encode(IMAGES[0], progressive=True)  # a payload that brings its own header
+    (found,) = Worker(HEAD, [jpeg]).run([Job(whole, jpeg, jpeg.settings_type(), (8, 8))])
+    assert isinstance(found, DataError) and "as was said" in str(found)
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
