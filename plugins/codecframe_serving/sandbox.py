@@ -210,7 +210,8 @@ class _Child:
         """What the head takes, or an exception, for each job of a codec.
 
         Where a process breaks off, what it has not answered is decoded again, one by one: only
-        what breaks it alone is to blame, or what took too long.
+        what breaks it alone is to blame. What took too long is not tried again, and the rest may
+        be left undone.
         """
         found: list[Any] = []
         try:
@@ -223,10 +224,13 @@ class _Child:
             if len(jobs) == 1:
                 return [ended]
             late = self._current.value if isinstance(error, _TooLongError) else _NONE
-            found += [
-                ended if number == late else self.decode(codec, [jobs[number]])[0]
-                for number in range(len(found), len(jobs))
-            ]
+            for number in range(len(found), len(jobs)):
+                if number == late:
+                    found.append(ended)
+                elif late != _NONE and slow is not None:
+                    found.append(LaterError())
+                else:
+                    found += self.decode(codec, [jobs[number]])
         except CodecframeError as error:  # there is no process to be had
             found += [error] * (len(jobs) - len(found))
         return found

@@ -20,12 +20,12 @@ GOOD, BOMB, SLOW = Job(b"good"), Job(b"bomb"), Job(b"slow")
 
 
 class HeldWorker(Worker):
-    """Bombs and slow images are decoded as long as they are held; bombs come to nothing."""
+    """Bombs and slow images are decoded until one is released; bombs come to nothing."""
 
     def __init__(self) -> None:
         super().__init__(toys.BrightnessHead(), [toys.ToyCodec()])
         self.lanes = 2
-        self.free = threading.Event()
+        self.free = threading.Semaphore(0)
 
     def decode(self, jobs: Sequence[Job], slow: Callable[[int], None] | None = None) -> list[Any]:
         found: list[Any] = []
@@ -34,7 +34,7 @@ class HeldWorker(Worker):
                 found.append(LaterError())
                 continue
             if job in (BOMB, SLOW):
-                assert self.free.wait(60)
+                assert self.free.acquire(timeout=60)
             if job == SLOW and slow:
                 slow(number)
             ended = DecodingEndedError("image", "takes too long")
@@ -46,16 +46,15 @@ def test_others_do_not_wait_for_the_images_of_a_suspect() -> None:
     async def run() -> None:
         worker = HeldWorker()
         async with Stages(worker, delay=0, memory=1) as stages:
-            worker.free.set()
+            worker.free.release()
             with pytest.raises(DecodingEndedError):
                 await stages.submit(BOMB, "1.2.3.4")
-            worker.free.clear()  # and the memory is for one image only
             bombs = [asyncio.create_task(stages.submit(BOMB, "1.2.3.4")) for _ in range(8)]
             await asyncio.sleep(0.05)
             for _ in range(5):
                 await asyncio.wait_for(stages.submit(GOOD, "1.2.3.5"), 50)
             assert not any(bomb.done() for bomb in bombs)
-            worker.free.set()
+            worker.free.release(20)
             found = await asyncio.gather(*bombs, return_exceptions=True)
             assert all(isinstance(one, DecodingEndedError) for one in found)
             await stages.submit(GOOD, "1.2.3.4")  # apart, but served
@@ -69,13 +68,11 @@ def test_what_waited_before_its_client_was_a_suspect_leaves_the_queue() -> None:
         async with Stages(worker, size=1, delay=0) as stages:
             bombs = [asyncio.create_task(stages.submit(BOMB, "1.2.3.4")) for _ in range(20)]
             good = [asyncio.create_task(stages.submit(GOOD, "1.2.3.5")) for _ in range(5)]
-            await asyncio.sleep(0.05)
-            seen: list[int] = []
-            for one in good:
-                one.add_done_callback(lambda _: seen.append(sum(bomb.done() for bomb in bombs)))
-            worker.free.set()
-            await asyncio.gather(*bombs, *good, return_exceptions=True)
-            assert max(seen) < 20
+            worker.free.release(2)  # one in each lane
+            await asyncio.wait_for(asyncio.gather(*good), 50)
+            assert not all(bomb.done() for bomb in bombs)
+            worker.free.release(20)
+            await asyncio.gather(*bombs, return_exceptions=True)
 
     asyncio.run(run())
 
@@ -84,15 +81,14 @@ def test_others_do_not_wait_for_slow_images_of_which_many_are_decoded() -> None:
     async def run() -> None:
         worker = HeldWorker()
         async with Stages(worker, delay=0, memory=1) as stages:
-            worker.free.set()
+            worker.free.release(9)
             await asyncio.gather(*(stages.submit(SLOW, "1.2.3.4") for _ in range(9)))
-            worker.free.clear()
             slow = [asyncio.create_task(stages.submit(SLOW, "1.2.3.4")) for _ in range(8)]
             await asyncio.sleep(0.05)
             for _ in range(5):
                 await asyncio.wait_for(stages.submit(GOOD, "1.2.3.5"), 50)
             assert not any(one.done() for one in slow)
-            worker.free.set()
+            worker.free.release(20)
             await asyncio.gather(*slow)
 
     asyncio.run(run())
