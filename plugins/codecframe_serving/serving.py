@@ -86,7 +86,7 @@ def serve(
         DataError: if a file cannot be read, or nothing can listen at that address.
     """
     if no_token and token_file:
-        raise UsageError("{no_token} and {token_file} contradict each other")
+        raise UsageError("{no_token} and {token_file} say the opposite")
     if tls_key and not tls_cert:
         raise UsageError("{tls_key} needs {tls_cert}")
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
