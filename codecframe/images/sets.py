@@ -117,7 +117,7 @@ def open_images(
         raise DataError(str(labels), "labels image files, and there are none")
     made = ImageSet(parts)
     if not made:
-        raise DataError(", ".join(texts), "no image found")
+        raise DataError(", ".join(texts) or "images", "no image found")
     return made if limit is None else made.spread(limit)
 
 

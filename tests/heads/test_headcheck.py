@@ -99,7 +99,7 @@ def test_images_are_spread_and_what_cannot_be_read_is_told() -> None:
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([], "none can be read"),
+        ([], "images: no image found"),
         (coloured(2, broken=2), "0.png"),
         ([*coloured(2), *coloured(2, labelled=False)], "2 of 4 images have one"),
     ],
