@@ -54,6 +54,8 @@ _ENOUGH = 100
 """Images that are tried, where nothing else is said."""
 _FEW = 20
 """Fewer images without labels tell nothing."""
+_FEW_CLASSES = 4
+"""Of fewer any threshold makes varied and sure predictions, right or wrong."""
 
 SURE = 0.05
 """An alternative is better where chance would do that well less often, over all alternatives."""
@@ -284,6 +286,7 @@ class _Outcome:
 
     tried: Tried
     values: npt.NDArray[np.float64]
+    classes: int
     variety: float
     """Entropy of how often each class is the likeliest, in bits: no scale of the scores matters."""
 
@@ -356,11 +359,13 @@ class _Seen:
             float(chances.max(axis=1).mean()),
         )
         if not self.targets:
-            return _Outcome(tried, information, variety)
+            return _Outcome(tried, information, chances.shape[1], variety)
         hits = self._head.score(prediction, self.targets)
         accuracy = float(hits.mean())
         low, high = wilson(accuracy, len(hits))
-        return _Outcome(replace(tried, accuracy=accuracy, low=low, high=high), hits, variety)
+        return _Outcome(
+            replace(tried, accuracy=accuracy, low=low, high=high), hits, chances.shape[1], variety
+        )
 
 
 def _merit(outcome: _Outcome) -> tuple[float, float]:
@@ -408,6 +413,12 @@ def _by_information(
     count = len(described.values)
     if count < _FEW:
         return "unclear", f"{count} images without labels are too few to tell: take a hundred", None
+    if described.classes < _FEW_CLASSES:
+        return (
+            "unclear",
+            f"{described.classes} classes are too few to tell; labels would tell",
+            None,
+        )
     # a wider range alone makes a model surer of the same classes: those must be more varied too
     varied = [one for one in others if one.variety > described.variety + 0.05]
     best = varied[0] if varied else described
