@@ -91,5 +91,5 @@ def test_broken_ones_are_named_and_skipped(with_broken) -> None:
     assert plugins["broken_hook"]["errors"] == ["ValueError: no codecs today"]
     assert "jpegls" in {codec["name"] for codec in with_broken.json("codecs")}
     told = with_broken.run("codecframe", "doctor", expect=1).stdout
-    assert "broken_import: RuntimeError: will not load" in told
-    assert "broken_hook: ValueError: no codecs today" in told
+    assert "broken_import (broken_import 1.0): RuntimeError: will not load" in told
+    assert "broken_hook (broken_hook 1.0): ValueError: no codecs today" in told

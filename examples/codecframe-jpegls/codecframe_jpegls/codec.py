@@ -68,6 +68,8 @@ class JpegLsCodec(codecframe.Codec[JpegLsSettings]):
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
         if payload.startswith(_START):
             return payload
+        if not all(0 < side <= _LARGEST_SIDE for side in shape):
+            raise codecframe.DataError(self.name, f"has no image of {shape[1]}x{shape[0]} pixels")
         return _header(shape, settings.near) + payload + _END
 
 
