@@ -14,6 +14,7 @@ import json
 import math
 import multiprocessing
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -168,7 +169,15 @@ class Sandbox:
         try:
             yield child
         finally:
-            self._idle.put(child)
+            if child.has_ended:  # the next images need not wait until it is there again
+                threading.Thread(target=self._restart, args=(child,), daemon=True).start()
+            else:
+                self._idle.put(child)
+
+    def _restart(self, child: _Child) -> None:
+        with contextlib.suppress(MismatchError):
+            child.start()
+        self._idle.put(child)
 
 
 class LaterError(CodecframeError):
@@ -195,11 +204,19 @@ class _Child:
         self._process: Any = None
         self._pipe: Connection | None = None
         self._loaded: set[str] = set()
+        self._known: set[str] = set()
         self._current: Any = None
         """The number of the job that is being decoded, as the process says."""
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was ended, and not started again."""
+        return self._pipe is None
+
     def start(self) -> None:
-        self._ready(_FILE)
+        """Start it, with all that it had loaded before."""
+        for key in sorted({_FILE, *self._known}):
+            self._ready(key)
 
     def decode(
         self,
@@ -294,6 +311,7 @@ class _Child:
                 self._await(self._pipe, _START_SECONDS)
                 self._pipe.recv_bytes(_HEADER_BYTES)
                 self._loaded.add(key)
+                self._known.add(key)
             return self._pipe
         except (OSError, EOFError, _DiedError) as error:
             self.end()
