@@ -251,6 +251,8 @@ class Model:
             if made.shape != (*tile.shape, 3):
                 raise self._broken(f"its decoder makes images of shape {made.shape}")
             target, source = tile.kept(1)
+            if not np.isfinite(made[source]).all():
+                raise self._broken("its decoder makes pixels that are not finite")
             image[target] = np.clip(np.rint(made[source]), 0, 255)
 
         map_threads(make, tiles_of(shape))

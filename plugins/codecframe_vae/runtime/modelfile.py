@@ -47,6 +47,7 @@ _MOST_SIDE = 4096
 _MOST_HEADER = 4 << 20
 """Bytes of the header, which holds the manifest and what tensors there are."""
 
+_LONGEST_NAME = 100
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -129,6 +130,8 @@ def read_manifest(path: Path) -> Manifest:
     except (ValueError, TypeError, KeyError, AttributeError):
         raise codecframe.DataError(str(path), "has wrong 'external_weights'") from None
     manifest = Manifest.from_source(said, str(path))
+    if not (0 < len(manifest.name) <= _LONGEST_NAME and manifest.name.isprintable()):
+        raise codecframe.DataError(str(path), "has a name that is empty, too long or not printable")
     for digest_of in (manifest.space, manifest.digest):
         if not _DIGEST.fullmatch(digest_of):
             raise codecframe.DataError(str(path), f"has a wrong digest, {digest_of!r:.80}")
