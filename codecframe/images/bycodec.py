@@ -11,20 +11,21 @@ from codecframe.core.codec import Codec
 from codecframe.core.errors import DataError, DependencyError
 from codecframe.core.image import Image
 from codecframe.images.colour import to_srgb
-from codecframe.images.kinds import HEAD, suffix_of, usual_suffix
+from codecframe.images.kinds import HEAD, TOLD, suffix_of, usual_suffix
 
 
 def codecs_for(data: bytes, suffix: str = "") -> list[Codec[Any]]:
     """The installed codecs that may read a file, the likeliest first.
 
-    Those that its content tells, else those of its name's suffix, else all.
+    Those that its content tells, else those of its name's suffix, else all. A suffix that content
+    never tells goes first: a plugin's format may begin like another one, as JPEG-LS does like JPEG.
     """
     known = list(registry.default().codecs.values())
-    for likely in (suffix_of(data[:HEAD]), usual_suffix(suffix)):
-        found = [codec for codec in known if likely and codec.extension == likely]
-        if found:
-            return found
-    return known
+    named, told = usual_suffix(suffix), suffix_of(data[:HEAD])
+    likely = [told] if named in TOLD else [named, told]
+    found = [codec for each in likely for codec in known if each and codec.extension == each]
+    found = found or [codec for codec in known if named and codec.extension == named]
+    return found or known
 
 
 def decode_as(suffix: str, data: bytes, name: str) -> Image:

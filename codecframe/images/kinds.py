@@ -16,6 +16,9 @@ _BEGINNINGS = (
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _AVIF = {b"avif", b"avis"}
 
+TOLD = frozenset({*(suffix for _, suffix in _BEGINNINGS), ".webp", ".avif", ".heic"})
+"""The suffixes that the beginning of a file tells."""
+
 _USUAL = {".jpg": ".jpeg .jpe .jfif", ".heic": ".heif .hif", ".j2k": ".jp2 .j2c .jpc .jpf .jpx"}
 OTHER_SUFFIXES = {other: usual for usual, others in _USUAL.items() for other in others.split()}
 """Other spellings of the suffixes of codecs."""
