@@ -70,6 +70,7 @@ class ThinCodec(codecframe.Codec[ThinSettings]):
 
     def restore(self, payload: bytes, settings: ThinSettings, shape: Shape) -> bytes:
         """See `codecframe.Codec.restore`."""
+        codecframe.check_size(*shape, self.name)
         return _HEADER.pack(b"THIN", settings.step, *shape) + payload
 
 

@@ -48,7 +48,7 @@ def test_the_model_may_be_a_head_s_name(tmp_path: Path) -> None:
     [
         ("", codecframe.DataError, "expected a mapping"),
         ("- model\n", codecframe.DataError, "expected a mapping"),
-        ("model: [a]\n", codecframe.DataError, "no `model`"),
+        ("model: [a]\n", codecframe.DataError, "not name a `model`"),
         ("model: {a\n", codecframe.DataError, "line"),
         ("model: json:loads\nlabels: absent.txt\n", codecframe.DataError, "absent.txt"),
         ("model: json:loads\nlabels: 7\n", codecframe.SettingsError, "labels"),

@@ -111,7 +111,8 @@ def test_a_server_ends_while_it_is_watched(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 def test_a_browser_shows_streams_pictures_and_plots(server: Server) -> None:
-    from playwright.sync_api import expect, sync_playwright
+    playwright_api = pytest.importorskip("playwright.sync_api")
+    expect, sync_playwright = playwright_api.expect, playwright_api.sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
