@@ -71,7 +71,7 @@ def test_a_strangers_benchmark_runs(run: Run, tmp_path: Path) -> None:
     written = json.loads((tmp_path / "out" / "toy.json").read_text())
     assert written["rows"] == found.json["rows"]
     assert written["recipe"] == "toy" and written["notes"] == "counted by hand"
-    assert written["command"] == "codecframe bench toy --up-to 3 --json -o out/toy.json"
+    assert written["command"] == "codecframe bench toy --up-to 3 -o out/toy.json"
     assert platform.python_version() in written["machine"] and written["date"]
 
 

@@ -122,7 +122,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_no_plugin_takes_the_command_down(
-    kind: str, install: Install, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    install: Install,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     text, error = BROKEN[kind]
     install(kind, "theirs", text)
@@ -136,9 +139,8 @@ def test_no_plugin_takes_the_command_down(
     errors = info_of(found, "theirs").errors
     assert len(errors) == 1
     assert error in errors[0]
-    result = CliRunner().invoke(cli, ["doctor"])
-    assert result.exit_code == 1
-    assert f"theirs ({kind} 1.0): {errors[0]}" in result.output
+    assert run(["doctor"]) == 1
+    assert f"theirs ({kind} 1.0): {errors[0]}" in capsys.readouterr().out
 
 
 class _Raising(ToyCodec):

@@ -93,6 +93,7 @@ def watch(
             )
             worker.start()
             end.close()
+            link.recv()  # it has started: from now on time counts
         link.send(number)
         found = ""
         try:
@@ -146,6 +147,7 @@ def _work(
     stderr = os.dup(2)
     start = 0
     used: set[Path] = set()
+    link.send(None)
     while (number := link.recv()) is not None:
         original = _chosen(originals, number)
         path = folder / original.name

@@ -140,7 +140,8 @@ def test_what_would_fail_at_the_end_fails_before_any_training(
     with_head(monkeypatch, net, (24, 24))
     with pytest.raises(codecframe.MismatchError, match="cannot be exported"):
         run_training(photos / "mine.yaml", photos / "models", photos)
-    assert not list((photos / "models").rglob("*.*"))[1:]  # nothing but the log's own folder
+    made = {path.name for path in (photos / "models").rglob("*")}
+    assert made == {"mine.log", "training.json"}, "nothing but the record of its own folder"
 
 
 def test_a_place_that_cannot_be_written_fails_before_any_training(
