@@ -117,7 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     stopped = _stop_as_by_ctrl_c()
     code = run(arguments)
-    sys.exit(128 + stopped[0] if stopped and code == INTERRUPTED else code)
+    if stopped and code == INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        os._exit(128 + stopped[0])  # what threads are still at is not waited for
+    sys.exit(code)
 
 
 def _stop_as_by_ctrl_c() -> list[int]:

@@ -318,7 +318,7 @@ def test_a_signal_leaves_whole_files_only(tmp_path: Path, number: signal.Signals
     while process.poll() is None and not (record.exists() and list(tmp_path.glob("out/.*.tmp"))):
         time.sleep(0.01)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 128 + number, err
     assert b"Traceback" not in err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["transcode.json"]
