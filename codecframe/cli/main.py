@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -118,9 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stopped = _stop_as_by_ctrl_c()
     code = run(arguments)
     if stopped and code == INTERRUPTED:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(AttributeError, OSError, ValueError):
-                stream.flush()
+        atexit._run_exitfuncs()  # temporary folders, engines
         os._exit(128 + stopped[0])  # what threads are still at is not waited for
     sys.exit(code)
 
