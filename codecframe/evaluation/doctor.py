@@ -9,21 +9,17 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import codecframe
 from codecframe.core import image, parallel, registry
 from codecframe.core.errors import pip_install
 from codecframe.core.registry import PluginInfo
 from codecframe.core.tables import Result, Table
+from codecframe.evaluation import checkup
 
 if TYPE_CHECKING:
     from codecframe.core.codec import Codec
-    from codecframe.core.settings import Settings
 
 _FOR_DEVELOPERS = re.compile(r"""extra *== *['"](dev|docs)['"]""")
-_FURTHEST = 40
-"""Mean distance in levels between an image and its finest encoding by a codec of pixels."""
 _SLOW = 1.0
 """Seconds to load a plugin that are worth a line."""
 
@@ -115,8 +111,22 @@ def doctor() -> Diagnosis:
         packages={name: _version(name) for name in _packages()},
         plugins=plugins,
         unavailable={name: missing for name, missing in lacking.items() if missing},
-        broken={codec.name: errors for codec in usable if (errors := _faults(codec))},
+        broken={name: told for name, told in _checked(usable, plugins).items() if told},
     )
+
+
+def _checked(codecs: Sequence[Codec[Any]], plugins: Sequence[PluginInfo]) -> dict[str, list[str]]:
+    """What goes wrong with each codec, by its name.
+
+    Those of installed plugins are tried in a process of their own, which may crash or hang; others
+    are known to this process alone.
+    """
+    installed = {name for plugin in plugins if plugin.distribution for name in plugin.codecs}
+    apart = checkup.faults_apart([codec.name for codec in codecs if codec.name in installed])
+    return {
+        codec.name: apart[codec.name] if codec.name in apart else checkup.faults(codec)
+        for codec in codecs
+    }
 
 
 def _packages() -> list[str]:
@@ -127,53 +137,6 @@ def _packages() -> list[str]:
         if name != "codecframe" and not _FOR_DEVELOPERS.search(requirement):
             names[name] = None
     return list(names)
-
-
-def _faults(codec: Codec[Any]) -> list[str]:
-    """What goes wrong when a codec is used: with its defaults, else with each other choice."""
-    knob = codec.settings_type.knob()
-    finest = {} if knob is None else {knob.field: knob.ladder[-1]}
-    faults = _fault(codec, {}) or _fault(codec, finest, near=codec.emits[0] == codecframe.PIXELS)
-    if faults:
-        return faults
-    for field in codec.settings_type.fields():
-        choices = (False, True) if field.type is bool else field.option.choices or ()
-        for choice in choices:
-            if choice != field.default:
-                faults += _fault(codec, {field.name: choice})
-    return faults
-
-
-def _fault(codec: Codec[Any], changes: dict[str, Any], *, near: bool = False) -> list[str]:
-    """What goes wrong with these settings, if anything."""
-    try:
-        settings = codec.settings_type(**changes)
-    except codecframe.SettingsError:
-        return []  # not without other changes
-    try:
-        _try(codec, settings, near=near)
-    except codecframe.DependencyError:
-        return []  # an optional package for some settings
-    except Exception as error:  # the libraries raise many kinds
-        told = "".join(f"{name}={value}: " for name, value in changes.items())
-        return [f"{told}{type(error).__name__}: {error}"]
-    return []
-
-
-def _try(codec: Codec[Any], settings: Settings, *, near: bool) -> None:
-    """Encode and decode a small image; raises whatever goes wrong, also if it is not `near`."""
-    rows, columns = np.mgrid[:48, :64]
-    pixels = np.stack([96 + rows + columns, 80 + 2 * rows, 160 - columns], axis=-1)
-    pixels = pixels.astype(np.uint8)
-    data = codec.encode(pixels, settings)
-    if codec.restore(codec.strip(data), settings, pixels.shape[:2]) != data:
-        raise ValueError("what is stripped is not restored")
-    decoded = codec.decode(data)
-    if decoded.shape != pixels.shape or decoded.dtype != np.uint8:
-        raise ValueError(f"decodes into {decoded.dtype} {decoded.shape}")
-    distance = np.abs(decoded.astype(int) - pixels).mean()
-    if near and distance > _FURTHEST:
-        raise ValueError(f"decoded pixels are {distance:.0f} levels off")
 
 
 def _version(package: str) -> str | None:

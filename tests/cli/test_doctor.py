@@ -10,8 +10,11 @@ import pytest
 import toys
 
 from codecframe.core.errors import pip_install
+from codecframe.evaluation import checkup
 
 PLUGIN = """
+import os
+
 import codecframe
 from toys import ToyCodec
 
@@ -38,6 +41,11 @@ class Unrestored(ToyCodec):
     def restore(self, payload, settings, shape):
         return payload
 
+class Crashes(ToyCodec):
+    name = "crashes"
+    def decode(self, data):
+        os.abort()
+
 class Absent(ToyCodec):
     name = "absent"
     requires = {{"no_such_thing": "codecframe[heic]", "nor_this": "codecframe[heic]"}}
@@ -51,10 +59,10 @@ def codecframe_codecs():
 
 
 @pytest.fixture
-def doctor(run, tmp_path: Path):
-    """`codecframe doctor` where the only plugin brings these codecs."""
+def stranger(tmp_path: Path):
+    """Install a plugin that brings these codecs; returns the environment that knows it alone."""
 
-    def call(codecs: str, *arguments: str):
+    def install(codecs: str) -> dict[str, str]:
         (tmp_path / "stranger.py").write_text(PLUGIN.format(codecs=codecs))
         info = tmp_path / "stranger-1.0.dist-info"
         info.mkdir()
@@ -63,9 +71,15 @@ def doctor(run, tmp_path: Path):
         path = os.pathsep.join(
             [str(tmp_path), str(Path(toys.__file__).parent), os.environ.get("PYTHONPATH", "")]
         )
-        return run("doctor", *arguments, PYTHONPATH=path, CODECFRAME_PLUGINS="stranger")
+        return {"PYTHONPATH": path, "CODECFRAME_PLUGINS": "stranger"}
 
-    return call
+    return install
+
+
+@pytest.fixture
+def doctor(run, stranger):
+    """`codecframe doctor` where the only plugin brings these codecs."""
+    return lambda codecs, *arguments: run("doctor", *arguments, **stranger(codecs))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +97,21 @@ def test_a_broken_codec_is_named_with_its_fault(doctor, codec: str, fault: str) 
     assert f"{codec.lower()} is broken: " in found.out
     assert fault in found.out
     assert "good is broken" not in found.out
+
+
+def test_a_crash_is_named_and_the_other_codecs_are_tried(doctor) -> None:
+    found = doctor("Good(), Crashes(), Raises()")
+    assert found.code == 1
+    assert "crashes is broken: ended its process with exit code" in found.out
+    assert "raises is broken: " in found.out and "KeyError: '420'" in found.out
+    assert "good is broken" not in found.out
+
+
+def test_a_codec_that_takes_too_long_is_named(stranger, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in stranger("Good()").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(checkup, "LONGEST", 0.01)
+    assert checkup.faults_apart(["good"]) == {"good": ["took over 0 s"]}
 
 
 def test_faults_are_in_the_json(doctor) -> None:
