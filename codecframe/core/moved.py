@@ -1,10 +1,6 @@
 """Modules of before 0.1.0: importing one of them says where it went."""
 
-from __future__ import annotations
-
 import sys
-from importlib.machinery import ModuleSpec
-from typing import Any
 
 _MOVED = {
     **dict.fromkeys(
@@ -38,12 +34,11 @@ class _Moved:
     """The last finder that Python asks: it finds nothing, and says so."""
 
     @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
         del path, target
         package, _, module = name.partition(".")
         if package == "codecframe" and (now := place_of(module)):
             raise ModuleNotFoundError(f"{name} is {now} since codecframe 0.1.0", name=name)
-        return None
 
 
 def place_of(module: str) -> str | None:
