@@ -125,7 +125,7 @@ def send(
     codecframe.require("websockets", EXTRA)
     from codecframe_serving.encoder import Choice
     from codecframe_serving.plan import Plan
-    from codecframe_serving.secrets import find_token
+    from codecframe_serving.tokens import find_token
     from codecframe_serving.sender import Sender
     from codecframe_serving.sources import open_source
 
@@ -170,7 +170,7 @@ def _trusted(file: Path) -> ssl.SSLContext:
     Raises:
         DataError: if it cannot be read, or is not a certificate.
     """
-    from codecframe_serving.secrets import check_pem
+    from codecframe_serving.tokens import check_pem
 
     check_pem(file)
     try:

@@ -21,7 +21,7 @@ from codecframe import DataError
 from codecframe_serving import logs
 from codecframe_serving.app import make_app
 from codecframe_serving.connections import Connections
-from codecframe_serving.secrets import check_pem
+from codecframe_serving.tokens import check_pem
 from codecframe_serving.service import Service
 
 _FAREWELL = 2.0

@@ -95,7 +95,7 @@ def serve(
     from codecframe_serving.limits import Limits
     from codecframe_serving.logs import start_logging
     from codecframe_serving.replicas import Recipe, Replicas
-    from codecframe_serving.secrets import find_token
+    from codecframe_serving.tokens import find_token
     from codecframe_serving.server import Address
     from codecframe_serving.server import serve as run
     from codecframe_serving.service import Batching, Service
