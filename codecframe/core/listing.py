@@ -132,7 +132,7 @@ class CodecInfo(Result):
             codec.extension,
             tuple(str(representation) for representation in codec.emits),
             knob.field if knob else None,
-            knob.levels if knob else 1,
+            codec.settings_type.knob_levels(),
             tuple(preset_names(codec)),
             tuple(registry.missing(codec.requires)),
             settings,

@@ -233,6 +233,12 @@ class Settings:
 
     # -- knob -----------------------------------------------------------------------------
 
+    @classmethod
+    def knob_levels(cls) -> int:
+        """How many levels the knob has; 1 where there is none."""
+        found = cls.knob()
+        return 1 if found is None else found.levels
+
     @property
     def level(self) -> int:
         """The knob level closest to the current value; 0 where there is no knob."""

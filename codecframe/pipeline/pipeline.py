@@ -248,8 +248,7 @@ class Pipeline:
         Raises:
             DataError: if the packet was not made by such a pipeline.
         """
-        knob = self.settings.knob()
-        if not 0 <= packet.level < (knob.levels if knob else 1):
+        if not 0 <= packet.level < self.settings.knob_levels():
             raise DataError(self.codec.name, f"no knob level {packet.level}")
         settings = self.settings
         if self._controller.varies:

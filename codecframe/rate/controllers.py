@@ -95,11 +95,6 @@ def controller(
     return StreamController(codec, settings, budget, accounting, depth=depth)
 
 
-def _curve_for(settings: Settings, memory: int) -> RateCurve:
-    knob = settings.knob()
-    return RateCurve(knob.levels if knob else 1, memory)
-
-
 class FixedController:
     """Every image with the same settings."""
 
@@ -138,7 +133,7 @@ class CapController:
         self._settings = settings
         self._budget = budget
         self._accounting = accounting
-        self._curve = _curve_for(settings, _CAP_MEMORY)
+        self._curve = RateCurve(settings.knob_levels(), _CAP_MEMORY)
 
     def encode(self, image: Image) -> Fit[Any]:
         """Encode the next image within its allowance."""
@@ -209,7 +204,7 @@ class StreamController:
         self._accounting = accounting
         self._depth = depth
         self._saved: float | None = None
-        self._curve = _curve_for(settings, _STREAM_MEMORY)
+        self._curve = RateCurve(settings.knob_levels(), _STREAM_MEMORY)
 
     @property
     def saved(self) -> float:

@@ -107,7 +107,7 @@ class MeanSearch:
         self._accounting = accounting
         self._size_of = size_of or partial(set_size, codec, images, accounting)
         self._guide = guide
-        self._levels = knob.levels if (knob := settings.knob()) else 1
+        self._levels = settings.knob_levels()
         self._curve = RateCurve(self._levels, 1)
         self._sizes: dict[int, SetSize] = {}  # of all images, by level
 

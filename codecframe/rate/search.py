@@ -69,8 +69,7 @@ def fit(
         size = found.size + knob_byte
         return Fit(found.data, found.settings, size, found.encodes), {found.settings.level: size}
 
-    found_knob = settings.knob()
-    levels = found_knob.levels if found_knob else 1
+    levels = settings.knob_levels()
     pixels = image.shape[0] * image.shape[1]
     if start is None and (curve is None or not curve.images) and min(image.shape[:2]) >= _LARGE:
         curve = _scouted(codec, image, settings, max_bytes / pixels, accounting)
@@ -120,8 +119,7 @@ def _scouted(
     """What one sixteenth of a large image teaches; None where the limit is out of its reach."""
     small = _squares(image)
     pixels = small.shape[0] * small.shape[1]
-    knob = settings.knob()
-    curve = RateCurve(knob.levels if knob else 1)
+    curve = RateCurve(settings.knob_levels())
     try:
         _, sizes = fit(codec, small, settings, max(1, int(bytes_a_pixel * pixels)), accounting)
     except BudgetError:

@@ -307,8 +307,7 @@ def _natural_images() -> list[Image]:
 
 def _levels(settings: Settings, count: int) -> list[int]:
     """Levels spread evenly from the lowest to the highest."""
-    knob = settings.knob()
-    highest = 0 if knob is None else knob.levels - 1
+    highest = settings.knob_levels() - 1
     return sorted({round(highest * i / (count - 1)) for i in range(count)})
 
 
