@@ -78,11 +78,11 @@ class Tried:
 
     name: str
     preprocess: dict[str, Any]
-    accuracy: float | None
-    low: float | None
-    high: float | None
     information: float
     confidence: float
+    accuracy: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     def row(self, *, labelled: bool) -> list[str]:
         """Cells of a table."""
@@ -349,23 +349,15 @@ class _Seen:
         information = (chances * surprise).sum(axis=1)
         shares = np.bincount(chances.argmax(axis=1)) / len(chances)
         variety = float(-(shares * np.log2(shares + 1e-12)).sum())
-        tried = Tried(
-            name,
-            judge.preprocess.changed(),
-            None,
-            None,
-            None,
-            float(information.mean()),
-            float(chances.max(axis=1).mean()),
-        )
+        sure = float(chances.max(axis=1).mean())
+        tried = Tried(name, judge.preprocess.changed(), float(information.mean()), sure)
         if not self.targets:
             return _Outcome(tried, information, chances.shape[1], variety)
         hits = self._head.score(prediction, self.targets)
         accuracy = float(hits.mean())
         low, high = wilson(accuracy, len(hits))
-        return _Outcome(
-            replace(tried, accuracy=accuracy, low=low, high=high), hits, chances.shape[1], variety
-        )
+        known = replace(tried, accuracy=accuracy, low=low, high=high)
+        return _Outcome(known, hits, chances.shape[1], variety)
 
 
 def _merit(outcome: _Outcome) -> tuple[float, float]:
@@ -382,7 +374,9 @@ def _judged(
     """(verdict, reason, what is better or None)."""
     if not others:
         return "unclear", "the model takes no other preprocessing to compare with", None
-    return (_by_accuracy if targets else _by_information)(described, others, targets)
+    return (
+        _by_accuracy(described, others, targets) if targets else _by_information(described, others)
+    )
 
 
 def _by_accuracy(
@@ -407,18 +401,14 @@ def _by_accuracy(
 
 
 def _by_information(
-    described: _Outcome, others: Sequence[_Outcome], targets: Sequence[Any]
+    described: _Outcome, others: Sequence[_Outcome]
 ) -> tuple[str, str, _Outcome | None]:
-    del targets
     count = len(described.values)
     if count < _FEW:
         return "unclear", f"{count} images without labels are too few to tell: take a hundred", None
     if described.classes < _FEW_CLASSES:
-        return (
-            "unclear",
-            f"{described.classes} classes are too few to tell; labels would tell",
-            None,
-        )
+        few = f"{described.classes} classes are too few to tell; labels would tell"
+        return "unclear", few, None
     # a wider range alone makes a model surer of the same classes: those must be more varied too
     varied = [one for one in others if one.variety > described.variety + 0.05]
     best = varied[0] if varied else described

@@ -2,76 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from dataclasses import dataclass
+from functools import cache
 
 from codecframe.core import registry
 from codecframe.core.errors import DataError, shown
 from codecframe.core.settings import MAX_LEVELS, Settings, option
 from codecframe.evaluation.database import Database
+from codecframe.evaluation.profile import formats
 
-_COUNT = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 4294967295"
-_SIDE = "typeof({0}) = 'integer' AND {0} BETWEEN 1 AND 1048576"
-_LEVEL = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 255"
-_TEXT = "typeof({0}) = 'text'"
-_BYTES = "typeof({0}) = 'blob'"
-_NUMBER = "typeof({0}) IN ('real', 'integer') AND {0} BETWEEN -1e300 AND 1e300"
-_SHARE = "typeof({0}) IN ('real', 'integer') AND {0} BETWEEN 0 AND 1"
-
-
-def _or_null(condition: str) -> str:
-    return f"{{0}} IS NULL OR ({condition})"
-
-
-def _one_of(*values: str | int) -> str:
-    return f"{{0}} IN ({', '.join(map(repr, values))})"
-
-
-_COLUMNS = {
-    "meta": {"key": _TEXT, "value": _TEXT},
-    "images": {
-        "id": _COUNT,
-        "name": _TEXT,
-        "height": _SIDE,
-        "width": _SIDE,
-        "target": _or_null(_TEXT),
-        "reference": _or_null(_TEXT),
-        "original": _or_null(_BYTES),
-    },
-    "skipped": {"id": _COUNT, "name": _TEXT, "reason": _TEXT},
-    "points": {
-        "id": _COUNT,
-        "codec": _TEXT,
-        "settings": _TEXT,
-        "budget": _TEXT,
-        "mode": _one_of("", "cap", "mean", "link"),
-        "accounting": _TEXT,
-    },
-    "descriptions": {
-        "point": _COUNT,
-        "words": _TEXT,
-        "knob": _TEXT,
-        "ladder": _TEXT,
-        "latents": _one_of(0, 1),
-    },
-    "measurements": {
-        "point": _COUNT,
-        "image": _COUNT,
-        "level": _LEVEL,
-        "file_bytes": _or_null(_COUNT),
-        "payload_bytes": _or_null(_COUNT),
-        "score": _or_null(_SHARE),
-        "rank": _or_null(_COUNT),
-        "agreement": _or_null(_SHARE),
-        "divergence": _or_null(_NUMBER),
-        "encode_us": _or_null(_NUMBER),
-        "decode_us": _or_null(_NUMBER),
-        "encodes": _COUNT,
-        "least": _or_null(_COUNT),
-        "data": _or_null(_BYTES),
-        "view": _or_null(_TEXT),
-    },
+_NUMBERS = "typeof({0}) IN ('real', 'integer') AND {0} BETWEEN"
+_INTEGERS = "typeof({0}) = 'integer' AND {0} BETWEEN"
+_OF_TYPE = {
+    "INTEGER": f"{_INTEGERS} 0 AND 4294967295",
+    "REAL": f"{_NUMBERS} -1e300 AND 1e300",
+    "TEXT": "typeof({0}) = 'text'",
+    "BLOB": "typeof({0}) = 'blob'",
 }
-"""By table and column, the SQL condition that each value meets."""
+"""The SQL condition that each value of a column meets, by the column's type."""
+_OF_COLUMN = {
+    **dict.fromkeys(("height", "width"), f"{_INTEGERS} 1 AND 1048576"),
+    **dict.fromkeys(("score", "agreement"), f"{_NUMBERS} 0 AND 1"),
+    "level": f"{_INTEGERS} 0 AND 255",
+    "latents": f"{_INTEGERS} 0 AND 1",
+    "mode": "{0} IN ('', 'cap', 'mean', 'link')",
+}
+"""The same of columns that hold less than their type can."""
 _ORPHANS = (
     "SELECT COUNT(*) FROM measurements WHERE point NOT IN (SELECT id FROM points)"
     " OR image NOT IN (SELECT id FROM images)"
@@ -101,8 +59,8 @@ def check(file: Database) -> None:
     Raises:
         DataError: names the first column that is wrong.
     """
-    for table, columns in _COLUMNS.items():
-        wrong = ", ".join(f"MAX(NOT ({what.format(name)}))" for name, what in columns.items())
+    for table, columns in _columns().items():
+        wrong = ", ".join(f"MAX(NOT ({condition}))" for condition in columns.values())
         (found,) = file.all(f"SELECT {wrong} FROM {table}")  # noqa: S608 - names from above
         for name, is_wrong in zip(columns, found, strict=True):
             if is_wrong:
@@ -111,6 +69,21 @@ def check(file: Database) -> None:
         raise DataError(str(file.path), "is damaged: it has measurements of nothing")
     _check_meta(file)
     _check_points(file)
+
+
+@cache
+def _columns() -> dict[str, dict[str, str]]:
+    """By table and column of the schema, the SQL condition that each value meets."""
+    found: dict[str, dict[str, str]] = {}
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(formats.SCHEMA)
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            columns = found[table] = {}
+            for _, name, kind, needed, _, key in db.execute(f"PRAGMA table_info({table})"):
+                condition = _OF_COLUMN.get(name, _OF_TYPE[kind]).format(name)
+                columns[name] = condition if needed or key else f"{name} IS NULL OR ({condition})"
+    return found
 
 
 def _check_meta(file: Database) -> None:
@@ -152,7 +125,4 @@ def _is_ladder(values: object) -> bool:
 
 def _installed_levels(name: str) -> int | None:
     codec = registry.default().codecs.get(name)
-    if codec is None:
-        return None
-    knob = codec.settings_type.knob()
-    return knob.levels if knob else 1
+    return None if codec is None else codec.settings_type.knob_levels()

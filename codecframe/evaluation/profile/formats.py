@@ -1,4 +1,5 @@
-"""Profiles of earlier formats: how they are read, and brought up to date by a run that goes on.
+"""The tables of a profile; those of earlier formats: how they are read, and brought up to date by a
+run that goes on.
 
 Format 3 added `descriptions`. In format 2, payloads were called `bare` until they got their name.
 """
@@ -19,6 +20,32 @@ DESCRIPTIONS = (
     "TABLE IF NOT EXISTS descriptions (point INTEGER PRIMARY KEY, words TEXT NOT NULL, "
     "knob TEXT NOT NULL, ladder TEXT NOT NULL, latents INTEGER NOT NULL)"
 )
+MARK = 0x43465052
+"""The file's `application_id`: CFPR."""
+
+SCHEMA = f"""
+PRAGMA application_id = {MARK};
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL,
+    target TEXT, reference TEXT, original BLOB
+);
+CREATE TABLE skipped (id INTEGER PRIMARY KEY, name TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE points (
+    id INTEGER PRIMARY KEY, codec TEXT NOT NULL, settings TEXT NOT NULL, budget TEXT NOT NULL,
+    mode TEXT NOT NULL, accounting TEXT NOT NULL,
+    UNIQUE (codec, settings, budget, mode, accounting)
+);
+CREATE TABLE measurements (
+    point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
+    file_bytes INTEGER, payload_bytes INTEGER, score REAL, rank INTEGER, agreement REAL,
+    divergence REAL, encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, least INTEGER,
+    data BLOB, view TEXT,
+    PRIMARY KEY (point, image)
+) WITHOUT ROWID;
+CREATE {DESCRIPTIONS};
+"""
+"""The tables of a profile; what values lie in columns is also checked by it."""
 _RENAMED = '\'"accounting": "bare"\', \'"accounting": "payload"\''
 """In JSON."""
 _UPDATES = (
@@ -46,18 +73,17 @@ def read_former(file: Database) -> None:
             db.execute(view)
 
 
-def update(file: Database, mark: int, meta: dict[str, object]) -> None:
+def update(file: Database, meta: dict[str, object]) -> None:
     """Bring a file up to date, all or nothing.
 
     Args:
         file: of a former format, with the table `searches`.
-        mark: the `application_id` of profiles.
         meta: what the profile was made of, as it says today.
     """
     former = "bare_bytes" in _measured(file)
     with file.writing() as db:
         db.execute("BEGIN IMMEDIATE")
-        db.execute(f"PRAGMA application_id = {mark}")
+        db.execute(f"PRAGMA application_id = {MARK}")
         db.execute(f"CREATE {DESCRIPTIONS}")
         if former:
             db.execute("ALTER TABLE measurements RENAME COLUMN bare_bytes TO payload_bytes")

@@ -331,14 +331,8 @@ class _Run:
         return Measurement(
             image=image,
             level=0,
-            file_bytes=None,
-            payload_bytes=None,
             score=None if chunk.targets is None else 0.0,
-            rank=None,
             agreement=None if chunk.reference is None else 0.0,
-            divergence=None,
             encode_us=encode_us,
-            decode_us=None,
-            encodes=0,
             least=error.smallest,
         )

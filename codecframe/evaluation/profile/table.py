@@ -29,31 +29,6 @@ from codecframe.evaluation.profile.check import check
 from codecframe.evaluation.profile.description import Description
 from codecframe.rate import Accounting
 
-MARK = 0x43465052
-"""The file's `application_id`: CFPR."""
-
-_SCHEMA = f"""
-PRAGMA application_id = {MARK};
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE images (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL,
-    target TEXT, reference TEXT, original BLOB
-);
-CREATE TABLE skipped (id INTEGER PRIMARY KEY, name TEXT NOT NULL, reason TEXT NOT NULL);
-CREATE TABLE points (
-    id INTEGER PRIMARY KEY, codec TEXT NOT NULL, settings TEXT NOT NULL, budget TEXT NOT NULL,
-    mode TEXT NOT NULL, accounting TEXT NOT NULL,
-    UNIQUE (codec, settings, budget, mode, accounting)
-);
-CREATE TABLE measurements (
-    point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
-    file_bytes INTEGER, payload_bytes INTEGER, score REAL, rank INTEGER, agreement REAL,
-    divergence REAL, encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, least INTEGER,
-    data BLOB, view TEXT,
-    PRIMARY KEY (point, image)
-) WITHOUT ROWID;
-CREATE {formats.DESCRIPTIONS};
-"""
 _SEARCHES = "CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, points TEXT NOT NULL)"
 
 
@@ -122,15 +97,15 @@ class Measurement:
 
     image: int
     level: int
-    file_bytes: int | None
-    payload_bytes: int | None
-    score: float | None
-    rank: int | None
-    agreement: float | None
-    divergence: float | None
-    encode_us: float | None
-    decode_us: float | None
-    encodes: int
+    file_bytes: int | None = None
+    payload_bytes: int | None = None
+    score: float | None = None
+    rank: int | None = None
+    agreement: float | None = None
+    divergence: float | None = None
+    encode_us: float | None = None
+    decode_us: float | None = None
+    encodes: int = 0
     least: int | None = None
     data: bytes | None = None
     view: Mapping[str, Any] | None = None
@@ -190,7 +165,7 @@ class PerImage:
 
 def is_profile(path: Path) -> bool:
     """Whether codecframe made a file, as a profile."""
-    return is_marked(path, MARK) or _is_unmarked_profile(path)
+    return is_marked(path, formats.MARK) or _is_unmarked_profile(path)
 
 
 def _is_unmarked_profile(path: Path) -> bool:
@@ -236,7 +211,7 @@ class ProfileTable:
         """Make the tables of a new file; check what is in one that is there, and update it."""
         with self._file.writing() as db:
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-                db.executescript(_SCHEMA)
+                db.executescript(formats.SCHEMA)
                 db.executemany(
                     "INSERT INTO meta VALUES (?, ?)",
                     [(key, json.dumps(value)) for key, value in meta.items()],
@@ -252,7 +227,7 @@ class ProfileTable:
                     f"{shown(value)}; choose another file, or remove it to start again"
                 )
         if former:
-            formats.update(self._file, MARK, dict(meta))
+            formats.update(self._file, dict(meta))
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
