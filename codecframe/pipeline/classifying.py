@@ -157,21 +157,11 @@ def classify(
     given = settings_for(chosen, settings, preset) if chosen else None
     limit, counting = Budget.of(budget, mean=mean), Accounting(accounting)
     items = open_images(images)
-    made: list[ClassifiedImage] = []
     failed: list[Failed] = []
     with (progress or Silent)(len(items)) as display:
-
-        def left_out(one: Failed) -> None:
-            failed.append(one)
-            if tell is not None:
-                tell(one)
-            display.advance(1, one.name)
-
         ready = read_set(items, judge if prepare else None)
         seen = classify_set(ready, judge, chosen, given, limit, counting)
-        for result in without_failed(seen, left_out):
-            made.append(_image(result, top))
-            display.advance(1, result.name)
+        made = [_image(one, top) for one in without_failed(seen, failed, tell, display)]
     name = None if chosen is None else chosen.name
     return Classification(judge.name, name, str(counting), tuple(made), tuple(failed))
 

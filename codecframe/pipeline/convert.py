@@ -17,13 +17,14 @@ from codecframe.core.errors import BudgetError, CodecframeError, DataError, Depe
 from codecframe.core.head import Prediction, TaskHead
 from codecframe.core.image import Image, Shape
 from codecframe.core.parallel import chunks
+from codecframe.core.progress import Progress
 from codecframe.core.settings import Settings
 from codecframe.images import ImageItem
 from codecframe.images.bycodec import codecs_for, in_srgb
 from codecframe.pipeline import decode_for, join
 from codecframe.rate import Accounting, Budget, controller
 
-T = TypeVar("T")
+N = TypeVar("N", "Read", "Encoded", "Classified")
 _CHUNK = 32
 
 
@@ -100,13 +101,28 @@ def read_set(items: Iterable[ImageItem], head: TaskHead | None = None) -> Iterat
             yield Failed(item.name, error)
 
 
-def without_failed(results: Iterable[T | Failed], tell: Callable[[Failed], None]) -> Iterator[T]:
-    """The results other than `Failed`, in order; failures are reported as they come."""
+def without_failed(
+    results: Iterable[N | Failed],
+    failed: list[Failed],
+    tell: Callable[[Failed], None] | None,
+    display: Progress,
+) -> Iterator[N]:
+    """The results other than `Failed`, in order.
+
+    Args:
+        results: of a set of images.
+        failed: those that are `Failed` are added to it.
+        tell: called with them as they come.
+        display: told of all, when they were dealt with.
+    """
     for result in results:
-        if isinstance(result, Failed):
-            tell(result)
-        else:
+        if not isinstance(result, Failed):
             yield result
+        else:
+            failed.append(result)
+            if tell is not None:
+                tell(result)
+        display.advance(1, result.name)
 
 
 def encode_set(

@@ -250,18 +250,10 @@ def encode_files(
     made: list[EncodedFile] = []
     failed: list[Failed] = []
     with (progress or Silent)(len(items)) as display:
-
-        def left_out(one: Failed) -> None:
-            failed.append(one)
-            if tell is not None:
-                tell(one)
-            display.advance(1, one.name)
-
         done = encode_set(read_set(items), chosen, given, limit, counting)
-        for result in without_failed(done, left_out):
+        for result in without_failed(done, failed, tell, display):
             data = written(chosen, result, payload=payload, budget=limit)
             made.append(_file(result, target.write(result.name, data), counting))
-            display.advance(1, result.name)
     return EncodedFiles(chosen.name, str(counting), tuple(made), tuple(failed))
 
 
