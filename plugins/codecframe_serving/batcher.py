@@ -10,10 +10,25 @@ from typing import Generic, TypeVar
 
 from codecframe_serving.room import BusyError
 
-__all__ = ["Batcher", "BusyError"]
+__all__ = ["Batcher", "Batching", "BusyError"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How images of many clients are gathered.
+
+    Attributes:
+        size: images of one call of the head, at most.
+        delay: seconds that an image waits for others.
+        depth: images that may wait; more are refused.
+    """
+
+    size: int = 32
+    delay: float = 0.002
+    depth: int = 512
 
 
 @dataclass

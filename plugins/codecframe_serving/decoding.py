@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -182,6 +183,13 @@ def _named(error: Exception, source: str) -> CodecframeError:
     if isinstance(error, MemoryError):
         return LimitError(f"{source}: takes more memory than there is for an image")
     return PluginError(source, error)
+
+
+def grey_png() -> bytes:
+    """A small image file of our own, to try with what strangers' images go through later."""
+    file = io.BytesIO()
+    PilImage.new("RGB", (32, 32), (128, 128, 128)).save(file, "PNG")
+    return file.getvalue()
 
 
 def reduced(image: Image, side: int) -> Image:

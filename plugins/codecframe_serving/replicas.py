@@ -11,7 +11,7 @@ from typing import Any
 from codecframe import CodecframeError, MismatchError, Prediction, Shape
 from codecframe.core import registry
 from codecframe.pipeline.engine import Ray
-from codecframe_serving.room import BusyError
+from codecframe_serving.batcher import Batching, BusyError
 from codecframe_serving.worker import Job, Worker
 
 _NAME = "codecframe"
@@ -82,9 +82,7 @@ class Replicas:
     Args:
         recipe: what each replica is made of.
         count: how many there are.
-        size: images of one call of the head, at most.
-        delay: seconds that an image waits for others.
-        depth: images that may wait; more are refused.
+        batching: how images are gathered.
         address: of the cluster, as `codecframe.pipeline.engine.Ray` takes it.
 
     Raises:
@@ -94,17 +92,14 @@ class Replicas:
     def __init__(
         self,
         recipe: Recipe,
-        count: int = 2,
-        *,
-        size: int = 32,
-        delay: float = 0.002,
-        depth: int = 512,
+        count: int,
+        batching: Batching,
         address: str | None = None,
     ) -> None:
         self._engine = Ray(address, count)
         self._serve: Any = registry.require("ray.serve", "ray[serve]")
-        self._depth = depth
-        self._app = self._deployment(count, size, delay).bind(recipe)
+        self._depth = batching.depth
+        self._app = self._deployment(count, batching).bind(recipe)
         self._handle: Any = None
         self.waiting = 0
 
@@ -162,17 +157,19 @@ class Replicas:
                 await asyncio.sleep(_PAUSE)
         raise AssertionError("the last try returned")
 
-    def _deployment(self, count: int, size: int, delay: float) -> Any:
+    def _deployment(self, count: int, batching: Batching) -> Any:
         serve = self._serve
 
-        @serve.deployment(num_replicas=count, max_ongoing_requests=4 * size)
+        @serve.deployment(num_replicas=count, max_ongoing_requests=4 * batching.size)
         class Replica:
             """One worker."""
 
             def __init__(self, recipe: Recipe) -> None:
                 self._worker = recipe.worker()
 
-            @serve.batch(max_batch_size=size, batch_wait_timeout_s=delay)  # type: ignore[untyped-decorator]
+            @serve.batch(  # type: ignore[untyped-decorator]
+                max_batch_size=batching.size, batch_wait_timeout_s=batching.delay
+            )
             async def predicted(self, sent: list[_Sent]) -> list[Any]:
                 return await asyncio.to_thread(_predicted, self._worker, sent)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import io
 import itertools
 import json
 import math
@@ -24,7 +23,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-from PIL import Image as PilImage
 
 from codecframe import (
     PIXELS,
@@ -47,7 +45,7 @@ from codecframe import (
 )
 from codecframe.core import registry
 from codecframe_serving import confine
-from codecframe_serving.decoding import Decoder, Job, by_codec, read_file, reduced
+from codecframe_serving.decoding import Decoder, Job, by_codec, grey_png, read_file, reduced
 
 _START_SECONDS = 120.0
 """For a process to start, and to load a codec's libraries before it is given anything."""
@@ -467,7 +465,7 @@ class _Server:
         grey = np.full((32, 32, 3), 128, np.uint8)
         with contextlib.suppress(Exception), limit_pixels(self._confinement.max_pixels):
             if codec is None:
-                read_file(_png(grey))
+                read_file(grey_png())
                 read_file(b"no image")
             else:
                 job = Job(codec.encode(grey, codec.settings_type()), codec)
@@ -536,9 +534,3 @@ def _reason(error: Exception) -> str:
         if source is not None:
             text = text.removeprefix(f"{source}: ").removeprefix(f"plugin {source!r}: ")
     return text[:_REASON_CHARACTERS]
-
-
-def _png(image: Image) -> bytes:
-    file = io.BytesIO()
-    PilImage.fromarray(image).save(file, "PNG")
-    return file.getvalue()

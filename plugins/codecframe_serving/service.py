@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from codecframe import PIXELS, DataError, LimitError, Prediction, SettingsError
 from codecframe_serving import logs
 from codecframe_serving.admission import Admission
-from codecframe_serving.batcher import BusyError
+from codecframe_serving.batcher import Batching, BusyError
 from codecframe_serving.dashboard import Watch
+from codecframe_serving.decoding import grey_png
 from codecframe_serving.limits import Limits
 from codecframe_serving.metrics import Metrics
 from codecframe_serving.protocol import Status
@@ -27,21 +24,6 @@ from codecframe_serving.worker import Job, Worker
 
 _FAILURE_SECONDS = 1.0
 """Between two lines in the log that say that the head failed."""
-
-
-@dataclass(frozen=True)
-class Batching:
-    """How images of many clients are gathered.
-
-    Attributes:
-        size: images of one call of the head, at most.
-        delay: seconds that an image waits for others.
-        depth: images that may wait; more are refused.
-    """
-
-    size: int = 32
-    delay: float = 0.002
-    depth: int = 512
 
 
 class Service:
@@ -68,22 +50,16 @@ class Service:
         self.worker = worker
         self.limits = limits or Limits()
         self.guard = Admission(self.limits, token, hosts)
-        how = batching or Batching()
         half = self.limits.memory // 2
         self.room = Room(half)
         """For images as they come, from their first byte to their answer."""
+        self.metrics = Metrics(lambda: self._queue.waiting, lambda: self.guard.clients)
         self._queue: Stages | Replicas = replicas or Stages(
-            worker,
-            size=how.size,
-            delay=how.delay,
-            depth=how.depth,
-            memory=half,
-            called=self._note_call,
+            worker, batching or Batching(), memory=half, called=self.metrics.called
         )
         self._silent_until = 0.0
         self.on_drain: set[Callable[[], None]] = set()
         """Called when the service drains: what ends clients that would stay."""
-        self.metrics = Metrics(lambda: self._queue.waiting, lambda: self.guard.clients)
         self.watch = Watch(worker.picture, self._state)
 
     async def __aenter__(self) -> Service:
@@ -139,12 +115,9 @@ class Service:
         self.worker.open()
         if self.worker.head.accepts != PIXELS:
             return
-        (result,) = self.worker.run([Job(_grey_png())])
+        (result,) = self.worker.run([Job(grey_png())])
         if isinstance(result, Exception):
             raise result
-
-    def _note_call(self, images: int) -> None:
-        self.metrics.called(images)
 
     def _note_failure(self, error: Exception) -> None:
         """Log it, once a second at most: one of a call is enough to know."""
@@ -161,11 +134,3 @@ def status_of(error: Exception) -> Status:
     if isinstance(error, (DataError, LimitError, SettingsError)):
         return Status.BAD
     return Status.FAILED
-
-
-def _grey_png() -> bytes:
-    from PIL import Image as PilImage
-
-    file = io.BytesIO()
-    PilImage.fromarray(np.full((32, 32, 3), 128, np.uint8)).save(file, "PNG")
-    return file.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import codecframe
@@ -91,14 +90,15 @@ def serve(
         raise UsageError("{tls_key} needs {tls_cert}")
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
         codecframe.require(package, EXTRA)
+    from codecframe_serving.batcher import Batching
     from codecframe_serving.confine import can_confine
     from codecframe_serving.limits import Limits
     from codecframe_serving.logs import start_logging
     from codecframe_serving.replicas import Recipe, Replicas
-    from codecframe_serving.tokens import find_token
     from codecframe_serving.server import Address
     from codecframe_serving.server import serve as run
-    from codecframe_serving.service import Batching, Service
+    from codecframe_serving.service import Service
+    from codecframe_serving.tokens import find_token
 
     address = Address(host, port, tls_cert, tls_key)
     token = None if no_token else find_token(token_file)
@@ -118,6 +118,6 @@ def serve(
     batching = Batching(batch, delay / 1000, queue)
     spread = None
     if engine == "ray":
-        spread = Replicas(recipe, replicas, **asdict(batching), address=ray_address)
+        spread = Replicas(recipe, replicas, batching, ray_address)
     service = Service(worker, limits, batching, token, spread, (*address.names, *hosts))
     run(service, address, grace=grace, ready=ready or (lambda url: None))

@@ -8,7 +8,7 @@ from typing import Any
 
 from codecframe import Prediction, limit_threads
 from codecframe_serving.apart import Apart
-from codecframe_serving.batcher import Batcher, BusyError
+from codecframe_serving.batcher import Batcher, Batching, BusyError
 from codecframe_serving.room import Room
 from codecframe_serving.sandbox import DecodingEndedError, LaterError
 from codecframe_serving.worker import Job, Worker
@@ -31,9 +31,7 @@ class Stages:
 
     Args:
         worker: decodes and predicts.
-        size: images of one call of the head, at most.
-        delay: seconds that an image waits for others.
-        depth: images that may wait; more are refused.
+        batching: how images are gathered.
         memory: bytes of decoded images at a time; others wait until there is room.
         called: told how many images a call of the head has.
     """
@@ -41,29 +39,27 @@ class Stages:
     def __init__(
         self,
         worker: Worker,
+        batching: Batching,
         *,
-        size: int = 32,
-        delay: float = 0.002,
-        depth: int = 512,
         memory: int = 1 << 29,
         called: Callable[[int], None] = lambda images: None,
     ) -> None:
         self._worker = worker
         self._called = called
-        self._most = depth + size
+        self._most = batching.depth + batching.size
         self._under_way = 0
         self._at_head = 0
         self._room = Room(memory)
         self._slow = Apart(_SLOW_SECONDS, worker.lanes, self._most // 2)
         self._ended = Apart(_ENDED_SECONDS, 1, _ENDED_WAITING)
         self._decoding: Batcher[_Sent, Any] = Batcher(
-            self._decoded, size=size, delay=0, depth=self._most, lanes=worker.lanes
+            self._decoded, size=batching.size, delay=0, depth=self._most, lanes=worker.lanes
         )
         self._apart: Batcher[_Sent, Any] = Batcher(
             self._decoded_apart, size=1, delay=0, lanes=worker.lanes
         )
         self._predicting: Batcher[Any, Prediction] = Batcher(
-            self._predicted, size=size, delay=delay, depth=self._most
+            self._predicted, size=batching.size, delay=batching.delay, depth=self._most
         )
 
     async def __aenter__(self) -> Stages:

@@ -11,6 +11,7 @@ import pytest
 import toys
 
 from codecframe_serving.apart import Apart
+from codecframe_serving.batcher import Batching
 from codecframe_serving.room import BusyError
 from codecframe_serving.sandbox import DecodingEndedError, LaterError
 from codecframe_serving.stages import Stages
@@ -45,7 +46,7 @@ class HeldWorker(Worker):
 def test_others_do_not_wait_for_the_images_of_a_suspect() -> None:
     async def run() -> None:
         worker = HeldWorker()
-        async with Stages(worker, delay=0, memory=1) as stages:
+        async with Stages(worker, Batching(delay=0), memory=1) as stages:
             worker.free.release()
             with pytest.raises(DecodingEndedError):
                 await stages.submit(BOMB, "1.2.3.4")
@@ -65,7 +66,7 @@ def test_others_do_not_wait_for_the_images_of_a_suspect() -> None:
 def test_what_waited_before_its_client_was_a_suspect_leaves_the_queue() -> None:
     async def run() -> None:
         worker = HeldWorker()
-        async with Stages(worker, size=1, delay=0) as stages:
+        async with Stages(worker, Batching(size=1, delay=0)) as stages:
             bombs = [asyncio.create_task(stages.submit(BOMB, "1.2.3.4")) for _ in range(20)]
             good = [asyncio.create_task(stages.submit(GOOD, "1.2.3.5")) for _ in range(5)]
             worker.free.release(2)  # one in each lane
@@ -80,7 +81,7 @@ def test_what_waited_before_its_client_was_a_suspect_leaves_the_queue() -> None:
 def test_others_do_not_wait_for_slow_images_of_which_many_are_decoded() -> None:
     async def run() -> None:
         worker = HeldWorker()
-        async with Stages(worker, delay=0, memory=1) as stages:
+        async with Stages(worker, Batching(delay=0), memory=1) as stages:
             worker.free.release(9)
             await asyncio.gather(*(stages.submit(SLOW, "1.2.3.4") for _ in range(9)))
             slow = [asyncio.create_task(stages.submit(SLOW, "1.2.3.4")) for _ in range(8)]
