@@ -261,13 +261,14 @@ class _Child:
         return picture
 
     def end(self) -> None:
-        """End the process at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join(1)
-        if self._pipe is not None:
-            self._pipe.close()
-        self._process = self._pipe = None
+        """End the process at once; also while another thread starts it, or ends it itself."""
+        process, self._process = self._process, None
+        pipe, self._pipe = self._pipe, None
+        if process is not None:
+            process.kill()
+            process.join(1)
+        if pipe is not None:
+            pipe.close()
         self._loaded.clear()
 
     def _ask(
@@ -301,23 +302,22 @@ class _Child:
             MismatchError: if there is none to be had, which is not the image's fault.
         """
         try:
-            if self._pipe is None:
-                self._start()
-            assert self._pipe is not None  # noqa: S101 - just started
+            pipe = self._pipe or self._start()
             if key not in self._loaded:
-                self._pipe.send(("load", key, 0, []))
-                self._await(self._pipe, _START_SECONDS)
-                self._pipe.recv_bytes(_HEADER_BYTES)
+                pipe.send(("load", key, 0, []))
+                self._await(pipe, _START_SECONDS)
+                pipe.recv_bytes(_HEADER_BYTES)
                 self._loaded.add(key)
                 self._known.add(key)
-            return self._pipe
+            return pipe
         except (OSError, EOFError, _DiedError) as error:
             self.end()
             raise MismatchError(f"no decoding process for {key or 'images'}: {error!r}") from None
 
-    def _start(self) -> None:
+    def _start(self) -> Connection:
         context = _context()
-        self._pipe, theirs = context.Pipe()
+        pipe, theirs = context.Pipe()
+        self._pipe = pipe
         self._current = context.RawValue("i", _NONE)
         process = context.Process(
             target=_work,
@@ -328,6 +328,8 @@ class _Child:
         process.start()
         self._process = process
         theirs.close()
+        ours: Connection = pipe
+        return ours
 
     def _await(self, pipe: Connection, seconds: float) -> None:
         if not pipe.poll(seconds):
