@@ -13,6 +13,8 @@ import pytest
 from PIL import Image as PilImage
 from toys import picture
 
+from codecframe.cli import main
+
 
 @dataclass(frozen=True)
 class Result:
@@ -68,5 +70,23 @@ def run(tmp_path: Path) -> Callable[..., Result]:
         err = done.stderr.decode()
         assert "Traceback" not in err, err
         return Result(done.returncode, done.stdout.decode("utf-8", "replace"), err)
+
+    return call
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """As `run`, in this process, which has imported all that it takes: several times as fast."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # some commands set these, for good
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+
+    def call(*arguments: object) -> Result:
+        capfd.readouterr()
+        code = main.run([str(argument) for argument in arguments])
+        return Result(code, *capfd.readouterr())
 
     return call

@@ -90,7 +90,7 @@ def soft(source: Path, link: Path) -> None:
     ids=" ".join,
 )  # fmt: skip
 def test_no_file_is_lost_that_a_command_did_not_make(
-    run: Run, head_module: str, tmp_path: Path, arguments: list[str]
+    run_here: Run, head_module: str, tmp_path: Path, arguments: list[str]
 ) -> None:
     save(tmp_path / "a.jpg")
     save(tmp_path / "a.webp")
@@ -104,17 +104,17 @@ def test_no_file_is_lost_that_a_command_did_not_make(
     with contextlib.closing(sqlite3.connect(tmp_path / "theirs.db")) as base, base:
         base.execute("CREATE TABLE images (name TEXT)")
     if "report" in arguments:
-        made = run("profile", "in", "--head", head_module, "-c", "jpeg", "--levels", "50",
+        made = run_here("profile", "in", "--head", head_module, "-c", "jpeg", "--levels", "50",
                    "-o", "p.profile")  # fmt: skip
         assert made.code == 0
     before = files(tmp_path)
-    done = run(*arguments)
+    done = run_here(*arguments)
     assert done.code == 1, done.out
     assert "cannot write" in done.err or "holds something else" in done.err
     assert {name: data for name, data in files(tmp_path).items() if name in before} == before
 
 
-def test_what_was_made_may_be_made_again(run: Run, head_module: str, tmp_path: Path) -> None:
+def test_what_was_made_may_be_made_again(run_here: Run, head_module: str, tmp_path: Path) -> None:
     for i in range(4):
         save(tmp_path / "in" / f"{i}.png", i)
     profile = ["--head", head_module, "-c", "webp", "--levels", "50", "-o", "p.profile"]
@@ -127,67 +127,67 @@ def test_what_was_made_may_be_made_again(run: Run, head_module: str, tmp_path: P
         ["report", "p.profile", "-o", "r.html", "-b", "20bpp"],
     ):
         for _ in range(2):
-            done = run(*arguments)
+            done = run_here(*arguments)
             assert done.code == 0, (arguments, done.err)
     (tmp_path / "out" / "2.webp").unlink()
     (tmp_path / "out" / "1.webp").write_bytes(b"")  # nothing is lost with it
     before = files(tmp_path / "out")
-    assert run("encode", "in", "-c", "webp", "-o", "out").code == 0
+    assert run_here("encode", "in", "-c", "webp", "-o", "out").code == 0
     assert len(files(tmp_path / "out")) == 4 and files(tmp_path / "out") != before
 
 
-def test_force_replaces(run: Run, head_module: str, tmp_path: Path) -> None:
+def test_force_replaces(run_here: Run, head_module: str, tmp_path: Path) -> None:
     first = save(tmp_path / "a.jpg")
-    assert run("encode", "a.jpg", "-c", "jpeg", "-s", "quality=5", "--force").code == 0
+    assert run_here("encode", "a.jpg", "-c", "jpeg", "-s", "quality=5", "--force").code == 0
     assert 0 < (tmp_path / "a.jpg").stat().st_size < len(first)
     save(tmp_path / "in" / "0.png")
     (tmp_path / "r.html").write_text("mine")
     (tmp_path / "p").write_text("mine")
     profile = ("profile", "in", "--head", head_module, "-c", "webp", "--levels", "50", "-o", "p")
     for arguments in (profile, ("report", "p", "-o", "r.html")):
-        assert run(*arguments).code == 1
-        assert run(*arguments, "--force").code == 0
-        assert run(*arguments).code == 0
+        assert run_here(*arguments).code == 1
+        assert run_here(*arguments, "--force").code == 0
+        assert run_here(*arguments).code == 0
 
 
-def test_force_lets_transcode_replace_all_that_it_makes(run: Run, tmp_path: Path) -> None:
+def test_force_lets_transcode_replace_all_that_it_makes(run_here: Run, tmp_path: Path) -> None:
     save(tmp_path / "in" / "0.png", size=64)
     old = save(tmp_path / "out" / "0.webp", 5)
     (tmp_path / "out" / "thesis.txt").write_text("years")
     work = ("transcode", "in", "out", "-c", "webp")
-    assert run(*work).code == 1 and (tmp_path / "out" / "0.webp").read_bytes() == old
-    assert run(*work, "--force").code == 0
+    assert run_here(*work).code == 1 and (tmp_path / "out" / "0.webp").read_bytes() == old
+    assert run_here(*work, "--force").code == 0
     new = (tmp_path / "out" / "0.webp").read_bytes()
     assert new != old and (tmp_path / "out" / "thesis.txt").read_text() == "years"
-    assert run(*work, "-s", "quality=3").code == 1
-    assert run(*work, "-s", "quality=3", "--force").code == 0
+    assert run_here(*work, "-s", "quality=3").code == 1
+    assert run_here(*work, "-s", "quality=3", "--force").code == 0
     assert len((tmp_path / "out" / "0.webp").read_bytes()) < len(new)
 
 
 # -- names -----------------------------------------------------------------------------------
 
 
-def test_every_input_has_an_output_of_its_own(run: Run, tmp_path: Path) -> None:
+def test_every_input_has_an_output_of_its_own(run_here: Run, tmp_path: Path) -> None:
     for name in ("cat/1.webp", "dog/1.webp", "dog/1.jpg", "dog/2.png"):
         save(tmp_path / "in" / name, len(name))
     sources = [f"in/{name}" for name in ("cat/1.webp", "dog/1.webp", "dog/1.jpg", "dog/2.png")]
     expected = {"cat/1", "dog/1.webp", "dog/1.jpg", "dog/2"}
-    decoded = run("decode", *sources, "-o", "decoded/", "--json")
+    decoded = run_here("decode", *sources, "-o", "decoded/", "--json")
     assert decoded.code == 0 and len({row["output"] for row in decoded.json["images"]}) == 4
     assert set(files(tmp_path / "decoded")) == {f"{name}.png" for name in expected}
-    assert run("encode", "in", "-c", "avif", "-o", "encoded").code == 0
+    assert run_here("encode", "in", "-c", "avif", "-o", "encoded").code == 0
     assert set(files(tmp_path / "encoded")) == {f"{name}.avif" for name in expected}
-    assert run("transcode", "in", "small", "-c", "avif").code == 0
+    assert run_here("transcode", "in", "small", "-c", "avif").code == 0
     small = files(tmp_path / "small")
     del small["transcode.json"]
     assert small == files(tmp_path / "encoded")
 
 
-def test_a_sample_with_two_images_keeps_both(run: Run, tmp_path: Path) -> None:
+def test_a_sample_with_two_images_keeps_both(run_here: Run, tmp_path: Path) -> None:
     photo, mask = save(tmp_path / "p.jpg"), save(tmp_path / "m.png", 1)
     shard(tmp_path / "s.tar", {"000.jpg": photo, "000.png": mask, "000.json": b"{}",
                                "./001.jpg": photo, "001.webp.txt": b"x"})  # fmt: skip
-    assert run("transcode", "s.tar", "out", "-c", "webp").code == 0
+    assert run_here("transcode", "s.tar", "out", "-c", "webp").code == 0
     assert names(tmp_path / "out" / "s.tar") == [
         "000.jpg.webp", "000.png.webp", "000.json", "./001.webp", "001.webp.txt",
     ]  # fmt: skip
@@ -198,7 +198,7 @@ def test_a_sample_with_two_images_keeps_both(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("suffix", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tgz", "w:gz")])
 def test_compressed_shards_and_members_that_stay_as_they_are(
-    run: Run, tmp_path: Path, suffix: str, mode: str
+    run_here: Run, tmp_path: Path, suffix: str, mode: str
 ) -> None:
     photo, mask = save(tmp_path / "p.jpg"), save(tmp_path / "m.png", 1)
     members = {
@@ -208,22 +208,24 @@ def test_compressed_shards_and_members_that_stay_as_they_are(
         "1.cls": b"2",
     }
     shard(tmp_path / f"s.{suffix}", members, mode)
-    done = run("transcode", f"s.{suffix}", "out", "-c", "webp", "--except", "*.seg.png", "--json")
+    done = run_here(
+        "transcode", f"s.{suffix}", "out", "-c", "webp", "--except", "*.seg.png", "--json"
+    )
     assert done.code == 0, done.err
     assert (done.json["images"], done.json["kept"]) == (1, 1)
     made = tmp_path / "out" / f"s.{suffix}"
     assert names(made) == ["000.webp", "000.seg.png", "1.cls"]
     with tarfile.open(made, mode.replace("w", "r")) as read:
         assert read.extractfile("000.seg.png").read() == mask  # type: ignore[union-attr]
-    again = run("transcode", f"s.{suffix}", "out2", "-c", "webp", "--only", "*.jpg")
+    again = run_here("transcode", f"s.{suffix}", "out2", "-c", "webp", "--only", "*.jpg")
     assert again.code == 0
     assert (tmp_path / "out2" / f"s.{suffix}").read_bytes() == made.read_bytes()
 
 
-def test_images_of_a_folder_that_stay_as_they_are_are_copied(run: Run, tmp_path: Path) -> None:
+def test_images_of_a_folder_that_stay_as_they_are_are_copied(run_here: Run, tmp_path: Path) -> None:
     save(tmp_path / "in" / "x" / "0.jpg")
     mask = save(tmp_path / "in" / "x" / "0.png", 1)
-    assert run("transcode", "in", "out", "-c", "webp", "--except", "x/*.png").code == 0
+    assert run_here("transcode", "in", "out", "-c", "webp", "--except", "x/*.png").code == 0
     made = files(tmp_path / "out")
     assert set(made) == {"x/0.webp", "x/0.png", "transcode.json"} and made["x/0.png"] == mask
 
@@ -251,14 +253,14 @@ def test_images_of_a_folder_that_stay_as_they_are_are_copied(run: Run, tmp_path:
     ids=lambda arguments: arguments[0],
 )
 def test_what_cannot_be_read_is_left_out_told_and_counted(
-    run: Run, head_module: str, tmp_path: Path, arguments: list[str]
+    run_here: Run, head_module: str, tmp_path: Path, arguments: list[str]
 ) -> None:
     whole = save(tmp_path / "in" / "0.png")
     save(tmp_path / "in" / "1.png", 1)
     (tmp_path / "in" / "absent.png").symlink_to("nowhere.png")
     (tmp_path / "in" / "round.png").symlink_to("round.png")
     (tmp_path / "in" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    done = run(*arguments, "--json")
+    done = run_here(*arguments, "--json")
     assert done.code == 1
     told = [line for line in done.err.splitlines() if "left out" in line]
     assert sorted(name in line for line in told for name in ("absent", "round", "cut")) == (
