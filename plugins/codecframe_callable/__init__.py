@@ -9,6 +9,10 @@ import codecframe
 
 if TYPE_CHECKING:
     from codecframe_callable.head import CallableHead
+else:
+    import lazy_loader
+
+    __getattr__ = lazy_loader.attach(__name__, submod_attrs={"head": ["CallableHead"]})[0]
 
 __all__ = ["CallableHead", "codecframe_open_head"]
 
@@ -29,11 +33,3 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
     from codecframe_callable.head import open_callable
 
     return open_callable(spec, codecframe.HeadOptions.read(options))
-
-
-def __getattr__(name: str) -> Any:
-    if name == "CallableHead":
-        from codecframe_callable.head import CallableHead
-
-        return CallableHead
-    raise AttributeError(f"module 'codecframe_callable' has no attribute {name!r}")

@@ -8,6 +8,12 @@ import codecframe
 
 if TYPE_CHECKING:
     from codecframe_jpeg.differentiable import DifferentiableJpeg
+else:  # needs torch
+    import lazy_loader
+
+    __getattr__ = lazy_loader.attach(
+        __name__, submod_attrs={"differentiable": ["DifferentiableJpeg"]}
+    )[0]
 
 __all__ = ["DifferentiableJpeg", "codecframe_codecs"]
 
@@ -18,11 +24,3 @@ def codecframe_codecs() -> list[codecframe.Codec[Any]]:
     from codecframe_jpeg.codec import JpegCodec
 
     return [JpegCodec()]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "DifferentiableJpeg":  # needs torch
-        from codecframe_jpeg.differentiable import DifferentiableJpeg
-
-        return DifferentiableJpeg
-    raise AttributeError(f"module 'codecframe_jpeg' has no attribute {name!r}")

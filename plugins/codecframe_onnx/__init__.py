@@ -8,6 +8,10 @@ import codecframe
 
 if TYPE_CHECKING:
     from codecframe_onnx.head import OnnxHead
+else:
+    import lazy_loader
+
+    __getattr__ = lazy_loader.attach(__name__, submod_attrs={"head": ["OnnxHead"]})[0]
 
 __all__ = ["OnnxHead", "codecframe_open_head"]
 
@@ -21,11 +25,3 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
 
     chosen = codecframe.HeadOptions.read(options)
     return OnnxHead(spec, **vars(chosen))
-
-
-def __getattr__(name: str) -> Any:
-    if name == "OnnxHead":
-        from codecframe_onnx.head import OnnxHead
-
-        return OnnxHead
-    raise AttributeError(f"module 'codecframe_onnx' has no attribute {name!r}")

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import codecframe
 
@@ -17,14 +16,12 @@ if TYPE_CHECKING:
     from codecframe_serving.sending import send as send
     from codecframe_serving.serving import serve as serve
 
-_LAZY = {"Sent": "sending", "send": "sending", "serve": "serving"}
+else:  # imported on first use: `codecframe --help` imports this module
+    import lazy_loader
 
-
-def __getattr__(name: str) -> Any:
-    """The functions, imported on first use: `codecframe --help` imports this module."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    __getattr__ = lazy_loader.attach(
+        __name__, submod_attrs={"sending": ["Sent", "send"], "serving": ["serve"]}
+    )[0]
 
 
 @codecframe.hookimpl

@@ -8,6 +8,10 @@ import codecframe
 
 if TYPE_CHECKING:
     from codecframe_torch.head import TorchHead
+else:
+    import lazy_loader
+
+    __getattr__ = lazy_loader.attach(__name__, submod_attrs={"head": ["TorchHead"]})[0]
 
 __all__ = ["TorchHead", "codecframe_open_head"]
 
@@ -20,11 +24,3 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
     from codecframe_torch.files import open_file
 
     return open_file(spec, codecframe.HeadOptions.read(options))
-
-
-def __getattr__(name: str) -> Any:
-    if name == "TorchHead":
-        from codecframe_torch.head import TorchHead
-
-        return TorchHead
-    raise AttributeError(f"module 'codecframe_torch' has no attribute {name!r}")
