@@ -88,7 +88,7 @@ def test_durations(seconds: float, words: str) -> None:
 
 
 def test_off_a_terminal_the_command_line_writes_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with output.ProgressBar(3, "profile") as shown:
+    with output.progress("profile")(3) as shown:
         shown.skip(1)
         shown.advance(2, "done")
     assert capsys.readouterr() == ("", "")

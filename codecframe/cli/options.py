@@ -12,7 +12,6 @@ import click
 from codecframe.core.errors import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
-Decorator = Callable[[F], F]
 
 
 class Finite(click.FloatRange):
@@ -217,13 +216,6 @@ held_out_option = click.option(
     help="Images that decide, not every other one: files, folders, or the rows of the labels "
     "file with that value. Repeat for several.",
 )
-
-
-def budget_of(text: str | None, mean: bool) -> Any:
-    """The budget that --budget and --mean describe; None where there is none."""
-    from codecframe.rate import Budget
-
-    return None if text is None else Budget.parse(text, mode="mean" if mean else "cap")
 
 
 def where_of(texts: tuple[str, ...]) -> dict[str, str]:

@@ -6,8 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "ProgressBar",
     "interval",
     "json_text",
     "left_out",
@@ -32,7 +30,6 @@ __all__ = [
     "say",
     "show",
     "show_listed",
-    "status",
 ]
 
 
@@ -116,32 +113,6 @@ def remark(text: str) -> None:
     say(f"codecframe: {text}")
 
 
-class ProgressBar:
-    """How far work is, on stderr: a bar on a terminal, else a plain line from time to time."""
-
-    def __init__(self, total: int, title: str) -> None:
-        self._shown: _Bar | Lines
-        if sys.stderr.isatty():
-            self._shown = _Bar(total, title)
-        else:
-            self._shown = Lines(total, title, say)
-
-    def advance(self, count: int, note: str = "") -> None:
-        """See `Progress.advance`."""
-        self._shown.advance(count, note)
-
-    def skip(self, count: int, note: str = "") -> None:
-        """See `Progress.skip`."""
-        self._shown.skip(count, note)
-
-    def __enter__(self) -> ProgressBar:
-        self._shown.__enter__()
-        return self
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        self._shown.__exit__(kind, *rest)
-
-
 class _Bar:
     """A progress bar on a terminal: title, share done, time left, note."""
 
@@ -187,19 +158,12 @@ class _Bar:
 
 
 def progress(title: str) -> ProgressMaker:
-    """What makes a `ProgressBar` of that title."""
-    return lambda total: ProgressBar(total, title)
+    """Shows how far work of that title is, on stderr: a bar on a terminal, else a plain line from
+    time to time.
+    """
+    return lambda total: _Bar(total, title) if sys.stderr.isatty() else Lines(total, title, say)
 
 
 def left_out(failed: Failed) -> None:
     """Tell on stderr of an input that could not be used."""
     say(f"codecframe: left out {failed}")
-
-
-@contextmanager
-def status(message: str) -> Iterator[None]:
-    """A spinner on stderr while something of unknown length is done."""
-    from rich.console import Console
-
-    with Console(stderr=True).status(message):
-        yield

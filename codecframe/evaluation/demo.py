@@ -236,7 +236,7 @@ def run_demo(
     progress: ProgressMaker | None = None,
     force: bool = False,
 ) -> Demo:
-    """Select for every budget, then classify every photograph through every codec.
+    """As `demo`, for any codecs, head and photographs.
 
     Photographs are brought to the head's geometry first. A budget is a cap on each photograph's
     payload bytes. A learned codec's latents go to the head that stands for `head`, where one is
@@ -249,15 +249,7 @@ def run_demo(
         budgets: budgets as text; empty for the default ones.
         head: name of the head.
         photos: image files; by default those that installed packages ship.
-        progress: shows how far the measuring is.
-        force: files of these names are replaced, whoever made them.
-
-    Raises:
-        DependencyError: if the head's or a codec's packages, or all of the photographs', are not
-            installed.
-        BudgetError: if a budget cannot be read.
-        OutputError: if a file cannot be written, or one of these names is there that no
-            demonstration made.
+        progress, force: as `demo` takes them.
     """
     folder = Path(folder)
     judge = registry.default().head(head)
