@@ -33,31 +33,31 @@ def preset(tmp_path: Path) -> Path:
     return path
 
 
-def test_lists_and_shows(run: Callable[..., Any], preset: Path) -> None:
-    assert run("presets").code == 0
-    assert isinstance(json.loads(run("presets", "--json").out), list)
-    shown = run("presets", str(preset))
+def test_lists_and_shows(run_here: Callable[..., Any], preset: Path) -> None:
+    assert run_here("presets").code == 0
+    assert isinstance(json.loads(run_here("presets", "--json").out), list)
+    shown = run_here("presets", str(preset))
     assert shown.code == 0
     assert "codec: jpeg" in shown.out
     assert "+5.1 points on held-out images at 0.8bpp (95 %: +4.0 to +6.2)" in shown.out
-    assert json.loads(run("presets", str(preset), "--json").out)["settings"]["quality"] == 40
+    assert json.loads(run_here("presets", str(preset), "--json").out)["settings"]["quality"] == 40
 
 
-def test_bad_use(run: Callable[..., Any], preset: Path, tmp_path: Path) -> None:
-    wrong = run("presets", str(preset), "--export", "cjpg")
+def test_bad_use(run_here: Callable[..., Any], preset: Path, tmp_path: Path) -> None:
+    wrong = run_here("presets", str(preset), "--export", "cjpg")
     assert wrong.code in (1, 2)
     assert "did you mean 'cjpeg'" in wrong.err
-    assert run("presets", "--export", "c").code == 2
-    assert run("presets", str(tmp_path / "none.yaml")).code == 1
-    assert "Traceback" not in run("presets", "jpeg:surely-none").err
+    assert run_here("presets", "--export", "c").code == 2
+    assert run_here("presets", str(tmp_path / "none.yaml")).code == 1
+    assert "Traceback" not in run_here("presets", "jpeg:surely-none").err
 
 
 def numbers(text: str) -> list[int]:
     return [int(n) for n in re.findall(r"\d+", re.sub(r"#.*", "", text))]
 
 
-def test_export_for_cjpeg(run: Callable[..., Any], preset: Path, tmp_path: Path) -> None:
-    text = run("presets", str(preset), "--export", "cjpeg").out
+def test_export_for_cjpeg(run_here: Callable[..., Any], preset: Path, tmp_path: Path) -> None:
+    text = run_here("presets", str(preset), "--export", "cjpeg").out
     assert numbers(text) == TABLES[0] + TABLES[1]
     assert "-sample 2x1" in text
     if (cjpeg := shutil.which("cjpeg")) is None:
@@ -80,11 +80,13 @@ def test_export_for_cjpeg(run: Callable[..., Any], preset: Path, tmp_path: Path)
     ],
     ids=str,
 )
-def test_export_for_pillow(run: Callable[..., Any], tmp_path: Path, more: dict[str, Any]) -> None:
+def test_export_for_pillow(
+    run_here: Callable[..., Any], tmp_path: Path, more: dict[str, Any]
+) -> None:
     settings = JPEG.settings_type.from_dict({**SETTINGS, **more})
     preset, path = tmp_path / "mine.yaml", tmp_path / "image.jpg"
     Preset("jpeg", settings.changed()).write(preset)
-    code = run("presets", str(preset), "--export", "pillow").out
+    code = run_here("presets", str(preset), "--export", "pillow").out
     image = natural_image(48, 40)
     exec(code.replace('"image.jpg"', repr(str(path))), {"image": PilImage.fromarray(image)})
     small = reduced(image, settings.scale)
@@ -93,18 +95,18 @@ def test_export_for_pillow(run: Callable[..., Any], tmp_path: Path, more: dict[s
 
 @pytest.mark.parametrize("name", ["c", "cjpeg", "pillow"])
 def test_exports_say_that_images_are_made_smaller(
-    run: Callable[..., Any], tmp_path: Path, name: str
+    run_here: Callable[..., Any], tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "mine.yaml"
     Preset("jpeg", {**SETTINGS, "scale": 0.625}).write(path)
-    assert "at 0.625 of each side" in run("presets", str(path), "--export", name).out
+    assert "at 0.625 of each side" in run_here("presets", str(path), "--export", name).out
 
 
-def test_export_as_c(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_export_as_c(run_here: Callable[..., Any], tmp_path: Path) -> None:
     huffman = standard_huffman()
     path = tmp_path / "mine.yaml"
     Preset("jpeg", {**SETTINGS, "huffman": huffman, "deadzone": 0.2}).write(path)
-    text = run("presets", str(path), "--export", "c").out
+    text = run_here("presets", str(path), "--export", "c").out
     arrays = dict(re.findall(r"(\w+)\[\d+\] = \{([^}]*)\}", text))
     assert numbers(arrays["quant_luma"]) == TABLES[0]
     assert numbers(arrays["bits_ac_chroma"] + arrays["huffval_ac_chroma"]) == list(huffman[3])
@@ -117,7 +119,9 @@ def test_export_as_c(run: Callable[..., Any], tmp_path: Path) -> None:
     subprocess.run([compiler, "-fsyntax-only", source], check=True)
 
 
-def test_exports_say_what_arithmetic_coding_takes(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_exports_say_what_arithmetic_coding_takes(
+    run_here: Callable[..., Any], tmp_path: Path
+) -> None:
     path = tmp_path / "mine.yaml"
     Preset("jpeg", {**SETTINGS, "arithmetic": True}).write(path)
     wanted = {
@@ -126,17 +130,17 @@ def test_exports_say_what_arithmetic_coding_takes(run: Callable[..., Any], tmp_p
         "pillow": "# without arithmetic",
     }
     for name, words in wanted.items():
-        assert words in run("presets", str(path), "--export", name).out
+        assert words in run_here("presets", str(path), "--export", name).out
 
 
 @pytest.mark.parametrize("name", ["cjpeg", "pillow"])
 def test_exports_that_were_not_measured_say_so(
-    run: Callable[..., Any], tmp_path: Path, name: str
+    run_here: Callable[..., Any], tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "mine.yaml"
     settings = {**SETTINGS, "huffman": standard_huffman(), "deadzone": 0.2}
     Preset("jpeg", settings, {}, {"budget": "0.8bpp", "accounting": "file"}).write(path)
-    done = run("presets", str(path), "--export", name)
+    done = run_here("presets", str(path), "--export", name)
     for words in ("without huffman and deadzone", "not measured", "0.8bpp"):
         assert words in done.out
         assert words in done.err
@@ -144,7 +148,7 @@ def test_exports_that_were_not_measured_say_so(
 
 
 def test_exports_are_measured_where_images_are(
-    run: Callable[..., Any], tmp_path: Path, head_module: str
+    run_here: Callable[..., Any], tmp_path: Path, head_module: str
 ) -> None:
     (tmp_path / "seen").mkdir()
     for seed in range(6):
@@ -154,8 +158,8 @@ def test_exports_are_measured_where_images_are(
     Preset("jpeg", {**SETTINGS, "deadzone": 0.2, "quality": 95}).write(path)
     measure = ["--images", str(tmp_path / "seen"), "--head", head_module]
     export = ["presets", str(path), "--export", "pillow"]
-    assert run(*export, *measure).code == 2  # no budget
-    done = run(*export, *measure, "--budget", "8bpp")
+    assert run_here(*export, *measure).code == 2  # no budget
+    done = run_here(*export, *measure, "--budget", "8bpp")
     assert done.code == 0, done.err
     sizes = []
     for image in (tmp_path / "seen").iterdir():
@@ -166,11 +170,11 @@ def test_exports_are_measured_where_images_are(
     bpp = 8 * sum(sizes) / len(sizes) / 32**2
     assert bpp <= 8
     assert f"# measured for pillow: {bpp:.3f} bpp in whole files" in done.out
-    over = run(*export, *measure, "--budget", "0.1bpp")
+    over = run_here(*export, *measure, "--budget", "0.1bpp")
     assert over.code == 0
     assert "OVER the budget of 0.1bpp" in over.out
     assert "OVER the budget of 0.1bpp" in over.err
-    assert run("presets", str(path), *measure).code == 2  # measures nothing
+    assert run_here("presets", str(path), *measure).code == 2  # measures nothing
 
 
 def standard_huffman() -> list[tuple[int, ...]]:

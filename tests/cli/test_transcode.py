@@ -18,21 +18,21 @@ from toys import picture
 Run = Callable[..., Any]
 
 
-def test_a_folder_and_what_is_said_of_it(run: Run, photos: Path, tmp_path: Path) -> None:
-    done = run("transcode", photos, "small", "-c", "webp", "-b", "1bpp", "--json")
+def test_a_folder_and_what_is_said_of_it(run_here: Run, photos: Path, tmp_path: Path) -> None:
+    done = run_here("transcode", photos, "small", "-c", "webp", "-b", "1bpp", "--json")
     assert done.code == 0, done.err
     assert done.json["images"] == 6 and done.json["bpp"] <= 1 and done.json["failures"] == 0
     assert (tmp_path / "small" / "class-0" / "0.webp").is_file()
-    again = run("transcode", photos, "small", "-c", "webp", "-b", "1bpp")
+    again = run_here("transcode", photos, "small", "-c", "webp", "-b", "1bpp")
     assert again.code == 0 and again.out.startswith("0 images (6 images or shards were made")
-    other = run("transcode", photos, "small", "-c", "webp", "-b", "2bpp")
+    other = run_here("transcode", photos, "small", "-c", "webp", "-b", "2bpp")
     assert other.code == 1 and "other settings" in other.err
 
 
-def test_what_fails_is_told(run: Run, photos: Path) -> None:
+def test_what_fails_is_told(run_here: Run, photos: Path) -> None:
     (photos / "bad.png").write_bytes(b"nothing")
     (photos / "bad.tar").write_bytes(b"nothing" * 200)
-    done = run("transcode", photos, "small", "-c", "jpeg", "--set", "quality=30")
+    done = run_here("transcode", photos, "small", "-c", "jpeg", "--set", "quality=30")
     assert done.code == 1
     assert "bad.png" in done.err and "bad.tar" in done.err
     assert done.out.startswith("6 images,")
@@ -50,15 +50,15 @@ def test_what_fails_is_told(run: Run, photos: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused(
-    run: Run, photos: Path, arguments: list[str], code: int, said: str
+    run_here: Run, photos: Path, arguments: list[str], code: int, said: str
 ) -> None:
-    done = run("transcode", *arguments)
+    done = run_here("transcode", *arguments)
     assert done.code == code, done.err
     assert said in done.err
     assert not (photos.parent / "small").exists()
 
 
-def test_ctrl_c_leaves_whole_files_and_goes_on(run: Run, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_whole_files_and_goes_on(run_here: Run, tmp_path: Path) -> None:
     for i in range(400):
         path = tmp_path / "many" / f"{i}.png"
         path.parent.mkdir(exist_ok=True)
@@ -71,6 +71,6 @@ def test_ctrl_c_leaves_whole_files_and_goes_on(run: Run, tmp_path: Path) -> None
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(60) == 130
     assert not list((tmp_path / "small").glob(".*"))
-    done = run(*arguments, "--json")
+    done = run_here(*arguments, "--json")
     assert done.code == 0 and 0 < done.json["images"] < 400
     assert len(list(tmp_path.glob("small/*.webp"))) == 400

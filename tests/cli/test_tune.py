@@ -35,9 +35,9 @@ def arguments(folder: Path, head: str, *more: str) -> list[str]:
 
 
 def test_makes_a_preset_that_other_commands_take(
-    run: Callable[..., Any], many: Path, head_module: str, tmp_path: Path
+    run_here: Callable[..., Any], many: Path, head_module: str, tmp_path: Path
 ) -> None:
-    done = run(*arguments(many, head_module, "--trials", "4", "-o", "mine.yaml"))
+    done = run_here(*arguments(many, head_module, "--trials", "4", "-o", "mine.yaml"))
     assert done.code == 0, done.err
     assert "preset: mine.yaml" in done.out
     preset = yaml.safe_load((tmp_path / "mine.yaml").read_text())
@@ -46,7 +46,7 @@ def test_makes_a_preset_that_other_commands_take(
     held = preset["scored"]["held-out"]
     assert held["images"] == 10
     assert held["tuned"]["loss"] <= held["default"]["loss"]
-    encoded = run(
+    encoded = run_here(
         "encode", many / "00.png", "--codec", "webp", "--preset", "mine.yaml", "-o", "00.webp"
     )
     assert encoded.code == 0, encoded.err
@@ -54,71 +54,71 @@ def test_makes_a_preset_that_other_commands_take(
         assert image.size == (32, 32)
 
 
-def test_reports_as_json(run: Callable[..., Any], many: Path, head_module: str) -> None:
-    done = run(*arguments(many, head_module, "--trials", "2", "--json"))
+def test_reports_as_json(run_here: Callable[..., Any], many: Path, head_module: str) -> None:
+    done = run_here(*arguments(many, head_module, "--trials", "2", "--json"))
     assert done.code == 0, done.err
     assert {"path", "improved", "codec", "settings", "scored"} <= set(json.loads(done.out))
 
 
 def test_groups_are_held_out_whole_and_leaks_are_told(
-    run: Callable[..., Any], tmp_path: Path, head_module: str
+    run_here: Callable[..., Any], tmp_path: Path, head_module: str
 ) -> None:
     for track in range(10):
         for frame in range(3):
             image = PilImage.fromarray(picture(track, 32, 32))
             image.save(tmp_path / f"t{track}_{frame}.png")
     files = arguments(tmp_path, head_module, "--trials", "1", "--json")
-    leaking = run(*files)
+    leaking = run_here(*files)
     assert leaking.code == 0, leaking.err
     assert "look like a neighbour" in leaking.err
     assert "look like a neighbour" in json.loads(leaking.out)["scored"]["warning"]
-    apart = run(*files, "--group", "pattern:t\\d+")
+    apart = run_here(*files, "--group", "pattern:t\\d+")
     assert "warning" not in json.loads(apart.out)["scored"]
-    named = run(*files, "--held-out", f"{tmp_path}/t[0-3]_*.png")
+    named = run_here(*files, "--held-out", f"{tmp_path}/t[0-3]_*.png")
     scored = json.loads(named.out)["scored"]
     assert (scored["held-out"]["images"], scored["tuning"]["images"]) == (12, 18)
-    assert run(*files, "--group", "folder", "--held-out", str(tmp_path)).code == 2
-    alone = run(*files, "--group", "folder")
+    assert run_here(*files, "--group", "folder", "--held-out", str(tmp_path)).code == 2
+    alone = run_here(*files, "--group", "folder")
     assert alone.code == 1
     assert "one group" in alone.err
 
 
 def test_for_an_encoder_whole_files_count(
-    run: Callable[..., Any], many: Path, head_module: str, tmp_path: Path
+    run_here: Callable[..., Any], many: Path, head_module: str, tmp_path: Path
 ) -> None:
     command = ["tune", "jpeg", "--images", many, "--head", head_module, "--budget", "9bpp"]
-    done = run(*command, "--trials", "3", "--for", "pillow", "-o", "p.yaml")
+    done = run_here(*command, "--trials", "3", "--for", "pillow", "-o", "p.yaml")
     assert done.code == 0, done.err
     assert "measured for pillow" in done.out
     preset = yaml.safe_load((tmp_path / "p.yaml").read_text())
     assert preset["scored"]["accounting"] == "file"
     assert preset["scored"]["exports"]["pillow"]["bpp"] <= 9
     assert not {"huffman", "arithmetic", "deadzone"} & set(preset["settings"])
-    assert "measured for pillow" in run("presets", "p.yaml", "--export", "pillow").out
-    assert "pillow" in run(*command, "--for", "pilow").err
+    assert "measured for pillow" in run_here("presets", "p.yaml", "--export", "pillow").out
+    assert "pillow" in run_here(*command, "--for", "pilow").err
 
 
-def test_retrains_a_torch_head(run: Callable[..., Any], many: Path, tmp_path: Path) -> None:
+def test_retrains_a_torch_head(run_here: Callable[..., Any], many: Path, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     axes = ({0: torch.export.Dim("n", min=1)},)
     program = torch.export.export(torch_module(), (torch.rand(2, 3, 32, 32),), dynamic_shapes=axes)
     torch.export.save(program, tmp_path / "trees.pt2")
-    done = run(*arguments(many, "trees.pt2", "--trials", "2", "--retrain-head", "new.yaml"))
+    done = run_here(*arguments(many, "trees.pt2", "--trials", "2", "--retrain-head", "new.yaml"))
     assert done.code == 0, done.err
     assert "retrained head: new.yaml" in done.out
-    predicted = run("classify", many / "00.png", "--head", "new.yaml")
+    predicted = run_here("classify", many / "00.png", "--head", "new.yaml")
     assert predicted.code == 0, predicted.err
 
 
 def test_what_cannot_be_tuned_is_refused(
-    run: Callable[..., Any], many: Path, photos: Path, head_module: str
+    run_here: Callable[..., Any], many: Path, photos: Path, head_module: str
 ) -> None:
-    few = run(*arguments(photos, head_module))
+    few = run_here(*arguments(photos, head_module))
     assert few.code == 1
     assert "16 or more" in few.err
     unreachable = ["tune", "webp", "--images", many, "--head", head_module, "--budget", "1B"]
-    assert run(*unreachable).code == 1
-    unknown = run("tune", "wepb", "--images", many, "--head", head_module, "--budget", "1bpp")
+    assert run_here(*unreachable).code == 1
+    unknown = run_here("tune", "wepb", "--images", many, "--head", head_module, "--budget", "1bpp")
     assert unknown.code in (1, 2)
     assert "webp" in unknown.err
 
