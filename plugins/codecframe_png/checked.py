@@ -66,21 +66,11 @@ def is_plain(data: bytes) -> bool:
     """
     if data[8:16] != _HEADER or data[24:29] not in _PLAIN:
         return False
-    import imagecodecs
-
-    crc32: Any = imagecodecs.deflate_crc32  # libdeflate's: many times as fast as zlib's
-
-    view, position, end = memoryview(data), len(SIGNATURE), len(data)
-    while position + 12 <= end:
-        length, kind = _START.unpack_from(data, position)
-        after = position + 8 + length
+    for number, (kind, _, intact) in enumerate(_chunks(data)):
         if kind == b"IEND":
             return True
-        if (kind != b"IDAT" and position != len(SIGNATURE)) or after + 4 > end:
+        if (number and kind != b"IDAT") or not intact:
             return False
-        if crc32(view[position + 4 : after]) != _CHECKSUM.unpack_from(data, after)[0]:
-            return False
-        position = after + 4
     return False
 
 
@@ -154,15 +144,17 @@ def rebuilt(chunks: Chunks) -> bytes:
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
     """(type, payload, whether its checksum is right); what is cut short is left out."""
+    import imagecodecs
+
+    crc32: Any = imagecodecs.deflate_crc32  # libdeflate's: many times as fast as zlib's
     view, position = memoryview(data), len(SIGNATURE)
     while position + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, position)
+        length, kind = _START.unpack_from(data, position)
         end = position + 8 + length
         if end + 4 > len(data):
             return
-        checksum = int.from_bytes(view[end : end + 4], "big")
-        intact = zlib.crc32(view[position + 4 : end]) == checksum
-        yield bytes(view[position + 4 : position + 8]), view[position + 8 : end], intact
+        intact = crc32(view[position + 4 : end]) == _CHECKSUM.unpack_from(data, end)[0]
+        yield kind, view[position + 8 : end], intact
         position = end + 4
 
 
