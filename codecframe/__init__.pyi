@@ -16,6 +16,7 @@ from .core.errors import PluginError as PluginError
 from .core.errors import SettingsError as SettingsError
 from .core.errors import UnknownNameError as UnknownNameError
 from .core.errors import UsageError as UsageError
+from .core.errors import as_data_error as as_data_error
 from .core.files import write_whole as write_whole
 from .core.head import Batch as Batch
 from .core.head import Prediction as Prediction

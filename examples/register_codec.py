@@ -45,20 +45,17 @@ class ThinCodec(codecframe.Codec[ThinSettings]):
 
     def decode(self, data: bytes) -> Image:
         """See `codecframe.Codec.decode`."""
-        try:
+        with codecframe.as_data_error(self.name, struct.error):
             magic, step, height, width = _HEADER.unpack_from(data)
-        except struct.error as error:
-            raise codecframe.DataError(self.name, error) from None
         if magic != b"THIN" or step == 0:
             raise codecframe.DataError(self.name, "is no such file")
         codecframe.check_size(height, width, self.name)
         shape = (-(-height // step), -(-width // step), 3)
         inflate = zlib.decompressobj()
-        try:  # one byte more than there should be, so that a bomb is noticed and not unpacked
+        with codecframe.as_data_error(self.name, zlib.error, ValueError):
+            # one byte more than there should be, so that a bomb is noticed and not unpacked
             pixels = inflate.decompress(data[_HEADER.size :], int(np.prod(shape)) + 1)
             kept = np.frombuffer(pixels, np.uint8).reshape(shape)
-        except (zlib.error, ValueError) as error:
-            raise codecframe.DataError(self.name, error) from None
         if not inflate.eof:
             raise codecframe.DataError(self.name, "is truncated")
         rows = kept.repeat(step, axis=0)[:height]

@@ -10,7 +10,7 @@ import re
 import struct
 
 from codecframe.core import isobmff
-from codecframe.core.errors import DataError, LimitError
+from codecframe.core.errors import DataError, LimitError, as_data_error
 from codecframe.core.image import Shape, check_size
 
 MAX_SCANS = 100
@@ -100,10 +100,8 @@ def check_tiles(data: bytes, source: str) -> Shape:
         >>> check_tiles(cf.get_codec("jpeg2000").encode(photo), "photo.j2k")
         (48, 64)
     """
-    try:
+    with as_data_error(source, ValueError):
         start, end = codestream(data)
-    except ValueError as error:
-        raise DataError(source, error) from None
     right, bottom, left, top, across, down, tile_x, tile_y = struct.unpack_from(
         ">8I", data, start + 8
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 MOST_SHOWN = 80
@@ -164,6 +165,30 @@ class DataError(CodecframeError):
     def __init__(self, source: str, reason: object) -> None:
         super().__init__(f"{source if len(source) <= _MOST_TOLD else shown(source)}: {reason}")
         self.source = source
+
+
+@contextmanager
+def as_data_error(source: object, *kinds: type[Exception], saying: str = "") -> Iterator[None]:
+    """Turn errors of the `with` block into the `DataError` of a source.
+
+    Args:
+        source: a codec's name, or a file.
+        kinds: of errors; none: all that are not errors of codecframe, since libraries raise many.
+        saying: what to say before the error's own message.
+
+    Examples:
+        >>> with cf.as_data_error("mine", ValueError, saying="has no size"):
+        ...     size = int("?")
+        Traceback (most recent call last):
+        DataError: mine: has no size: invalid literal for int() with base 10: '?'
+    """
+    try:
+        yield
+    except Exception as error:
+        if not (isinstance(error, kinds) if kinds else not isinstance(error, CodecframeError)):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(str(source), f"{saying}: {reason}" if saying else reason) from error
 
 
 class LimitError(CodecframeError):

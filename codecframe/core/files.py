@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from codecframe.core import yamltext
-from codecframe.core.errors import DataError, OutputError, shown
+from codecframe.core.errors import DataError, OutputError, as_data_error, shown
 
 
 def write_whole(path: Path | str, data: bytes | str) -> None:
@@ -86,6 +86,25 @@ def is_file(path: Path | str) -> bool:
         return False
 
 
+@contextlib.contextmanager
+def open_regular(path: Path | str) -> Iterator[BinaryIO]:
+    """A regular file, or a link to one, open for reading.
+
+    Raises:
+        DataError: if it cannot be opened or read, or is a device, a pipe or a folder.
+    """
+    with as_data_error(path, OSError):
+        try:
+            mode = os.stat(path).st_mode  # first: opening a pipe would wait for its writer
+        except ValueError:  # a null character
+            raise DataError(str(path), "is not the name of a file") from None
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
+            raise DataError(str(path), f"is {kind}, not a regular file")
+        with open(path, "rb") as file:
+            yield file
+
+
 def read_text(path: Path | str, most: int = MOST_TEXT) -> str:
     """The text of a UTF-8 file. The name may come from anybody: devices and pipes are refused.
 
@@ -93,15 +112,8 @@ def read_text(path: Path | str, most: int = MOST_TEXT) -> str:
         DataError: if it cannot be read, is not a regular file, is larger than `most` bytes, or is
             not UTF-8 text.
     """
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DataError(str(path), "is not a regular file")
-        with open(path, "rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise DataError(str(path), error.strerror or error) from None
-    except ValueError:
-        raise DataError(str(path), "is not the name of a file") from None
+    with open_regular(path) as file:
+        data = file.read(most + 1)
     if len(data) > most:
         raise DataError(str(path), f"is larger than the {most:,} bytes that are read")
     try:
@@ -116,10 +128,8 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
     Raises:
         DataError: as `read_text`, or if it holds anything else.
     """
-    try:
+    with as_data_error(path, ValueError):
         values = yamltext.load(read_text(path))
-    except ValueError as error:
-        raise DataError(str(path), error) from None
     if not isinstance(values, dict):
         raise DataError(str(path), f"holds {shown(values)}: expected a mapping")
     return values

@@ -16,7 +16,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core.errors import DataError
+from codecframe.core.errors import DataError, as_data_error
 from codecframe.core.files import data_root
 from codecframe.core.image import Image
 from codecframe.images.items import ImageItem
@@ -159,18 +159,14 @@ def class_names(name: str, root: str | Path | None = None) -> list[str]:
         DataError: if they cannot be read.
     """
     path = find(name, root) / KINDS[name].names
-    try:
+    with as_data_error(path, OSError, UnicodeDecodeError):
         return path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(str(path), error) from None
 
 
 def _mapped(path: Path, size: int) -> npt.NDArray[np.uint8]:
     """A file of records of `size` bytes, mapped into memory: (records, size)."""
-    try:
+    with as_data_error(path, OSError):
         length = path.stat().st_size
         if length == 0 or length % size:
             raise DataError(str(path), f"has {length} bytes, which is not a multiple of {size}")
         return np.memmap(path, np.uint8, "r").reshape(-1, size)
-    except OSError as error:
-        raise DataError(str(path), error.strerror or error) from None

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import BinaryIO
 
-from codecframe.core.errors import DataError
+from codecframe.core.errors import DataError, as_data_error
 from codecframe.core.files import reported
 from codecframe.images.cifar import KINDS
 
@@ -83,24 +83,19 @@ def _fetch(url: str, file: BinaryIO) -> str:
 
 
 def _opened(url: str) -> http.client.HTTPResponse:
-    try:
+    with as_data_error(url, OSError, ValueError, http.client.HTTPException):
         response: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=_TIMEOUT)  # noqa: S310
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise DataError(url, error) from None
     return response
 
 
 def _next_block(response: http.client.HTTPResponse, url: str) -> bytes:
-    try:
+    with as_data_error(url, OSError, http.client.HTTPException, saying="broke off"):
         return response.read(1 << 20)
-    except (OSError, http.client.HTTPException) as error:
-        raise DataError(url, f"broke off: {error}") from None
 
 
 def _unpack(archive: Path, target: Path, source: str) -> None:
     """Unpack plain files and folders; nothing outside `target`, no links out of it."""
-    try:
-        with tarfile.open(archive) as opened:
-            opened.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise DataError(source, f"is not a tar archive that can be unpacked: {error}") from None
+    kinds = tarfile.TarError, EOFError, ValueError
+    said = "is not a tar archive that can be unpacked"
+    with as_data_error(source, *kinds, saying=said), tarfile.open(archive) as opened:
+        opened.extractall(target, filter="data")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from codecframe.core.errors import DataError, shown
-from codecframe.core.files import is_file
+from codecframe.core.errors import DataError, as_data_error, shown
+from codecframe.core.files import open_regular
 from codecframe.images.read import image_suffixes
 
 _MOST_LABELS = 1 << 30
@@ -66,26 +67,30 @@ def read_labels(path: str, where: Mapping[str, str]) -> dict[str, str]:
     Raises:
         DataError: if it cannot be read, or lacks a column.
     """
+    return {
+        place: row["label"].strip()
+        for place, row in read_rows(path, ["label", *where])
+        if all(row[column] == value for column, value in where.items())
+    }
+
+
+def read_rows(path: str, columns: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """(absolute path of the image, its row), from a CSV file with a column `file`.
+
+    Raises:
+        DataError: if it cannot be read, or lacks that column or one of `columns`.
+    """
     folder = os.path.dirname(path)
-    if os.path.exists(path) and not is_file(path):
-        raise DataError(path, "is not a regular file")
-    try:
+    problem = as_data_error(path, ValueError, csv.Error, saying="is not CSV text")
+    with problem, open_regular(path) as file:
         if os.path.getsize(path) > _MOST_LABELS:
             raise DataError(path, f"is larger than the {_MOST_LABELS:,} bytes that are read")
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            missing = {"file", "label", *where} - set(reader.fieldnames or ())
-            if missing:
-                raise DataError(path, f"has no column {', '.join(sorted(missing))}")
-            return {
-                os.path.abspath(os.path.join(folder, row["file"])): row["label"].strip()
-                for row in reader
-                if all(row[column] == value for column, value in where.items())
-            }
-    except OSError as error:
-        raise DataError(path, error.strerror or error) from None
-    except (UnicodeDecodeError, ValueError, csv.Error) as error:
-        raise DataError(path, f"is not CSV text: {error}") from None
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        reader = csv.DictReader(text, restval="")
+        if missing := {"file", *columns} - set(reader.fieldnames or ()):
+            raise DataError(path, f"has no column {', '.join(sorted(missing))}")
+        for row in reader:
+            yield os.path.abspath(os.path.join(folder, row["file"])), row
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -110,11 +115,8 @@ def _expand(spec: str, suffixes: tuple[str, ...]) -> Iterator[Found]:
 
 def _walk(folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
     """The image files below a folder; a link to a folder that holds it is not followed."""
-    try:
-        with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(folder, error.strerror or error) from None
+    with as_data_error(folder, OSError), os.scandir(folder) as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
     for entry in listed:
         if entry.name.startswith("."):
             continue

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from codecframe.core.errors import DataError, SettingsError
+from codecframe.images.files import read_rows
 from codecframe.images.items import ImageItem, ImageSet
 from codecframe.images.sets import open_images
 
@@ -62,17 +62,7 @@ def _by_column(
     if labels is None or str(labels) == "folders":
         raise SettingsError("group", f"column:{column}", "a column of a labels file (CSV)")
     path = str(labels)
-    folder = os.path.dirname(path)
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            if column not in (reader.fieldnames or ()):
-                raise DataError(path, f"has no column {column}")
-            rows = {os.path.abspath(os.path.join(folder, r["file"])): r[column] for r in reader}
-    except OSError as error:
-        raise DataError(path, error.strerror or error) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(path, f"is not CSV text: {error}") from None
+    rows = {place: row[column] for place, row in read_rows(path, [column])}
     places = [os.path.abspath(item.path) if item.path else item.name for item in items]
     for place in places:
         if place not in rows:

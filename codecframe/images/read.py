@@ -30,11 +30,12 @@ import numpy.typing as npt
 
 from codecframe.core import registry
 from codecframe.core.errors import CodecframeError, DataError, LimitError
+from codecframe.core.files import open_regular
 from codecframe.core.image import Image, check_image, max_pixels
 from codecframe.images.bycodec import decode_as
 from codecframe.images.kinds import HEAD, OTHER_SUFFIXES
 from codecframe.images.picture import from_picture
-from codecframe.images.source import check_length, open_regular, read_bounded
+from codecframe.images.source import check_length, read_bounded
 
 if TYPE_CHECKING:
     from PIL import Image as PilImage

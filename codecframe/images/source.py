@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from codecframe.core.errors import DataError, LimitError
+from codecframe.core.errors import LimitError
+from codecframe.core.files import open_regular
 from codecframe.core.image import max_pixels
 
 _PIXEL_BYTES = 8
@@ -21,27 +19,6 @@ _EXTRA_BYTES = 1 << 24
 def most_bytes() -> int:
     """Bytes that are read of a file or a stream, at most; they grow with the pixel limit."""
     return _PIXEL_BYTES * max_pixels() + _EXTRA_BYTES
-
-
-@contextmanager
-def open_regular(path: str | Path) -> Iterator[BinaryIO]:
-    """A regular file, or a link to one, open for reading.
-
-    Raises:
-        DataError: if it cannot be opened, or is a device, a pipe or a folder.
-    """
-    try:
-        mode = os.stat(path).st_mode  # first: opening a pipe would wait for its writer
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise DataError(str(path), getattr(error, "strerror", None) or error) from None
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
-        raise DataError(str(path), f"is {kind}, not a regular file")
-    try:
-        with open(path, "rb") as file:
-            yield file
-    except OSError as error:
-        raise DataError(str(path), error.strerror or error) from None
 
 
 def read_bytes(path: str | Path) -> bytes:

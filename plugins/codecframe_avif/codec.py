@@ -56,20 +56,16 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
 
         Greyscale is repeated in three channels, alpha laid over white, depth brought to 8 bits.
         """
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             properties = isobmff.image_properties(data)
             size = isobmff.declared_size(data, properties)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*size, self.name)
-        try:
+        with codecframe.as_data_error(self.name):
             if _NEEDS_PILLOW.isdisjoint(box.kind for box in properties):
                 pixels = _decode_fast(data)
                 if pixels is not None:
                     return pixels
             return _decode_any(data)
-        except Exception as error:  # the libraries raise many kinds
-            raise codecframe.DataError(self.name, error) from error
 
     def strip(self, data: bytes) -> bytes:
         """The AV1 frame without its unit header. See the class."""

@@ -87,10 +87,8 @@ def open_callable(spec: str, options: codecframe.HeadOptions) -> codecframe.Task
         DataError: if there is no such module or function.
     """
     module, _, path = spec.partition(":")
-    try:
+    with codecframe.as_data_error(spec, ImportError, AttributeError):
         found = reduce(getattr, path.split("."), _import(module))
-    except (ImportError, AttributeError) as error:
-        raise codecframe.DataError(spec, error) from None
     if isinstance(found, codecframe.TaskHead):
         return found
     if not callable(found):

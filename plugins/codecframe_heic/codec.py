@@ -55,29 +55,23 @@ class HeicCodec(codecframe.Codec[HeicSettings]):
 
         Greyscale is repeated in three channels, alpha laid over white, depth brought to 8 bits.
         """
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             size = isobmff.declared_size(data, isobmff.image_properties(data))
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*size, self.name)
         library = _library()
-        try:
+        with codecframe.as_data_error(self.name):
             picture = library.open_heif(data, convert_hdr_to_8bit=True)
             samples = np.array(picture)  # a copy: older releases free the memory with `picture`
-        except Exception as error:  # the library raises many kinds
-            raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name)
 
     def icc_profile(self, data: bytes) -> bytes | None:
         """Of the primary image. See `codecframe.Codec.icc_profile`."""
-        try:
+        with codecframe.as_data_error(self.name):
             numbers = isobmff.colour_numbers(data, isobmff.image_properties(data))
             found = _library().open_heif(data, convert_hdr_to_8bit=True).info.get("icc_profile")
             if isinstance(found, bytes) and found:
                 return found
             return None if numbers is None else cicp_profile(*numbers)
-        except Exception as error:  # the library raises many kinds
-            raise codecframe.DataError(self.name, error) from error
 
     def strip(self, data: bytes) -> bytes:
         """The coded slice. See the class."""

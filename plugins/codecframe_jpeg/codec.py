@@ -115,22 +115,18 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         """
         import imagecodecs
 
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             header = read_header(data)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*header.shape, self.name)
         # decoders silently fill in what is cut off
         if not data.endswith(layout.EOI) and data.find(layout.EOI, header.position) < 0:
             raise codecframe.DataError(self.name, "cut short: it has no end marker")
         if not header.one_scan:
             check_scans(data, self.name)
-        try:
+        with codecframe.as_data_error(self.name):
             if header.components == _CMYK:
                 return _decode_any(data)
             samples = imagecodecs.jpeg8_decode(data)
-        except Exception as error:  # the libraries raise many kinds
-            raise codecframe.DataError(self.name, error) from error
         if header.components == 3 and header.bits == 8:
             return samples
         return to_image(samples, self.name, bits=header.bits)
@@ -187,10 +183,9 @@ class JpegCodec(codecframe.Codec[JpegSettings]):
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
         if payload.startswith(layout.SOI):
             return payload
-        try:
+        # also of sides that no header can hold
+        with codecframe.as_data_error(self.name, ValueError, struct.error):
             return layout.join(settings.layout, shape, payload)
-        except (ValueError, struct.error) as error:  # also of sides that no header can hold
-            raise codecframe.DataError(self.name, error) from None
 
 
 def _laid_out_as_promised(data: bytes, settings: JpegSettings, shape: Shape) -> bool:

@@ -53,18 +53,14 @@ class _CodestreamCodec(codecframe.Codec[S]):
         """
         import imagecodecs
 
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             declared = codestream.declared(data)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
         check_tiles(data, self.name)
         if declared.components > 4 or declared.bits > 16 or declared.signed:
             raise codecframe.DataError(self.name, f"samples that are not a picture: {declared}")
-        try:
+        with codecframe.as_data_error(self.name):
             # OpenJPEG for both: imagecodecs' htj2k_decode lets overshoots wrap around
             samples = imagecodecs.jpeg2k_decode(data, planar=False, numthreads=1)
-        except Exception as error:  # the library raises many kinds
-            raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name, bits=declared.bits)
 
     def strip(self, data: bytes) -> bytes:

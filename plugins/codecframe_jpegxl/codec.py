@@ -51,25 +51,19 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
         """
         import imagecodecs
 
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             size, bits = header.declared(data)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*size, self.name)
-        try:
+        with codecframe.as_data_error(self.name):
             samples = imagecodecs.jpegxl_decode(data, 0, numthreads=1)
-        except Exception as error:  # the library raises many kinds
-            raise codecframe.DataError(self.name, error) from error
         if bits is None and samples.dtype != np.uint8:
             raise codecframe.DataError(self.name, f"samples of an unknown depth: {samples.dtype}")
         return to_image(samples, self.name, bits=bits)
 
     def icc_profile(self, data: bytes) -> bytes | None:
         """Of the colours as libjxl decodes them. See `codecframe.Codec.icc_profile`."""
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             return _profile_of_jpeg(data) or header.icc_profile(data)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
 
     def strip(self, data: bytes) -> bytes:
         """The bytes that differ from image to image. See the class."""
@@ -84,10 +78,8 @@ class JpegXlCodec(codecframe.Codec[JpegXlSettings]):
         if framing.is_file(payload):
             return payload
         codecframe.check_size(*shape, self.name)
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             return header.image_header(shape) + framing.lengthen(payload)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
 
 
 def _profile_of_jpeg(data: bytes) -> bytes | None:

@@ -51,12 +51,10 @@ def read_kind(path: str, output: str, install: str) -> tuple[str | None, str]:
         DataError: if the file cannot be read.
     """
     onnx = require("onnx", install)
-    try:
+    with codecframe.as_data_error(path, saying="is no ONNX model"):
         model = onnx.load(path, load_external_data=False)
         if model.functions:
             model = require("onnx.inliner", install).inline_local_functions(model)
-    except Exception as error:  # protobuf and onnx raise many kinds
-        raise codecframe.DataError(path, f"is no ONNX model: {error}") from None
     return _kind(model.graph, output)
 
 

@@ -139,10 +139,8 @@ def _open(path: str, threads: int) -> Any:
     # threads that wait must not keep cores busy: torch and the codecs want them
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only: the file's warnings are not the user's
-    try:
+    with codecframe.as_data_error(path, saying="is no ONNX model that runs here"):
         return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises many kinds
-        raise codecframe.DataError(path, f"is no ONNX model that runs here: {error}") from None
 
 
 def _read_shape(path: str, shape: Sequence[Any]) -> tuple[str, int | None, tuple[int, int] | None]:

@@ -43,18 +43,14 @@ class PngCodec(codecframe.Codec[PngSettings]):
         """
         import imagecodecs
 
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             shape = container.declared_shape(data)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*shape, self.name)
-        try:
+        with codecframe.as_data_error(self.name):
             if checked.is_plain(data):
                 samples = imagecodecs.spng_decode(data)
             else:
                 samples = imagecodecs.png_decode(checked.rebuilt(checked.read(data)))
-        except Exception as error:  # the library raises many kinds
-            raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name)
 
     def strip(self, data: bytes) -> bytes:
@@ -68,7 +64,5 @@ class PngCodec(codecframe.Codec[PngSettings]):
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
         if payload.startswith(container.SIGNATURE):
             return payload
-        try:
+        with codecframe.as_data_error(self.name, struct.error):  # of sides that no header can hold
             return container.join(shape, payload)
-        except struct.error as error:  # of sides that no header can hold
-            raise codecframe.DataError(self.name, error) from None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
-from codecframe import Budget, DataError
+from codecframe import Budget, DataError, as_data_error
 from codecframe_serving.encoder import Choice
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -48,11 +48,10 @@ class Plan:
         Raises:
             DataError: if the URL is none of a server.
         """
-        try:
+        # a port over 65535, a bracket that is not closed
+        with as_data_error(self.url, ValueError, saying="is no address"):
             parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
             port, host = parts.port, parts.hostname
-        except ValueError as error:  # a port over 65535, a bracket that is not closed
-            raise DataError(self.url, f"is no address: {error}") from None
         scheme = _SCHEMES.get(parts.scheme)
         if scheme is None or not host or port == 0:
             raise DataError(self.url, "is no address such as http://127.0.0.1:8000")

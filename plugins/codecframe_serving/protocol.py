@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, TypeVar
 
-from codecframe import DataError, Settings, Shape, option
+from codecframe import DataError, Settings, Shape, as_data_error, option
 
 VERSION = 1
 """Of the messages; both ends must speak the same."""
@@ -263,10 +263,8 @@ def read_text(message: str, *kinds: type[T], most: int = MAX_TEXT) -> T:
     """
     if len(message) > most:
         raise DataError(_SOURCE, f"a message of {len(message):,} characters is too long")
-    try:
+    with as_data_error(_SOURCE, ValueError, RecursionError, saying="a message is no JSON"):
         values = json.loads(message, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise DataError(_SOURCE, f"a message is no JSON: {error}") from None
     if not isinstance(values, dict):
         raise DataError(_SOURCE, "a message is no JSON object")
     for kind in kinds:

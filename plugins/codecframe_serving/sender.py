@@ -24,6 +24,7 @@ from codecframe import (
     LimitError,
     MismatchError,
     Preprocess,
+    as_data_error,
     check_size,
     limit_pixels,
 )
@@ -213,10 +214,9 @@ class Sender:
         welcome = replace(welcome, labels=tuple(map(printable, welcome.labels)))
         if welcome.preprocess is None:
             return welcome
-        try:
+        said = "asks for images that cannot be"
+        with as_data_error(self._plan.url, CodecframeError, saying=said):
             shape = Preprocess.of(welcome.preprocess).final_shape
-        except CodecframeError as error:
-            raise DataError(self._plan.url, f"asks for images that cannot be: {error}") from None
         if shape is not None and shape[0] * shape[1] > _MAX_PIXELS:
             raise DataError(
                 self._plan.url,

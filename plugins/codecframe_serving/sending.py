@@ -125,9 +125,9 @@ def send(
     codecframe.require("websockets", EXTRA)
     from codecframe_serving.encoder import Choice
     from codecframe_serving.plan import Plan
-    from codecframe_serving.tokens import find_token
     from codecframe_serving.sender import Sender
     from codecframe_serving.sources import open_source
+    from codecframe_serving.tokens import find_token
 
     if live and fps is None and (budget is None or "@" not in budget):
         raise UsageError("{live} needs {fps}, or a budget such as 64kbit/s@10fps")

@@ -17,12 +17,12 @@ from typing import cast
 
 import uvicorn
 
-from codecframe import DataError
+from codecframe import as_data_error
 from codecframe_serving import logs
 from codecframe_serving.app import make_app
 from codecframe_serving.connections import Connections
-from codecframe_serving.tokens import check_pem
 from codecframe_serving.service import Service
+from codecframe_serving.tokens import check_pem
 
 _FAREWELL = 2.0
 """Seconds for clients to read their last answers after the end was said to them."""
@@ -179,16 +179,12 @@ def _config(service: Service, address: Address, grace: float) -> uvicorn.Config:
     for file in (address.certificate, address.key):
         if file is not None:
             check_pem(file)
-    try:
+    with as_data_error(address.certificate, OSError, ssl.SSLError):
         config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise DataError(str(address.certificate), error) from None
     return config
 
 
 def _listen(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
+    with as_data_error(f"{address.host}:{address.port}", OSError, OverflowError):
         return socket.create_server((address.host, address.port), family=family, backlog=1024)
-    except (OSError, OverflowError) as error:
-        raise DataError(f"{address.host}:{address.port}", error) from None

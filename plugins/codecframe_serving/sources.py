@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from codecframe import DataError, Image, check_size, open_images, require
+from codecframe import DataError, Image, as_data_error, check_size, open_images, require
 from codecframe_serving.framequeue import Item
 
 VIDEOS = frozenset(
@@ -90,7 +90,7 @@ class _Video:
     def __iter__(self) -> Iterator[Item]:
         av: Any = require("av", _EXTRA)
         device = self._path.startswith(_DEVICE)
-        try:
+        with as_data_error(self._path, av.FFmpegError, OSError, saying="cannot be played"):
             options = {} if device else {"protocol_whitelist": "file"}  # no playlist reaches out
             with av.open(
                 self._path, format="v4l2" if device else None, options=options
@@ -106,5 +106,3 @@ class _Video:
                     turned = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
                     image = np.ascontiguousarray(turned)
                     yield Frame(f"{Path(self._path).name}#{number}", image)
-        except (av.FFmpegError, OSError) as error:
-            raise DataError(self._path, f"cannot be played: {error.strerror or error}") from None

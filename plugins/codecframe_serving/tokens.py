@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from codecframe import DataError
+from codecframe import DataError, as_data_error
+from codecframe.core.files import open_regular
 
 VARIABLE = "CODECFRAME_TOKEN"
 _MAX_TOKEN = 4096
@@ -23,11 +24,8 @@ def find_token(file: Path | None) -> str | None:
     if file is None:
         found = os.environ.pop(VARIABLE, "").strip()
         return _checked(found, VARIABLE) if found else None
-    try:
-        with open(file, "rb") as opened:  # a pipe will do: no more than a token is read
-            content = opened.read(_MAX_TOKEN + 1)
-    except OSError as error:
-        raise DataError(str(file), error.strerror or error) from None
+    with as_data_error(file, OSError), open(file, "rb") as opened:
+        content = opened.read(_MAX_TOKEN + 1)  # a pipe will do: no more than a token is read
     if len(content) > _MAX_TOKEN:
         raise DataError(str(file), f"is longer than a token may be, {_MAX_TOKEN} bytes")
     text = content.decode("ascii", "replace").strip()
@@ -42,12 +40,8 @@ def check_pem(file: Path) -> None:
     Raises:
         DataError: if it is not there, not a regular file, or too large.
     """
-    try:
+    with open_regular(file):
         size = file.stat().st_size
-    except OSError as error:
-        raise DataError(str(file), error.strerror or error) from None
-    if not file.is_file():
-        raise DataError(str(file), "is not a regular file")
     if size > _MAX_PEM:
         raise DataError(str(file), f"is larger than {_MAX_PEM:,} bytes: not a PEM file")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import codecframe
 from codecframe import Preprocess, require
+from codecframe.core.files import open_regular
 from codecframe_torch.head import INSTALL, TorchHead
 
 
@@ -39,17 +40,14 @@ def open_file(path: str, options: codecframe.HeadOptions) -> TorchHead:
 
 def _members(path: str) -> list[str]:
     """The names in the archive; none for a file of another kind, such as a bare pickle."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(4)
-        if start[:1] == b"\x80":
+    problem = codecframe.as_data_error(
+        path, zipfile.BadZipFile, ValueError, saying="is no torch model file, or damaged"
+    )
+    with problem, open_regular(path) as file:
+        if file.read(1) == b"\x80":
             return []
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             return archive.namelist()
-    except OSError as error:
-        raise codecframe.DataError(path, error.strerror or error) from None
-    except (zipfile.BadZipFile, ValueError):
-        raise codecframe.DataError(path, "is no torch model file, or damaged") from None
 
 
 def _exported(path: str, options: dict[str, Any]) -> TorchHead:

@@ -222,11 +222,9 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
         def decode(some: list[int]) -> I8:
             level, shape = headers[some[0]]
-            try:
+            with codecframe.as_data_error(self.name, CorruptPayloadError):
                 payloads = [self.strip(everything[n]) for n in some]
                 return self.model.context(level).decode(payloads, *self._grid(shape))
-            except CorruptPayloadError as error:
-                raise codecframe.DataError(self.name, error) from None
 
         return [
             codecframe.Latents(self.model.space, values.astype(np.int32), level, shape)

@@ -73,15 +73,11 @@ class _WebpCodec(codecframe.Codec[S]):
         """
         import imagecodecs
 
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             shape = container.declared_shape(data)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(*shape, self.name)
-        try:
+        with codecframe.as_data_error(self.name):
             samples = imagecodecs.webp_decode(data, 0)
-        except Exception as error:  # the library raises many kinds
-            raise codecframe.DataError(self.name, error) from error
         return to_image(samples, self.name)
 
     def strip(self, data: bytes) -> bytes:
@@ -96,10 +92,9 @@ class _WebpCodec(codecframe.Codec[S]):
         """Exact inverse of `strip`. See `codecframe.Codec.restore`."""
         if container.is_file(payload):
             return payload
-        try:
+        # also of sides that no header can hold
+        with codecframe.as_data_error(self.name, ValueError, struct.error):
             return self._file(payload, settings, shape)
-        except (ValueError, struct.error) as error:  # also of sides that no header can hold
-            raise codecframe.DataError(self.name, error) from None
 
 
 @codecframe.scalable

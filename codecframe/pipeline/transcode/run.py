@@ -12,7 +12,13 @@ from typing import Any
 
 import codecframe
 from codecframe.core import registry
-from codecframe.core.errors import BudgetError, CodecframeError, DataError, MismatchError
+from codecframe.core.errors import (
+    BudgetError,
+    CodecframeError,
+    DataError,
+    MismatchError,
+    as_data_error,
+)
 from codecframe.core.files import reported, write_whole
 from codecframe.core.outputs import refuse_inputs
 from codecframe.core.presets import SettingsLike, settings_for
@@ -150,23 +156,10 @@ def run_work(
 ) -> TranscodeSummary:
     """Do that work to images and shards: what `transcode` makes of its arguments.
 
-    A run that was stopped goes on when it is started again: parts that are complete are kept. What
-    cannot be read is left out and told in the summary.
-
     Args:
-        sources: folders, images, globs, tar files; folders are searched through.
-        target: the folder; it is made, is empty, or has what an earlier such run made.
         work: what is done to each image.
         engine: where; by default here.
-        progress: shows how far it is.
-        force: `target` may hold other things; files that are called as those that are made are
-            replaced, but never the sources.
-
-    Raises:
-        DataError: if there is no image and no shard, or a source does not exist.
-        MismatchError: if `target` holds anything else, or holds the sources, or if two things would
-            get the same name.
-        OutputError: if something cannot be written.
+        sources, target, progress, force: as `transcode` takes them.
     """
     target = Path(os.path.abspath(target))
     parts = list(_parts([str(source) for source in sources], work, target))
@@ -241,10 +234,8 @@ def _continues(target: Path, work: Work) -> bool:
     path = target / RECORD
     if not path.exists():
         return False
-    try:
+    with as_data_error(path, OSError, ValueError):
         known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(str(path), error) from None
     return bool(known == json.loads(json.dumps(_record(work))))
 
 

@@ -20,7 +20,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-from codecframe.core.errors import CodecframeError, DataError, LimitError
+from codecframe.core.errors import CodecframeError, DataError, LimitError, as_data_error
 from codecframe.core.files import reported
 from codecframe.core.naming import output_names
 from codecframe.core.outputs import open_unless_other
@@ -112,22 +112,23 @@ class Shard:
 
     def _members(self) -> Iterator[_Member]:
         """The files in it; links and other members are left out."""
-        try:
-            with tarfile.open(self.path, mode="r|*") as shard:
-                for entry in shard:
-                    if not entry.isreg() or _is_apple_double(entry.name):
-                        continue
-                    if entry.size > _MEMBER:
-                        raise LimitError(f"{self.path}: {entry.name} has {entry.size:,} bytes")
-                    file = shard.extractfile(entry)
-                    content = file.read() if file else b""
-                    if len(content) != entry.size:
-                        raise DataError(self.path, f"ends within {entry.name}")
-                    yield _Member(entry.name, int(entry.mtime), content)
-        except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
-            raise DataError(self.path, f"is not a tar file, or is damaged: {error}") from None
-        except OSError as error:
-            raise DataError(self.path, error.strerror or error) from None
+        kinds = tarfile.TarError, EOFError, ValueError, zlib.error
+        said = "is not a tar file, or is damaged"
+        with (
+            as_data_error(self.path, OSError),
+            as_data_error(self.path, *kinds, saying=said),
+            tarfile.open(self.path, mode="r|*") as shard,
+        ):
+            for entry in shard:
+                if not entry.isreg() or _is_apple_double(entry.name):
+                    continue
+                if entry.size > _MEMBER:
+                    raise LimitError(f"{self.path}: {entry.name} has {entry.size:,} bytes")
+                file = shard.extractfile(entry)
+                content = file.read() if file else b""
+                if len(content) != entry.size:
+                    raise DataError(self.path, f"ends within {entry.name}")
+                yield _Member(entry.name, int(entry.mtime), content)
 
 
 def _transcoded(

@@ -41,17 +41,13 @@ class JpegLsCodec(codecframe.Codec[JpegLsSettings]):
         """Decode an 8-bit grey or RGB JPEG-LS file. See `codecframe.Codec.decode`."""
         import imagecodecs
 
-        try:
+        with codecframe.as_data_error(self.name, ValueError):
             frame = _frame(data)
-        except ValueError as error:
-            raise codecframe.DataError(self.name, error) from None
         codecframe.check_size(frame.height, frame.width, self.name)
         if not data.endswith(_END):  # CharLS takes seconds to find that out
             raise codecframe.DataError(self.name, "is truncated")
-        try:
+        with codecframe.as_data_error(self.name):
             pixels = imagecodecs.jpegls_decode(data)
-        except (imagecodecs.JpeglsError, ValueError) as error:
-            raise codecframe.DataError(self.name, error) from None
         return pixels if frame.components == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
     def strip(self, data: bytes) -> bytes:

@@ -22,7 +22,8 @@ def count(graph: bytes, size: int) -> tuple[int, int]:
     """
     onnx = require("onnx", INSTALL)
     model = onnx.load_from_string(graph)
-    try:
+    kinds = KeyError, ValueError, onnx.shape_inference.InferenceError
+    with codecframe.as_data_error("network", *kinds, saying="takes no images"):
         axes = model.graph.input[0].type.tensor_type.shape.dim
         for axis, side in zip(axes, (1, size, size, 3), strict=True):
             axis.dim_value = side
@@ -30,8 +31,6 @@ def count(graph: bytes, size: int) -> tuple[int, int]:
         nodes = [n for n in model.graph.node if n.op_type in ("Conv", "Gemm", "MatMul")]
         parameters = sum(math.prod(shapes[name]) for node in nodes for name in node.input[1:])
         return parameters, sum(_products(node, shapes) for node in nodes)
-    except (KeyError, ValueError, onnx.shape_inference.InferenceError) as error:
-        raise codecframe.DataError("network", f"takes no images: {error}") from None
 
 
 def _shapes(onnx: Any, model: Any) -> dict[str, list[int]]:

@@ -292,10 +292,8 @@ def open_session(graph: bytes, source: str, weights: Mapping[str, F32] | None = 
             runtime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(w)) for w in weights.values()
         ]
         options.add_external_initializers(list(weights), values)
-    try:
+    with codecframe.as_data_error(source, saying="its network does not run here"):
         return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises many kinds
-        raise codecframe.DataError(source, f"its network does not run here: {error}") from None
 
 
 def by_shape(images: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], run: Any) -> list[F32]:

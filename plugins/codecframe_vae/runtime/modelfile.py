@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 import codecframe
 from codecframe import Preprocess, option, require, write_whole
-from codecframe.core.files import is_file
+from codecframe.core.files import open_regular
 from codecframe_vae.entropy.context import ContextArrays
 from codecframe_vae.runtime.external_weights import ExternalWeights
 from codecframe_vae.settings import LEVELS
@@ -115,11 +115,9 @@ def read_manifest(path: Path) -> Manifest:
     """
     safe_open = require("safetensors", INSTALL).safe_open
     _check_header(path)
-    try:
-        with safe_open(path, "np") as file:
-            said = json.loads((file.metadata() or {}).get("manifest", "null"))
-    except Exception as error:  # safetensors raises many kinds
-        raise codecframe.DataError(str(path), f"is not a model file: {error}") from None
+    problem = codecframe.as_data_error(path, saying="is not a model file")
+    with problem, safe_open(path, "np") as file:
+        said = json.loads((file.metadata() or {}).get("manifest", "null"))
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
         raise codecframe.DataError(str(path), f"is not a model file of format {FORMAT}")
     weights = said.pop("borrowed", said.get("external_weights"))  # its name before 0.1.0
@@ -140,13 +138,8 @@ def read_manifest(path: Path) -> Manifest:
 
 def _check_header(path: Path) -> None:
     """Refuse what is not a regular file, and headers that take memory out of proportion."""
-    if not is_file(path):
-        raise codecframe.DataError(str(path), "is not a regular file")
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-    except OSError as error:
-        raise codecframe.DataError(str(path), error.strerror or error) from None
+    with open_regular(path) as file:
+        size = int.from_bytes(file.read(8), "little")
     if size > _MOST_HEADER:
         raise codecframe.DataError(str(path), f"is not a model file: a header of {size:,} bytes")
 
@@ -158,10 +151,8 @@ def read_arrays(path: Path, manifest: Manifest) -> Arrays:
         DataError: if they are not those that the manifest was written for.
     """
     load = require("safetensors.numpy", INSTALL).load_file
-    try:
+    with codecframe.as_data_error(path, saying="cannot be read"):
         arrays: Arrays = load(path)
-    except Exception as error:  # safetensors raises many kinds
-        raise codecframe.DataError(str(path), f"cannot be read: {error}") from None
     if digest(arrays) != manifest.digest or digest(arrays, _CODING) != manifest.space:
         raise codecframe.DataError(str(path), "is damaged: its digest does not match")
     names = (*_NAMES, *({f"{INT8_ENCODER}.onnx"} & arrays.keys()))
