@@ -401,27 +401,27 @@ def outputs(graph: bytes, **inputs: Any) -> Any:
 
 
 @pytest.mark.parametrize("widths", WIDTHS)
-@pytest.mark.parametrize("size", [(8, 8), (12, 20)])
-def test_graphs_give_what_the_networks_give(widths: Widths, size: tuple[int, int]) -> None:
+def test_graphs_give_what_the_networks_give(widths: Widths) -> None:
     torch.manual_seed(1)
     encoder, head = lively(Encoder(widths)), lively(Head(widths))
     encoder.start_from(torch.randint(0, 256, (50, 3, 16, 16), dtype=torch.uint8))  # type: ignore[operator]
-    images = np.stack([natural_image(*size, seed=i) for i in range(3)])
-    with torch.inference_mode():
-        latents = encoder(data.to_tensor(images))
-        shift = head.shifts[[0, 1, 1]]  # type: ignore[index]
-        logits = head(latents, shift)
-        joined = head(latents, head.shifts[[-1] * 3])  # type: ignore[index]
-    joined_model = PixelModel(widths)
-    joined_model.encoder, joined_model.head = encoder, head  # type: ignore[assignment]
-    found = outputs(encoder_graph(encoder), images=images)  # type: ignore[arg-type]
-    assert found.shape == (3, widths.latents, size[0] // 4, size[1] // 4)
-    assert np.allclose(found, latents, atol=1e-4)
-    given_latents = {"latents": latents.numpy(), "shift": shift.detach().numpy()}
-    found = outputs(head_graph(head), **given_latents)  # type: ignore[arg-type]
-    assert np.allclose(found, logits, atol=1e-4)
-    found = outputs(classifier_graph(joined_model, {"labels": ["x"]}), images=images)  # type: ignore[arg-type]
-    assert np.allclose(found, joined, atol=1e-3)
+    model = PixelModel(widths)
+    model.encoder, model.head = encoder, head  # type: ignore[assignment]
+    encoding, deciding = encoder_graph(encoder), head_graph(head)  # type: ignore[arg-type]
+    classifying = classifier_graph(model, {"labels": ["x"]})
+    for size in ((8, 8), (12, 20)):
+        images = np.stack([natural_image(*size, seed=i) for i in range(3)])
+        with torch.inference_mode():
+            latents = encoder(data.to_tensor(images))
+            shift = head.shifts[[0, 1, 1]]  # type: ignore[index]
+            logits = head(latents, shift)
+            joined = head(latents, head.shifts[[-1] * 3])  # type: ignore[index]
+        found = outputs(encoding, images=images)
+        assert found.shape == (3, widths.latents, size[0] // 4, size[1] // 4)
+        assert np.allclose(found, latents, atol=1e-4)
+        found = outputs(deciding, latents=latents.numpy(), shift=shift.detach().numpy())
+        assert np.allclose(found, logits, atol=1e-4)
+        assert np.allclose(outputs(classifying, images=images), joined, atol=1e-3)
 
 
 @pytest.mark.parametrize(
