@@ -41,6 +41,7 @@ class Memory:
         self.kept = 0
         self._file = Database(path or Path(":memory:"), "what a tuning has measured")
         with self._file.writing() as db:
+            db.execute("PRAGMA synchronous = OFF")  # a stopped process loses nothing by it
             db.execute(f"PRAGMA application_id = {MARK}")
             db.execute("CREATE TABLE IF NOT EXISTS measured (key TEXT PRIMARY KEY, value TEXT)")
 

@@ -218,7 +218,7 @@ class DimHead(BrightnessHead):
 
 @pytest.mark.parametrize(
     "other",
-    [{"head": DimHead()}, {"budget": Budget(7, "bpp", "mean")}, {"images": 26}, {"images": 120}],
+    [{"head": DimHead()}, {"budget": Budget(7, "bpp", "mean")}, {"images": 26}, {"images": 60}],
     ids=["head", "budget", "few more images", "many more images"],
 )
 def test_what_was_measured_of_something_else_is_forgotten(
