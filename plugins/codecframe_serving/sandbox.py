@@ -159,7 +159,7 @@ class Sandbox:
         """End all processes."""
         atexit.unregister(self.close)
         for child in self._children:
-            child.end()
+            child.close()
 
     @contextlib.contextmanager
     def _child(self) -> Iterator[_Child]:
@@ -201,6 +201,7 @@ class _Child:
         self._confinement = confinement
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._is_closed = False
         self._loaded: set[str] = set()
         self._known: set[str] = set()
         self._current: Any = None
@@ -259,6 +260,11 @@ class _Child:
             raise item
         picture: tuple[Image, Shape] = item
         return picture
+
+    def close(self) -> None:
+        """End the process for good: one that another thread starts just now, too."""
+        self._is_closed = True
+        self.end()
 
     def end(self) -> None:
         """End the process at once; also while another thread starts it, or ends it itself."""
@@ -328,6 +334,8 @@ class _Child:
         process.start()
         self._process = process
         theirs.close()
+        if self._is_closed:  # Python would wait for it at its exit, and it ignores SIGTERM
+            raise _DiedError("the server ends")
         ours: Connection = pipe
         return ours
 

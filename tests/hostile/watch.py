@@ -101,9 +101,9 @@ def watch(
                 seen: _Seen = link.recv()
                 found = seen.trouble
                 if seen.grown > most_bytes:
-                    found = found or f"takes {seen.grown >> 20} MiB"
+                    found = f"takes {seen.grown >> 20} MiB"
                 elif seen.seconds > processor_seconds:
-                    found = found or f"takes {seen.seconds:.1f} s of the processor"
+                    found = f"takes {seen.seconds:.1f} s of the processor"
                 totals.peak = max(totals.peak, seen.peak)
                 totals.slowest = max(totals.slowest, seen.seconds)
                 totals.refused += seen.refused
