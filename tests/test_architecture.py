@@ -112,7 +112,7 @@ def test_help_imports_little() -> None:
 @pytest.mark.parametrize("command", ["encode", "select", "serve", "send"])
 def test_help_of_a_command_imports_little(command: str) -> None:
     """The command and what its options need: nothing of what it would run."""
-    texts = {f"codecframe.cli.{name}" for name in (command, "hints", "options", "output")}
+    texts = {f"codecframe.cli.{name}" for name in (command, "options", "output")}
     texts |= {"codecframe.core.progress", "codecframe.core.tables", "codecframe_serving.commands"}
     texts |= {f"codecframe_serving.commands.{command}"}
     named = loaded(help_of(command)) - loaded(help_of())

@@ -9,7 +9,6 @@ import click
 import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
-from codecframe.cli.hints import tell_counterparts
 
 
 @click.command("classify", cls=FunctionCommand, function="codecframe.classify")
@@ -42,9 +41,11 @@ def command(head: str, codec: str | None, as_json: bool, **arguments: Any) -> in
       codecframe classify photos/ --head efficientnet-lite0 --codec avif --budget 0.2bpp
       codecframe classify photos/ --head model.onnx --codec jpeg --set quality=20 --json
     """
+    from codecframe.pipeline import counterpart_remarks
+
     judge = codecframe.get_head(head)
-    if codec:
-        tell_counterparts([codec], [judge])
+    for remark in counterpart_remarks([codec] if codec else [], [judge]):
+        output.remark(remark)
     progress = output.progress("classify")
     seen = codecframe.classify(
         head=judge, codec=codec, **arguments, progress=progress, tell=output.left_out

@@ -30,6 +30,7 @@ __all__ = [
     "say",
     "show",
     "show_listed",
+    "tell_left_out",
 ]
 
 
@@ -167,3 +168,10 @@ def progress(title: str) -> ProgressMaker:
 def left_out(failed: Failed) -> None:
     """Tell on stderr of an input that could not be used."""
     say(f"codecframe: left out {failed}")
+
+
+def tell_left_out(images: Sequence[tuple[str, str]]) -> int:
+    """Tell of images that could not be read, as (name, reason); returns how many."""
+    for name, reason in images:
+        say(f"codecframe: left out {reason if reason.startswith(name) else f'{name}: {reason}'}")
+    return len(images)

@@ -8,7 +8,6 @@ import click
 
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
-from codecframe.cli.hints import tell_left_out
 from codecframe.core.errors import shown
 
 
@@ -92,7 +91,7 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
             "go on"
         )
         raise
-    left_out = tell_left_out(made.left_out)
+    left_out = output.tell_left_out(made.left_out)
     output.show(made, as_json=as_json)
     output.say(f"\nprofile: {path}")
     return 1 if left_out or made.remarks else 0

@@ -8,7 +8,6 @@ import click
 
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
-from codecframe.cli.hints import tell_left_out
 
 
 @click.command("select", cls=FunctionCommand, function="codecframe.select")
@@ -82,7 +81,7 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
         progress=output.progress("select"),
         warn=output.remark,
     )
-    left_out = tell_left_out(found.left_out)
+    left_out = output.tell_left_out(found.left_out)
     output.show(found, as_json=as_json)
     for reason in found.failed.values():
         output.say(f"codecframe: left out: {reason}")
