@@ -37,7 +37,7 @@ def faults_apart(names: Sequence[str]) -> dict[str, list[str]]:
                 found[line["codec"]].append(line["fault"])
         if not end:
             break
-        last = lines[-1] if lines else {"codec": left[0], "changes": {}}
+        last: dict[str, Any] = lines[-1] if lines else {"codec": left[0], "changes": {}}
         found[last["codec"]].append(_named(last["changes"]) + end)
         left = left[left.index(last["codec"]) + 1 :]  # a new process for those after it
     return found

@@ -64,7 +64,7 @@ def run(tmp_path: Path) -> Callable[..., Result]:
             input=stdin,
             capture_output=True,
             env={**os.environ, "NO_COLOR": "1", **environment},
-            timeout=120,
+            timeout=300,
             check=False,
         )
         err = done.stderr.decode()

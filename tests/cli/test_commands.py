@@ -42,7 +42,7 @@ def test_codecs_are_listed_and_shown(run: Run) -> None:
     assert "quality *" in run("codecs", "jpeg").out
 
 
-@pytest.mark.parametrize("command", ["heads", "plugins", "doctor"])
+@pytest.mark.parametrize("command", ["heads", "plugins"])
 def test_other_listings(run: Run, command: str) -> None:
     assert run(command).code == 0
     assert run(command, "--json").json

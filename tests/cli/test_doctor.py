@@ -128,7 +128,9 @@ def test_what_is_not_installed_is_not_broken(doctor) -> None:
 
 
 def test_all_that_codecframe_asks_for_is_listed(run) -> None:
-    packages = run("doctor", "--json").json["packages"]
+    found = run("doctor", "--json")
+    assert found.code == 0
+    packages = found.json["packages"]
     assert packages["imagecodecs"] == metadata.version("imagecodecs")
     assert {"torch", "onnxruntime", "webp", "pillow-heif"} <= set(packages)
     assert "codecframe" not in packages
