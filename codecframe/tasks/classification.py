@@ -149,10 +149,12 @@ class ClassifierHead(TaskHead):
         return None
 
     def log_probabilities(self, scores: Any) -> Any:
-        """Logarithms of the classes' probabilities, for scores of `torch_model`; both are tensors,
-        (images, classes).
+        """Logarithms of the classes' probabilities, for scores of `torch_model`, picked or not; both
+        are tensors, (images, classes).
         """
-        return output_kinds.log_probabilities(self.pick(scores), self.outputs)
+        if output_kinds.by_name(scores) is not None:
+            scores = self.pick(scores)
+        return output_kinds.log_probabilities(scores, self.outputs)
 
     def options(self) -> HeadOptions:
         """What a head description file would say of it."""
