@@ -149,8 +149,8 @@ class ClassifierHead(TaskHead):
         return None
 
     def log_probabilities(self, scores: Any) -> Any:
-        """Logarithms of the classes' probabilities, for scores of `torch_model`, picked or not; both
-        are tensors, (images, classes).
+        """Logarithms of the classes' probabilities, for scores of `torch_model`, be they picked or
+        not; both are tensors, (images, classes).
         """
         if output_kinds.by_name(scores) is not None:
             scores = self.pick(scores)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 import codecframe
-from codecframe import Preprocess, cpu_count, require
+from codecframe import Image, Preprocess, cpu_count, require
 from codecframe.core.registry import missing
 from codecframe_onnx.graph import read_kind
 
 _INSTALL = "codecframe[onnx]"
+_TORCH = "codecframe[train]"
+FloatArray = npt.NDArray[np.float32]
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 _SCORES = {"tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)"}
 
@@ -53,7 +59,8 @@ class OnnxHead(codecframe.ClassifierHead):
         output: str | int | None = None,
         threads: int | None = None,
     ) -> None:
-        self._session = _open(str(path), threads or cpu_count())
+        self._path = str(path)
+        self._session = _open(self._path, threads or cpu_count())
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in _TYPES:
             found = ", ".join(f"{i.name}: {i.type}" for i in inputs)
@@ -91,6 +98,40 @@ class OnnxHead(codecframe.ClassifierHead):
         """The model's output with the scores."""
         given = {self._input: values.astype(self._type, copy=False)}
         return self._session.run([self._scores_name], given)[0]
+
+    def torch_model(self) -> Callable[[Any], Any]:
+        """The graph as a torch module; its weights are copies of the file's.
+
+        Raises:
+            MismatchError: if the graph calculates with integers, has operators that are not known
+                here, or gives something else in torch.
+            DependencyError: if torch or onnx is not installed.
+        """
+        return self._network
+
+    @cached_property
+    def _network(self) -> Callable[[Any], Any]:
+        require("torch", _TORCH)
+        from codecframe_onnx.network.module import checked, network
+
+        height, width = self.input_shape or (64, 64)
+        count = self._batch_size if self._pad else 1
+        noise = np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
+        values = self.model_input(list(noise))
+        module = network(self._path, self._scores_name)
+        half = self._type == "float16"
+        return checked(module, values, self.run(values), self.name, half=half)
+
+    def pixel_gradients(
+        self, images: Sequence[Image], targets: FloatArray
+    ) -> list[FloatArray] | None:
+        """See `codecframe.TaskHead`: of the graph in torch, where torch can follow it."""
+        if missing({"torch": _TORCH, "onnx": _INSTALL}):
+            return None
+        try:
+            return super().pixel_gradients(images, targets)
+        except codecframe.MismatchError:
+            return None
 
     def details(self) -> dict[str, Any]:
         """See `codecframe.TaskHead`: also the model's inputs and outputs."""

@@ -17,7 +17,7 @@ _TRIED = 2
 """Images that a network is tried with."""
 _SIDE = 64
 """Sides of those images, where the head takes any."""
-_APART = 1e-3
+_APART = 2e-2
 """Logarithms of probabilities may differ so much from the head's own, relative to the largest."""
 _LEAST = 1e-6
 """Smaller probabilities are not compared."""
