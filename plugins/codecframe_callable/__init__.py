@@ -16,6 +16,9 @@ else:
 
 __all__ = ["CallableHead", "codecframe_open_head"]
 
+_HUBS = ("hf:", "timm:", "torchvision:")
+"""Names of models, not of functions: of another plugin."""
+
 
 @codecframe.hookimpl
 def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskHead | None:
@@ -28,7 +31,7 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
         from codecframe_callable.head import module_hint
 
         raise codecframe.DataError(spec, module_hint(file[1], (file[2] or "")[1:]))
-    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", spec):
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", spec) or spec.startswith(_HUBS):
         return None
     from codecframe_callable.head import open_callable
 

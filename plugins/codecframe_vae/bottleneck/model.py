@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-import codecframe
 from codecframe import Preprocess
 from codecframe_vae.bottleneck.grid import Grid, resized, squares
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
@@ -16,17 +16,18 @@ from codecframe_vae.training.prior import Prior
 
 
 class Normalise(nn.Module):
-    """Images 0..255, (n, 3, height, width), RGB, to what a classifier takes."""
+    """Images 0..255, (n, 3, height, width), RGB, to what a classifier takes, channels first."""
 
     factor: Tensor
     offset: Tensor
 
     def __init__(self, preprocess: Preprocess) -> None:
         super().__init__()
-        if preprocess.layout != "nchw" or preprocess.dtype != "float32":
-            raise codecframe.MismatchError("the classifier must take float32 of (n, 3, h, w)")
         self._is_bgr = preprocess.channels == "bgr"
-        for name, values in zip(("factor", "offset"), preprocess.normalisation, strict=True):
+        factor, offset = preprocess.normalisation
+        if preprocess.dtype == "uint8":  # pixels are taken as they are
+            factor, offset = np.ones_like(factor), np.zeros_like(offset)
+        for name, values in (("factor", factor), ("offset", offset)):
             self.register_buffer(name, torch.from_numpy(values)[None, :, None, None])
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,0 +1,33 @@
+"""Classifiers of model hubs as heads, by name, as a codecframe plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import codecframe
+
+if TYPE_CHECKING:
+    from codecframe_hubs.head import HubHead
+
+__all__ = ["HubHead", "codecframe_open_head"]
+
+_HUBS = ("timm", "torchvision", "hf")
+
+
+@codecframe.hookimpl
+def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskHead | None:
+    """Open `timm:NAME`, `torchvision:NAME` and `hf:REPOSITORY`."""
+    hub, _, name = spec.partition(":")
+    if hub not in _HUBS or not name:
+        return None
+    from codecframe_hubs.open import open_hub
+
+    return open_hub(hub, name, codecframe.HeadOptions.read(options))
+
+
+def __getattr__(name: str) -> Any:
+    if name == "HubHead":
+        from codecframe_hubs.head import HubHead
+
+        return HubHead
+    raise AttributeError(f"module 'codecframe_hubs' has no attribute {name!r}")
