@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import codecframe
+
+if TYPE_CHECKING:
+    from codecframe.cli.groups import CommandGroup
+    from codecframe_vae.device.bundle import Bundle as Bundle
+    from codecframe_vae.device.bundle import export as export
+
+
+def __getattr__(name: str) -> Any:
+    """The functions, imported on first use: `codecframe --help` imports this module."""
+    if name not in {"Bundle", "export"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from codecframe_vae.device import bundle
+
+    return getattr(bundle, name)
+
+
+@codecframe.hookimpl
+def codecframe_commands(cli: CommandGroup) -> None:
+    """`export`."""
+    summary = "Write the encoder of a learned codec for a device without codecframe."
+    cli.add_lazy_command("export", summary, "codecframe_vae.device.command:command")
 
 
 @codecframe.hookimpl

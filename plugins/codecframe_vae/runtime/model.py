@@ -114,14 +114,18 @@ class Model:
         """The ONNX graph of one of the networks."""
         return self.arrays[f"{network}.onnx"].tobytes()
 
+    def external(self, network: str) -> dict[str, F32]:
+        """Weights that one of the graphs leaves out, by the constant's name."""
+        wanted = self.manifest.external_weights.weights.get(network, {})
+        return {name: self._external[one.key] for name, one in wanted.items()}
+
     @cached_property
     def _sessions(self) -> dict[str, Any]:
         return {}
 
     def _session(self, network: str) -> Any:
         if network not in self._sessions:
-            external = self.manifest.external_weights.weights.get(network, {})
-            weights = {name: self._external[one.key] for name, one in external.items()}
+            weights = self.external(network)
             self._sessions[network] = open_session(self.graph(network), str(self.path), weights)
         return self._sessions[network]
 

@@ -16,10 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime import quantization  # type: ignore[import-untyped]
-from onnxruntime.quantization.shape_inference import (  # type: ignore[import-untyped]
-    quant_pre_process,
-)
+from onnxruntime import quantization
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from codecframe_vae.training.data import U8
 

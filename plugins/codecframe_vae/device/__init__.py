@@ -1,0 +1,1 @@
+"""Encoders for devices that have neither codecframe nor Python's usual packages."""
