@@ -159,3 +159,47 @@ def test_the_command(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["mine.txt"]
     assert command("vae", "--device", "-o", tmp_path / "c", "--force").exit_code == 0
     assert (tmp_path / "c" / "mine.txt").read_text() == "kept"
+
+
+VECTORS = json.loads(
+    (Path(__file__).parents[2] / "docs" / "payload-vectors.json").read_text(encoding="utf-8")
+)
+
+
+def small_model() -> tuple[Any, int]:
+    """(arrays by name, groups) of the page's model."""
+    from codecframe_vae.entropy.context import ContextArrays
+
+    kinds = {"weight": np.int8, "row": np.uint16, "frequency": np.uint16}
+    said = VECTORS["context_model"]
+    arrays = {
+        name: np.array(said[name], kinds.get(name, np.uint8)) for name in ContextArrays.names()
+    }
+    return arrays, said["groups"]
+
+
+def test_the_page_s_vectors_of_the_context_model() -> None:
+    from codecframe_vae.device.encoder import Encoder
+    from codecframe_vae.entropy.context import ContextArrays, ContextModel
+
+    arrays, groups = small_model()
+    model = ContextModel(ContextArrays(**arrays), groups)
+    encoder = Encoder.__new__(Encoder)
+    encoder.manifest = {"channels": model.channels, "groups": groups}
+    encoder.levels = [arrays]
+    for vector in VECTORS["context_model"]["vectors"]:
+        latents = np.array(vector["latents"], np.int8)
+        payload = bytes.fromhex(vector["payload"])
+        assert model.encode(latents[None]) == [payload]
+        assert np.array_equal(model.decode([payload], *latents.shape[1:])[0], latents)
+        assert encoder.payload(latents, 0) == payload
+
+
+def test_the_page_s_vectors_of_the_range_coder() -> None:
+    from codecframe_vae.device.encoder import RangeCoder
+
+    for vector in VECTORS["range_coder"]:
+        coder = RangeCoder()
+        for start, frequency in vector["symbols"]:
+            coder.encode(start, frequency)
+        assert coder.finish().hex() == vector["payload"]
