@@ -68,11 +68,12 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
 
 @codecframe.hookimpl
 def codecframe_trainers() -> Iterable[codecframe.Trainer[Any]]:
-    """The trainers `vae`, `classifier`, `head` and `bottleneck`."""
+    """The trainers `vae`, `classifier`, `head`, `bottleneck` and `learn`."""
     from codecframe_vae.bottleneck.trainer import BottleneckTrainer
+    from codecframe_vae.learn.trainer import LearnTrainer
     from codecframe_vae.training.trainers import ClassifierTrainer, HeadTrainer, VaeTrainer
 
-    return [VaeTrainer(), ClassifierTrainer(), HeadTrainer(), BottleneckTrainer()]
+    return [VaeTrainer(), ClassifierTrainer(), HeadTrainer(), BottleneckTrainer(), LearnTrainer()]
 
 
 @codecframe.hookimpl

@@ -10,7 +10,7 @@ import codecframe
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
-from codecframe_vae.bottleneck.split import front_of, tail_of  # noqa: E402
+from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of  # noqa: E402
 
 EXAMPLE = torch.rand(2, 3, 32, 32)
 
@@ -44,7 +44,8 @@ def net() -> Any:
 
 @pytest.mark.parametrize("layer", ["stem", "stem.0", "middle", "middle.1"])
 def test_front_and_tail_are_the_whole(net: Any, layer: str) -> None:
-    front, tail = front_of(net, layer, EXAMPLE), tail_of(net, layer, ["late"], EXAMPLE)
+    graph = graph_of(net, EXAMPLE)
+    front, tail = front_of(graph, layer), tail_of(graph, layer, ["late"], EXAMPLE)
     images = torch.rand(5, 3, 32, 32)
     with torch.no_grad():
         scores, late = tail(front(images))
@@ -55,14 +56,15 @@ def test_front_and_tail_are_the_whole(net: Any, layer: str) -> None:
 
 
 def test_fronts_take_images_of_other_sizes(net: Any) -> None:
-    front = front_of(net, "middle", EXAMPLE)
+    front = front_of(graph_of(net, EXAMPLE), "middle")
     images = torch.rand(1, 3, 40, 72)
     with torch.no_grad():
         assert torch.allclose(front(images), net.middle(net.stem(images)), atol=1e-5)
 
 
 def test_parts_can_be_trained_and_the_module_stays(net: Any) -> None:
-    front, tail = front_of(net, "middle", EXAMPLE), tail_of(net, "middle", [], EXAMPLE)
+    graph = graph_of(net, EXAMPLE)
+    front, tail = front_of(graph, "middle"), tail_of(graph, "middle", [], EXAMPLE)
     for part in (front, tail):
         part.train()  # exported programs refuse this
         part.requires_grad_(True)

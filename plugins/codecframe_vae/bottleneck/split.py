@@ -14,21 +14,50 @@ import codecframe
 from codecframe_vae.bottleneck.depthwise import speed_up
 
 
-def front_of(module: nn.Module, layer: str, example: Tensor) -> nn.Module:
-    """The module from images to the output of `layer`, for batches of images of any size.
+def graph_of(module: nn.Module, example: Tensor) -> fx.GraphModule:
+    """What a module does, as a graph of pure operations over its own (copied) parameters.
 
     Args:
         module: takes images.
-        layer: name of the layer, as in `named_modules()`.
-        example: images that it takes, (2 or more, 3, height, width).
+        example: images that it takes, (2 or more, 3, height, width); the graph takes batches of
+            images of any size, where the module does.
+
+    Raises:
+        MismatchError: if torch cannot follow what the module does.
+    """
+    module = copy.deepcopy(module)
+    for layer in module.modules():
+        if getattr(layer, "inplace", False) is True:  # a graph cut there must find it as it was
+            layer.inplace = False  # type: ignore[assignment]
+    axes = ({0: torch.export.Dim("images", min=1), **dict.fromkeys((2, 3), torch.export.Dim.AUTO)},)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's of itself
+            program = torch.export.export(module, (example,), dynamic_shapes=axes)
+            if any(_is_mutable(node) for node in program.graph.nodes):
+                program = program.run_decompositions({})
+            graph = program.module()
+    except Exception as error:  # whatever the module does
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise codecframe.MismatchError(
+            f"torch.export cannot follow {type(module).__name__}: {reason[0]}"
+        ) from error
+    return _simplified(cast("fx.GraphModule", graph))
+
+
+def front_of(graph: fx.GraphModule, layer: str) -> nn.Module:
+    """A graph from images to the output of `layer`, for batches of images of any size.
+
+    Args:
+        graph: of a module, as `graph_of` makes it.
+        layer: name of the layer, as in `named_modules()`, or of a node of the graph.
 
     Raises:
         UnknownNameError: if there is no such layer.
-        MismatchError: if torch cannot follow what the module does, or the layer makes no maps.
+        MismatchError: if the layer makes no maps.
     """
-    sides = dict.fromkeys((2, 3), torch.export.Dim.AUTO)
-    graph = _graph(module, example, sides)
-    made = _output_of(graph, module, layer)
+    graph = copy.deepcopy(graph)
+    made = node_of(graph, layer)
     value = made.meta.get("val")
     if not isinstance(value, Tensor) or value.ndim != 4:
         raise codecframe.MismatchError(f"layer {layer!r} makes no (n, channels, height, width)")
@@ -36,23 +65,24 @@ def front_of(module: nn.Module, layer: str, example: Tensor) -> nn.Module:
     return graph
 
 
-def tail_of(module: nn.Module, layer: str, watched: Sequence[str], example: Tensor) -> nn.Module:
-    """The module from the output of `layer` to (scores, outputs of the watched layers...).
+def tail_of(
+    graph: fx.GraphModule, layer: str, watched: Sequence[str], example: Tensor
+) -> nn.Module:
+    """A graph from the output of `layer` to (scores, outputs of the watched layers...).
 
     Args:
-        module: takes images.
-        layer: name of the layer that it is cut at.
-        watched: names of later layers.
-        example: images that it takes, (2 or more, 3, height, width); later ones are of this size.
+        graph: of a module, as `graph_of` makes it.
+        layer: name of the layer or node that it is cut at.
+        watched: names of later ones.
+        example: images; all later ones are of this size.
 
     Raises:
         UnknownNameError: if there is no such layer.
-        MismatchError: if torch cannot follow what the module does, or something goes round the
-            layer.
+        MismatchError: if something goes round the layer.
     """
-    graph = _graph(module, example, {})
+    graph = copy.deepcopy(graph)
     images = next(node for node in graph.graph.nodes if node.op == "placeholder")
-    cut = _output_of(graph, module, layer)
+    cut = node_of(graph, layer)
     with graph.graph.inserting_before(images):
         features = graph.graph.placeholder("features")
     features.meta["val"] = cut.meta["val"]
@@ -60,48 +90,64 @@ def tail_of(module: nn.Module, layer: str, watched: Sequence[str], example: Tens
     with graph.graph.inserting_after(features):
         count = graph.graph.call_function(torch.ops.aten.sym_size.int, (features, 0))
     for node in list(graph.graph.nodes):
-        if node is not count and _is_count_of(node, images):
-            node.replace_all_uses_with(count)
+        if node is not count and node.target == torch.ops.aten.sym_size.int:
+            of, axis = node.args
+            if of is images and axis == 0:
+                node.replace_all_uses_with(count)
+            elif of is images:
+                _replace_by(graph, node, int(example.shape[cast("int", axis)]))
     (scores,) = cast("tuple[fx.Node]", graph.graph.output_node().args[0])
-    others = [_output_of(graph, module, name) for name in watched]
+    others = [node_of(graph, name) for name in watched]
     _finish(graph, (scores, *others))
     if any(node.op == "placeholder" and node is not features for node in graph.graph.nodes):
         raise codecframe.MismatchError(f"not all that the classifier sees goes through {layer!r}")
     return graph
 
 
-def _graph(module: nn.Module, example: Tensor, dynamic: dict[int, Any]) -> fx.GraphModule:
-    """What the module does, as a graph of pure operations over its own (copied) parameters."""
-    axes = ({0: torch.export.Dim("images", min=1), **dynamic},)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's of itself
-            program = torch.export.export(copy.deepcopy(module), (example,), dynamic_shapes=axes)
-            graph = program.run_decompositions({}).module()
-    except Exception as error:  # whatever the module does
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise codecframe.MismatchError(
-            f"torch.export cannot follow {type(module).__name__}: {reason[0]}"
-        ) from error
-    return cast("fx.GraphModule", graph)
+def _replace_by(graph: fx.GraphModule, node: fx.Node, value: int) -> None:
+    """Put a number in the place of a node wherever it is used."""
+    for user in list(node.users):
+        user.args = fx.node.map_arg(user.args, lambda one: value if one is node else one)
+        user.kwargs = fx.node.map_arg(user.kwargs, lambda one: value if one is node else one)
+    del graph
 
 
-def _output_of(graph: fx.GraphModule, module: nn.Module, layer: str) -> fx.Node:
-    """The last operation of a layer."""
+def _is_mutable(node: fx.Node) -> bool:
+    """Whether an operation changes one of its inputs."""
+    schema = getattr(node.target, "_schema", None)
+    return bool(schema is not None and schema.is_mutable)
+
+
+def _simplified(graph: fx.GraphModule) -> fx.GraphModule:
+    """Without checks of sizes, and with plain inputs and outputs."""
+    for node in reversed(list(graph.graph.nodes)):
+        if node.op == "call_module" or (not node.users and "assert" in str(node.target)):
+            graph.graph.erase_node(node)
+    graph.graph.set_codegen(fx.graph.CodeGen())
+    graph.recompile()
+    for mode in ("train", "eval"):  # refused for exported programs; this one has only one mode
+        graph.__dict__.pop(mode, None)
+    return graph
+
+
+def node_of(graph: fx.GraphModule, layer: str) -> fx.Node:
+    """The last operation of a layer, or the node of that name.
+
+    Raises:
+        UnknownNameError: if there is neither.
+    """
     found: fx.Node | None = None
+    known: dict[str, None] = {}
     for node in graph.graph.nodes:
         owners = node.meta.get("nn_module_stack", {}).values()
+        known |= dict.fromkeys(name for name, _ in owners if name)
         if node.op == "call_function" and any(name == layer for name, _ in owners):
             found = node
     if found is None:
-        known = [name for name, _ in module.named_modules() if name]
+        found = next((node for node in graph.graph.nodes if node.name == layer), None)
+    if found is None:
         raise codecframe.UnknownNameError("layer", layer, known)
     return found
-
-
-def _is_count_of(node: fx.Node, images: fx.Node) -> bool:
-    """Whether a node is the number of images."""
-    return node.target == torch.ops.aten.sym_size.int and node.args == (images, 0)
 
 
 def _finish(graph: fx.GraphModule, output: Any) -> None:
@@ -117,12 +163,9 @@ def _finish(graph: fx.GraphModule, output: Any) -> None:
     for node in reversed(list(graph.graph.nodes)):
         if node not in needed:
             graph.graph.erase_node(node)
-    graph.graph.set_codegen(fx.graph.CodeGen())  # inputs and outputs are plain now
     speed_up(graph)
     graph.delete_all_unused_submodules()
     _drop_unused(graph)
-    for mode in ("train", "eval"):  # refused for exported programs; this one has only one mode
-        graph.__dict__.pop(mode, None)
 
 
 def _drop_unused(graph: fx.GraphModule) -> None:

@@ -9,9 +9,11 @@ of the features in the metric H.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,12 @@ _FLOOR = 1e-5
 _BATCH = 32
 _GAINS = (-4.0, 8.0)
 """Logarithms of the gains that are looked at."""
-_HALVINGS = 24
+_STEP = 0.125
+_HALVINGS = 40
+_SAMPLES = 12_000
+"""Squares that entropies are taken from, at most."""
+_MOST = 1000
+"""Magnitude of an integer, at most."""
 _ROUNDING = 0.05
 """Added to the variance of integers: under a prior of no width, rare ones would cost too much."""
 
@@ -33,11 +40,18 @@ class Transform:
         forward: features, their mean taken off, to latents, (latents, features).
         back: latents to features without their mean, (features, latents).
         mean: of the features.
+        unit: the first latent's standard deviation in the metric: what one is measured in.
     """
 
     forward: Tensor
     back: Tensor
     mean: Tensor
+    unit: float = 1.0
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Real latents of features, (n, channels, height, width)."""
+        centred = features - self.mean[:, None, None]
+        return torch.einsum("kc,nchw->nkhw", self.forward, centred)
 
 
 @dataclass(frozen=True)
@@ -67,12 +81,30 @@ def start_from(
         rates: in bits per pixel, ascending.
         pixels: of an image.
     """
-    transform = _transform(features, fisher, latents)
-    centred = features - transform.mean[:, None, None]
-    real = torch.einsum("kc,nchw->nkhw", transform.forward, centred)
-    gains = [_gain_for(real, rate * pixels) for rate in rates]
+    transform = transform_of(features, fisher, latents)
+    real = transform(features)
+    gains = _Rates(real).gains([rate * pixels for rate in rates])
     spreads = [(real * gain.exp()).round().transpose(0, 1).flatten(1).var(1) for gain in gains]
-    return Start(transform, torch.stack(gains), (torch.stack(spreads) + _ROUNDING).log() / 2)
+    return Start(transform, gains, (torch.stack(spreads) + _ROUNDING).log() / 2)
+
+
+def rate_for(features: Tensor, fisher: Tensor, latents: int, nats: float, pixels: int) -> float:
+    """Bits per pixel, about, at which rounding costs so many nats of an image's prediction.
+
+    Args:
+        features, fisher, latents, pixels: as those of `start_from`.
+        nats: half the error in the metric H: a component has that of its rounding, or all it has.
+    """
+    transform = transform_of(features, fisher, latents)
+    real = transform(features)
+    spread = real.transpose(0, 1).flatten(1).var(1) * transform.unit**2
+    wanted = 2 * nats / real[0, 0].numel()
+    low, high = _GAINS
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        rounding = (transform.unit / math.exp(middle)) ** 2 / 12
+        low, high = (middle, high) if float(spread.clamp_max(rounding).sum()) > wanted else (low, middle)
+    return _Rates(real).bits(low) / pixels
 
 
 def sensitivity(
@@ -90,15 +122,24 @@ def sensitivity(
     for some in torch.split(features, _BATCH):
         given = some.detach().clone().requires_grad_()
         logs = log_probabilities(tail(given)[0].float())
-        drawn = torch.multinomial(logs.detach().exp(), 1, generator=generator)
-        (slope,) = torch.autograd.grad(logs.gather(1, drawn).sum(), given)
+        (slope,) = torch.autograd.grad(drawn(logs, generator), given)
         flat = slope.transpose(0, 1).flatten(1)
         found += flat @ flat.T
     return found / features[:, 0].numel()
 
 
-def _transform(features: Tensor, fisher: Tensor, latents: int) -> Transform:
-    """The first of the latents has unit variance."""
+def drawn(logs: Tensor, generator: torch.Generator) -> Tensor:
+    """A random direction of log-probabilities, (n, classes), whose gradients' second moments are
+    the Fisher information of the prediction: each class weighs the root of its probability, times a
+    normal number. Classes that are drawn by their probabilities have the same moments, but mostly
+    say nothing, and sometimes much.
+    """
+    weight = (logs.detach() / 2).exp()
+    return (weight * torch.randn(logs.shape, generator=generator) * logs).sum()
+
+
+def transform_of(features: Tensor, fisher: Tensor, latents: int) -> Transform:
+    """The Karhunen-Loeve transform in the metric `fisher`; the first latent has unit variance."""
     flat = features.transpose(0, 1).flatten(1).double()
     mean = flat.mean(1, keepdim=True)
     values, vectors = torch.linalg.eigh(fisher.double())
@@ -113,23 +154,38 @@ def _transform(features: Tensor, fisher: Tensor, latents: int) -> Transform:
     forward[:count] = chosen.T @ root / unit
     back = torch.zeros(len(values), latents, dtype=torch.double)
     back[:, :count] = inverse @ chosen * unit
-    return Transform(forward.float(), back.float(), mean[:, 0].float())
+    return Transform(forward.float(), back.float(), mean[:, 0].float(), float(unit))
 
 
-def _gain_for(real: Tensor, bits: float) -> Tensor:
-    """Logarithm of the gain by which an image takes so many bits, each channel coded alone."""
-    low, high = _GAINS
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _bits(real, middle) < bits else (low, middle)
-    return torch.tensor((low + high) / 2)
+class _Rates:
+    """Entropy of latents' integers, each channel coded alone, at gains on a grid.
+
+    Args:
+        real: latents, (n, C, height, width).
+    """
+
+    def __init__(self, real: Tensor) -> None:
+        flat = real.transpose(0, 1).flatten(1)
+        flat = flat[:, :: max(1, flat.shape[1] // _SAMPLES)]
+        squares = real[0, 0].numel()
+        self._grid = np.arange(_GAINS[0], _GAINS[1] + _STEP, _STEP)
+        bits = [squares * _entropy(flat, gain) for gain in self._grid]
+        self._bits = np.maximum.accumulate(bits)
+
+    def gains(self, bits: Sequence[float]) -> Tensor:
+        """Logarithms of the gains at which an image takes so many."""
+        return torch.tensor(np.interp(bits, self._bits, self._grid), dtype=torch.float32)
+
+    def bits(self, gain: float) -> float:
+        """Of an image at a gain's logarithm."""
+        return float(np.interp(gain, self._grid, self._bits))
 
 
-def _bits(real: Tensor, log_gain: float) -> float:
-    """Of an image: entropy of each channel's integers."""
-    total = 0.0
-    for channel in (real * torch.tensor(log_gain).exp()).round().transpose(0, 1).flatten(1):
-        _, counts = channel.unique(return_counts=True)
-        shares = counts / counts.sum()
-        total -= float((counts * shares.log2()).sum())
-    return total / len(real)
+def _entropy(flat: Tensor, gain: float) -> float:
+    """Bits of a square, for latents (C, samples)."""
+    whole = (flat * math.exp(gain)).round().clamp(-_MOST, _MOST).int() + _MOST
+    width = 2 * _MOST + 1
+    at = whole + torch.arange(len(flat), dtype=torch.int32)[:, None] * width
+    counts = torch.bincount(at.flatten(), minlength=width * len(flat)).double()
+    share = counts / flat.shape[1]
+    return -float((share * share.clamp_min(1e-30).log2()).sum())

@@ -136,17 +136,25 @@ class Gains(nn.Module):
     Args:
         latents: channels.
         levels: rate levels.
-        start: logarithms of the levels' multipliers to begin with; by default from steps of 1.4 to
-            steps of a third, in units of the latents' standard deviation.
+        start: logarithms of the levels' multipliers to begin with, (levels,) or (levels, latents);
+            by default from steps of 1.4 to steps of a third, in units of the latents' standard
+            deviation.
+        log_down: those after decoding, (levels, latents); by default they undo the others.
     """
 
-    def __init__(self, latents: int, levels: int, start: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        latents: int,
+        levels: int,
+        start: Tensor | None = None,
+        log_down: Tensor | None = None,
+    ) -> None:
         super().__init__()
         if start is None:
             start = torch.linspace(-0.35, 1.1, levels)
-        all_alike = start[:, None].repeat(1, latents)
-        self.log_up = nn.Parameter(all_alike.clone())
-        self.log_down = nn.Parameter(-all_alike)
+        log_up = start[:, None].repeat(1, latents) if start.ndim == 1 else start.clone()
+        self.log_up = nn.Parameter(log_up)
+        self.log_down = nn.Parameter(-log_up.detach() if log_down is None else log_down.clone())
 
     def up(self, level: Tensor) -> Tensor:
         """Multipliers of each image's level, (n, latents, 1, 1)."""
@@ -239,6 +247,27 @@ class SimpleDecoder(nn.Module):
         for block in self.body:
             x = x + block(x)
         return self.last(x).float() * 64 + 128  # type: ignore[no-any-return]
+
+
+class LinearDecoder(nn.Module):
+    """Dequantised latents to images, RGB 0..255: each square from the latents around it.
+
+    Args:
+        latents: channels of the latents.
+        levels: rate levels.
+        stride: pixels between latents.
+    """
+
+    def __init__(self, latents: int, levels: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(latents, 3 * stride * stride, 3, padding=1, bias=False)
+        self.shifts = nn.Parameter(torch.zeros(levels, 3 * stride * stride))
+        self.last = nn.PixelShuffle(stride)
+
+    def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
+        """Images, (n, 3, height, width); `shift` is (n, 3 * stride * stride)."""
+        made: Tensor = self.last(self.first(latents) + shift[:, :, None, None])
+        return made.float() * 64 + 128
 
 
 class ChannelsLast(nn.Module):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch.nn import functional
 
-from codecframe_vae.entropy.context import I8, REACH, ContextArrays, ContextModel, shifted
+from codecframe_vae.entropy.context import (
+    F32,
+    I8,
+    REACH,
+    ContextArrays,
+    ContextModel,
+    fold_sign,
+    shifted,
+)
 from codecframe_vae.entropy.rangecoder import I64, TOTAL, U8, U16
 
 F64 = npt.NDArray[np.float64]
@@ -20,8 +28,14 @@ TABLES = 192
 """Frequency tables that all classes share, at most."""
 _UNIT = 64
 """A weight of 1 as it is stored."""
-_CHUNK = 2000
+_FINE = 3 * CLASSES
+"""Classes that are merged until there are so many."""
+_CHUNK = 250
 """Images whose predictions are held at a time."""
+_SQUARES = 30_000
+"""Squares that weights are fitted to, at most."""
+_RIDGE = 1e-3
+"""Added to second moments, relative and, squared, absolute."""
 
 
 def fit_context(latents: npt.NDArray[Any], weight: F64, groups: int) -> ContextModel:
@@ -35,31 +49,23 @@ def fit_context(latents: npt.NDArray[Any], weight: F64, groups: int) -> ContextM
     limit = _limits(latents)
     stored = np.clip(np.round(weight * _UNIT), -127, 127).astype(np.int8)
     alphabet = 2 * int(limit.max(initial=0)) + 1
-    seen = _predictions(_uncoded(limit, stored, groups), latents)
-    spread = [np.quantile(np.abs(p[::7]), 0.9995) for p, _ in seen.values() if len(p)]
-    shift = max(0, int(np.ceil(np.log2(max([1.0, *spread]) / (REACH // 2 - 1)))))
-    channels = len(limit)
-    lut = np.zeros((2, channels, REACH), np.uint8)
-    counts = np.zeros((2, channels, CLASSES, alphabet))
-    for (phase, channel), (prediction, symbol) in seen.items():
-        bins = shifted(prediction, shift)
-        lut[phase, channel] = _classes(bins, symbol, alphabet)
-        at = lut[phase, channel][bins].astype(np.int64) * alphabet + symbol
-        counted = np.bincount(at, minlength=CLASSES * alphabet)
-        counts[phase, channel] = counted.reshape(CLASSES, alphabet)
-    frequency, row = _shared_tables(counts, limit)
+    parts = [latents[at : at + _CHUNK] for at in range(0, len(latents), _CHUNK)]
+    bounds = limit.astype(np.int16)[:, None, None]
+    clipped = [np.clip(part, -bounds, bounds) for part in parts]
+    shift = _shift(_predictions(clipped[0], stored), limit)
+    seen = np.zeros((2, len(limit), REACH, alphabet))
+    for part in clipped:
+        for phase, (prediction, symbol) in enumerate(_by_phase(part, stored)):
+            bins = shifted(prediction, shift)
+            for channel in np.flatnonzero(limit):
+                at = bins[channel] * alphabet + symbol[channel]
+                counted = np.bincount(at, minlength=REACH * alphabet)
+                seen[phase, channel] += counted.reshape(REACH, alphabet)
+    lut = _classes(seen.reshape(-1, REACH, alphabet))
+    counts = _pooled(seen.reshape(-1, REACH, alphabet), lut, CLASSES)
+    frequency, row = _shared_tables(counts.reshape(2, len(limit), CLASSES, alphabet), limit)
+    lut = lut.reshape(2, len(limit), REACH).astype(np.uint8)
     arrays = ContextArrays(limit, stored, np.array([shift], np.uint8), lut, row, frequency)
-    return ContextModel(arrays, groups)
-
-
-def _uncoded(limit: U8, weight: I8, groups: int) -> ContextModel:
-    """A context model that predicts, with no table yet worth coding by."""
-    channels, alphabet = len(limit), 2 * int(limit.max(initial=0)) + 1
-    frequency = np.ones((1, alphabet), np.uint16)
-    frequency[0, 0] += TOTAL - alphabet
-    lut = np.zeros((2, channels, REACH), np.uint8)
-    row = np.zeros((2, channels, 1), np.uint16)
-    arrays = ContextArrays(limit, weight, np.zeros(1, np.uint8), lut, row, frequency)
     return ContextModel(arrays, groups)
 
 
@@ -76,50 +82,116 @@ def _limits(latents: npt.NDArray[Any], rare: float = 3e-6) -> U8:
     return limits
 
 
-def _predictions(
-    model: ContextModel, latents: npt.NDArray[Any]
-) -> dict[tuple[int, int], tuple[npt.NDArray[np.float32], I64]]:
-    """(predictions, symbols) of each phase and sent channel, over all images."""
-    found: dict[tuple[int, int], list[Any]] = defaultdict(list)
-    for at in range(0, len(latents), _CHUNK):
-        part = model.clip(latents[at : at + _CHUNK])
-        for phase, channels, prediction, symbol in model.predictions(part):
-            for i, channel in enumerate(channels.tolist()):
-                found[phase, channel].append((prediction[:, i].ravel(), symbol[:, i].ravel()))
-    return {
-        key: (np.concatenate([p for p, _ in parts]), np.concatenate([s for _, s in parts]))
-        for key, parts in found.items()
-    }
+def _predictions(latents: npt.NDArray[Any], weight: I8) -> F32:
+    """What `ContextModel` predicts on all squares of either phase, (2, n, C, height, width)."""
+    values = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
+    channels = latents.shape[1]
+    kernels = torch.from_numpy(weight.astype(np.float32)).view(2, channels, channels, 3, 3)
+    with torch.inference_mode():
+        both = [functional.conv2d(values, kernel, padding=1) for kernel in kernels]
+    return torch.stack(both).round_().numpy()
 
 
-def _classes(bins: I64, symbol: I64, alphabet: int) -> U8:
-    """Look-up table, (REACH,), of the best runs of `bins` for coding `symbol`."""
-    sample = bins[:: max(1, len(bins) // 200_000)]
-    shares = np.linspace(0, 1, 3 * CLASSES)[1:-1]
-    edges = np.unique(np.quantile(sample, shares, method="nearest"))
-    fine = np.searchsorted(edges, np.arange(REACH), side="right").astype(np.int64)
-    counts = np.bincount(fine[bins] * alphabet + symbol, minlength=(len(edges) + 1) * alphabet)
-    return _merge_neighbours(counts.reshape(-1, alphabet).astype(np.float64))[fine]
+def _by_phase(latents: npt.NDArray[Any], weight: I8) -> list[tuple[F32, I64]]:
+    """(predictions, symbols), (C, squares) each, of either phase."""
+    y, x = (np.arange(side) for side in latents.shape[2:])
+    odd = (y[:, None] + x) % 2 == 1
+    symbols = fold_sign(latents.astype(np.int64)).transpose(1, 0, 2, 3)
+    predicted = _predictions(latents, weight).transpose(0, 2, 1, 3, 4)
+    channels = latents.shape[1]
+    return [
+        (predicted[phase][:, :, at].reshape(channels, -1), symbols[:, :, at].reshape(channels, -1))
+        for phase, at in enumerate((~odd, odd))
+    ]
 
 
-def _merge_neighbours(counts: F64) -> U8:
-    """Class of each of the ordered bins: always the adjacent pair that costs fewest bits merges."""
-    members = [[i] for i in range(len(counts))]
-    groups = list(counts)
-    cost = [float(_entropy_bits(group)) for group in groups]
-    joint = [float(_entropy_bits(a + b)) for a, b in pairwise(groups)]
-    while len(groups) > CLASSES:
-        i = int(np.argmin([joint[k] - cost[k] - cost[k + 1] for k in range(len(joint))]))
-        members[i] += members.pop(i + 1)
-        groups[i] = groups[i] + groups.pop(i + 1)
-        cost[i : i + 2] = [joint.pop(i)]
-        for k in (i - 1, i):
-            if 0 <= k < len(joint):
-                joint[k] = float(_entropy_bits(groups[k] + groups[k + 1]))
-    classes = np.zeros(len(counts), np.uint8)
-    for number, bins in enumerate(members):
-        classes[bins] = number
-    return classes
+def _shift(predictions: F32, limit: U8) -> int:
+    """Bits to leave out of predictions, so that all but the rarest are within a table's reach."""
+    some = np.abs(predictions[:, ::7, limit > 0])
+    spread = np.quantile(some, 0.9995, axis=(1, 3, 4)) if some.size else np.ones(1)
+    return max(0, int(np.ceil(np.log2(max(1.0, float(spread.max())) / (REACH // 2 - 1)))))
+
+
+def _classes(seen: F64) -> I64:
+    """Class of each shifted prediction, (rows, REACH): the best runs of them for coding.
+
+    Args:
+        seen: how often each symbol came with each prediction, (rows, REACH, alphabet).
+    """
+    total = seen.sum(2)
+    before = total.cumsum(1) - total / 2
+    share = before / np.maximum(total.sum(1, keepdims=True), 1)
+    fine = np.minimum((share * _FINE).astype(np.int64), _FINE - 1)
+    merged = _merge_neighbours(_pooled(seen, fine, _FINE))
+    return np.take_along_axis(merged, fine, 1)
+
+
+def _pooled(seen: F64, to: I64, count: int) -> F64:
+    """Counts of predictions that have one number in `to`, (rows, REACH), (rows, count, alphabet)."""
+    rows, reach, alphabet = seen.shape
+    at = (np.arange(rows)[:, None] * count + to).ravel()
+    order = np.argsort(at, kind="stable")
+    starts = np.flatnonzero(np.diff(at[order], prepend=-1))
+    pooled = np.zeros((rows * count, alphabet))
+    pooled[at[order][starts]] = np.add.reduceat(seen.reshape(rows * reach, alphabet)[order], starts)
+    return pooled.reshape(rows, count, alphabet)
+
+
+def _merge_neighbours(counts: F64) -> I64:
+    """Class of each of the ordered bins, (rows, bins): in every row, always the adjacent pair that
+    costs fewest bits merges, until there are `CLASSES`.
+    """
+    rows, bins, _ = counts.shape
+    row = np.arange(rows)
+    groups = counts
+    first = np.tile(np.arange(bins), (rows, 1))  # the first bin of each group
+    cost, joint = _entropy_bits(groups), _entropy_bits(groups[:, :-1] + groups[:, 1:])
+    for left in range(bins, CLASSES, -1):
+        at = np.argmin(joint - cost[:, :-1] - cost[:, 1:], axis=1)
+        rest = np.arange(left - 1) + (np.arange(left - 1) > at[:, None])
+        merged = groups[row, at] + groups[row, at + 1]
+        groups = groups[row[:, None], rest]
+        groups[row, at] = merged
+        first, cost = first[row[:, None], rest], cost[row[:, None], rest]
+        cost[row, at] = joint[row, at]
+        pairs = np.arange(left - 2)
+        joint = joint[row[:, None], pairs + (pairs >= at[:, None])]
+        for beside in (at - 1, at):
+            inside = (beside >= 0) & (beside < left - 2)
+            r, b = row[inside], beside[inside]
+            joint[r, b] = _entropy_bits(groups[r, b] + groups[r, b + 1])
+    starts = np.zeros((rows, bins), np.int64)
+    starts[row[:, None], first[:, 1:]] = 1
+    return np.asarray(starts.cumsum(1))
+
+
+def least_squares(latents: npt.NDArray[Any], groups: int) -> F64:
+    """Prediction weights, (2, C, C, 9), of least squared error, from rounded latents.
+
+    Each group is predicted from the neighbourhoods of those before it, the odd squares of the
+    checkerboard also from the even ones beside them. All systems of equations are parts of one: the
+    second moments of neighbourhoods are the same everywhere.
+    """
+    channels = latents.shape[1]
+    per = channels // groups
+    values = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
+    around = functional.unfold(values, 3, padding=1).transpose(1, 2).reshape(-1, 9 * channels)
+    around = around[:: max(1, len(around) // _SQUARES)]
+    moments = (around.T @ around / len(around)).double().numpy()
+    moments[np.diag_indices_from(moments)] *= 1 + _RIDGE
+    moments[np.diag_indices_from(moments)] += _RIDGE * _RIDGE
+    taps = np.arange(9 * channels).reshape(channels, 9)
+    weight = np.zeros((2, channels, channels * 9))
+    for group in range(groups):
+        own = taps[group * per : (group + 1) * per]
+        earlier = taps[: group * per].ravel()
+        for phase, given in enumerate((earlier, np.concatenate([earlier, own[:, 1::2].ravel()]))):
+            if len(given):
+                best = np.linalg.solve(
+                    moments[np.ix_(given, given)], moments[np.ix_(given, own[:, 4])]
+                )
+                weight[phase, group * per : (group + 1) * per][:, given] = best.T
+    return weight.reshape(2, channels, channels, 9)
 
 
 def _entropy_bits(counts: F64) -> F64:

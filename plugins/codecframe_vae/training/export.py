@@ -25,6 +25,7 @@ from codecframe_vae.networks.nets import (
     ChannelsLast,
     Encoder,
     Head,
+    LinearDecoder,
     PixelModel,
     SimpleDecoder,
     folded,
@@ -51,7 +52,7 @@ def head_graph(head: Head) -> bytes:
     return packed(exported(folded(head), _latents(first, head.shifts), _LATENT_SIZES, "logits"))
 
 
-def decoder_graph(decoder: SimpleDecoder) -> bytes:
+def decoder_graph(decoder: SimpleDecoder | LinearDecoder) -> bytes:
     """`latents` and `shift`, float32 (n, width), to `images`, float32 (n, h, w, 3), 0..255."""
     inputs = _latents(decoder.first, decoder.shifts)
     return packed(exported(_Pictures(decoder), inputs, _LATENT_SIZES, "images"))
@@ -73,7 +74,7 @@ def classifier_graph(model: PixelModel, metadata: Mapping[str, Any]) -> bytes:
 class _Pictures(nn.Module):
     """A decoder whose images are as they are stored."""
 
-    def __init__(self, decoder: SimpleDecoder) -> None:
+    def __init__(self, decoder: SimpleDecoder | LinearDecoder) -> None:
         super().__init__()
         self.decoder = decoder
 

@@ -23,8 +23,8 @@ from codecframe_vae.training.data import U8, Labelled
 from codecframe_vae.training.decoder import train_decoder
 from codecframe_vae.training.export import decoder_graph, eval_mode
 from codecframe_vae.training.external_weights import Externalizer
-from codecframe_vae.training.ladder import Coded, fit_ladder, real_latents
-from codecframe_vae.training.recipes import CodedRecipe
+from codecframe_vae.training.ladder import Coded, Ladder, fit_ladder, real_latents
+from codecframe_vae.training.recipes import LadderRecipe
 
 _REHEARSED = 2
 """Images that are encoded before a training begins."""
@@ -57,7 +57,7 @@ class Networks:
 
 def finish(
     networks: Networks,
-    recipe: CodedRecipe,
+    recipe: LadderRecipe,
     run: codecframe.TrainingRun,
     training: Labelled,
     validation: Labelled,
@@ -77,6 +77,25 @@ def finish(
         geometry: fields of `Preprocess` that bring images to the size of these.
         pictures: images for the decoder, `uint8`, (n, height, width, 3).
     """
+    arrays, manifest, _ = assembled(
+        networks, recipe, run, training, validation, classes, geometry, pictures
+    )
+    write_measured(arrays, manifest, run, validation)
+
+
+def assembled(
+    networks: Networks,
+    recipe: LadderRecipe,
+    run: codecframe.TrainingRun,
+    training: Labelled,
+    validation: Labelled,
+    classes: Sequence[str],
+    geometry: dict[str, Any],
+    pictures: U8 | None = None,
+) -> tuple[modelfile.Arrays, modelfile.Manifest, Ladder]:
+    """(tensors of a model file, its manifest without figures, the levels); arguments as those of
+    `finish`.
+    """
     arrays, external_weights = _graphs(networks)
     encoder = networks.int8_encoder or networks.encoder  # as it runs unless a user wants the other
     ladder = fit_ladder(encoder, networks.coded, recipe, training, validation, run)
@@ -90,12 +109,12 @@ def finish(
     arrays["decoder.onnx"] = as_tensor(decoder_graph(decoder))
     rates = tuple(round(rate, 4) for rate in ladder.rates)
     manifest = _manifest(networks, recipe, run, classes, geometry, rates, external_weights)
-    write_measured(arrays, manifest, run, validation)
+    return arrays, manifest, ladder
 
 
 def rehearse(
     networks: Networks,
-    recipe: CodedRecipe,
+    recipe: LadderRecipe,
     run: codecframe.TrainingRun,
     images: Labelled,
     classes: Sequence[str],
@@ -163,7 +182,7 @@ def _graphs(networks: Networks) -> tuple[modelfile.Arrays, ExternalWeights]:
 
 def _manifest(
     networks: Networks,
-    recipe: CodedRecipe,
+    recipe: LadderRecipe,
     run: codecframe.TrainingRun,
     classes: Sequence[str],
     geometry: dict[str, Any],

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 import codecframe
@@ -15,10 +14,9 @@ from codecframe_vae.entropy.context import LARGEST, ContextModel
 from codecframe_vae.networks.nets import Gains
 from codecframe_vae.runtime.model import by_shape, open_session
 from codecframe_vae.settings import LEVELS
-from codecframe_vae.training.contexts import F64, fit_context
+from codecframe_vae.training.contexts import fit_context, least_squares
 from codecframe_vae.training.data import U8, Labelled
-from codecframe_vae.training.prior import Prior
-from codecframe_vae.training.recipes import CodedRecipe
+from codecframe_vae.training.recipes import LadderRecipe
 
 F32 = npt.NDArray[np.float32]
 
@@ -26,7 +24,7 @@ _IMAGES = 20_000
 """Training images whose latents the tables are counted on."""
 _MARGIN = 0.012
 """A level aims this far below its rate, so that other images stay under it as well."""
-_CLOSE = 0.008
+_CLOSE = 0.015
 """A level whose rate is this close, relative, is not placed again."""
 _TRIES = 5
 """Places that are tried for a level, at most."""
@@ -34,11 +32,6 @@ _FARTHEST = 8.0
 """Levels are placed at most so far beyond the trained ones, in steps between them."""
 _RARE = 1e-3
 """Beyond the trained levels, shares of latents under this do not count."""
-_STEP = 512_000
-"""Latents that prediction weights are fitted to in a step, at most."""
-_MANY, _FEW = 150, 40
-"""Steps of such a fit: from weights that training left, or from those of a place nearby."""
-_NEARBY = 0.5
 _PAYLOAD_END = 0.33
 """What a payload takes besides what the tables say, in bytes."""
 
@@ -47,7 +40,6 @@ class Coded(Protocol):
     """A network whose latents are coded."""
 
     gains: Gains
-    prior: Prior
 
 
 @dataclass(frozen=True)
@@ -104,7 +96,7 @@ def real_latents(encoder: bytes, images: U8) -> F32:
 def fit_ladder(
     encoder: bytes,
     model: Coded,
-    recipe: CodedRecipe,
+    recipe: LadderRecipe,
     training: Labelled,
     validation: Labelled,
     run: codecframe.TrainingRun,
@@ -183,7 +175,7 @@ class _Fitting:
         self,
         encoder: bytes,
         model: Coded,
-        recipe: CodedRecipe,
+        recipe: LadderRecipe,
         training: Labelled,
         validation: Labelled,
     ) -> None:
@@ -193,7 +185,6 @@ class _Fitting:
         checked = validation if len(validation) else training
         self._checked = real_latents(encoder, checked.images[:_IMAGES])
         self._pixels = training.pixels
-        self._weights: dict[float, Tensor] = {}
         self.reach = self._reach()
 
     def _reach(self) -> tuple[float, float]:
@@ -222,21 +213,8 @@ class _Fitting:
 
     def context(self, place: float) -> ContextModel:
         """The entropy coder there."""
-        latents = self.rounded(self._training, place)
-        weights, steps = self._start(place)
-        weights = refined(latents, weights, self._recipe.groups, self._recipe.seed, steps)
-        self._weights[place] = weights
-        return fit_context(latents, weights.double().numpy(), self._recipe.groups)
-
-    def _start(self, place: float) -> tuple[Tensor, int]:
-        """(prediction weights to begin with, steps to refine them): those of a place nearby, or of
-        the closest trained level.
-        """
-        near = min(self._weights, key=lambda other: abs(other - place), default=None)
-        if near is not None and abs(near - place) <= _NEARBY:
-            return self._weights[near], _FEW
-        level = min(max(round(place), 0), len(self._recipe.rates) - 1)
-        return self._model.prior.weights(level), _MANY
+        latents, groups = self.rounded(self._training, place), self._recipe.groups
+        return fit_context(latents, least_squares(latents, groups), groups)
 
     def rate(self, context: ContextModel, place: float) -> float:
         """Mean bpp there."""
@@ -245,29 +223,3 @@ class _Fitting:
             context.ideal_bytes(latents[at : at + 1000]) for at in range(0, len(latents), 1000)
         ]
         return float(np.concatenate(sizes).mean() + _PAYLOAD_END) * 8 / self._pixels
-
-
-def refined(
-    latents: npt.NDArray[Any], weights: Tensor, groups: int, seed: int, steps: int = _MANY
-) -> Tensor:
-    """Prediction weights, (2, C, C, 9), fitted to the latents of one level."""
-    generator = torch.Generator().manual_seed(seed)
-    channels = latents.shape[1]
-    prior = Prior(channels, 1, groups)
-    with torch.no_grad():
-        prior.weight_even.copy_(weights[0].view(channels, channels, 3, 3))
-        prior.weight_odd.copy_(weights[1].view(channels, channels, 3, 3))
-    optimizer = torch.optim.Adam(prior.parameters(), 1e-2, betas=(0.9, 0.98))
-    size = max(1, min(500, len(latents), _STEP // latents[0].size))
-    level = torch.zeros(size, dtype=torch.long)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / steps)
-        chosen = torch.randint(0, len(latents), (size,), generator=generator).numpy()
-        bits = prior.bits(torch.from_numpy(latents[chosen]).float(), level).mean()
-        optimizer.zero_grad()
-        (bits / 100).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return prior.weights(0)
-
-
-__all__ = ["F64", "Ladder", "fit_ladder", "multipliers_at", "real_latents", "refined"]

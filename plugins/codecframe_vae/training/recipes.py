@@ -38,14 +38,37 @@ class ScheduleRecipe(codecframe.Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodedRecipe(ScheduleRecipe):
-    """What trainings of learned codecs have in common."""
+class LadderRecipe(codecframe.Settings):
+    """What makes a codec's levels, their tables and a simple decoder."""
 
+    seed: int = codecframe.option(0, low=0, help="of weights, order and augmentation")
+    device: str = codecframe.option("cpu", help="torch device, e.g. cuda")
     latents: int = codecframe.option(16, low=1, high=256, help="channels of the latents")
     groups: int = codecframe.option(4, low=1, help="channel groups of the context model")
     rates: tuple[float, ...] = codecframe.option(
         (0.2, 0.4, 0.57, 0.8, 1.2, 2.0), low=0.01, help="rates to train for, ascending, in bpp"
     )
+    lowest: float = codecframe.option(
+        0.2, low=0.01, help="rate of the codec's lowest level, in bpp; higher ones are interpolated"
+    )
+    octave: int = codecframe.option(5, low=1, help="levels from one rate to its double")
+    decoder_width: int = codecframe.option(64, low=2, help="channels of the simple decoder")
+    decoder_epochs: int = codecframe.option(
+        6, low=0, help="epochs of the simple decoder's training; 0: the best linear one"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)):
+            raise codecframe.SettingsError("rates", self.rates, "two or more, ascending")
+        if self.latents % self.groups:
+            raise codecframe.SettingsError("groups", self.groups, "a divisor of latents")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodedRecipe(ScheduleRecipe, LadderRecipe):
+    """What trainings of learned codecs have in common."""
+
     shares: tuple[float, ...] = codecframe.option(
         (0.08, 0.26, 0.14, 0.34, 0.09, 0.09), low=0.0, help="how often each of them is trained"
     )
@@ -66,24 +89,12 @@ class CodedRecipe(ScheduleRecipe):
     )
     anneal_from: float = codecframe.option(2.0, low=1.0, help="factor that rates begin at")
     gain_rate: float = codecframe.option(0.01, low=0.0, help="learning rate of levels' gains")
-    lowest: float = codecframe.option(
-        0.2, low=0.01, help="rate of the codec's lowest level, in bpp; higher ones are interpolated"
-    )
-    octave: int = codecframe.option(5, low=1, help="levels from one rate to its double")
-    decoder_width: int = codecframe.option(64, low=2, help="channels of the simple decoder")
-    decoder_epochs: int = codecframe.option(
-        6, low=1, help="epochs of the simple decoder's training"
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)):
-            raise codecframe.SettingsError("rates", self.rates, "two or more, ascending")
         for name in ("shares", "lambdas"):
             if len(getattr(self, name)) != len(self.rates):
                 raise codecframe.SettingsError(name, getattr(self, name), "one for each of rates")
-        if self.latents % self.groups:
-            raise codecframe.SettingsError("groups", self.groups, "a divisor of latents")
 
 
 @dataclass(frozen=True, kw_only=True)

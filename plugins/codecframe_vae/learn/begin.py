@@ -1,0 +1,215 @@
+"""The linear codec: where to cut, which transform, how finely; nothing of it is trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+import codecframe
+from codecframe_vae.bottleneck.graphs import encoder_graph
+from codecframe_vae.bottleneck.grid import grid_of
+from codecframe_vae.bottleneck.model import Encoder, Normalise
+from codecframe_vae.bottleneck.split import front_of, tail_of
+from codecframe_vae.bottleneck.start import Transform, rate_for, sensitivity, start_from
+from codecframe_vae.learn.cuts import Cut, candidates, chosen
+from codecframe_vae.learn.head import LearnedHead
+from codecframe_vae.learn.recipe import LearnRecipe
+from codecframe_vae.networks.nets import Gains
+from codecframe_vae.runtime.model import open_session
+from codecframe_vae.settings import LEVELS
+from codecframe_vae.training.data import U8, to_tensor
+
+_LOOKED_AT = 32
+"""Images that cuts are compared with."""
+_BATCH = 16
+_RUNS = 5
+_CUTS = 3
+"""Cuts whose encoder is made, at most, until one is quick enough."""
+_ANCHORS = 6
+"""Rates that are trained."""
+_OCTAVE = 4
+_CLOSE = 0.004
+"""Nats that the highest level costs, about."""
+_MOST_SLOPES = 128
+"""Images that the Fisher information is taken from, at most."""
+_WIDEST = 128
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The linear codec.
+
+    Attributes:
+        recipe: with all that was chosen.
+        cuts: the candidates, if there was a choice.
+        transform: from features to latents and back.
+        encoder: in evaluation mode.
+        graph: the encoder's ONNX graph.
+        gains: of each of the recipe's rates.
+        head: what follows; it adds nothing yet.
+        tail: the network's other layers, as they are.
+    """
+
+    recipe: LearnRecipe
+    cuts: tuple[Cut, ...]
+    transform: Transform
+    encoder: Encoder
+    graph: bytes
+    gains: Gains
+    head: LearnedHead
+    tail: nn.Module
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A network that a codec is made for.
+
+    Attributes:
+        graph: as `split.graph_of` makes it.
+        normalise: what it does to images first.
+        logs: logarithms of probabilities, of its scores.
+        watched: the node that the last layer takes, if that is a tensor of its own.
+    """
+
+    graph: fx.GraphModule
+    normalise: Normalise
+    logs: Callable[[Tensor], Tensor]
+    watched: tuple[str, ...]
+
+
+def linear_codec(
+    whole: Whole, recipe: LearnRecipe, images: U8, tell: Callable[[str], None]
+) -> Linear:
+    """The linear codec in front of a network.
+
+    Args:
+        whole: the network.
+        recipe: what is asked for; without a layer, that and all that goes with it is chosen.
+        images: as the network looks at them, `uint8`, (n, height, width, 3).
+        tell: is told the stage.
+
+    Raises:
+        MismatchError: if the network cannot be cut, or has no gradients.
+    """
+    tensors = to_tensor(images)
+    if recipe.layer:
+        return _at(whole, recipe, recipe.layer, tensors, tell)
+    tell("looking for places to cut")
+    values = whole.normalise(tensors[:_LOOKED_AT])
+    cuts = candidates(whole.graph, whole.logs, values, recipe.device_ms)
+    for _ in range(_CUTS):
+        cut = chosen(cuts, recipe.device_ms)
+        made = _at(whole, recipe, cut.place.layer, tensors, tell)
+        cuts = _corrected(cuts, cut, milliseconds(made.graph, images[:1]))
+        if chosen(cuts, recipe.device_ms).place == cut.place:
+            break
+    return replace(made, cuts=tuple(cuts))
+
+
+def again(
+    whole: Whole, recipe: LearnRecipe, tensors: dict[str, Tensor], shape: codecframe.Shape
+) -> Linear:
+    """The linear codec of an earlier run.
+
+    Args:
+        whole: the network.
+        recipe: with all that was chosen.
+        tensors: `forward`, `back` and `mean` of its transform, `log_up` and `log_down` of its
+            gains.
+        shape: of the images.
+    """
+    transform = Transform(*(tensors[name] for name in ("forward", "back", "mean")))
+    gains = Gains(recipe.latents, len(recipe.rates), tensors["log_up"], tensors["log_down"])
+    values = whole.normalise(torch.zeros(2, 3, *shape))
+    return _joined(whole, recipe, transform, gains, values, b"")
+
+
+def _corrected(cuts: Sequence[Cut], cut: Cut, taken: float) -> list[Cut]:
+    """Cuts after one was measured: estimates of the others are off by the same factor."""
+    factor = taken / max(cut.milliseconds, 1e-6)
+    return [
+        replace(one, milliseconds=taken, exact=True)
+        if one is cut
+        else one if one.exact else replace(one, milliseconds=one.milliseconds * factor)
+        for one in cuts
+    ]
+
+
+def milliseconds(graph: bytes, images: U8) -> float:
+    """Least time of an encoder for one image, in one thread."""
+    session = open_session(graph, "encoder")
+    times = []
+    for _ in range(_RUNS):
+        began = time.perf_counter()
+        session.run(None, {"images": images})
+        times.append(time.perf_counter() - began)
+    return 1000 * min(times)
+
+
+def _at(
+    whole: Whole, recipe: LearnRecipe, layer: str, images: Tensor, tell: Callable[[str], None]
+) -> Linear:
+    """The linear codec at a layer."""
+    tell(f"the linear codec at {layer}")
+    values = whole.normalise(images[:2])
+    front, tail = front_of(whole.graph, layer), tail_of(whole.graph, layer, [], values)
+    with torch.no_grad():
+        parts = [front(whole.normalise(part)) for part in torch.split(images, _BATCH)]
+    features = torch.cat(parts)
+    fisher = sensitivity(tail, whole.logs, features[:: -(-len(features) // _MOST_SLOPES)])
+    pixels = images[0, 0].numel()
+    if not recipe.layer:
+        recipe = _with_choices(recipe, layer, features, fisher, pixels)
+    start = start_from(features, fisher, recipe.latents, recipe.rates, pixels)
+    gains = Gains(recipe.latents, len(recipe.rates), start.log_gains)
+    made = _joined(whole, recipe, start.transform, gains, values, b"")
+    tell("encoder")
+    return replace(made, graph=encoder_graph(made.encoder, images))
+
+
+def _joined(
+    whole: Whole,
+    recipe: LearnRecipe,
+    transform: Transform,
+    gains: Gains,
+    values: Tensor,
+    graph: bytes,
+) -> Linear:
+    """The codec of a transform; `values` are two images as the network takes them."""
+    front = front_of(whole.graph, recipe.layer)
+    grid = grid_of(front, recipe.layer, values)
+    encoder = Encoder(whole.normalise, front, transform, grid).eval()
+    encoder.requires_grad_(requires_grad=False)
+    tail = tail_of(whole.graph, recipe.layer, whole.watched, values)
+    head = LearnedHead(transform, grid, tail, len(recipe.rates), *recipe.adapter).eval()
+    return Linear(recipe, (), transform, encoder, graph, gains, head, tail)
+
+
+def _with_choices(
+    recipe: LearnRecipe, layer: str, features: Tensor, fisher: Tensor, pixels: int
+) -> LearnRecipe:
+    """The recipe with what goes with a layer: rates from where hardly anything changes down, and
+    as many latents as are sent there.
+    """
+    channels = features.shape[1]
+    most = min(channels, 256)
+    top = rate_for(features, fisher, most, _CLOSE, pixels)
+    lowest = top * 2 ** (-(LEVELS - 1) / _OCTAVE)
+    rates = tuple(round(float(rate), 4) for rate in np.geomspace(lowest, top, _ANCHORS))
+    groups = next(count for count in (8, 4, 2, 1) if most >= 2 * count or count == 1)
+    latents = max(most // groups, 1) * groups
+    return replace(
+        recipe,
+        layer=layer,
+        latents=latents,
+        groups=groups,
+        rates=rates,
+        lowest=round(lowest, 4),
+        octave=_OCTAVE,
+        adapter=(min(_WIDEST, max(16, channels)), 2),
+    )

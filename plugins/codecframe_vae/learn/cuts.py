@@ -1,0 +1,219 @@
+"""Which place to cut a network at: where the closed-form codec needs fewest bits, within a limit.
+
+At each place the features' covariance and the Fisher information about them make a spectrum. Of a
+Gaussian source with that spectrum, reverse water-filling (Cover and Thomas, "Elements of
+information theory", 10.3) says how many bits leave a Kullback-Leibler divergence of so many nats.
+One backward pass gives the Fisher information at all places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+import codecframe
+from codecframe_vae.bottleneck.start import drawn
+from codecframe_vae.learn.places import Place, places
+
+_KEPT = 10
+"""Places that are looked at closely."""
+_WIDEST = 512
+"""Channels, at most."""
+_BATCH = 8
+_NATS = 0.1
+"""Mean divergence from the prediction for the whole image; about one in twenty changes."""
+_SHARE = 0.05
+"""Of the divergence without any bits, at most."""
+_STRIDES = (2, 4, 8, 16, 32, 64)
+_SLACK = 1.5
+"""Places that take so much longer than the limit are shown, but not chosen."""
+RUNTIME = 0.5
+"""Time that onnxruntime takes, in times of torch's, before it was measured."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A candidate.
+
+    Attributes:
+        place: where it is.
+        bpp: bits per pixel that the linear codec needs there, as its spectrum says.
+        milliseconds: that the encoder takes for an image, in one thread; estimated until `exact`.
+        exact: whether that was measured as it runs on a device.
+    """
+
+    place: Place
+    bpp: float
+    milliseconds: float
+    exact: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        place = self.place
+        return {
+            "layer": place.layer,
+            "channels": place.shape[0],
+            "height": place.shape[1],
+            "width": place.shape[2],
+            "parameters": place.parameters,
+            "macs": place.macs,
+            "milliseconds": round(self.milliseconds, 2),
+            "measured": self.exact,
+            "bpp": round(self.bpp, 4),
+        }
+
+
+def candidates(
+    graph: fx.GraphModule,
+    log_probabilities: Callable[[Tensor], Tensor],
+    images: Tensor,
+    device_ms: float,
+) -> list[Cut]:
+    """Places where a network can be cut, in order, with what they cost.
+
+    Args:
+        graph: as `split.graph_of` makes it.
+        log_probabilities: of its scores.
+        images: some, as the network takes them.
+        device_ms: the limit.
+
+    Raises:
+        MismatchError: if there is none, or gradients do not pass.
+    """
+    all_places = [place for place in places(graph, images[:1]) if _is_usable(place, images)]
+    if not all_places:
+        raise codecframe.MismatchError(
+            "the head cannot be cut in two: no convolution's maps are all that later layers see"
+        )
+    limit = device_ms / 1000 / RUNTIME
+    quick = [place for place in all_places if place.seconds <= _SLACK * limit] or all_places[:1]
+    spectra = _spectra(graph, quick[-_KEPT:], log_probabilities, images)
+    pixels = images[0, 0].numel()
+    return [
+        Cut(
+            place,
+            _bits(spectrum, place.shape[1] * place.shape[2]) / pixels,
+            1000 * place.seconds * RUNTIME,
+        )
+        for place, spectrum in zip(quick[-_KEPT:], spectra, strict=True)
+    ]
+
+
+def chosen(cuts: Sequence[Cut], device_ms: float) -> Cut:
+    """The one of fewest bits within the limit; the quickest where none is."""
+    within = [cut for cut in cuts if cut.milliseconds <= device_ms]
+    if not within:
+        return min(cuts, key=lambda cut: cut.milliseconds)
+    return min(within, key=lambda cut: cut.bpp)
+
+
+def _is_usable(place: Place, images: Tensor) -> bool:
+    """Whether an encoder can end there."""
+    channels, height, width = place.shape
+    steps = {
+        min(_STRIDES, key=lambda step, side=side, rows=rows: abs(side / rows - step))  # type: ignore[misc]
+        for side, rows in zip(images.shape[2:], (height, width), strict=True)
+    }
+    return (
+        place.macs > 0
+        and channels <= _WIDEST
+        and height * width > 1
+        and len(steps) == 1
+        and abs(images.shape[2] / height / next(iter(steps)) - 1) < 0.5  # noqa: PLR2004
+    )
+
+
+class _Kept(fx.Interpreter):
+    """Runs a graph, and keeps the outputs of some nodes."""
+
+    def __init__(self, graph: fx.GraphModule, names: set[str]) -> None:
+        super().__init__(graph)
+        self._names = names
+        self.kept: dict[str, Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        """As the interpreter does."""
+        value = super().run_node(n)
+        if n.name in self._names:
+            if not value.requires_grad:  # the first of them: gradients are wanted from here on
+                value = value.detach().requires_grad_()
+            self.kept[n.name] = value
+        return value
+
+
+def _spectra(
+    graph: fx.GraphModule,
+    some: Sequence[Place],
+    log_probabilities: Callable[[Tensor], Tensor],
+    images: Tensor,
+) -> list[Tensor]:
+    """Eigenvalues of the features' covariance in the metric of the Fisher information, at each."""
+    generator = torch.Generator().manual_seed(0)
+    sums = {place.node: _Moments(place.shape[0]) for place in some}
+    for batch in torch.split(images, _BATCH):
+        run = _Kept(graph, set(sums))
+        (scores,) = run.run(batch)
+        logs = log_probabilities(scores.float())
+        kept = [run.kept[name] for name in sums]
+        try:
+            slopes = torch.autograd.grad(drawn(logs, generator), kept)
+        except RuntimeError as error:
+            raise codecframe.MismatchError(
+                f"the head has no gradients, so that nothing can be learned from it: {error}"
+            ) from None
+        for moments, features, slope in zip(sums.values(), kept, slopes, strict=True):
+            moments.add(features.detach(), slope)
+    return [moments.spectrum() for moments in sums.values()]
+
+
+class _Moments:
+    """Second moments of features and of slopes at a square."""
+
+    def __init__(self, channels: int) -> None:
+        self._mean = torch.zeros(channels)
+        self._features = torch.zeros(channels, channels)
+        self._slopes = torch.zeros(channels, channels)
+        self._count = 0
+
+    def add(self, features: Tensor, slopes: Tensor) -> None:
+        """Of more images."""
+        flat = features.transpose(0, 1).flatten(1).float()
+        slope = slopes.transpose(0, 1).flatten(1).float()
+        self._mean += flat.sum(1)
+        self._features += flat @ flat.T
+        self._slopes += slope @ slope.T
+        self._count += flat.shape[1]
+
+    def spectrum(self) -> Tensor:
+        """Eigenvalues, none below 0.
+
+        Raises:
+            MismatchError: if the prediction does not depend on the features.
+        """
+        mean = (self._mean / self._count).double()
+        covariance = self._features.double() / self._count - mean[:, None] * mean
+        values, vectors = torch.linalg.eigh(self._slopes.double() / self._count)
+        if not float(values[-1]) > 0:
+            raise codecframe.MismatchError(
+                "the head's prediction does not depend on the image, or not smoothly"
+            )
+        root = vectors * values.clamp_min(0).sqrt()
+        return torch.linalg.eigvalsh(root.T @ covariance @ root).clamp_min(0)
+
+
+def _bits(spectrum: Tensor, squares: int) -> float:
+    """Of an image, for `_NATS` of divergence: half the error in the Fisher metric."""
+    most = float(spectrum.sum()) * squares / 2
+    wanted = 2 * min(_NATS, _SHARE * most) / squares
+    low, high = 1e-30, float(spectrum.max()) + 1e-30
+    for _ in range(100):
+        middle = (low * high) ** 0.5
+        if float(spectrum.clamp_max(middle).sum()) > wanted:
+            high = middle
+        else:
+            low = middle
+    return float((spectrum / low).clamp_min(1).log2().sum()) / 2 * squares

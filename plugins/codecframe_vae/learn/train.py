@@ -1,0 +1,333 @@
+"""Trainings of kind `learn`: the linear codec first, as a model file that works, then better."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+import codecframe
+from codecframe import write_whole
+from codecframe_vae.bottleneck.graphs import encoder_graph
+from codecframe_vae.bottleneck.inputs import (
+    Images,
+    classifier_of,
+    origin_of,
+    seen,
+    shares_of,
+    spread,
+)
+from codecframe_vae.bottleneck.model import Normalise
+from codecframe_vae.bottleneck.split import graph_of
+from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
+from codecframe_vae.learn.graphs import learned_graph, with_weights
+from codecframe_vae.learn.improve import Channel, HeldOut, Improvement, State
+from codecframe_vae.learn.network import network_of
+from codecframe_vae.learn.recipe import LearnRecipe
+from codecframe_vae.learn.views import Crops
+from codecframe_vae.runtime import modelfile
+from codecframe_vae.training import checkpoint
+from codecframe_vae.training.data import to_tensor
+from codecframe_vae.training.finish import Networks, as_tensor, assembled
+from codecframe_vae.training.ladder import held_row
+
+REPORT = "learned.json"
+"""In a training's folder: what was chosen, and the candidates."""
+_START = "start.safetensors"
+_BATCH = 16
+_SAVED_EVERY = 60.0
+"""Seconds between checkpoints."""
+_LEAST = 0.5
+"""Agreement at the highest rate under which the codec is of no use."""
+_PLACES = "places"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all stages need.
+
+    Attributes:
+        recipe: as it is asked for.
+        run: where things are written.
+        head: the classifier.
+        shape: of its images.
+        whole: its network.
+        training, held: images.
+        classes: class indices of the run's labels.
+        origin: digests of what it is made with.
+    """
+
+    recipe: LearnRecipe
+    run: codecframe.TrainingRun
+    head: codecframe.ClassifierHead
+    shape: tuple[int, int]
+    whole: Whole
+    training: Images
+    held: Images
+    classes: list[Any]
+    origin: dict[str, str]
+
+
+def train_learn(recipe: LearnRecipe, run: codecframe.TrainingRun) -> None:
+    """Make a codec for a classifier, and write its model file; go on with one that was begun."""
+    work = _opened(recipe, run)
+    linear = _resumed(work)
+    if linear is None:
+        linear = _begun(work)
+    if recipe.minutes:
+        _improved(work, linear)
+
+
+def _opened(recipe: LearnRecipe, run: codecframe.TrainingRun) -> _Work:
+    torch.manual_seed(recipe.seed)
+    head, shape = classifier_of(recipe.head)
+    network = network_of(head)
+    training, held = run.split(recipe.held_of(len(run.images)))
+    values = torch.zeros(2, 3, *shape)
+    normalise = Normalise(head.preprocess)
+    graph = graph_of(network, normalise(values))
+    whole = Whole(graph, normalise, head.log_probabilities, _watched(graph))
+    classes = [head.target_of(name) for name in run.classes]
+    origin = origin_of(head, network) | {"images": f"{len(run.images)}"}
+    return _Work(recipe, run, head, shape, whole, training, held, classes, origin)
+
+
+def _watched(graph: fx.GraphModule) -> tuple[str, ...]:
+    """The node that the last layer with weights takes."""
+    for node in reversed(list(graph.graph.nodes)):
+        inputs = node.all_input_nodes
+        if any(one.op == "get_attr" for one in inputs) and node.op == "call_function":
+            given = [one for one in inputs if one.op == "call_function"]
+            return (given[0].name,) if len(given) == 1 else ()
+    return ()
+
+
+# -- the linear codec ------------------------------------------------------------------------
+
+
+def _begun(work: _Work) -> Linear:
+    """The linear codec, written as a model file."""
+    run, recipe = work.run, work.recipe
+    with _stages(run) as tell:
+        tell("reading images")
+        measured = seen(spread(work.training, recipe.measured), work.classes, work.head, work.shape)
+        held = seen(work.held, work.classes, work.head, work.shape)
+        linear = linear_codec(work.whole, recipe, measured.images, tell)
+        tell("head")
+        with torch.no_grad():
+            latents = linear.encoder(to_tensor(held.images[:2]))
+        graph = learned_graph(linear.head, work.whole.logs, latents)
+    run = replace(run, recipe={**run.recipe, **linear.recipe.to_dict()})
+    networks = Networks(
+        linear, linear.graph, graph, linear.head.shifts, linear.encoder.grid.stride,
+        filled=linear.encoder.grid.is_whole,
+    )  # fmt: skip
+    geometry = {
+        name: value
+        for name, value in work.head.preprocess.changed().items()
+        if name in ("resize", "crop", "interpolation")
+    }
+    arrays, manifest, ladder = assembled(
+        networks, linear.recipe, run, measured, held, work.head.labels, geometry
+    )
+    modelfile.write_model(run.output, arrays, manifest)
+    tensors = {
+        "forward": linear.transform.forward,
+        "back": linear.transform.back,
+        "mean": linear.transform.mean,
+        "log_up": linear.gains.log_up,
+        "log_down": linear.gains.log_down,
+        _PLACES: torch.tensor(ladder.places),
+    }
+    facts = {"recipe": linear.recipe.to_dict(), "origin": work.origin}
+    checkpoint.write(run.folder / _START, tensors, facts)
+    report = {
+        "recipe": run.recipe,
+        "cuts": [cut.to_dict() for cut in linear.cuts],
+        "layer": linear.recipe.layer,
+    }
+    write_whole(run.folder / REPORT, json.dumps(report, indent=1) + "\n")
+    return linear
+
+
+@contextmanager
+def _stages(run: codecframe.TrainingRun) -> Iterator[Any]:
+    """Tells of stages; the display counts them."""
+    with run.progress(_STAGES) as display:
+        told = 0
+
+        def tell(stage: str) -> None:
+            nonlocal told
+            display.advance(1 if 0 < told < _STAGES else 0, stage)
+            told += 1
+
+        yield tell
+        display.advance(max(_STAGES - max(told - 1, 0), 0), "")
+
+
+_STAGES = 6
+
+
+def _resumed(work: _Work) -> Linear | None:
+    """The linear codec that an earlier run made.
+
+    Raises:
+        MismatchError: if it was made for something else.
+    """
+    path = work.run.folder / _START
+    if not path.exists() or not work.run.output.exists():
+        return None
+    tensors, facts = checkpoint.read(path)
+    before = LearnRecipe.from_dict(facts["recipe"])
+    wanted = work.recipe.to_dict()
+    free = {"minutes"} | (set() if work.recipe.layer else _CHOSEN)
+    changed = [k for k, v in before.to_dict().items() if k not in free and wanted[k] != v]
+    changed += [k for k, v in work.origin.items() if facts["origin"].get(k) != v]
+    if changed:
+        raise codecframe.MismatchError(
+            f"{work.run.folder} holds a training with another {changed[0]!r}; remove it to begin "
+            "anew, or choose another name"
+        )
+    recipe = replace(before, minutes=work.recipe.minutes)
+    return again(work.whole, recipe, tensors, work.shape)
+
+
+_CHOSEN = {"layer", "latents", "groups", "rates", "lowest", "octave", "adapter"}
+
+
+# -- what is learned -------------------------------------------------------------------------
+
+
+def _improved(work: _Work, linear: Linear) -> None:
+    """Train what follows the codec, and write the model file whenever it is better."""
+    run = work.run
+    front, encoder = linear.encoder, linear.encoder
+    torch.set_grad_enabled(True)
+
+    @torch.no_grad()
+    def made(images: Tensor) -> list[Tensor]:
+        parts: list[list[Tensor]] = []
+        for some in torch.split(images, _BATCH):
+            features = front.features(some)
+            scores, *watched = linear.tail(features)
+            logs = work.whole.logs(scores.float())
+            parts.append([encoder.latents(features), logs, *watched])
+        return [torch.cat(column).half() for column in zip(*parts, strict=True)]
+
+    held = seen(work.held, work.classes, work.head, work.shape)
+    real, logs, *_ = made(to_tensor(held.images))
+    channel = Channel(linear.gains)
+    recipe = linear.recipe
+    better = Improvement(
+        linear.head, channel, work.whole.logs, recipe, HeldOut(real.float(), logs.float())
+    )
+    highest = float(better.linear.agreement[-1])
+    if highest < _LEAST:
+        raise codecframe.MismatchError(
+            f"cut at {recipe.layer!r}, the head keeps {100 * highest:.0f} % of its predictions at "
+            f"{recipe.rates[-1]:.2f} bpp: allow the encoder more time (device_ms)"
+        )
+    _restore(better, run.folder / checkpoint.NAME)
+    crops = Crops(work.training, shares_of(work.training, work.classes, work.head), work.shape,
+                  recipe, made)  # fmt: skip
+    total = max(round(recipe.minutes * 60), 1)
+    saved_at = better.state.seconds
+    shown = 0
+
+    with run.progress(total) as display:
+        if better.state.seconds:
+            shown = min(int(better.state.seconds), total)
+            display.skip(shown, "resumed")
+
+        def told(seconds: float, note: str) -> None:
+            nonlocal shown, saved_at
+            del seconds
+            now = min(int(better.state.seconds), total)
+            display.advance(now - shown, note)
+            shown = now
+            if better.state.seconds - saved_at > _SAVED_EVERY:
+                _save(better, run.folder / checkpoint.NAME)
+                saved_at = better.state.seconds
+
+        def saved(is_better: bool) -> None:  # noqa: FBT001
+            _save(better, run.folder / checkpoint.NAME)
+            if is_better:
+                _write(work, better)
+
+        try:
+            better.run(crops.batches(better.state.steps), told, saved)
+        except KeyboardInterrupt:
+            _save(better, run.folder / checkpoint.NAME)
+            raise
+        display.advance(total - shown, "")
+
+
+def _save(better: Improvement, path: Path) -> None:
+    """A checkpoint."""
+    state = better.state
+    tensors = {f"best.{name}": value for name, value in state.best.items()}
+    tensors |= {f"averaged.{name}": value for name, value in state.averaged.items()}
+    tensors |= {f"now.{name}": value for name, value in better.learned.items()}
+    for index, values in better.optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
+    facts = {
+        "seconds": state.seconds,
+        "steps": state.steps,
+        "score": min(state.score, 1e30),
+        "looks": state.looks,
+    }
+    checkpoint.write(path, tensors, facts)
+
+
+def _restore(better: Improvement, path: Path) -> None:
+    """Take up a checkpoint, if there is one."""
+    if not path.exists():
+        return
+    tensors, facts = checkpoint.read(path)
+    with torch.no_grad():
+        for name, value in checkpoint.part(tensors, "now").items():
+            better.learned[name].copy_(value)
+    adam: dict[int, dict[str, Tensor]] = {}
+    for name, value in checkpoint.part(tensors, "adam").items():
+        index, _, key = name.partition(".")
+        adam.setdefault(int(index), {})[key] = value
+    better.optimizer.load_state_dict({**better.optimizer.state_dict(), "state": adam})
+    better.state = State(
+        seconds=facts["seconds"],
+        steps=facts["steps"],
+        averaged=checkpoint.part(tensors, "averaged"),
+        best=checkpoint.part(tensors, "best"),
+        score=facts["score"] if checkpoint.part(tensors, "best") else float("inf"),
+        looks=facts["looks"],
+    )
+
+
+def _write(work: _Work, better: Improvement) -> None:
+    """The model file with the best weights so far: codec and payloads stay as they are."""
+    path = work.run.output
+    manifest = modelfile.read_manifest(path)
+    arrays = modelfile.read_arrays(path, manifest)
+    places = checkpoint.read(work.run.folder / _START)[0][_PLACES].tolist()
+    weights, found = better.chosen()
+    shifts = weights.pop("shifts")
+    graph = with_weights(arrays["head.onnx"].tobytes(), weights)
+    arrays["head.onnx"] = as_tensor(graph)
+    rows = [held_row(shifts, max(place, 0.0)) for place in places]
+    arrays["levels.head"] = np.stack(rows)
+    measured = {
+        "images": len(work.held),
+        "rates": list(better.recipe.rates),
+        "agreement": [round(float(share), 4) for share in found.agreement],
+        "seconds": round(better.state.seconds),
+    }
+    modelfile.write_model(path, arrays, replace(manifest, measured=measured))
+
+
+__all__ = ["REPORT", "encoder_graph", "train_learn"]
