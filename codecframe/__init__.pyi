@@ -118,6 +118,8 @@ from .training.front import Results as Results
 from .training.front import Trained as Trained
 from .training.front import recipe as recipe
 from .training.front import train as train
+from .training.learning import Learned as Learned
+from .training.learning import learn as learn
 from .tuning import Objective as Objective
 from .tuning import Score as Score
 from .tuning import Tuning as Tuning

@@ -144,6 +144,18 @@ def read_lines(path: Path | str) -> list[str]:
     return read_text(path).rstrip().splitlines()
 
 
+def models_folder() -> Path:
+    """Where model files are written and found by default: the folder that `CODECFRAME_MODELS`
+    names, or the working directory.
+
+    Examples:
+        >>> from codecframe.core.files import models_folder
+        >>> models_folder() == Path(os.environ.get("CODECFRAME_MODELS") or ".")
+        True
+    """
+    return Path(os.environ.get("CODECFRAME_MODELS") or ".")
+
+
 def data_root() -> Path | None:
     """The folder with data sets that `CODECFRAME_DATA` names, if it does."""
     text = os.environ.get("CODECFRAME_DATA")

@@ -148,6 +148,8 @@ class TaskHead(ABC):
     reference: str = ""
     """The head of pixels whose prediction of uncompressed images this one should agree with; empty
     for its own."""
+    spec: str = ""
+    """By what it was opened: a model file, an import path; empty: by its name."""
 
     @abstractmethod
     def predict(self, batch: Batch) -> Prediction:

@@ -87,6 +87,7 @@ class Registry:
         self._manager.add_hookspecs(hooks)
         self._infos: dict[str, PluginInfo] = {}
         self._opened: dict[str, Any] = {}
+        self._held_heads: dict[str, TaskHead] = {}
 
     # -- plugins --------------------------------------------------------------------------
 
@@ -245,14 +246,41 @@ class Registry:
 
         if spec.endswith(headfile.SUFFIXES) and not options:
             spec, options = headfile.load(spec)
-        if spec in self.heads:
+        known = self.heads.get(spec) or self._held_heads.get(spec)
+        if known is not None:
             if options:
                 raise MismatchError(f"head {spec!r} takes no {', '.join(options)}")
-            return self.heads[spec]
+            return known
         found: TaskHead = self._open(
             "head", TaskHead, spec, self.heads, options=dict(options or {})
         )
+        with suppress(AttributeError):
+            found.spec = spec
         return found
+
+    def hold_head(self, head: TaskHead) -> str:
+        """Know a head that no plugin brings by its name from here on; returns by what it is opened.
+
+        Raises:
+            MismatchError: if it is not what a head must be.
+        """
+        from codecframe.core.head import TaskHead
+
+        if fault := fault_of(head, TaskHead):
+            raise MismatchError(f"{shown(head)} cannot be a head, {fault}")
+        if head.spec:
+            return head.spec
+        if self.heads.get(head.name) is not head:
+            self._held_heads[head.name] = head
+        return head.name
+
+    def renew(self) -> None:
+        """Ask plugins again what they bring, e.g. when a model file is there that was not."""
+        for info in self._infos.values():
+            for names in (info.codecs, info.heads):
+                names.clear()
+        for name in ("codecs", "heads"):
+            self.__dict__.pop(name, None)
 
     def _open(
         self, what: str, kind: type[Any], spec: str, known: Iterable[str], **arguments: Any

@@ -8,6 +8,7 @@ prediction = pipeline.classify([packet])         # what the other end makes of i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -64,7 +65,19 @@ def counterparts(head: TaskHead) -> list[TaskHead]:
         []
     """
     known = registry.available(registry.default().heads.values())
-    return [other for other in known if other.reference == head.name]
+    return [other for other in known if _stands_for(other, head)]
+
+
+def _stands_for(other: TaskHead, head: TaskHead) -> bool:
+    """Whether a head of latents was made for a head of pixels, by the name or the file of that."""
+    if not other.reference or other is head:
+        return False
+    if other.reference in (head.name, head.spec):
+        return True
+    try:
+        return bool(head.spec) and os.path.samefile(other.reference, head.spec)
+    except (OSError, ValueError):  # not two files
+        return False
 
 
 def counterpart(codec: Codec[Any], head: TaskHead) -> TaskHead | None:

@@ -25,6 +25,7 @@ from codecframe.core.files import reported, write_whole
 from codecframe.core.image import Image
 from codecframe.core.outputs import HINT, refuse_foreign
 from codecframe.core.progress import ProgressMaker, Silent
+from codecframe.core.settings import Settings
 from codecframe.core.trainer import LabelledImage, Trainer, TrainingRun
 from codecframe.images import CIFAR_SETS, ImageItem, ImageSet, class_names
 from codecframe.training.recipes import IMAGE_KEYS, open_recipe_split, read_recipe, recipe_root
@@ -76,8 +77,7 @@ def run_training(
     if isinstance(apart, (str, list)):  # images; a number is the trainer's
         general["held_out"] = recipe.pop("held_out")
     settings = trainer.settings_type.from_dict(recipe).updated(changes)
-    for package, install in trainer.requires.items():
-        registry.require(package, install)
+    require_all(trainer)
     root = recipe_root(data_root)
     images, groups, held = open_recipe_split(general, root)
     classes = _class_names([*images, *(held or ())], general["images"], root)
@@ -93,11 +93,71 @@ def run_training(
         held_out=None if held is None else _indexed(held, classes),
         warn=warn,
     )
+    run_trainer(trainer, settings, run, force=force)
+    return run.output
+
+
+def run_on(
+    trainer: Trainer[Any],
+    settings: Settings,
+    images: ImageSet,
+    general: dict[str, Any],
+    models: Path,
+    *,
+    data_root: Path | str | None,
+    progress: ProgressMaker,
+    force: bool,
+    warn: Callable[[str], None],
+) -> TrainingRun:
+    """Run a trainer on images that are open already; the run, done.
+
+    Args:
+        trainer, settings: what is done.
+        images: to train on.
+        general: the keys that recipes of every kind have.
+        models: folder for the model file and the log.
+        data_root, progress, force, warn: as those of `run_training`.
+
+    Raises:
+        CodecframeError: as `run_training` does.
+    """
+    classes = _class_names(images, general["images"], recipe_root(data_root))
+    run = TrainingRun(
+        name=general["name"],
+        images=_indexed(images, classes),
+        classes=classes,
+        folder=models / f"{general['name']}.log",
+        output=models / f"{general['name']}{trainer.suffix}",
+        recipe={**general, **settings.to_dict()},
+        progress=progress,
+        warn=warn,
+    )
+    run_trainer(trainer, settings, run, force=force)
+    return run
+
+
+def require_all(trainer: Trainer[Any]) -> None:
+    """Import the packages that a trainer needs.
+
+    Raises:
+        DependencyError: if one is not installed.
+    """
+    for package, install in trainer.requires.items():
+        registry.require(package, install)
+
+
+def run_trainer(
+    trainer: Trainer[Any], settings: Settings, run: TrainingRun, *, force: bool
+) -> None:
+    """Run a trainer, if its files are its own.
+
+    Raises:
+        OutputError: if files of these names are there that no training made.
+    """
     if run.output.is_dir():  # known before a long training, not after it
         raise OutputError(str(run.output), "is a folder")
     _claim(run, force)
     trainer.train(settings, run)
-    return run.output
 
 
 def _claim(run: TrainingRun, force: bool) -> None:

@@ -25,7 +25,9 @@ def __getattr__(name: str) -> Any:
 
 @codecframe.hookimpl
 def codecframe_commands(cli: CommandGroup) -> None:
-    """`export`."""
+    """`learn` and `export`."""
+    summary = "Make a learned codec for a model that exists, in minutes, without labels."
+    cli.add_lazy_command("learn", summary, "codecframe_vae.learn.command:command")
     summary = "Write the encoder of a learned codec for a device without codecframe."
     cli.add_lazy_command("export", summary, "codecframe_vae.device.command:command")
 

@@ -75,11 +75,19 @@ def profile_images(
     return table
 
 
+def _reference(head: TaskHead) -> str:
+    """The name of the head that it should agree with."""
+    if not head.reference:
+        return head.name
+    other = reference_of(head)
+    return head.reference if other is None else other.name
+
+
 def _meta(items: Sequence[ImageItem], head: TaskHead, prepare: bool) -> dict[str, Any]:
     return {
         "codecframe": codecframe.__version__,
         "head": head.name,
-        "reference": head.reference or head.name,
+        "reference": _reference(head),
         "metric": head.metric,
         "labelled": bool(items) and items[0].target is not None,
         "prepared": prepare,

@@ -65,6 +65,13 @@ def front_of(graph: fx.GraphModule, layer: str) -> nn.Module:
     return graph
 
 
+def fronts_of(graph: fx.GraphModule, layers: Sequence[str]) -> nn.Module:
+    """As `front_of`, to the outputs of several layers, a tuple."""
+    graph = copy.deepcopy(graph)
+    _finish(graph, tuple(node_of(graph, layer) for layer in layers))
+    return graph
+
+
 def tail_of(
     graph: fx.GraphModule, layer: str, watched: Sequence[str], example: Tensor
 ) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +14,10 @@ import codecframe
 from codecframe_vae.bottleneck.graphs import encoder_graph
 from codecframe_vae.bottleneck.grid import grid_of
 from codecframe_vae.bottleneck.model import Encoder, Normalise
-from codecframe_vae.bottleneck.split import front_of, tail_of
+from codecframe_vae.bottleneck.split import front_of, fronts_of, tail_of
 from codecframe_vae.bottleneck.start import Transform, rate_for, sensitivity, start_from
 from codecframe_vae.learn.cuts import Cut, candidates, chosen
+from codecframe_vae.learn.fronts import Fronts
 from codecframe_vae.learn.head import LearnedHead
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.networks.nets import Gains
@@ -28,8 +29,6 @@ _LOOKED_AT = 32
 """Images that cuts are compared with."""
 _BATCH = 16
 _RUNS = 5
-_CUTS = 3
-"""Cuts whose encoder is made, at most, until one is quick enough."""
 _ANCHORS = 6
 """Rates that are trained."""
 _OCTAVE = 4
@@ -101,14 +100,14 @@ def linear_codec(
         return _at(whole, recipe, recipe.layer, tensors, tell)
     tell("looking for places to cut")
     values = whole.normalise(tensors[:_LOOKED_AT])
-    cuts = candidates(whole.graph, whole.logs, values, recipe.device_ms)
-    for _ in range(_CUTS):
-        cut = chosen(cuts, recipe.device_ms)
-        made = _at(whole, recipe, cut.place.layer, tensors, tell)
-        cuts = _corrected(cuts, cut, milliseconds(made.graph, images[:1]))
-        if chosen(cuts, recipe.device_ms).place == cut.place:
-            break
-    return replace(made, cuts=tuple(cuts))
+    found = candidates(whole.graph, whole.logs, values, recipe.device_ms)
+    tell("timing encoders")
+    layers = [place.layer for place, _ in found]
+    fronts = Fronts(whole.normalise, fronts_of(whole.graph, layers), layers, tensors)
+    times = {layer: milliseconds(fronts.graph(layer), images[:1]) for layer in layers}
+    cuts = [Cut(place, bpp, times[place.layer]) for place, bpp in found]
+    layer = chosen(cuts, recipe.device_ms).place.layer
+    return replace(_at(whole, recipe, layer, tensors, tell, fronts), cuts=tuple(cuts))
 
 
 def again(
@@ -129,17 +128,6 @@ def again(
     return _joined(whole, recipe, transform, gains, values, b"")
 
 
-def _corrected(cuts: Sequence[Cut], cut: Cut, taken: float) -> list[Cut]:
-    """Cuts after one was measured: estimates of the others are off by the same factor."""
-    factor = taken / max(cut.milliseconds, 1e-6)
-    return [
-        replace(one, milliseconds=taken, exact=True)
-        if one is cut
-        else one if one.exact else replace(one, milliseconds=one.milliseconds * factor)
-        for one in cuts
-    ]
-
-
 def milliseconds(graph: bytes, images: U8) -> float:
     """Least time of an encoder for one image, in one thread."""
     session = open_session(graph, "encoder")
@@ -152,7 +140,12 @@ def milliseconds(graph: bytes, images: U8) -> float:
 
 
 def _at(
-    whole: Whole, recipe: LearnRecipe, layer: str, images: Tensor, tell: Callable[[str], None]
+    whole: Whole,
+    recipe: LearnRecipe,
+    layer: str,
+    images: Tensor,
+    tell: Callable[[str], None],
+    fronts: Fronts | None = None,
 ) -> Linear:
     """The linear codec at a layer."""
     tell(f"the linear codec at {layer}")
@@ -169,6 +162,8 @@ def _at(
     gains = Gains(recipe.latents, len(recipe.rates), start.log_gains)
     made = _joined(whole, recipe, start.transform, gains, values, b"")
     tell("encoder")
+    if fronts is not None and made.encoder.grid.fits:
+        return replace(made, graph=fronts.encoder(layer, made.encoder.project))
     return replace(made, graph=encoder_graph(made.encoder, images))
 
 

@@ -8,6 +8,7 @@ One backward pass gives the Fisher information at all places.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ import codecframe
 from codecframe_vae.bottleneck.start import drawn
 from codecframe_vae.learn.places import Place, places
 
-_KEPT = 10
+_KEPT = 12
 """Places that are looked at closely."""
 _WIDEST = 512
 """Channels, at most."""
@@ -29,10 +30,8 @@ _NATS = 0.1
 _SHARE = 0.05
 """Of the divergence without any bits, at most."""
 _STRIDES = (2, 4, 8, 16, 32, 64)
-_SLACK = 1.5
-"""Places that take so much longer than the limit are shown, but not chosen."""
-RUNTIME = 0.5
-"""Time that onnxruntime takes, in times of torch's, before it was measured."""
+_SLACK = 10
+"""Places that take torch so many times the limit are not looked at."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,13 @@ class Cut:
     Attributes:
         place: where it is.
         bpp: bits per pixel that the linear codec needs there, as its spectrum says.
-        milliseconds: that the encoder takes for an image, in one thread; estimated until `exact`.
-        exact: whether that was measured as it runs on a device.
+        milliseconds: that the network takes up to there for an image, as encoders run, in one
+            thread.
     """
 
     place: Place
     bpp: float
     milliseconds: float
-    exact: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -62,7 +60,6 @@ class Cut:
             "parameters": place.parameters,
             "macs": place.macs,
             "milliseconds": round(self.milliseconds, 2),
-            "measured": self.exact,
             "bpp": round(self.bpp, 4),
         }
 
@@ -72,34 +69,40 @@ def candidates(
     log_probabilities: Callable[[Tensor], Tensor],
     images: Tensor,
     device_ms: float,
-) -> list[Cut]:
-    """Places where a network can be cut, in order, with what they cost.
+) -> list[tuple[Place, float]]:
+    """Places where a network can be cut, in order, with the bits per pixel that they need.
 
     Args:
         graph: as `split.graph_of` makes it.
         log_probabilities: of its scores.
         images: some, as the network takes them.
-        device_ms: the limit.
+        device_ms: what takes far longer than this is left out.
 
     Raises:
         MismatchError: if there is none, or gradients do not pass.
     """
-    all_places = [place for place in places(graph, images[:1]) if _is_usable(place, images)]
-    if not all_places:
+    usable = _narrowest([place for place in places(graph, images[:1]) if _is_usable(place, images)])
+    if not usable:
         raise codecframe.MismatchError(
             "the head cannot be cut in two: no convolution's maps are all that later layers see"
         )
-    limit = device_ms / 1000 / RUNTIME
-    quick = [place for place in all_places if place.seconds <= _SLACK * limit] or all_places[:1]
-    spectra = _spectra(graph, quick[-_KEPT:], log_probabilities, images)
+    quick = [place for place in usable if 1000 * place.seconds <= _SLACK * device_ms] or usable[:1]
+    kept = quick[-_KEPT:]
+    spectra = _spectra(graph, kept, log_probabilities, images)
     pixels = images[0, 0].numel()
     return [
-        Cut(
-            place,
-            _bits(spectrum, place.shape[1] * place.shape[2]) / pixels,
-            1000 * place.seconds * RUNTIME,
-        )
-        for place, spectrum in zip(quick[-_KEPT:], spectra, strict=True)
+        (place, _bits(spectrum, place.shape[1] * place.shape[2]) / pixels)
+        for place, spectrum in zip(kept, spectra, strict=True)
+    ]
+
+
+def _narrowest(some: Sequence[Place]) -> list[Place]:
+    """Those that have no more numbers than the places beside them."""
+    sizes = [math.prod(place.shape) for place in some]
+    return [
+        place
+        for at, place in enumerate(some)
+        if sizes[at] <= min(sizes[max(at - 1, 0) : at + 2])
     ]
 
 

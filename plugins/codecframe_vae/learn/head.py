@@ -50,14 +50,13 @@ class LearnedHead(nn.Module):
             )
             for _ in range(blocks)
         )
-        self.last = nn.Conv2d(width, features, 3, padding=1)
+        self.last = nn.Conv2d(width, features, 3, padding=1, bias=False)
         self.tail = Levelled(tail)
         self._width = width
         self.shifts = nn.Parameter(torch.zeros(levels, width + 1 + self.tail.width))
         with torch.no_grad():
             self.shifts[:, width] = 1
             nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
             self.linear.weight[:, :, 0, 0] = transform.back
             self.linear.bias.copy_(transform.mean)  # type: ignore[union-attr]
         for part in (self.linear, self.tail):

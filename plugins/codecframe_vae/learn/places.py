@@ -14,6 +14,7 @@ _PASSES = 3
 _ELEMENTWISE = (
     *("relu", "relu_", "hardtanh", "hardtanh_", "clamp", "clamp_min", "silu", "gelu", "hardswish"),
     *("leaky_relu", "elu", "mish", "sigmoid", "tanh", "dropout", "clone", "contiguous"),
+    *("batch_norm", "_native_batch_norm_legit_no_training"),
 )
 
 
@@ -91,14 +92,18 @@ def _narrow(graph: fx.GraphModule) -> Iterator[fx.Node]:
         live.add(node)
         live = {value for value in live if last[value] > number}
         passed_on = len(node.users) == 1 and _is_elementwise(next(iter(node.users)))
-        if live == {node} and not passed_on:
+        if live == {node} and not passed_on and not _is_named(node, ("pad", "constant_pad_nd")):
             yield node
 
 
 def _is_elementwise(node: fx.Node) -> bool:
     """Whether a node changes each number by itself: behind it, no more is to be sent."""
-    name = str(node.target).removeprefix("aten.").partition(".")[0]
-    return name in _ELEMENTWISE
+    return _is_named(node, _ELEMENTWISE)
+
+
+def _is_named(node: fx.Node, names: Sequence[str]) -> bool:
+    """Whether a node is one of torch's operations of these names."""
+    return str(node.target).removeprefix("aten.").partition(".")[0] in names
 
 
 def _layers(graph: fx.GraphModule) -> dict[str, str]:

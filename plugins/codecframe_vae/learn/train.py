@@ -151,7 +151,7 @@ def _begun(work: _Work) -> Linear:
     report = {
         "recipe": run.recipe,
         "cuts": [cut.to_dict() for cut in linear.cuts],
-        "layer": linear.recipe.layer,
+        "held_out": len(work.held),
     }
     write_whole(run.folder / REPORT, json.dumps(report, indent=1) + "\n")
     return linear
@@ -172,7 +172,7 @@ def _stages(run: codecframe.TrainingRun) -> Iterator[Any]:
         display.advance(max(_STAGES - max(told - 1, 0), 0), "")
 
 
-_STAGES = 6
+_STAGES = 7
 
 
 def _resumed(work: _Work) -> Linear | None:

