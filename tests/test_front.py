@@ -41,7 +41,7 @@ COMMANDS = {
     "serve": "codecframe_serving.serve",
     "transcode": "codecframe.transcode",
 }
-ELSEWHERE = {"profile", "recipe", "report", "select", "train", "tune"}
+ELSEWHERE = {"learn", "profile", "recipe", "report", "select", "train", "tune"}
 """Commands whose functions are tested beside them."""
 
 

@@ -105,9 +105,7 @@ class Learned(Result):
         rates = sorted({row["asked"] for row in self.rows if row["asked"] <= self._highest})
         codecs = dict.fromkeys(row["codec"] for row in self.rows)
         cells = {(row["codec"], row["asked"]): row for row in self.rows}
-        rows = [
-            (codec, *(_cell(cells.get((codec, rate))) for rate in rates)) for codec in codecs
-        ]
+        rows = [(codec, *(_cell(cells.get((codec, rate))) for rate in rates)) for codec in codecs]
         title = f"agreement with {self.head}, % (bpp), on {self.images} held-out images"
         return Table(("codec", *(f">{rate:g} bpp" for rate in rates)), rows, title=title)
 
@@ -168,7 +166,8 @@ def learn(
         labels: the truth, where it is known: a labels file, `folders`, or a label an image.
         where, limit, data_root: as `open_images` takes them.
         output: the model file, `*.safetensors`; by default one with the head's name, in the folder
-            that `CODECFRAME_MODELS` names, or here. Log and checkpoints go into `NAME.log` beside it.
+            that `CODECFRAME_MODELS` names, or here. Log and checkpoints go into `NAME.log` beside
+            it.
         force: a file of that name is replaced, whoever made it.
         progress: shows how far it is; by default a bar in notebooks.
         warn: takes what a user should know.
@@ -285,7 +284,9 @@ def _is_installed(name: str) -> bool:
         return False
 
 
-def _rows(measured: Profile, names: Mapping[str, str], rates: Sequence[float]) -> list[dict[str, Any]]:
+def _rows(
+    measured: Profile, names: Mapping[str, str], rates: Sequence[float]
+) -> list[dict[str, Any]]:
     """Rows of a profile, each with the rate that it was asked for."""
     rows = []
     for row in measured.records():
@@ -329,7 +330,9 @@ def _reaches(rows: Sequence[Mapping[str, Any]], codec: str, aim: float) -> bool:
 
 
 def _needed(rows: Sequence[Mapping[str, Any]], aim: float) -> tuple[float | None, bool]:
-    """(bits per pixel for so much agreement, whether it is reached): else the highest rate tried."""
+    """(bits per pixel for so much agreement, or else the highest that were tried; whether it is
+    reached).
+    """
     if not rows:
         return None, False
     best = np.maximum.accumulate([row["agreement"] for row in rows])
@@ -369,5 +372,3 @@ def _peak_memory() -> int | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(most) * (1 if sys.platform == "darwin" else 1024)
-
-

@@ -103,7 +103,9 @@ def rate_for(features: Tensor, fisher: Tensor, latents: int, nats: float, pixels
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         rounding = (transform.unit / math.exp(middle)) ** 2 / 12
-        low, high = (middle, high) if float(spread.clamp_max(rounding).sum()) > wanted else (low, middle)
+        low, high = (
+            (middle, high) if float(spread.clamp_max(rounding).sum()) > wanted else (low, middle)
+        )
     return _Rates(real).bits(low) / pixels
 
 

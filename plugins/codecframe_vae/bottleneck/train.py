@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import codecframe
 from codecframe_vae.bottleneck.graphs import encoder_graph, head_graph
@@ -59,7 +59,9 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
 
     rehearse(exported(), recipe, run, measured, head.labels, geometry)
     model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task = BottleneckTask(model, whole, head.log_probabilities, recipe, validation, origin_of(head, network_of(head)))
+    task = BottleneckTask(
+        model, whole, head.log_probabilities, recipe, validation, origin_of(head, network_of(head))
+    )
     photos = Photos(images, shares_of(images, classes, head), shape, recipe)
     views = Views(photos, recipe, whole.features) if recipe.views else None
     train(task, views or photos, recipe, run)

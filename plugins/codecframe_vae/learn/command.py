@@ -55,10 +55,9 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
     \b
     Examples:
       codecframe learn --head model.onnx --images photos/
-      codecframe learn --head model.pt2 --images photos/ --minutes 30 --device-ms 10 -o mine.safetensors
+      codecframe learn --head model.pt2 --images photos/ --minutes 30 -o mine.safetensors
       codecframe select --images photos/ --head model.onnx --budget 0.2bpp
     """
-    from codecframe.core.parallel import share_cores
 
     import codecframe
 

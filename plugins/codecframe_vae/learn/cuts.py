@@ -100,9 +100,7 @@ def _narrowest(some: Sequence[Place]) -> list[Place]:
     """Those that have no more numbers than the places beside them."""
     sizes = [math.prod(place.shape) for place in some]
     return [
-        place
-        for at, place in enumerate(some)
-        if sizes[at] <= min(sizes[max(at - 1, 0) : at + 2])
+        place for at, place in enumerate(some) if sizes[at] <= min(sizes[max(at - 1, 0) : at + 2])
     ]
 
 
@@ -126,7 +124,7 @@ def _is_usable(place: Place, images: Tensor) -> bool:
         and channels <= _WIDEST
         and height * width > 1
         and len(steps) == 1
-        and abs(images.shape[2] / height / next(iter(steps)) - 1) < 0.5  # noqa: PLR2004
+        and abs(images.shape[2] / height / next(iter(steps)) - 1) < 0.5
     )
 
 

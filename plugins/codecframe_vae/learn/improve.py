@@ -148,7 +148,9 @@ class Improvement:
         """Measure the averaged weights, and keep them where they are the best; a note."""
         with self._weights(self.state.averaged):
             found = self.measured()
-        score = float((self._weight * torch.minimum(found.divergence, self.linear.divergence)).mean())
+        score = float(
+            (self._weight * torch.minimum(found.divergence, self.linear.divergence)).mean()
+        )
         self._is_better = score < self.state.score
         if self._is_better:
             self.state.score = score
@@ -167,7 +169,7 @@ class Improvement:
             _, scores, *found = self._head(latents, self._head.shifts[level])
         aim = wanted.float().exp()
         if targets.shape[1]:
-            aim = recipe.labels * targets + (1 - recipe.labels) * aim
+            aim = recipe.label_share * targets + (1 - recipe.label_share) * aim
         loss = -(aim * self._logs(scores.float())).sum(1)
         for made, whole in zip(found, watched, strict=True):
             error = (made.float() - whole.float()).square().flatten(1).mean(1)

@@ -37,7 +37,7 @@ class LearnRecipe(LadderRecipe):
     adapter: tuple[int, ...] = codecframe.option(
         (96, 2), low=0, help="what is added to features: channels, residual blocks"
     )
-    labels: float = codecframe.option(
+    label_share: float = codecframe.option(
         0.3, low=0.0, high=1.0, help="share of labels in the targets, where there are any"
     )
     features: float = codecframe.option(

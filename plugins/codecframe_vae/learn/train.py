@@ -256,7 +256,7 @@ def _improved(work: _Work, linear: Linear) -> None:
                 _save(better, run.folder / checkpoint.NAME)
                 saved_at = better.state.seconds
 
-        def saved(is_better: bool) -> None:  # noqa: FBT001
+        def saved(is_better: bool) -> None:
             _save(better, run.folder / checkpoint.NAME)
             if is_better:
                 _write(work, better)

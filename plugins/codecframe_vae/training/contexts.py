@@ -127,7 +127,9 @@ def _classes(seen: F64) -> I64:
 
 
 def _pooled(seen: F64, to: I64, count: int) -> F64:
-    """Counts of predictions that have one number in `to`, (rows, REACH), (rows, count, alphabet)."""
+    """Counts, (rows, count, alphabet), of predictions that have the same number in `to`, (rows,
+    REACH).
+    """
     rows, reach, alphabet = seen.shape
     at = (np.arange(rows)[:, None] * count + to).ravel()
     order = np.argsort(at, kind="stable")
