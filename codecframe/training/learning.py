@@ -34,6 +34,7 @@ REPORT = "learned.json"
 """In the training's folder: what was chosen."""
 _SUFFIX = ".safetensors"
 _RIVALS = {"jpeg": "jpeg:optimize=true", "webp": "webp", "avif": "avif"}
+_NOTABLY = 0.85
 _COMPARED = 32
 """Held-out images that codecs are compared on, at most."""
 _AIMS = (0.95, 0.99)
@@ -77,7 +78,7 @@ class Learned(Result):
         """The candidates, the table, what is saved, the files."""
         parts: list[str | Table] = []
         if self.cuts:
-            parts += [self._cut_table(), ""]
+            parts += [self._cut_table(), *self._better_cut(), ""]
         parts += [self._rate_table(), *map(_sentence, self.saved)]
         parts += [f"model: {self.path}", f"recipe: {self.recipe}"]
         if self.memory:
@@ -100,6 +101,19 @@ class Learned(Result):
             for cut in self.cuts
         ]
         return Table(columns, rows, title="places to cut (* is taken)")
+
+    def _better_cut(self) -> list[str]:
+        """What the encoder would have to take for fewer bits, if that helps."""
+        taken = next(cut for cut in self.cuts if cut["layer"] == self.chosen["layer"])
+        better = [cut for cut in self.cuts if cut["bpp"] < _NOTABLY * taken["bpp"]]
+        if not better:
+            return []
+        cut = min(better, key=lambda one: one["milliseconds"])
+        fewer = 100 * (1 - cut["bpp"] / taken["bpp"])
+        return [
+            f"with --device-ms {cut['milliseconds'] + 0.05:.1f}, {cut['layer']} would need "
+            f"{fewer:.0f} % fewer bits"
+        ]
 
     def _rate_table(self) -> Table:
         rates = sorted({row["asked"] for row in self.rows if row["asked"] <= self._highest})

@@ -15,7 +15,6 @@ from torch import Tensor, fx
 
 import codecframe
 from codecframe import write_whole
-from codecframe_vae.bottleneck.graphs import encoder_graph
 from codecframe_vae.bottleneck.inputs import (
     Images,
     classifier_of,
@@ -328,6 +327,3 @@ def _write(work: _Work, better: Improvement) -> None:
         "seconds": round(better.state.seconds),
     }
     modelfile.write_model(path, arrays, replace(manifest, measured=measured))
-
-
-__all__ = ["REPORT", "encoder_graph", "train_learn"]
