@@ -212,7 +212,7 @@ def learn(
     settings = trainer.settings_type.from_dict(
         {"head": spec, "minutes": float(minutes), "device_ms": float(device_ms)}
     )
-    general = {"kind": KIND, "name": path.stem, "images": _named(images)}
+    general: dict[str, Any] = {"kind": KIND, "name": path.stem, "images": _named(images)}
     if isinstance(labels, (str, Path)):
         general["labels"] = str(labels)
     for key, value in (("where", where), ("limit", limit)):

@@ -141,7 +141,7 @@ class _Measured(fx.Interpreter):
         value = super().run_node(n)
         took = time.thread_time() - began
         self.seconds[n.name] = min(took, self.seconds.get(n.name, took))
-        if isinstance(value, Tensor) and n.op == "call_function":
+        if isinstance(value, Tensor) and n.op == "call_function" and value.is_floating_point():
             self.shapes[n.name] = tuple(value.shape)
             self.macs[n.name] = _macs(n, value, self.env)
         return value

@@ -61,10 +61,10 @@ def fit_context(latents: npt.NDArray[Any], weight: F64, groups: int) -> ContextM
                 at = bins[channel] * alphabet + symbol[channel]
                 counted = np.bincount(at, minlength=REACH * alphabet)
                 seen[phase, channel] += counted.reshape(REACH, alphabet)
-    lut = _classes(seen.reshape(-1, REACH, alphabet))
-    counts = _pooled(seen.reshape(-1, REACH, alphabet), lut, CLASSES)
+    classes = _classes(seen.reshape(-1, REACH, alphabet))
+    counts = _pooled(seen.reshape(-1, REACH, alphabet), classes, CLASSES)
     frequency, row = _shared_tables(counts.reshape(2, len(limit), CLASSES, alphabet), limit)
-    lut = lut.reshape(2, len(limit), REACH).astype(np.uint8)
+    lut = classes.reshape(2, len(limit), REACH).astype(np.uint8)
     arrays = ContextArrays(limit, stored, np.array([shift], np.uint8), lut, row, frequency)
     return ContextModel(arrays, groups)
 
