@@ -74,12 +74,13 @@ def test_parts_can_be_trained_and_the_module_stays(net: Any) -> None:
 
 
 def test_layers_that_cannot_be_cut_at_are_refused(net: Any) -> None:
+    graph = graph_of(net, EXAMPLE)
     with pytest.raises(codecframe.UnknownNameError, match="middle"):
-        front_of(net, "midle", EXAMPLE)
+        front_of(graph, "midle")
     with pytest.raises(codecframe.MismatchError, match="goes through"):
-        tail_of(net, "late", [], EXAMPLE)
+        tail_of(graph, "late", [], EXAMPLE)
     with pytest.raises(codecframe.MismatchError, match="makes no"):
-        front_of(net, "last", EXAMPLE)
+        front_of(graph, "last")
 
 
 def test_modules_that_torch_cannot_follow_are_refused() -> None:
@@ -88,4 +89,4 @@ def test_modules_that_torch_cannot_follow_are_refused() -> None:
             return super().forward(x) if float(x.mean()) > 0 else x
 
     with pytest.raises(codecframe.MismatchError, match="cannot follow"):
-        front_of(Odd().eval(), "stem", EXAMPLE)
+        graph_of(Odd().eval(), EXAMPLE)
