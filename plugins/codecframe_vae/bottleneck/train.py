@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import codecframe
 from codecframe_vae.bottleneck.graphs import encoder_graph, head_graph
@@ -26,7 +26,6 @@ from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of
 from codecframe_vae.bottleneck.start import sensitivity, start_from
 from codecframe_vae.bottleneck.task import BottleneckTask
-from codecframe_vae.learn.network import network_of
 from codecframe_vae.training.data import to_tensor
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.external_weights import Externalizer
@@ -60,13 +59,25 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     rehearse(exported(), recipe, run, measured, head.labels, geometry)
     model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = BottleneckTask(
-        model, whole, head.log_probabilities, recipe, validation, origin_of(head, network_of(head))
+        model, whole, head.log_probabilities, recipe, validation, origin_of(head, _module(head))
     )
     photos = Photos(images, shares_of(images, classes, head), shape, recipe)
     views = Views(photos, recipe, whole.features) if recipe.views else None
     train(task, views or photos, recipe, run)
     pictures = prepared(spread(images, recipe.pictures), head, shape)
     finish(exported(), recipe, run, measured, validation, head.labels, geometry, pictures)
+
+
+def _module(head: codecframe.ClassifierHead) -> nn.Module:
+    """The classifier's network.
+
+    Raises:
+        MismatchError: if it is not a torch module.
+    """
+    module = head.torch_model()
+    if not isinstance(module, nn.Module):
+        raise codecframe.MismatchError(f"head {head.name!r} is not a torch module")
+    return module
 
 
 def _exported(
@@ -90,7 +101,7 @@ def _networks(
 ) -> tuple[Bottleneck, Whole]:
     """(what is trained, the classifier as it was)."""
     torch.manual_seed(recipe.seed)
-    module = network_of(head)
+    module = _module(head)
     normalise = Normalise(head.preprocess)
     values = normalise(example[:2])
     graph = graph_of(module, values)
