@@ -42,7 +42,7 @@ def graph_of(module: nn.Module, example: Tensor) -> fx.GraphModule:
         raise codecframe.MismatchError(
             f"torch.export cannot follow {type(module).__name__}: {reason[0]}"
         ) from error
-    return _simplified(cast("fx.GraphModule", graph))
+    return _simplified(graph)
 
 
 def front_of(graph: fx.GraphModule, layer: str) -> nn.Module:

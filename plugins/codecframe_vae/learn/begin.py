@@ -124,7 +124,7 @@ def again(
             gains.
         shape: of the images.
     """
-    transform = Transform(*(tensors[name] for name in ("forward", "back", "mean")))
+    transform = Transform(tensors["forward"], tensors["back"], tensors["mean"])
     gains = Gains(recipe.latents, len(recipe.rates), tensors["log_up"], tensors["log_down"])
     values = whole.normalise(torch.zeros(2, 3, *shape))
     return _joined(whole, recipe, transform, gains, values, b"")

@@ -203,7 +203,8 @@ class _Moments:
                 "the head's prediction does not depend on the image, or not smoothly"
             )
         root = vectors * values.clamp_min(0).sqrt()
-        return torch.linalg.eigvalsh(root.T @ covariance @ root).clamp_min(0)
+        found: Tensor = torch.linalg.eigvalsh(root.T @ covariance @ root).clamp_min(0)
+        return found
 
 
 def _bits(spectrum: Tensor, squares: int) -> float:

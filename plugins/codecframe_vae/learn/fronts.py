@@ -54,7 +54,7 @@ class Fronts:
         node = helper.make_node("Conv", [output, *weights], ["latents"], kernel_shape=[1, 1])
         model.graph.node.append(node)
         del model.graph.output[:]
-        sides = ["count", project.out_channels, "rows", "columns"]
+        sides: list[str | int | None] = ["count", project.out_channels, "rows", "columns"]
         made = helper.make_tensor_value_info("latents", onnx.TensorProto.FLOAT, sides)
         model.graph.output.append(made)
         onnx.checker.check_model(model)

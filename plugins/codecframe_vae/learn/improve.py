@@ -164,7 +164,7 @@ class Improvement:
         real, wanted, *watched = parts
         recipe = self.recipe
         level = torch.randint(0, len(recipe.rates), (len(real),))
-        latents = self._channel.through(real, level)
+        latents = self._channel.through(real, level).to(memory_format=torch.channels_last)
         with autocast(recipe.device):
             _, scores, *found = self._head(latents, self._head.shifts[level])
         aim = wanted.float().exp()
@@ -215,7 +215,8 @@ class Improvement:
         divergence, agreement = [], []
         for number in range(len(self.recipe.rates)):
             far, same = [], []
-            for real, wanted in zip(held.real.split(_BATCH), held.logs.split(_BATCH), strict=True):
+            for at in range(0, len(held.real), _BATCH):
+                real, wanted = held.real[at : at + _BATCH], held.logs[at : at + _BATCH]
                 level = torch.full((len(real),), number)
                 shift = self._head.shifts[level]
                 with autocast(self.recipe.device):

@@ -19,11 +19,11 @@ from codecframe_vae.bottleneck.inputs import (
     Images,
     classifier_of,
     origin_of,
-    seen,
     shares_of,
     spread,
 )
 from codecframe_vae.bottleneck.model import Normalise
+from codecframe_vae.bottleneck.photos import prepared
 from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
 from codecframe_vae.learn.graphs import learned_graph, with_weights
@@ -33,7 +33,7 @@ from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
 from codecframe_vae.runtime import modelfile
 from codecframe_vae.training import checkpoint
-from codecframe_vae.training.data import to_tensor
+from codecframe_vae.training.data import U8, Labelled, to_tensor
 from codecframe_vae.training.finish import Networks, as_tensor, assembled
 from codecframe_vae.training.ladder import held_row
 
@@ -43,6 +43,8 @@ _START = "start.safetensors"
 _BATCH = 16
 _SAVED_EVERY = 60.0
 """Seconds between checkpoints."""
+_CHECKED = 32
+"""Held-out images that say whether the codec is of use, at most."""
 _LEAST = 0.5
 """Agreement at the highest rate under which the codec is of no use."""
 _PLACES = "places"
@@ -80,7 +82,7 @@ def train_learn(recipe: LearnRecipe, run: codecframe.TrainingRun) -> None:
     linear = _resumed(work)
     if linear is None:
         linear = _begun(work)
-    if recipe.minutes:
+    if recipe.minutes * 60 > _spent(run.folder):
         _improved(work, linear)
 
 
@@ -115,10 +117,14 @@ def _begun(work: _Work) -> Linear:
     """The linear codec, written as a model file."""
     run, recipe = work.run, work.recipe
     with _stages(run) as tell:
+        (run.folder / checkpoint.NAME).unlink(missing_ok=True)  # of another codec
         tell("reading images")
-        measured = seen(spread(work.training, recipe.measured), work.classes, work.head, work.shape)
-        held = seen(work.held, work.classes, work.head, work.shape)
+        measured, held = (
+            _untold(prepared(images, work.head, work.shape))
+            for images in (spread(work.training, recipe.measured), work.held)
+        )
         linear = linear_codec(work.whole, recipe, measured.images, tell)
+        _check(work, linear, to_tensor(held.images[:_CHECKED]))
         tell("head")
         with torch.no_grad():
             latents = linear.encoder(to_tensor(held.images[:2]))
@@ -154,6 +160,32 @@ def _begun(work: _Work) -> Linear:
     }
     write_whole(run.folder / REPORT, json.dumps(report, indent=1) + "\n")
     return linear
+
+
+def _untold(images: U8) -> Labelled:
+    """Images whose classes do not matter."""
+    return Labelled(images, np.zeros(len(images), np.int64))
+
+
+@torch.no_grad()
+def _check(work: _Work, linear: Linear, images: Tensor) -> None:
+    """Refuse a codec that loses what the classifier says.
+
+    Raises:
+        MismatchError: if it keeps less than half of its predictions at the highest rate.
+    """
+    features = linear.encoder.features(images)
+    wanted = linear.tail(features)[0].argmax(1)
+    level = torch.full((len(images),), len(linear.recipe.rates) - 1)
+    decoded = Channel(linear.gains).through(linear.encoder.latents(features), level)
+    found = linear.head(decoded, linear.head.shifts[level])[1].argmax(1)
+    kept = float((found == wanted).float().mean())
+    if kept < _LEAST:
+        recipe = linear.recipe
+        raise codecframe.MismatchError(
+            f"cut at {recipe.layer!r}, the head keeps {100 * kept:.0f} % of its predictions at "
+            f"{recipe.rates[-1]:.2f} bpp: allow the encoder more time (device_ms)"
+        )
 
 
 @contextmanager
@@ -207,32 +239,25 @@ _CHOSEN = {"layer", "latents", "groups", "rates", "lowest", "octave", "adapter"}
 def _improved(work: _Work, linear: Linear) -> None:
     """Train what follows the codec, and write the model file whenever it is better."""
     run = work.run
-    front, encoder = linear.encoder, linear.encoder
-    torch.set_grad_enabled(True)
+    encoder = linear.encoder
+    linear.head.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.no_grad()
     def made(images: Tensor) -> list[Tensor]:
         parts: list[list[Tensor]] = []
         for some in torch.split(images, _BATCH):
-            features = front.features(some)
+            features = encoder.features(some)
             scores, *watched = linear.tail(features)
             logs = work.whole.logs(scores.float())
             parts.append([encoder.latents(features), logs, *watched])
         return [torch.cat(column).half() for column in zip(*parts, strict=True)]
 
-    held = seen(work.held, work.classes, work.head, work.shape)
-    real, logs, *_ = made(to_tensor(held.images))
+    real, logs, *_ = made(to_tensor(prepared(work.held, work.head, work.shape)))
     channel = Channel(linear.gains)
     recipe = linear.recipe
     better = Improvement(
         linear.head, channel, work.whole.logs, recipe, HeldOut(real.float(), logs.float())
     )
-    highest = float(better.linear.agreement[-1])
-    if highest < _LEAST:
-        raise codecframe.MismatchError(
-            f"cut at {recipe.layer!r}, the head keeps {100 * highest:.0f} % of its predictions at "
-            f"{recipe.rates[-1]:.2f} bpp: allow the encoder more time (device_ms)"
-        )
     _restore(better, run.folder / checkpoint.NAME)
     crops = Crops(work.training, shares_of(work.training, work.classes, work.head), work.shape,
                   recipe, made)  # fmt: skip
@@ -266,6 +291,12 @@ def _improved(work: _Work, linear: Linear) -> None:
             _save(better, run.folder / checkpoint.NAME)
             raise
         display.advance(total - shown, "")
+
+
+def _spent(folder: Path) -> float:
+    """Seconds of training that earlier runs took."""
+    path = folder / checkpoint.NAME
+    return float(checkpoint.read(path)[1]["seconds"]) if path.exists() else 0.0
 
 
 def _save(better: Improvement, path: Path) -> None:

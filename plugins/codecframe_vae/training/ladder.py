@@ -39,7 +39,10 @@ _PAYLOAD_END = 0.33
 class Coded(Protocol):
     """A network whose latents are coded."""
 
-    gains: Gains
+    @property
+    def gains(self) -> Gains:
+        """Of the trained levels."""
+        ...
 
 
 @dataclass(frozen=True)
