@@ -115,50 +115,48 @@ class Improvement:
     def run(
         self,
         batches: Iterator[tuple[list[Tensor], Tensor]],
-        told: Callable[[float, str], None],
-        saved: Callable[[bool], None],
+        told: Callable[[str], None],
+        looked: Callable[[bool], None],
     ) -> None:
         """Train until the time is over.
 
         Args:
             batches: (real latents, log-probabilities, watched outputs...), shares of classes.
-            told: is told of seconds that have gone by, with a note.
-            saved: saves the state; told whether there are better weights than before.
+            told: is told after every step, with a note.
+            looked: is told after every look at held-out images, and whether there are better
+                weights than before.
         """
-        total = self.recipe.minutes * 60
+        state, total = self.state, self.recipe.minutes * 60
         note = ""
-        while self.state.seconds < total:
+        while state.seconds < total:
             began = time.monotonic()
-            parts, targets = next(batches)
-            self._step(parts, targets, self.state.seconds / total)
-            took = min(time.monotonic() - began, total - self.state.seconds)
-            self.state.seconds += took
-            if self.state.seconds >= total * (self.state.looks + 1) / _LOOKS:
+            self._step(*next(batches), state.seconds / total)
+            state.seconds += time.monotonic() - began
+            if state.seconds >= total * (state.looks + 1) / _LOOKS:
                 began = time.monotonic()
-                note = self._look()
-                took += time.monotonic() - began
-                self.state.seconds = min(self.state.seconds + time.monotonic() - began, total)
-                self.state.looks = int(self.state.seconds / total * _LOOKS)
-                saved(self._is_better)
-            told(took, note)
+                is_better, note = self._look()
+                state.seconds = min(state.seconds + time.monotonic() - began, total)
+                state.looks = int(state.seconds / total * _LOOKS)
+                looked(is_better)
+            told(note)
 
-    _is_better = False
-
-    def _look(self) -> str:
-        """Measure the averaged weights, and keep them where they are the best; a note."""
+    def _look(self) -> tuple[bool, str]:
+        """Measure the averaged weights, and keep them where they are the best; whether, and a
+        note.
+        """
         with self._weights(self.state.averaged):
             found = self.measured()
         score = float(
             (self._weight * torch.minimum(found.divergence, self.linear.divergence)).mean()
         )
-        self._is_better = score < self.state.score
-        if self._is_better:
+        is_better = score < self.state.score
+        if is_better:
             self.state.score = score
             self.state.best = {name: value.clone() for name, value in self.state.averaged.items()}
         middle = len(found.agreement) // 2
         before, now = (100 * float(one.agreement[middle]) for one in (self.linear, found))
         rate = self.recipe.rates[middle]
-        return f"agreement {now:.1f} % at {rate:.2f} bpp (linear {before:.1f})"
+        return is_better, f"agreement {now:.1f} % at {rate:.2f} bpp (linear {before:.1f})"
 
     def _step(self, parts: list[Tensor], targets: Tensor, progress: float) -> None:
         real, wanted, *watched = parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -238,9 +238,48 @@ _CHOSEN = {"layer", "latents", "groups", "rates", "lowest", "octave", "adapter"}
 
 def _improved(work: _Work, linear: Linear) -> None:
     """Train what follows the codec, and write the model file whenever it is better."""
-    run = work.run
-    encoder = linear.encoder
+    recipe, path = linear.recipe, work.run.folder / checkpoint.NAME
     linear.head.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    made = _maker(work, linear)
+    real, logs, *_ = made(to_tensor(prepared(work.held, work.head, work.shape)))
+    held = HeldOut(real.float(), logs.float())
+    better = Improvement(linear.head, Channel(linear.gains), work.whole.logs, recipe, held)
+    _restore(better, path)
+    shares = shares_of(work.training, work.classes, work.head)
+    crops = Crops(work.training, shares, work.shape, recipe, made)
+    total = max(round(recipe.minutes * 60), 1)
+    shown = saved_at = min(int(better.state.seconds), total)
+    with work.run.progress(total) as display:
+        if shown:
+            display.skip(shown, "resumed")
+
+        def told(note: str) -> None:
+            nonlocal shown, saved_at
+            now = min(int(better.state.seconds), total)
+            display.advance(now - shown, note)
+            shown = now
+            if now - saved_at > _SAVED_EVERY:
+                _save(better, path)
+                saved_at = now
+
+        def looked(is_better: bool) -> None:
+            _save(better, path)
+            if is_better:
+                _write(work, better)
+
+        try:
+            better.run(crops.batches(better.state.steps), told, looked)
+        except KeyboardInterrupt:
+            _save(better, path)
+            raise
+        display.advance(total - shown, "")
+
+
+def _maker(work: _Work, linear: Linear) -> Callable[[Tensor], list[Tensor]]:
+    """From crops, `uint8`, (n, 3, height, width), to real latents, the whole network's
+    log-probabilities, and its watched outputs, `float16`.
+    """
+    encoder = linear.encoder
 
     @torch.no_grad()
     def made(images: Tensor) -> list[Tensor]:
@@ -252,45 +291,7 @@ def _improved(work: _Work, linear: Linear) -> None:
             parts.append([encoder.latents(features), logs, *watched])
         return [torch.cat(column).half() for column in zip(*parts, strict=True)]
 
-    real, logs, *_ = made(to_tensor(prepared(work.held, work.head, work.shape)))
-    channel = Channel(linear.gains)
-    recipe = linear.recipe
-    better = Improvement(
-        linear.head, channel, work.whole.logs, recipe, HeldOut(real.float(), logs.float())
-    )
-    _restore(better, run.folder / checkpoint.NAME)
-    crops = Crops(work.training, shares_of(work.training, work.classes, work.head), work.shape,
-                  recipe, made)  # fmt: skip
-    total = max(round(recipe.minutes * 60), 1)
-    saved_at = better.state.seconds
-    shown = 0
-
-    with run.progress(total) as display:
-        if better.state.seconds:
-            shown = min(int(better.state.seconds), total)
-            display.skip(shown, "resumed")
-
-        def told(seconds: float, note: str) -> None:
-            nonlocal shown, saved_at
-            del seconds
-            now = min(int(better.state.seconds), total)
-            display.advance(now - shown, note)
-            shown = now
-            if better.state.seconds - saved_at > _SAVED_EVERY:
-                _save(better, run.folder / checkpoint.NAME)
-                saved_at = better.state.seconds
-
-        def saved(is_better: bool) -> None:
-            _save(better, run.folder / checkpoint.NAME)
-            if is_better:
-                _write(work, better)
-
-        try:
-            better.run(crops.batches(better.state.steps), told, saved)
-        except KeyboardInterrupt:
-            _save(better, run.folder / checkpoint.NAME)
-            raise
-        display.advance(total - shown, "")
+    return made
 
 
 def _spent(folder: Path) -> float:
