@@ -35,10 +35,10 @@ REPORT = "learned.json"
 _SUFFIX = ".safetensors"
 _RIVALS = {"jpeg": "jpeg:optimize=true", "webp": "webp", "avif": "avif"}
 _NOTABLY = 0.85
-_COMPARED = 32
+_COMPARED = 24
 """Held-out images that codecs are compared on, at most."""
 _AIMS = (0.95, 0.99)
-_BEYOND = (2.0, 4.0)
+_BEYOND = (3.0,)
 """Rates above the table's at which standard codecs are tried as well, in times of its highest."""
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 _FLOOR = 1e-5
 """Directions that the classifier minds less than this, relative, count as if it minded so much."""
-_BATCH = 32
+_BATCH = 16
 _GAINS = (-4.0, 8.0)
 """Logarithms of the gains that are looked at."""
 _STEP = 0.125

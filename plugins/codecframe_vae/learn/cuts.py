@@ -24,7 +24,7 @@ _KEPT = 12
 """Places that are looked at closely."""
 _WIDEST = 512
 """Channels, at most."""
-_BATCH = 8
+_BATCH = 4
 _NATS = 0.1
 """Mean divergence from the prediction for the whole image; about one in twenty changes."""
 _SHARE = 0.05
