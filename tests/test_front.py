@@ -33,6 +33,7 @@ COMMANDS = {
     "demo": "codecframe.demo",
     "doctor": "codecframe.doctor",
     "encode": "codecframe.encode_files",
+    "export": "codecframe_vae.export",
     "heads check": "codecframe.check_head",
     "heads show": "codecframe.heads",
     "plugins": "codecframe.plugins",

@@ -19,7 +19,7 @@ from torch import nn  # noqa: E402
 
 from codecframe_onnx import OnnxHead  # noqa: E402
 from codecframe_torch import TorchHead  # noqa: E402
-from codecframe_vae.bottleneck.split import front_of, tail_of  # noqa: E402
+from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of  # noqa: E402
 from codecframe_vae.learn.network import example_of, network_of  # noqa: E402
 
 IMAGES = [picture(seed, 32, 32) for seed in range(3)]
@@ -111,7 +111,8 @@ def test_an_onnx_file_can_be_cut_in_two(tmp_path: Path) -> None:
     network = network_of(OnnxHead(path))
     convolutions = [name for name, one in network.named_modules() if "Conv" in str(one)]
     layer = next(filter(None, convolutions))
-    front, tail = front_of(network, layer, example), tail_of(network, layer, [], example)
+    graph = graph_of(network, example)
+    front, tail = front_of(graph, layer), tail_of(graph, layer, [], example)
     for images in (example, torch.rand(3, 3, 32, 32)):
         assert torch.allclose(tail(front(images))[0], network(images), atol=1e-5)
     assert front(torch.rand(1, 3, 64, 48)).shape == (1, 8, 32, 24)
