@@ -37,6 +37,8 @@ _RIVALS = {"jpeg": "jpeg:optimize=true", "webp": "webp", "avif": "avif"}
 _NOTABLY = 0.85
 _COMPARED = 24
 """Held-out images that codecs are compared on, at most."""
+_SHOWN = 4
+"""Rates of the table."""
 _AIMS = (0.95, 0.99)
 _BEYOND = (3.0,)
 """Rates above the table's at which standard codecs are tried as well, in times of its highest."""
@@ -79,7 +81,7 @@ class Learned(Result):
         parts: list[str | Table] = []
         if self.cuts:
             parts += [self._cut_table(), *self._better_cut(), ""]
-        parts += [self._rate_table(), *map(_sentence, self.saved)]
+        parts += [self._rate_table(), *dict.fromkeys(map(_sentence, self.saved))]
         parts += [f"model: {self.path}", f"recipe: {self.recipe}"]
         if self.memory:
             parts.append(f"peak memory: {self.memory / 1e9:.1f} GB")
@@ -125,9 +127,9 @@ class Learned(Result):
 
     @property
     def _highest(self) -> float:
-        """The table's highest rate: that of the learned codec."""
-        own = [row["asked"] for row in self.rows if row["codec"] == self.rows[0]["codec"]]
-        return max(own, default=0.0)
+        """The table's highest rate."""
+        own = {row["asked"] for row in self.rows if row["codec"] == self.rows[0]["codec"]}
+        return max(sorted(own)[:_SHOWN], default=0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -272,15 +274,16 @@ def _compared(
     path: Path, head: TaskHead, items: ImageSet, recipe: Mapping[str, Any], progress: ProgressMaker
 ) -> tuple[list[dict[str, Any]], int]:
     """(rows of the table, images): the learned codec first."""
-    rates = [float(f"{rate:.2g}") for rate in recipe["rates"][1:5]]
+    known = [float(f"{rate:.2g}") for rate in recipe["rates"]]
+    rates = known[1 : 1 + _SHOWN]
     learned = registry.default().head(str(path))
     rows = []
     with tempfile.TemporaryDirectory(prefix="codecframe-") as folder:
         own = profile(
-            items, learned, codecs=[str(path)], rates=rates,
+            items, learned, codecs=[str(path)], rates=known[1:],
             output=Path(folder) / "own.profile", progress=progress,
         )  # fmt: skip
-        rows += _rows(own, {str(path): path.stem}, rates)
+        rows += _rows(own, {str(path): path.stem}, known[1:])
         rivals = {name: spec for name, spec in _RIVALS.items() if _is_installed(name)}
         wide = [*rates, *(rates[-1] * more for more in _BEYOND)]
         others = profile(
