@@ -111,9 +111,13 @@ from .rate import RateController as RateController
 from .rate import StreamController as StreamController
 from .rate import controller as controller
 from .rate import fit as fit
+from .rate import fit_levels as fit_levels
 from .rate import fit_mean as fit_mean
 from .tasks.classification import ClassifierHead as ClassifierHead
 from .tasks.classification import HeadOptions as HeadOptions
+from .training.adapt import adapt as adapt
+from .training.adapted import Adapted as Adapted
+from .training.adapted import AdaptedAt as AdaptedAt
 from .training.front import Results as Results
 from .training.front import Trained as Trained
 from .training.front import recipe as recipe

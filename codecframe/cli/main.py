@@ -19,6 +19,7 @@ from codecframe.cli.renamed import explained
 from codecframe.core.errors import CodecframeError, UsageError
 
 COMMANDS = {
+    "adapt": "Train a head on what a codec leaves of images, without labels.",
     "bench": "List benchmarks, or run one on this machine.",
     "classify": "Predict what images show, straight or through a codec.",
     "codecs": "List codecs, or show one with all its settings.",

@@ -27,6 +27,19 @@ class Finite(click.FloatRange):
         return found
 
 
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
+    """Numbers between commas: `0.2,0.4`."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A list of numbers."""
+        try:
+            return [float(part) if "." in part else int(part) for part in str(value).split(",")]
+        except ValueError:
+            self.fail(f"{shown(value)} is no list of numbers", param, ctx)
+
+
 class ShapeType(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
     """(height, width), typed as `224x320`."""
 

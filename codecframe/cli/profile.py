@@ -8,20 +8,7 @@ import click
 
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
-from codecframe.core.errors import shown
-
-
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
-    """Numbers between commas: `0.2,0.4`."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A list of numbers."""
-        try:
-            return [float(part) if "." in part else int(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"{shown(value)} is no list of numbers", param, ctx)
+from codecframe.cli.hints import tell_left_out
 
 
 @click.command("profile", cls=FunctionCommand, function="codecframe.profile")
@@ -37,14 +24,14 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
 @click.option(
     "--rates",
     metavar="BPP,BPP,...",
-    type=Numbers(),
+    type=options.Numbers(),
     help="Mean rates at which to measure, in bits per pixel.  "
     "[default: 0.1,0.2,0.3,0.4,0.6,0.8,1.2]",
 )
 @click.option(
     "--levels",
     metavar="VALUE,VALUE,...",
-    type=Numbers(),
+    type=options.Numbers(),
     help="Measure with the knob at these values instead, e.g. 10,20,40,80.",
 )
 @options.combined(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-_OPTIONS = {"--body": "--payload"}
+_OPTIONS = {"--body": "--payload", "--retrain-head": "a command of its own, `codecframe adapt`,"}
 _VALUES = {("accounting", "bare"): "payload"}
 
 

@@ -52,12 +52,6 @@ from codecframe.cli.groups import FunctionCommand
     show_default=True,
     help="Settings may take this many times as long to encode as those started from.",
 )
-@click.option(
-    "--retrain-head",
-    metavar="FILE",
-    help="Also retrain the head on what the tuned codec leaves; its description goes to FILE "
-    "(.yaml), the model beside it. For heads that are torch modules.",
-)
 @click.option("--output", "-o", metavar="FILE", help="Preset file; default: CODEC.yaml.")
 @options.combined(options.force_option, options.json_option)
 def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
@@ -76,7 +70,6 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
       codecframe tune jpeg --images photos/ --head net.onnx --budget 0.8bpp --for pillow
       codecframe tune jpeg --images cars/ --group "pattern:track(\\d+)" --head net.onnx -b 0.8bpp
       codecframe encode photo.png --codec jpeg --preset jpeg.yaml
-      codecframe tune jpeg --images photos/ --head net.pt2 --budget 0.8bpp --retrain-head new.yaml
     """
     from codecframe.core.parallel import share_cores
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.progress import ProgressMaker
 from codecframe.core.settings import Settings
@@ -67,6 +68,7 @@ class TrainingRun:
         groups: of each image, where some belong together.
         held_out: validation images, where the recipe names some; not among `images`.
         warn: takes what a user should know.
+        head: the head that is trained on, where it was given as an object and not by its name.
 
     Examples:
         >>> items = cf.open_images("photos", labels="folders")
@@ -89,6 +91,7 @@ class TrainingRun:
     groups: Sequence[str] | None = None
     held_out: Sequence[LabelledImage] | None = None
     warn: Callable[[str], None] = warnings.warn
+    head: TaskHead | None = None
 
     def split(self, count: int) -> tuple[Sequence[LabelledImage], Sequence[LabelledImage]]:
         """(training images, validation images).

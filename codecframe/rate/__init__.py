@@ -9,7 +9,7 @@ from codecframe.rate.controllers import (
     controller,
 )
 from codecframe.rate.curve import RateCurve
-from codecframe.rate.mean import MeanSearch, SetSize, fit_mean, set_size
+from codecframe.rate.mean import MeanSearch, SetSize, fit_levels, fit_mean, set_size
 from codecframe.rate.search import TIGHTNESS, fit
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "controller",
     "counted_size",
     "fit",
+    "fit_levels",
     "fit_mean",
     "set_size",
 ]

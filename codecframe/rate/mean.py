@@ -78,6 +78,38 @@ def fit_mean(
     return MeanSearch(codec, settings, images, accounting).fit(budget)
 
 
+def fit_levels(
+    codec: Codec[Any],
+    settings: Settings,
+    images: Iterable[Image],
+    budgets: Iterable[Budget],
+    accounting: Accounting = Accounting.PAYLOAD,
+) -> tuple[int, ...]:
+    """The largest levels at which the images' total meets each of several mean budgets, ascending,
+    each once; the lowest for budgets that the codec cannot reach.
+
+    Raises:
+        BudgetError: if it reaches none of them.
+
+    Examples:
+        >>> codec = cf.get_codec("webp")
+        >>> budgets = [cf.Budget.parse(text, mode="mean") for text in ("500B", "900B")]
+        >>> levels = cf.fit_levels(codec, codec.settings(), [photo, photo], budgets)
+        >>> levels[0] < levels[1]
+        True
+    """
+    search = MeanSearch(codec, settings, images, accounting)
+    found, over = set(), None
+    for budget in budgets:
+        try:
+            found.add(search.fit(budget).level)
+        except BudgetError as error:
+            over = error
+    if over is not None and not found:
+        raise over
+    return tuple(sorted(found | ({0} if over else set())))
+
+
 class MeanSearch:
     """Finds levels for mean budgets; what is encoded for one serves the others.
 

@@ -12,17 +12,18 @@ A subclass has one method, `run`, from an array to scores:
 from __future__ import annotations
 
 import copy
+import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from codecframe.core.errors import CodecframeError, MismatchError
+from codecframe.core.errors import CodecframeError, DataError, MismatchError, SettingsError
 from codecframe.core.files import read_lines
 from codecframe.core.head import Batch, FloatArray, Prediction, TaskHead, check_scores
 from codecframe.core.image import Image, check_image
@@ -45,6 +46,9 @@ class HeadOptions(Settings):
         >>> cf.HeadOptions.read({"labels": ["cat", "dog"], "outputs": "logits"}).labels
         ('cat', 'dog')
     """
+
+    KEY: ClassVar[str] = "codecframe"
+    """Under this name a model file may hold a description of itself, as `text` gives it."""
 
     name: str | None = option(None, low=1, help="what the head is called; none: the opener chooses")
     labels: tuple[str, ...] = option((), help="class names, one an output")
@@ -73,6 +77,30 @@ class HeadOptions(Settings):
         elif labels is None:
             options = {key: value for key, value in options.items() if key != "labels"}
         return cls.from_dict(options)
+
+    @property
+    def text(self) -> str:
+        """These options as JSON, for a model file; the file's own name goes before `name`."""
+        said = {key: value for key, value in self.changed().items() if key != "name"}
+        return json.dumps(said)
+
+    def completed(self, text: str | None, source: str) -> HeadOptions:
+        """With what a model file says of itself where these options say nothing.
+
+        Args:
+            text: what the file holds under `KEY`, if anything.
+            source: the file.
+
+        Raises:
+            DataError: if that is not what `text` gives.
+        """
+        if not text:
+            return self
+        try:
+            inside = HeadOptions.read(json.loads(text))
+        except (ValueError, TypeError, AttributeError, SettingsError) as error:
+            raise DataError(source, f"its description cannot be read: {error}") from None
+        return HeadOptions.read({**inside.changed(), **self.changed()})
 
 
 class ClassifierHead(TaskHead):

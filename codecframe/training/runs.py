@@ -156,16 +156,19 @@ def run_trainer(
     """
     if run.output.is_dir():  # known before a long training, not after it
         raise OutputError(str(run.output), "is a folder")
-    _claim(run, force)
+    claim(run, force)
     trainer.train(settings, run)
 
 
-def _claim(run: TrainingRun, force: bool) -> None:
+def claim(run: TrainingRun, force: bool) -> None:
     """Make the run's folder with its record, or check that a training made the one there.
 
     Raises:
-        OutputError: if it did not, or if the model file is there and the folder is not.
+        OutputError: if it did not, if the model file is there and the folder is not, or if a folder
+            has its name: known before a long training, not after it.
     """
+    if run.output.is_dir():
+        raise OutputError(str(run.output), "is a folder")
     record = run.folder / RECORD
     known = record.is_file()
     refuse_foreign(run.output, lambda _: known, force=force)

@@ -5,7 +5,6 @@ from codecframe.tuning.exports import check_encoder, in_words, left_behind, meas
 from codecframe.tuning.halves import read_images
 from codecframe.tuning.memory import is_memory
 from codecframe.tuning.objective import Objective, Score
-from codecframe.tuning.retrain import is_retrained
 from codecframe.tuning.run import Tuning, tune
 from codecframe.tuning.starts import Variable
 
@@ -18,7 +17,6 @@ __all__ = [
     "check_encoder",
     "in_words",
     "is_memory",
-    "is_retrained",
     "left_behind",
     "measure_export",
     "read_images",

@@ -20,7 +20,6 @@ from codecframe.core.progress import ProgressMaker, automatic
 from codecframe.images import ImageSet, group_names, open_held_out, open_labelled, without
 from codecframe.rate import Accounting, Budget
 from codecframe.tuning.memory import is_memory
-from codecframe.tuning.retrain import is_retrained
 from codecframe.tuning.run import Tuning
 from codecframe.tuning.run import tune as run_tuning
 
@@ -47,7 +46,6 @@ def tune(
     trials: int = 100,
     seed: int = 0,
     most_time: float = 4.0,
-    retrain_head: str | Path | None = None,
     output: str | Path | None = None,
     force: bool = False,
     progress: ProgressMaker | None = None,
@@ -79,8 +77,6 @@ def tune(
         trials: settings to try.
         seed: of the search.
         most_time: settings may take this many times as long to encode as those started from.
-        retrain_head: a file (`.yaml`): retrain the head, too, on what the tuned codec leaves, and
-            describe it there, its model beside it.
         output: the preset's file; what was measured lies beside it, so that a run that was stopped
             goes on. By default nothing is written.
         force: files of these names are replaced, whoever made them.
@@ -91,7 +87,7 @@ def tune(
         UsageError: for both `group` and `held_out`.
         DataError: if there are too few images, or they cannot be read.
         UnknownNameError: for a codec, head, preset or encoder that does not exist.
-        MismatchError: if the head cannot be retrained, or only some images have labels.
+        MismatchError: if only some images have labels.
         BudgetError: if the budget cannot be read.
         OutputError: if files of these names are there that no tuning made.
 
@@ -106,14 +102,16 @@ def tune(
     judge = head if isinstance(head, TaskHead) else registry.default().head(os.fspath(head))
     choice: dict[str, Any] = {"where": where, "limit": limit, "data_root": data_root}
     items = open_labelled(images, labels, **choice)
-    files = _Files(_path(output), _path(retrain_head))
+    files = _Files(_path(output))
     given = [
         os.fspath(one) for one in (labels, head, preset) if isinstance(one, (str, os.PathLike))
     ]
     texts = [] if settings is None or isinstance(settings, Mapping) else _texts(settings)
     named = [text.partition("=")[2] for text in texts if text.startswith("preset=")]
     files.check([*(item.path for item in items if item.path), *given, *named], force)
-    held = _held(held_out, images, labels, choice)
+    held = None
+    if held_out:
+        held = open_held_out_images(held_out, images, labels=_labels_file(labels), **choice)
     if held is not None:
         items = without(items, held)
     other = None if encoder == _ANY else encoder
@@ -125,7 +123,7 @@ def tune(
         "set": texts, "accounting": accounting, "labels": labels, "limit": limit, "group": group,
         "where": [f"{key}={value}" for key, value in (where or {}).items()],
         "held-out": held_out, "trials": trials, "seed": seed, "most-time": most_time,
-        "retrain-head": retrain_head, "output": output,
+        "output": output,
     }  # fmt: skip
     found = run_tuning(
         chosen,
@@ -142,7 +140,6 @@ def tune(
         most_time=most_time,
         measured=files.trials,
         made={"command": _command(codec, said), "seed": seed},
-        retrain_to=files.head,
         progress=progress or automatic(f"tune {chosen.name}"),
     )
     if files.preset is not None:
@@ -169,13 +166,13 @@ def _texts(given: Any) -> list[str]:
     return [os.fspath(one) for one in given if isinstance(one, (str, os.PathLike))]
 
 
-def _held(given: Any, images: Any, labels: Any, choice: Mapping[str, Any]) -> ImageSet | None:
-    """The images that decide, where some are named."""
+def open_held_out_images(
+    given: Any, images: Any, *, labels: str | Path | None, **choice: Any
+) -> ImageSet:
+    """The images that are held out, of what a user named: a set, files, folders, `COLUMN=VALUE`."""
     if isinstance(given, ImageSet):
         return given
-    if not (texts := _texts(given)):
-        return None
-    return open_held_out(texts, _texts(images), labels=_labels_file(labels), **choice)
+    return open_held_out(_texts(given), _texts(images), labels=labels, **choice)
 
 
 def _command(codec: Any, said: Mapping[str, Any]) -> str:
@@ -192,10 +189,9 @@ def _command(codec: Any, said: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Files:
-    """What is written: the preset, and perhaps a head's description with its model."""
+    """What is written."""
 
     preset: Path | None
-    head: Path | None
 
     @property
     def trials(self) -> Path | None:
@@ -208,14 +204,9 @@ class _Files:
         Raises:
             OutputError: if a file would be replaced that no tuning made.
         """
-        heads = [self.head, self.head.with_suffix(".pt2")] if self.head else []
-        refuse_inputs([each for each in (self.preset, self.trials, *heads) if each], inputs)
+        refuse_inputs([each for each in (self.preset, self.trials) if each], inputs)
         if self.preset is not None:
             refuse_foreign(self.preset, is_tuned, force=force)
-        if self.head is not None:
-            described = is_retrained(self.head)
-            for path in heads:
-                refuse_foreign(path, lambda _: described, force=force)
         if self.trials is not None:
             refuse_foreign(self.trials, is_memory, force=force)
             make_way(self.trials, is_memory)

@@ -190,18 +190,6 @@ class Objective:
         prediction = (head or self.head).predict(decoded)
         return self._losses(prediction), self.head.score(prediction, self._targets)
 
-    def soft_targets(self, share: float) -> FloatArray:
-        """Probabilities of the classes, (n, classes), to train a head with.
-
-        Labels have their `share`; the rest, or all where there are none, is the head's prediction
-        on the uncompressed images.
-        """
-        if self._reference is not None:
-            return self._reference.probabilities
-        said = self.head.predict(self.images).probabilities
-        labels = np.eye(said.shape[1], dtype=np.float32)[np.asarray(self._targets)]
-        return np.asarray(share * labels + (1 - share) * said, np.float32)
-
     def gradients(self, decoded: Sequence[Image]) -> list[FloatArray] | None:
         """How the losses change with the pixels of what was decoded; None if the head cannot say.
 

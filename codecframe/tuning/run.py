@@ -22,7 +22,6 @@ from codecframe.tuning.exports import check_encoder, in_words, measure_export
 from codecframe.tuning.halves import split_images
 from codecframe.tuning.memory import Memory
 from codecframe.tuning.objective import F64, Objective, Score
-from codecframe.tuning.retrain import check_retrainable, retrain, seen
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +34,6 @@ class Tuning(Result):
             preset is the defaults.
         beats_starts: whether they are better there than all that the tuning started from; if not,
             the preset is the best of that.
-        retrained: the description file of the head that was retrained for it, if one was.
         warning: what makes the figures doubtful, if anything does.
         path: the preset's file, if it was written.
     """
@@ -43,7 +41,6 @@ class Tuning(Result):
     preset: Preset
     improved: bool
     beats_starts: bool
-    retrained: Path | None = None
     warning: str | None = None
     path: Path | None = None
 
@@ -51,8 +48,7 @@ class Tuning(Result):
         """Plain data: what the preset holds, and how it did."""
         flags = {"improved": self.improved, "beats_starts": self.beats_starts}
         path = None if self.path is None else str(self.path)
-        facts = {"path": path, **flags, **vars(self.preset)}
-        return facts | ({"head": str(self.retrained)} if self.retrained else {})
+        return {"path": path, **flags, **vars(self.preset)}
 
     def records(self) -> list[dict[str, Any]]:
         """A row for each of what was measured: part of the images, settings, score and loss."""
@@ -85,11 +81,6 @@ class Tuning(Result):
             said += in_words(encoder, figures)
         if self.path is not None:
             said.append(f"preset: {self.path}")
-        if self.retrained is not None:
-            new = scored["retrained"]
-            before, after = (percent(new[key]["score"]) for key in ("before", "retrained"))
-            gained = _points(new["difference"])
-            said.append(f"retrained head: {self.retrained}: {before} % -> {after} %, {gained}")
         return said
 
 
@@ -127,7 +118,6 @@ def tune(
     most_time: float = 4.0,
     measured: Path | None = None,
     made: dict[str, Any] | None = None,
-    retrain_to: Path | None = None,
     progress: ProgressMaker = Silent,
     clock: Callable[[], float] = perf_counter,
 ) -> Tuning:
@@ -153,19 +143,15 @@ def tune(
         measured: file that keeps what was measured, from which a stopped run goes on as if it had
             not been stopped; None keeps nothing.
         made: what the preset shall say of how it was made, besides for which head.
-        retrain_to: where to write a description of the head as it is after retraining it on what
-            the tuned codec leaves of the images; None retrains none.
         progress: shows how far it is.
         clock: seconds, by which encoding is timed.
 
     Raises:
         DataError: if there are too few images.
-        MismatchError: if some images have labels and some do not, all are in one group, or the head
-            cannot be retrained.
+        MismatchError: if some images have labels and some do not, or all are in one group.
         OutputError: if `measured` is a file that no tuning made.
         UnknownNameError: if the codec is not exported to the encoder.
     """
-    trained = None if retrain_to is None else check_retrainable(head)
     start = base if base is not None else codec.settings_type()
     if encoder is not None:
         check_encoder(codec, encoder)
@@ -204,18 +190,11 @@ def tune(
     }
     if split.warning:
         scored["warning"] = split.warning
-    if trained and retrain_to:
-        settings = winner.settings
-        new = retrain(
-            trained, codec, settings, tuning, held, retrain_to, seed=seed, progress=progress
-        )
-        scored["retrained"] = _retrained(new, held.judge(seen(codec, settings, held)))
     about = {"head": head.name, **({"for": encoder} if encoder else {}), **(made or {})}
     return Tuning(
         Preset(codec.name, found.settings.changed(), about, scored),
         improved=winner.loss < usual.loss,
         beats_starts=found is not best_start,
-        retrained=retrain_to,
         warning=split.warning,
     )
 
@@ -245,16 +224,6 @@ def _said(tuned: Score, usual: Score) -> dict[str, Any]:
         "tuned": _figures(tuned.losses, tuned.scores),
         "default": _figures(usual.losses, usual.scores),
         "difference": [round(value, 4) for value in difference],
-    }
-
-
-def _retrained(new: tuple[F64, F64], old: tuple[F64, F64]) -> dict[str, Any]:
-    """(losses, scores) of the head after and before, on the same held-out encodings."""
-    return {
-        "images": len(new[0]),
-        "retrained": _figures(*new),
-        "before": _figures(*old),
-        "difference": [round(value, 4) for value in paired_difference(new[1], old[1])],
     }
 
 

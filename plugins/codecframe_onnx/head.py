@@ -69,7 +69,13 @@ class OnnxHead(codecframe.ClassifierHead):
         self._type = _TYPES[inputs[0].type]
         layout, count, shape = _read_shape(str(path), inputs[0].shape)
         said = self._session.get_modelmeta().custom_metadata_map
-        labels = labels or _listed(said, "labels")
+        given = codecframe.HeadOptions(
+            preprocess=None if preprocess is None else Preprocess.of(preprocess).changed(),
+            outputs=outputs,
+            output=output,
+        ).completed(said.get(codecframe.HeadOptions.KEY), str(path))
+        preprocess, outputs, output = given.preprocess, given.outputs, given.output
+        labels = labels or given.labels or _listed(said, "labels")
         if shape is None and preprocess is None and (size := _listed(said, "size")):
             preprocess = {"resize": min(map(int, size)), "crop": [int(side) for side in size]}
         dtype = "uint8" if self._type == "uint8" else "float32"

@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ def open_file(path: str, options: codecframe.HeadOptions) -> TorchHead:
     """
     require("torch", INSTALL)
     members = _members(path)
-    named = {**vars(options), "name": options.name or Path(path).stem}
+    options = replace(options, name=options.name or Path(path).stem)
     if any("/models/" in name for name in members):
-        return _exported(path, named)
+        return _exported(path, options)
     if any("/code/" in name for name in members):
-        return _scripted(path, named)
+        return _scripted(path, vars(options))
     raise codecframe.DataError(
         path,
         "is pickled weights or a pickled module: unpickling could run anything. Build the module "
@@ -50,12 +51,14 @@ def _members(path: str) -> list[str]:
             return archive.namelist()
 
 
-def _exported(path: str, options: dict[str, Any]) -> TorchHead:
+def _exported(path: str, given: codecframe.HeadOptions) -> TorchHead:
     torch = require("torch", INSTALL)
+    inside = {f"{given.KEY}.json": ""}
     with _quiet(path):
-        program = torch.export.load(path)
+        program = torch.export.load(path, extra_files=inside)
         module = program.module()
         count, *axes = _input_shape(program)
+    options = dict(vars(given.completed(inside[f"{given.KEY}.json"], path)))
     channels_last = axes[2] == 3 and axes[0] != 3
     height, width = axes[:2] if channels_last else axes[1:]
     shape = None if height is None or width is None else (height, width)

@@ -70,12 +70,20 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
 
 @codecframe.hookimpl
 def codecframe_trainers() -> Iterable[codecframe.Trainer[Any]]:
-    """The trainers `vae`, `classifier`, `head`, `bottleneck` and `learn`."""
+    """The trainers `vae`, `classifier`, `head`, `bottleneck`, `learn` and `adapted`."""
+    from codecframe_vae.adapt.trainer import AdaptTrainer
     from codecframe_vae.bottleneck.trainer import BottleneckTrainer
     from codecframe_vae.learn.trainer import LearnTrainer
     from codecframe_vae.training.trainers import ClassifierTrainer, HeadTrainer, VaeTrainer
 
-    return [VaeTrainer(), ClassifierTrainer(), HeadTrainer(), BottleneckTrainer(), LearnTrainer()]
+    return [
+        VaeTrainer(),
+        ClassifierTrainer(),
+        HeadTrainer(),
+        BottleneckTrainer(),
+        LearnTrainer(),
+        AdaptTrainer(),
+    ]
 
 
 @codecframe.hookimpl

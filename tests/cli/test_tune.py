@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import yaml
-from models import torch_module
 from PIL import Image as PilImage
 from toys import picture
 
@@ -96,18 +95,6 @@ def test_for_an_encoder_whole_files_count(
     assert not {"huffman", "arithmetic", "deadzone"} & set(preset["settings"])
     assert "measured for pillow" in run_here("presets", "p.yaml", "--export", "pillow").out
     assert "pillow" in run_here(*command, "--for", "pilow").err
-
-
-def test_retrains_a_torch_head(run_here: Callable[..., Any], many: Path, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    axes = ({0: torch.export.Dim("n", min=1)},)
-    program = torch.export.export(torch_module(), (torch.rand(2, 3, 32, 32),), dynamic_shapes=axes)
-    torch.export.save(program, tmp_path / "trees.pt2")
-    done = run_here(*arguments(many, "trees.pt2", "--trials", "2", "--retrain-head", "new.yaml"))
-    assert done.code == 0, done.err
-    assert "retrained head: new.yaml" in done.out
-    predicted = run_here("classify", many / "00.png", "--head", "new.yaml")
-    assert predicted.code == 0, predicted.err
 
 
 def test_what_cannot_be_tuned_is_refused(

@@ -109,11 +109,13 @@ class Views:
         return features, targets
 
 
-def random_crop(image: Image, shape: Shape, least: float, rng: np.random.Generator) -> Image:
-    """A part of the image, of `least` of its area or more, resized to (height, width)."""
+def random_crop(
+    image: Image, shape: Shape, least: float, rng: np.random.Generator, *, most: float = 1.0
+) -> Image:
+    """A part of the image, of `least` to `most` of its area, resized to (height, width)."""
     height, width = image.shape[:2]
     for _ in range(_TRIES):
-        area = height * width * rng.uniform(least, 1)
+        area = height * width * rng.uniform(least, most)
         aspect = np.exp(rng.uniform(*np.log(_ASPECTS))) * shape[1] / shape[0]
         w, h = (area * aspect) ** 0.5, (area / aspect) ** 0.5
         if w <= width and h <= height:

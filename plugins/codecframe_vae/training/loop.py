@@ -17,7 +17,7 @@ import codecframe
 from codecframe_vae.networks.nets import PixelModel
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.digests import text_digest
-from codecframe_vae.training.optim import Optimizers, Part
+from codecframe_vae.training.optim import Optimizers, Part, Schedule
 from codecframe_vae.training.recipes import ScheduleRecipe
 from codecframe_vae.training.shipped import shipped
 
@@ -98,7 +98,7 @@ def train(
 ) -> None:
     """Train to the last epoch, from the last checkpoint where there is one."""
     total = settings.epochs * batches.steps
-    optimizers = Optimizers(task.parts(), settings, total, batches.steps)
+    optimizers = Optimizers(task.parts())
     last = run.folder / checkpoint.NAME
     origin = {"images": _images_of(run), **task.origin()}
     first = _resume(task, optimizers, last, settings, origin)
@@ -115,7 +115,7 @@ def train(
             facts = {"epochs": epoch + 1, "settings": settings.to_dict(), "origin": origin}
             _save(last, task, optimizers, facts)
             row = {"epoch": epoch + 1, "seconds": time.monotonic() - began, **figures}
-            _log(run.folder / "log.jsonl", row)
+            log_row(run.folder / "log.jsonl", row)
 
 
 def _epoch(
@@ -131,11 +131,12 @@ def _epoch(
     task.model.train()
     torch.manual_seed(settings.seed + 1000 * epoch)
     sums: dict[str, list[float]] = defaultdict(list)
+    schedule = Schedule(settings, total, batches.steps)
     for step, (images, targets) in enumerate(batches.epoch(epoch), epoch * batches.steps):
         batch = images.to(settings.device), targets.to(settings.device)
         loss, figures = task.loss(*batch, step / total)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizers.step(step)
+        optimizers.step(schedule.factor(step))
         for name, value in figures.items():
             sums[name].append(value)
         note = " ".join(f"{name} {value:.3g}" for name, value in figures.items())
@@ -221,7 +222,7 @@ def _start_from(
     task.model.load_state_dict({**own, **taken})
 
 
-def _log(path: Path, row: dict[str, Any]) -> None:
+def log_row(path: Path, row: dict[str, Any]) -> None:
     """Add a line to the log."""
     rounded = {k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()}
     with path.open("a", encoding="utf-8") as file:

@@ -110,27 +110,37 @@ def _part_of(name: str, parameter: Tensor) -> str:
     return "biases" if is_bias and not name.endswith("last.bias") else "adam"
 
 
-class Optimizers:
-    """The optimizers of a model, with learning rates that rise, stay and fall.
+class Schedule:
+    """Factors of the learning rates, which rise, stay and fall.
 
     Args:
-        parts: of the model's parameters.
-        settings: schedule.
+        settings: how long.
         steps: steps of the whole training.
         epoch_steps: steps of an epoch.
     """
 
-    def __init__(
-        self, parts: Iterable[Part], settings: ScheduleRecipe, steps: int, epoch_steps: int
-    ) -> None:
-        self._all = {part.name: (part.optimizer(), part.rate) for part in parts if part.parameters}
+    def __init__(self, settings: ScheduleRecipe, steps: int, epoch_steps: int) -> None:
         self._steps = steps
         self._rise = max(1.0, settings.warmup * epoch_steps)
         self._fall = max(1.0, settings.cooldown * steps)
 
-    def step(self, number: int) -> None:
-        """Step `number` of the training, with the gradients as they are; clears them."""
-        factor = min(1.0, (number + 1) / self._rise, (self._steps - number) / self._fall)
+    def factor(self, number: int) -> float:
+        """At step `number` of the training."""
+        return min(1.0, (number + 1) / self._rise, (self._steps - number) / self._fall)
+
+
+class Optimizers:
+    """The optimizers of a model.
+
+    Args:
+        parts: of the model's parameters.
+    """
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._all = {part.name: (part.optimizer(), part.rate) for part in parts if part.parameters}
+
+    def step(self, factor: float) -> None:
+        """A step at that factor of the learning rates; clears the gradients."""
         for optimizer, rate in self._all.values():
             optimizer.param_groups[0]["lr"] = rate * factor
             optimizer.step()

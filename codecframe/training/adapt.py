@@ -1,0 +1,305 @@
+"""The front door of adapting: the same head, trained on what a codec leaves of images."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from codecframe.core import registry
+from codecframe.core.errors import DataError, UsageError
+from codecframe.core.head import TaskHead
+from codecframe.core.presets import parse_spec
+from codecframe.core.progress import ProgressMaker, automatic
+from codecframe.core.split import hold_out, leak_warning
+from codecframe.core.trainer import TrainingRun
+from codecframe.images import ImageItem, ImageSet, group_names, open_labelled, without
+from codecframe.rate import Accounting, Budget, fit_levels
+from codecframe.training.adapted import Adapted, AdaptedAt, compared, peak_memory
+from codecframe.training.runs import claim, require_all
+from codecframe.tuning import read_images
+from codecframe.tuning.front import open_held_out_images, tune
+
+KIND = "adapted"
+"""The trainer, which a plugin brings."""
+RATES = (0.1, 0.2, 0.4, 0.8)
+"""Bits per pixel, where no rates are asked for."""
+_AROUND = (0.6, 1.0, 1.6)
+"""Factors of a budget, from the lowest rate that the head is trained for to the highest."""
+_LEAST = 16
+"""Images that adapting takes at least."""
+_REPORTED = 200
+"""Held-out images that gains are told of, at most; no more than an eighth of all."""
+_SAMPLE = 32
+"""Images on which levels for rates are found."""
+_TUNED_ON = 400
+"""Images that settings are tuned on, about."""
+
+
+def adapt(
+    codec: str,
+    images: Any,
+    head: TaskHead | str | os.PathLike[str],
+    *,
+    budget: Budget | str | None = None,
+    rates: Sequence[float] | None = None,
+    accounting: Accounting | str = Accounting.PAYLOAD,
+    labels: str | Path | Sequence[int | str] | None = None,
+    where: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    data_root: str | Path | None = None,
+    group: str | None = None,
+    held_out: Any = (),
+    minutes: float = 10.0,
+    seed: int = 0,
+    and_tune: bool = False,
+    trials: int = 100,
+    output: str | Path | None = None,
+    force: bool = False,
+    progress: ProgressMaker | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Adapted:
+    """Train a copy of a head so that it says behind a codec what it says of uncompressed images.
+
+        adapted = codecframe.adapt("avif", "photos/", "model.pt2", budget="0.2bpp")
+        head = codecframe.get_head(str(adapted))
+
+    No labels are needed. One head serves all rates from the lowest to the highest, and uncompressed
+    images. A run that is stopped leaves the best head so far, and goes on when it is started again.
+
+    Args:
+        codec: a codec's name, with settings or not: `jpeg:optimize=true`.
+        images: images, as `codecframe.profile` takes them; a few hundred or more.
+        head: a classifier that torch can differentiate: a head, its name, a model file or a
+            description.
+        budget: what to adapt for, met on average: `0.2bpp`, `1200B`. The head is trained for rates
+            from 0.6 to 1.6 times that.
+        rates: or rates to adapt for, in bits per pixel.  By default 0.1, 0.2, 0.4 and 0.8.
+        accounting: which bytes count, `payload` or `file`.
+        labels: only to tell scores, too.
+        where, limit, data_root: as `codecframe.profile` takes them.
+        group: as `codecframe.tune` takes it.
+        held_out: images that gains are told of, not every eighth one: files, folders,
+            `COLUMN=VALUE` of the labels file, or an `ImageSet`.
+        minutes: how long to train; more of them go on from what is there.
+        seed: of order, crops and levels.
+        and_tune: tune the codec's settings for the head, adapt the head to them, and both once
+            more. Needs a budget; the preset is written beside the head.
+        trials: settings to try each time.
+        output: the head's file, `.pt2` or `.onnx`; by default `HEAD-CODEC.pt2`. Checkpoints lie
+            beside it, in a folder that ends in `.log`.
+        force: files of these names are replaced, whoever made them.
+        progress: shows how far it is; by default a bar in notebooks.
+        warn: takes what a user should know.
+
+    Raises:
+        UsageError: for both `budget` and `rates`, both `group` and `held_out`, or `and_tune`
+            without a budget.
+        MismatchError: if the head has no gradients, or the codec no knob.
+        BudgetError: if the codec reaches none of the rates.
+        DataError: if there are too few images, or they cannot be read.
+        UnknownNameError: for a codec or head that does not exist.
+        DependencyError: if a package that training needs is not installed.
+        OutputError: if files of these names are there that no training made.
+
+    Examples:
+        >>> cf.adapt("webp", "photos", "photo_heads:brightness", budget="900B")
+        Traceback (most recent call last):
+        DataError: images: adapting takes 16 or more, not 3
+    """
+    if budget is not None and rates:
+        raise UsageError("{budget} and {rates} both say what to adapt for: give one of them")
+    if group and held_out:
+        raise UsageError("{held_out} says which images are held out: {group} has nothing to say")
+    if and_tune and budget is None:
+        raise UsageError("{and_tune} needs {budget}")
+    original = head if isinstance(head, TaskHead) else registry.default().head(os.fspath(head))
+    chosen, _ = parse_spec(codec)
+    target = Path(output or f"{original.name}-{chosen.name}.pt2")
+    if target.suffix not in (".pt2", ".onnx"):
+        raise UsageError("{output} is a file that ends in .pt2 or .onnx")
+    choice: dict[str, Any] = {"where": where, "limit": limit, "data_root": data_root}
+    job = _Job(
+        head=original,
+        images=_split(images, labels, group, held_out, choice, warn),
+        budgets=_budgets(budget, rates),
+        accounting=Accounting(accounting),
+        seed=seed,
+        target=target,
+        force=force,
+        progress=progress or automatic("adapt"),
+        warn=warn,
+    )
+    began = time.monotonic()
+    preset = target.with_suffix(".yaml") if and_tune else None
+    if preset is None:
+        job.train(codec, minutes, target)
+    else:
+        codec = _in_turn(job, codec, preset, str(budget), minutes, trials)
+    return Adapted(
+        path=target,
+        head=original.name,
+        codec=codec,
+        images=len(job.images.reported),
+        points=job.figures(codec),
+        minutes=(time.monotonic() - began) / 60,
+        peak_memory=peak_memory(),
+        preset=preset,
+    )
+
+
+def _budgets(budget: Budget | str | None, rates: Sequence[float] | None) -> list[Budget]:
+    """What levels are found for."""
+    if budget is None:
+        return [Budget(rate, "bpp", "mean") for rate in sorted(rates or RATES)]
+    asked = Budget.of(budget, mean=True)
+    assert asked is not None  # noqa: S101 - a budget was given
+    return [replace(asked, amount=asked.amount * factor) for factor in _AROUND]
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images that train, the group of each where some belong together, and those to report on."""
+
+    training: ImageSet | list[ImageItem]
+    groups: list[str] | None
+    reported: Sequence[ImageItem]
+
+
+def _split(
+    images: Any,
+    labels: Any,
+    group: str | None,
+    held_out: Any,
+    choice: Mapping[str, Any],
+    warn: Callable[[str], None],
+) -> _Images:
+    """Read which images there are, and keep some to report on.
+
+    Raises:
+        DataError: if there are too few.
+    """
+    items = open_labelled(images, labels, **choice)
+    table = labels if isinstance(labels, (str, Path)) else None
+    if held_out:
+        held = open_held_out_images(held_out, images, labels=table, **choice)
+        rest = without(items, held)
+        _check_count(len(rest) + len(held))
+        return _Images(rest, None, held.spread(_REPORTED))
+    _check_count(len(items))
+    groups = group_names(items, group, table) if group else None
+    places = hold_out(min(_REPORTED, len(items) // 8), len(items), groups)
+    if leak := leak_warning(lambda at: items[at].read(), len(items), places):
+        warn(leak)
+    apart = set(places)
+    kept = [at for at in range(len(items)) if at not in apart]
+    return _Images(
+        [items[at] for at in kept],
+        None if groups is None else [groups[at] for at in kept],
+        [items[at] for at in places],
+    )
+
+
+def _check_count(count: int) -> None:
+    if count < _LEAST:
+        raise DataError("images", f"adapting takes {_LEAST} or more, not {count}")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A head that is adapted to one codec after another.
+
+    Attributes:
+        head: as it was.
+        images: that train, and to report on.
+        budgets: what levels are found for.
+        accounting: bytes that those count.
+        seed: of the training.
+        target: the head's file.
+        force: it is replaced, whoever made it.
+        progress: shows how far it is.
+        warn: takes what a user should know.
+    """
+
+    head: TaskHead
+    images: _Images
+    budgets: list[Budget]
+    accounting: Accounting
+    seed: int
+    target: Path
+    force: bool
+    progress: ProgressMaker
+    warn: Callable[[str], None]
+
+    def train(self, codec: str, minutes: float, target: Path, start: str = "") -> None:
+        """Train the head on what the codec leaves, from the file `start` where there is one."""
+        trainer = registry.default().trainer(KIND)
+        require_all(trainer)
+        said = {
+            "head": self.head.name,
+            "codec": codec,
+            "levels": list(self.levels(codec)),
+            "accounting": str(self.accounting),
+            "minutes": minutes,
+            "seed": self.seed,
+            "start": start,
+        }
+        settings = trainer.settings_type.from_dict(said)
+        run = TrainingRun(
+            name=target.stem,
+            images=self.images.training,
+            classes=(),
+            folder=target.with_suffix(".log"),
+            output=target,
+            recipe=settings.to_dict(),
+            progress=self.progress,
+            groups=self.images.groups,
+            warn=self.warn,
+            head=self.head,
+        )
+        claim(run, self.force)
+        trainer.train(settings, run)
+
+    def levels(self, codec: str) -> tuple[int, ...]:
+        """The codec's levels for the budgets, ascending."""
+        chosen, settings = parse_spec(codec)
+        items = self.images.training
+        some = [items[at] for at in range(0, len(items), max(len(items) // _SAMPLE, 1))][:_SAMPLE]
+        sample = [self.head.prepare(item.read()) for item in some]
+        return fit_levels(chosen, settings, sample, self.budgets, self.accounting)
+
+    def figures(self, codec: str) -> tuple[AdaptedAt, ...]:
+        """How the head does on the images to report on, before and after."""
+        after = registry.default().head(str(self.target))
+        chosen, settings = parse_spec(codec)
+        levels = [settings.at_level(level) for level in self.levels(codec)]
+        images, targets = read_images(self.head, self.images.reported)
+        return compared((self.head, after), images, targets, chosen, levels, self.accounting)
+
+
+def _in_turn(job: _Job, codec: str, preset: Path, budget: str, minutes: float, trials: int) -> str:
+    """Tune the codec for the head and adapt the head to it, twice; the codec with its preset.
+
+    Raises:
+        OutputError: if a file is there that no tuning made.
+    """
+    first, before = (path.with_stem(f"{path.stem}-1") for path in (preset, job.target))
+    chosen, settings = parse_spec(codec)
+    items = job.images.training
+    some = [items[at] for at in range(0, len(items), max(len(items) // _TUNED_ON, 1))]
+    shared: dict[str, Any] = {
+        "budget": budget, "accounting": job.accounting, "trials": trials, "seed": job.seed,
+        "force": job.force, "progress": job.progress, "warn": job.warn,
+    }  # fmt: skip
+    tune(chosen, ImageSet([some]), job.head, settings=settings, output=first, **shared)
+    spec = f"{chosen.name}:preset={first}"
+    job.train(spec, minutes / 2, before)
+    adapted = registry.default().head(str(before))
+    tune(chosen, ImageSet([some]), adapted, preset=first, output=preset, **shared)
+    spec = f"{chosen.name}:preset={preset}"
+    job.train(spec, minutes / 2, job.target, str(before))
+    return spec

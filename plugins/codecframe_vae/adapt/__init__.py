@@ -1,0 +1,1 @@
+"""A classifier distilled, without labels, on what a standard codec leaves of images."""

@@ -1,0 +1,73 @@
+"""A classifier as a graph that also gives what its last layer sees."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx, nn
+
+import codecframe
+from codecframe_vae.bottleneck.model import Normalise
+from codecframe_vae.bottleneck.split import _finish, _graph
+
+_LAYERS = ("linear", "addmm", "mm", "matmul", "conv2d", "convolution")
+"""Operations with kernels: the last one makes scores of features."""
+
+
+class Classifier(nn.Module):
+    """Images 0..255, `uint8`, (n, 3, height, width), to (scores, features of each image).
+
+    Its parameters have the names that they have in the module.
+
+    Args:
+        module: the classifier.
+        preprocess: what it does to images.
+        example: images, (2 or more, 3, height, width).
+
+    Raises:
+        MismatchError: if torch cannot follow what the module does.
+    """
+
+    def __init__(
+        self, module: nn.Module, preprocess: codecframe.Preprocess, example: Tensor
+    ) -> None:
+        super().__init__()
+        self.normalise = Normalise(preprocess)
+        self.graph = _graph(module, self.normalise(example[:2]), _sides(2, 3))
+        output = self.graph.graph.output_node().args[0]
+        _finish(self.graph, (output, _features(self.graph)))
+
+    def forward(self, images: Tensor) -> tuple[object, Tensor]:
+        """(what the module gives; features, (n, length))."""
+        scores, features = self.graph(self.normalise(images))
+        (only,) = scores if isinstance(scores, (tuple, list)) and len(scores) == 1 else (scores,)
+        if isinstance(only, Tensor):
+            only = only.float()  # logarithms of bfloat16 would be rough
+        return only, features.flatten(1)
+
+
+def _sides(*axes: int) -> dict[int, object]:
+    return dict.fromkeys(axes, torch.export.Dim.AUTO)
+
+
+def _features(graph: fx.GraphModule) -> fx.Node:
+    """What the last operation with a kernel takes."""
+    for node in reversed(list(graph.graph.nodes)):
+        name = getattr(getattr(node.target, "overloadpacket", None), "__name__", "")
+        if name in _LAYERS:
+            takes = [one for one in node.args if isinstance(one, fx.Node) and _is_of_images(one)]
+            if takes:
+                return takes[0]
+    raise codecframe.MismatchError("the classifier has no layer with weights")
+
+
+def _is_of_images(node: fx.Node) -> bool:
+    """Whether a node's value depends on the images."""
+    waiting, seen = [node], {node}
+    while waiting:
+        one = waiting.pop()
+        if one.op == "placeholder":
+            return True
+        fresh = [before for before in one.all_input_nodes if before not in seen]
+        seen.update(fresh)
+        waiting += fresh
+    return False

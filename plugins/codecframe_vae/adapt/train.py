@@ -1,0 +1,211 @@
+"""Training of a head on what a codec leaves."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import codecframe
+from codecframe import Accounting, Budget, Shape, fit_levels, map_threads, parse_spec
+from codecframe_vae.adapt.files import write_head
+from codecframe_vae.adapt.network import Classifier
+from codecframe_vae.adapt.recipe import AdaptRecipe
+from codecframe_vae.adapt.task import Distillation
+from codecframe_vae.adapt.views import Views
+from codecframe_vae.bottleneck.photos import prepared
+from codecframe_vae.training.data import U8, to_tensor
+from codecframe_vae.training.digests import network_digest, text_digest
+from codecframe_vae.training.optim import Optimizers, Part
+from codecframe_vae.training.timed import train_for
+
+_SAMPLE = 32
+"""Images on which levels for rates are found."""
+_SMALL = 128
+"""Crops of a part of the final size are no smaller than that."""
+_SMALLEST = 1e-3
+"""Root mean square that a kernel learns as if it had, at least."""
+_PIXELS = 1 << 26
+"""Of the held-out images in all conditions, at most: they lie in memory."""
+
+
+def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
+    """Train a copy of the head as `recipe` says, and write it.
+
+    Raises:
+        MismatchError: if the head has no gradients, or takes images of several sizes.
+        BudgetError: if the codec reaches none of the rates.
+    """
+    head = classifier(run.head or codecframe.get_head(recipe.head))
+    module = copy.deepcopy(network_of(head))
+    training, held = run.split(min(recipe.held_out, max(len(run.images) // 5, 1)))
+    shape = head.input_shape or held[0].read().shape[:2]
+    codec, settings = parse_spec(recipe.codec)
+    sample = prepared(training[:: max(len(training) // _SAMPLE, 1)][:_SAMPLE], head, shape)
+    budgets = [Budget(rate, "bpp", "mean") for rate in recipe.rates]
+    accounting = Accounting(recipe.accounting)
+    levels = recipe.levels or fit_levels(codec, settings, list(sample), budgets, accounting)
+    example = to_tensor(sample[:2])
+    teacher = Classifier(module, head.preprocess, example)
+    teacher.requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's of itself
+        student = copy.deepcopy(teacher)
+    student.graph.requires_grad_(requires_grad=True)
+    if recipe.start:
+        _start_from(student, recipe.start)
+    task = Distillation(
+        student,
+        teacher,
+        head.log_probabilities,
+        recipe.features,
+        _conditions(prepared(held, head, shape), codec, settings, levels),
+    )
+    sizes = _part(student, shape, recipe.part), shape
+    views = Views(training, sizes, codec, settings, levels, recipe, task.targets)
+    try:
+        train_for(
+            recipe.minutes,
+            _Adapting(task, views),
+            Optimizers(_parts(student, recipe.rate)),
+            run,
+            _facts(recipe, run, module, levels),
+        )
+    except KeyboardInterrupt:
+        _write(head, module, student, example, run)
+        raise
+    _write(head, module, student, example, run)
+
+
+def _write(
+    head: codecframe.ClassifierHead,
+    module: nn.Module,
+    student: Classifier,
+    example: Tensor,
+    run: codecframe.TrainingRun,
+) -> None:
+    """The head's module with the student's weights."""
+    own, trained = module.state_dict(), student.graph.state_dict()
+    module.load_state_dict(own | {name: one for name, one in trained.items() if name in own})
+    write_head(head, module, example, run.output)
+
+
+class _Adapting:
+    """The distillation, step by step, as `train_for` takes it."""
+
+    def __init__(self, task: Distillation, views: Views) -> None:
+        self.model: nn.Module = task.model
+        self._task, self._views = task, views
+
+    def step(self, number: int, progress: float) -> Tensor:
+        """The loss of a batch."""
+        return self._task.loss(*self._views.draw(number, progress))
+
+    def validate(self) -> tuple[float, str]:
+        """(mean divergence over all conditions, agreement in words)."""
+        found = self._task.validate()
+        words = ", ".join(f"{name} {100 * agrees:.0f}" for name, (_, agrees) in found.items())
+        mean = sum(divergence for divergence, _ in found.values()) / len(found)
+        return mean, f"agreement % {words}"
+
+
+def classifier(head: codecframe.TaskHead) -> codecframe.ClassifierHead:
+    """The head, if it is a classifier.
+
+    Raises:
+        MismatchError: if it is not.
+    """
+    if not isinstance(head, codecframe.ClassifierHead) or head.accepts != codecframe.PIXELS:
+        raise codecframe.MismatchError(f"head {head.name!r} is not a classifier of pixels")
+    return head
+
+
+def network_of(head: codecframe.ClassifierHead) -> nn.Module:
+    """The head's module.
+
+    Raises:
+        MismatchError: if it is not one.
+    """
+    module = head.torch_model()
+    if not isinstance(module, nn.Module):
+        raise codecframe.MismatchError(
+            f"head {head.name!r} has no gradients: only a torch module can be adapted"
+        )
+    return module
+
+
+def _parts(student: Classifier, rate: float) -> list[Part]:
+    """Each kernel by itself, its learning rate relative to its size: where normalisation is folded
+    into kernels, those of one network differ a hundredfold.
+    """
+    parameters = list(student.graph.parameters())
+    sizes = [float(one.detach().square().mean().sqrt()) for one in parameters]
+    return [
+        Part(f"kernel{number}", [one], rate * max(size, _SMALLEST))
+        for number, (one, size) in enumerate(zip(parameters, sizes, strict=True))
+    ]
+
+
+def _start_from(student: Classifier, name: str) -> None:
+    """Take the weights of a head that was adapted before.
+
+    Raises:
+        MismatchError: if they are another classifier's.
+    """
+    before = network_of(classifier(codecframe.get_head(name))).state_dict()
+    own = student.graph.state_dict()
+    if {key: one.shape for key, one in own.items()} != {
+        key: before[key].shape for key in own if key in before
+    }:
+        raise codecframe.MismatchError(f"head {name!r} is another classifier")
+    student.graph.load_state_dict({key: before[key] for key in own})
+
+
+def _part(student: Classifier, shape: Shape, share: float) -> Shape:
+    """The size of the first crops: smaller ones, where the classifier takes them."""
+    small = (round(shape[0] * share / 32) * 32, round(shape[1] * share / 32) * 32)
+    if min(small) < _SMALL:
+        return shape
+    try:
+        with torch.no_grad():
+            student(torch.zeros(2, 3, *small, dtype=torch.uint8))
+    except Exception:  # whatever a classifier of one size raises
+        return shape
+    return small
+
+
+def _conditions(
+    images: U8,
+    codec: codecframe.Codec[Any],
+    settings: codecframe.Settings,
+    levels: Sequence[int],
+) -> dict[str, U8]:
+    """The images uncompressed, and as they are at each level."""
+    most = max(_PIXELS // (images[0, ..., 0].size * (1 + len(levels))), 1)
+    found = {"uncompressed": images[:most]}
+    for level in levels:
+        chosen = settings.at_level(level)
+        arrived = map_threads(
+            lambda image, chosen=chosen: codec.decode(codec.encode(image, chosen)),  # type: ignore[misc]
+            list(images[:most]),
+        )
+        found[f"level {level}"] = np.stack(arrived)
+    return found
+
+
+def _facts(
+    recipe: AdaptRecipe, run: codecframe.TrainingRun, module: nn.Module, levels: Sequence[int]
+) -> dict[str, Any]:
+    """What tells one training from another; how long it takes does not."""
+    said = {key: one for key, one in recipe.to_dict().items() if key != "minutes"}
+    images = {key: run.recipe.get(key) for key in ("images", "where", "limit")}
+    return {
+        "settings": text_digest(said, list(levels)),
+        "images": text_digest(images, len(run.images)),
+        "head": network_digest(module),
+    }
