@@ -44,6 +44,7 @@ RATES = (0.1, 0.2, 0.4, 0.8, 1.2, 2.0)
 TRAININGS = {
     "clean": "classifier of clean images",
     "retrained": "classifier retrained on it",
+    "adapted": "head adapted to it",
     "joint": "trained with its classifier",
 }
 

@@ -8,7 +8,6 @@ import click
 
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
-from codecframe.cli.hints import tell_left_out
 
 
 @click.command("profile", cls=FunctionCommand, function="codecframe.profile")

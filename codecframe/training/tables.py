@@ -42,7 +42,7 @@ class Run:
     Attributes:
         head: what judges: a head's name, or a model file.
         codecs: specs such as `jpeg:optimize=true`.
-        training: what the head was trained on: `clean`, `retrained` or `joint`.
+        training: what the head was trained on: `clean`, `retrained`, `adapted` or `joint`.
         beside: the head of the run that has the defaults which these settings are set beside; by
             default this one. For heads that were retrained on what settings leave of images.
         note: what tells its codecs from themselves in other runs; by default the training.
