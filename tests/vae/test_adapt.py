@@ -175,6 +175,16 @@ def test_heads_without_gradients_are_told_so(pictures: Path, tmp_path: Path) -> 
     assert not (tmp_path / "new.pt2").exists()
 
 
+def test_weights_go_back_as_far_as_they_must() -> None:
+    old, new = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        old.weight.fill_(1.0)
+        new.weight.fill_(2.0)
+    train.go_back(new, old, lambda: 2 - float(new.weight), 0.6)
+    assert float(new.weight) == 1.375  # the first eighth below 1.4
+    assert float(old.weight) == 1
+
+
 class Falling:
     """One number that is to become small, seen at each tenth second."""
 

@@ -49,6 +49,13 @@ class AdaptRecipe(codecframe.Settings):
     features: float = codecframe.option(
         1.0, low=0.0, help="weight of the error of what the last layer sees"
     )
+    kept: float = codecframe.option(
+        0.95,
+        low=0.0,
+        high=1.0,
+        help="agreement with itself that the head keeps on uncompressed held-out images: for that "
+        "its weights go back some of the way",
+    )
     part: float = codecframe.option(
         0.714, low=0.1, high=1.0, help="side of the first crops, as a share of the final side"
     )

@@ -65,6 +65,11 @@ class Distillation:
         mean: Tensor = (divergence + self._weight * error).mean()
         return mean
 
+    def agreement(self) -> float:
+        """From 0 to 1, on the uncompressed held-out images."""
+        logs = self._said(self.model, next(iter(self._held_out.values())))
+        return float((logs.argmax(1) == self._wanted.argmax(1)).float().mean())
+
     def validate(self) -> dict[str, tuple[float, float]]:
         """(divergence in nats, agreement from 0 to 1) on the held-out images by condition."""
         found = {}
