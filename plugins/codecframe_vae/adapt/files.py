@@ -12,59 +12,48 @@ import torch
 from torch import Tensor, nn
 
 import codecframe
-from codecframe import write_whole
+from codecframe import Preprocess, write_whole
 from codecframe_vae.training.export import exported
 
 
 def write_head(
-    head: codecframe.ClassifierHead, module: nn.Module, images: Tensor, path: Path
+    head: codecframe.ClassifierHead,
+    module: nn.Module,
+    preprocess: Preprocess,
+    images: Tensor,
+    path: Path,
 ) -> None:
     """Write a head as `.pt2` or `.onnx`, with labels and preprocessing inside.
 
     Args:
-        head: how the module is used.
-        module: the model.
+        head: whose labels and outputs the module has.
+        module: gives one tensor of scores.
+        preprocess: what it takes.
         images: two, `uint8`, (2, 3, height, width), as the head prepares them.
         path: its suffix says which.
 
     Raises:
         MismatchError: if torch cannot export the module.
     """
-    example = torch.from_numpy(head.model_input(list(images.permute(0, 2, 3, 1).numpy())))
+    example = torch.from_numpy(preprocess.batch(list(images.permute(0, 2, 3, 1).numpy())))
     module.requires_grad_(requires_grad=False)
-    options = head.options()
+    options = replace(head.options(), preprocess=preprocess.changed(), output=None)
     if path.suffix == ".onnx":
-        data = _onnx(head, module, example, replace(options, output=None).text)
+        data = _onnx(module, example, options.text)
     else:
-        data = _program(head, module, example, options.text)
+        data = _program(head.name, module, example, options.text)
     write_whole(path, data)
 
 
-def _onnx(
-    head: codecframe.ClassifierHead, module: nn.Module, example: Tensor, described: str
-) -> bytes:
+def _onnx(module: nn.Module, example: Tensor, described: str) -> bytes:
     sizes = {"images": {0: torch.export.Dim.AUTO}}
-    scores = exported(_Scores(head, module), {"images": example}, sizes, "scores")
+    scores = exported(module, {"images": example}, sizes, "scores")
     stored = onnx.load_from_string(scores)
     stored.metadata_props.add(key=codecframe.HeadOptions.KEY, value=described)
     return bytes(stored.SerializeToString())
 
 
-class _Scores(nn.Module):
-    """A module without its other outputs."""
-
-    def __init__(self, head: codecframe.ClassifierHead, module: nn.Module) -> None:
-        super().__init__()
-        self._head, self.module = head, module
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The scores."""
-        return self._head.pick(self.module(images))  # type: ignore[no-any-return]
-
-
-def _program(
-    head: codecframe.ClassifierHead, module: nn.Module, example: Tensor, described: str
-) -> bytes:
+def _program(name: str, module: nn.Module, example: Tensor, described: str) -> bytes:
     axes = ({0: torch.export.Dim("images", min=1)},)
     stored = io.BytesIO()
     with warnings.catch_warnings():
@@ -72,9 +61,7 @@ def _program(
         try:
             program = torch.export.export(module, (example,), dynamic_shapes=axes)
         except Exception as error:  # whatever the module does
-            raise codecframe.MismatchError(
-                f"head {head.name!r} cannot be exported: {error}"
-            ) from error
+            raise codecframe.MismatchError(f"head {name!r} cannot be exported: {error}") from error
         inside = {f"{codecframe.HeadOptions.KEY}.json": described}
         torch.export.save(program, stored, extra_files=inside)
     return stored.getvalue()

@@ -49,12 +49,12 @@ class AdaptRecipe(codecframe.Settings):
     features: float = codecframe.option(
         1.0, low=0.0, help="weight of the error of what the last layer sees"
     )
-    kept: float = codecframe.option(
-        0.95,
+    lost: float = codecframe.option(
+        0.02,
         low=0.0,
         high=1.0,
-        help="agreement with itself that the head keeps on uncompressed held-out images: for that "
-        "its weights go back some of the way",
+        help="accuracy that may be lost on uncompressed held-out images, if the classifier's own "
+        "probabilities are right: for that its weights go back some of the way",
     )
     part: float = codecframe.option(
         0.714, low=0.1, high=1.0, help="side of the first crops, as a share of the final side"

@@ -65,10 +65,14 @@ class Distillation:
         mean: Tensor = (divergence + self._weight * error).mean()
         return mean
 
-    def agreement(self) -> float:
-        """From 0 to 1, on the uncompressed held-out images."""
+    def lost(self) -> float:
+        """Accuracy lost on the uncompressed held-out images, from 0 to 1, if the teacher's
+        probabilities are right.
+        """
         logs = self._said(self.model, next(iter(self._held_out.values())))
-        return float((logs.argmax(1) == self._wanted.argmax(1)).float().mean())
+        chances = self._wanted.exp()
+        now = chances.gather(1, logs.argmax(1, keepdim=True))[:, 0]
+        return float((chances.amax(1) - now).mean())
 
     def validate(self) -> dict[str, tuple[float, float]]:
         """(divergence in nats, agreement from 0 to 1) on the held-out images by condition."""

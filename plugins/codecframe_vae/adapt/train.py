@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,24 @@ import torch
 from torch import Tensor, nn
 
 import codecframe
-from codecframe import Accounting, Budget, Shape, fit_levels, map_threads, parse_spec
+from codecframe import Accounting, Budget, Preprocess, Shape, fit_levels, map_threads, parse_spec
 from codecframe_vae.adapt.files import write_head
 from codecframe_vae.adapt.network import Classifier
 from codecframe_vae.adapt.recipe import AdaptRecipe
 from codecframe_vae.adapt.task import Distillation
 from codecframe_vae.adapt.views import Views
 from codecframe_vae.bottleneck.photos import prepared
+from codecframe_vae.learn.network import network_of
 from codecframe_vae.training.data import U8, to_tensor
 from codecframe_vae.training.digests import network_digest, text_digest
 from codecframe_vae.training.optim import Optimizers, Part
 from codecframe_vae.training.timed import train_for
 
+_AS_FLOATS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "uint8": {"dtype": "float32", "scale": 1.0, "mean": (0.0,), "std": (1.0,)},
+}
+"""What `network_of` takes, by what the head takes."""
 _SAMPLE = 32
 """Images on which levels for rates are found."""
 _SMALL = 128
@@ -43,6 +50,7 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
     """
     head = classifier(run.head or codecframe.get_head(recipe.head))
     module = copy.deepcopy(network_of(head))
+    preprocess = replace(head.preprocess, layout="nchw", **_AS_FLOATS[head.preprocess.dtype])
     training, held = run.split(min(recipe.held_out, max(len(run.images) // 5, 1)))
     shape = head.input_shape or held[0].read().shape[:2]
     codec, settings = parse_spec(recipe.codec)
@@ -51,7 +59,7 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
     accounting = Accounting(recipe.accounting)
     levels = recipe.levels or fit_levels(codec, settings, list(sample), budgets, accounting)
     example = to_tensor(sample[:2])
-    teacher = Classifier(module, head.preprocess, example)
+    teacher = Classifier(module, preprocess, example)
     teacher.requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's of itself
@@ -70,8 +78,8 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
     views = Views(training, sizes, codec, settings, levels, recipe, task.targets)
 
     def written() -> None:
-        go_back(student.graph, teacher.graph, task.agreement, recipe.kept)
-        _write(head, module, student, example, run)
+        go_back(student.graph, teacher.graph, task.lost, recipe.lost)
+        _write(head, module, student, preprocess, example, run)
 
     try:
         train_for(
@@ -88,24 +96,22 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
 
 
 @torch.no_grad()
-def go_back(
-    student: nn.Module, teacher: nn.Module, agreement: Callable[[], float], kept: float
-) -> None:
-    """Bring the student's weights nearer to the teacher's until it agrees with it as often as it
-    shall, in steps of an eighth of the way: behind the codec that costs little (Wortsman et al.,
-    "Robust fine-tuning of zero-shot models", CVPR 2022).
+def go_back(student: nn.Module, teacher: nn.Module, lost: Callable[[], float], most: float) -> None:
+    """Bring the student's weights nearer to the teacher's until it loses no more on uncompressed
+    images than it may, in steps of an eighth of the way: behind the codec that costs little
+    (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
 
     Args:
         student: what was trained.
         teacher: what it was at first.
-        agreement: of both on uncompressed images, as the student is.
-        kept: what is enough.
+        lost: by the student as it is, on uncompressed images.
+        most: what may be lost.
     """
     trained = [one.clone() for one in student.parameters()]
     for share in np.linspace(1, 0, 9).tolist():
         for own, new, old in zip(student.parameters(), trained, teacher.parameters(), strict=True):
             own.copy_(torch.lerp(old, new, share))
-        if agreement() >= kept:
+        if lost() <= most:
             return
 
 
@@ -113,13 +119,14 @@ def _write(
     head: codecframe.ClassifierHead,
     module: nn.Module,
     student: Classifier,
+    preprocess: Preprocess,
     example: Tensor,
     run: codecframe.TrainingRun,
 ) -> None:
     """The head's module with the student's weights."""
     own, trained = module.state_dict(), student.graph.state_dict()
     module.load_state_dict(own | {name: one for name, one in trained.items() if name in own})
-    write_head(head, module, example, run.output)
+    write_head(head, module, preprocess, example, run.output)
 
 
 class _Adapting:
@@ -152,25 +159,13 @@ def classifier(head: codecframe.TaskHead) -> codecframe.ClassifierHead:
     return head
 
 
-def network_of(head: codecframe.ClassifierHead) -> nn.Module:
-    """The head's module.
-
-    Raises:
-        MismatchError: if it is not one.
-    """
-    module = head.torch_model()
-    if not isinstance(module, nn.Module):
-        raise codecframe.MismatchError(
-            f"head {head.name!r} has no gradients: only a torch module can be adapted"
-        )
-    return module
-
-
 def _parts(student: Classifier, rate: float) -> list[Part]:
     """Each kernel by itself, its learning rate relative to its size: where normalisation is folded
     into kernels, those of one network differ a hundredfold.
     """
     parameters = list(student.graph.parameters())
+    if not parameters:
+        raise codecframe.MismatchError("the classifier has no weights that could be trained")
     sizes = [float(one.detach().square().mean().sqrt()) for one in parameters]
     return [
         Part(f"kernel{number}", [one], rate * max(size, _SMALLEST))
@@ -184,7 +179,7 @@ def _start_from(student: Classifier, name: str) -> None:
     Raises:
         MismatchError: if they are another classifier's.
     """
-    before = network_of(classifier(codecframe.get_head(name))).state_dict()
+    before = network_of(codecframe.get_head(name)).state_dict()
     own = student.graph.state_dict()
     if {key: one.shape for key, one in own.items()} != {
         key: before[key].shape for key in own if key in before
