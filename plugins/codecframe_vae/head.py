@@ -74,6 +74,14 @@ class LatentHead(codecframe.TaskHead):
                 raise codecframe.MismatchError(f"head {self.name!r} takes {self._model.space}")
         return codecframe.Prediction(self._model.scores(latents), self.labels)
 
+    def target_of(self, label: str) -> Any:
+        """The class that a label means, also by names that the head has which it is trained for,
+        e.g. WordNet ids.
+        """
+        if not label.isdecimal() and label not in self.labels and self.reference:
+            return codecframe.get_head(self.reference).target_of(label)
+        return super().target_of(label)
+
 
 class PixelHead(codecframe.ClassifierHead):
     """A classifier of pixels that this plugin's trainer made.

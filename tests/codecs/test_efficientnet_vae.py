@@ -55,3 +55,9 @@ def test_a_person_can_recognise_what_the_simple_decoder_makes() -> None:
     made = CODEC.decode(CODEC.encode(image, VaeSettings(level=LEVELS - 1)))
     grey, known = made.mean(2).ravel(), image.mean(2).ravel()
     assert np.corrcoef(grey, known)[0, 1] > 0.8
+
+
+def test_labels_may_be_named_as_its_reference_names_them() -> None:
+    assert HEAD.target_of("n01443537") == codecframe.get_head(HEAD.reference).target_of("n01443537")
+    with pytest.raises(codecframe.MismatchError, match="no class"):
+        HEAD.target_of("n00000000")
