@@ -42,7 +42,7 @@ COMMANDS = {
     "serve": "codecframe_serving.serve",
     "transcode": "codecframe.transcode",
 }
-ELSEWHERE = {"learn", "profile", "recipe", "report", "select", "train", "tune"}
+ELSEWHERE = {"adapt", "learn", "profile", "recipe", "report", "select", "train", "tune"}
 """Commands whose functions are tested beside them."""
 
 

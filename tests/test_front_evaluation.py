@@ -27,7 +27,7 @@ from codecframe.core.errors import (
 )
 
 IMAGES = [picture(seed) for seed in range(6)]
-NAMES = ("profile", "select", "tune", "report", "train", "recipe", "learn")
+NAMES = ("profile", "select", "tune", "report", "train", "recipe", "learn", "adapt")
 OWN = {"progress", "warn"}
 """Parameters of functions that say where to show things; a command has none of its own."""
 

@@ -20,7 +20,7 @@ from codecframe.core.trainer import TrainingRun
 from codecframe.images import ImageItem, ImageSet, group_names, open_labelled, without
 from codecframe.rate import Accounting, Budget, fit_levels
 from codecframe.training.adapted import Adapted, AdaptedAt, compared, peak_memory
-from codecframe.training.runs import claim, require_all
+from codecframe.training.runs import require_all, run_trainer
 from codecframe.tuning import read_images
 from codecframe.tuning.front import open_held_out_images, tune
 
@@ -261,8 +261,7 @@ class _Job:
             warn=self.warn,
             head=self.head,
         )
-        claim(run, self.force)
-        trainer.train(settings, run)
+        run_trainer(trainer, settings, run, force=self.force)
 
     def levels(self, codec: str) -> tuple[int, ...]:
         """The codec's levels for the budgets, ascending."""

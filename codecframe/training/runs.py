@@ -156,11 +156,11 @@ def run_trainer(
     """
     if run.output.is_dir():  # known before a long training, not after it
         raise OutputError(str(run.output), "is a folder")
-    claim(run, force)
+    _claim(run, force)
     trainer.train(settings, run)
 
 
-def claim(run: TrainingRun, force: bool) -> None:
+def _claim(run: TrainingRun, force: bool) -> None:
     """Make the run's folder with its record, or check that a training made the one there.
 
     Raises:

@@ -19,8 +19,8 @@ from torch import nn  # noqa: E402
 
 from codecframe_onnx import OnnxHead  # noqa: E402
 from codecframe_torch import TorchHead  # noqa: E402
+from codecframe_vae.bottleneck.network import example_of, network_of  # noqa: E402
 from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of  # noqa: E402
-from codecframe_vae.learn.network import example_of, network_of  # noqa: E402
 
 IMAGES = [picture(seed, 32, 32) for seed in range(3)]
 

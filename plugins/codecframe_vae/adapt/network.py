@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, fx, nn
 
 import codecframe
 from codecframe_vae.bottleneck.model import Normalise
-from codecframe_vae.bottleneck.split import _finish, _graph
+from codecframe_vae.bottleneck.split import finish, graph_of
 
 _LAYERS = ("linear", "addmm", "mm", "matmul", "conv2d", "convolution")
 """Operations with kernels: the last one makes scores of features."""
@@ -32,9 +31,9 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.normalise = Normalise(preprocess)
-        self.graph = _graph(module, self.normalise(example[:2]), _sides(2, 3))
+        self.graph = graph_of(module, self.normalise(example[:2]))
         output = self.graph.graph.output_node().args[0]
-        _finish(self.graph, (output, _features(self.graph)))
+        finish(self.graph, (output, _features(self.graph)))
 
     def forward(self, images: Tensor) -> tuple[object, Tensor]:
         """(what the module gives; features, (n, length))."""
@@ -43,10 +42,6 @@ class Classifier(nn.Module):
         if isinstance(only, Tensor):
             only = only.float()  # logarithms of bfloat16 would be rough
         return only, features.flatten(1)
-
-
-def _sides(*axes: int) -> dict[int, object]:
-    return dict.fromkeys(axes, torch.export.Dim.AUTO)
 
 
 def _features(graph: fx.GraphModule) -> fx.Node:

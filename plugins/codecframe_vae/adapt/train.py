@@ -19,8 +19,8 @@ from codecframe_vae.adapt.network import Classifier
 from codecframe_vae.adapt.recipe import AdaptRecipe
 from codecframe_vae.adapt.task import Distillation
 from codecframe_vae.adapt.views import Views
+from codecframe_vae.bottleneck.network import network_of
 from codecframe_vae.bottleneck.photos import prepared
-from codecframe_vae.learn.network import network_of
 from codecframe_vae.training.data import U8, to_tensor
 from codecframe_vae.training.digests import network_digest, text_digest
 from codecframe_vae.training.optim import Optimizers, Part

@@ -61,14 +61,14 @@ def front_of(graph: fx.GraphModule, layer: str) -> nn.Module:
     value = made.meta.get("val")
     if not isinstance(value, Tensor) or value.ndim != 4:
         raise codecframe.MismatchError(f"layer {layer!r} makes no (n, channels, height, width)")
-    _finish(graph, made)
+    finish(graph, made)
     return graph
 
 
 def fronts_of(graph: fx.GraphModule, layers: Sequence[str]) -> nn.Module:
     """As `front_of`, to the outputs of several layers, a tuple."""
     graph = copy.deepcopy(graph)
-    _finish(graph, tuple(node_of(graph, layer) for layer in layers))
+    finish(graph, tuple(node_of(graph, layer) for layer in layers))
     return graph
 
 
@@ -105,7 +105,7 @@ def tail_of(
                 _replace_by(graph, node, int(example.shape[cast("int", axis)]))
     (scores,) = cast("tuple[fx.Node]", graph.graph.output_node().args[0])
     others = [node_of(graph, name) for name in watched]
-    _finish(graph, (scores, *others))
+    finish(graph, (scores, *others))
     if any(node.op == "placeholder" and node is not features for node in graph.graph.nodes):
         raise codecframe.MismatchError(f"not all that the classifier sees goes through {layer!r}")
     return graph
@@ -157,7 +157,7 @@ def node_of(graph: fx.GraphModule, layer: str) -> fx.Node:
     return found
 
 
-def _finish(graph: fx.GraphModule, output: Any) -> None:
+def finish(graph: fx.GraphModule, output: Any) -> None:
     """Make that the output, and keep only what it needs."""
     graph.graph.output_node().args = (output,)
     needed: set[fx.Node] = set()

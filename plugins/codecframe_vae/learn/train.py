@@ -23,12 +23,12 @@ from codecframe_vae.bottleneck.inputs import (
     spread,
 )
 from codecframe_vae.bottleneck.model import Normalise
+from codecframe_vae.bottleneck.network import network_of
 from codecframe_vae.bottleneck.photos import prepared
 from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
 from codecframe_vae.learn.graphs import learned_graph, with_weights
 from codecframe_vae.learn.improve import Channel, HeldOut, Improvement, State
-from codecframe_vae.learn.network import network_of
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
 from codecframe_vae.runtime import modelfile

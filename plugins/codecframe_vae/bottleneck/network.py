@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import codecframe
-from codecframe_vae.learn.batchfree import freed
+from codecframe_vae.bottleneck.batchfree import freed
 
 _TRIED = 2
 """Images that a network is tried with."""
