@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import contextlib
 import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -137,7 +139,21 @@ def _stop_as_by_ctrl_c() -> list[int]:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, stop)
+    sys.unraisablehook = _raise_again
     return received
+
+
+_AGAIN_SECONDS = 0.05
+
+
+def _raise_again(lost: sys.UnraisableHookArgs) -> None:
+    """Where Python can only ignore a Ctrl-C (in a destructor, say), it comes once more."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        later = threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main)
+        later.daemon = True
+        later.start()  # at once, it would come in here
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -105,7 +105,7 @@ def _with_8_bits(picture: PilImage.Image, name: str) -> PilImage.Image:
         picture = _with_key_colour(picture, name)
     elif picture.format == "TGA":
         picture = _without_undeclared_alpha(picture)
-    elif picture.format == "AVIF" and "icc_profile" not in picture.info:
+    elif picture.format in {"AVIF", "HEIF"} and "icc_profile" not in picture.info:
         picture = _with_numbered_colours(picture, name)
     picture.load()
     return _from_deep_grey(picture, kind) if picture.mode in tiff.DEEP else picture
@@ -160,11 +160,13 @@ def _without_undeclared_alpha(picture: PilImage.Image) -> PilImage.Image:
 
 
 def _with_numbered_colours(picture: PilImage.Image, name: str) -> PilImage.Image:
-    """An AVIF with the profile that it describes by numbers, which Pillow does not look at."""
-    if not _is_open(picture):
-        return picture
-    data = _whole(picture, name)
-    numbers = isobmff.colour_numbers(data, isobmff.image_properties(data))
+    """An AVIF or HEIC with the profile that it has as numbers, which Pillow does not look at."""
+    numbers = None
+    if said := picture.info.get("nclx_profile"):  # of pillow-heif, which closes the file
+        numbers = said["color_primaries"], said["transfer_characteristics"]
+    elif _is_open(picture):
+        data = _whole(picture, name)
+        numbers = isobmff.colour_numbers(data, isobmff.image_properties(data))
     profile = None if numbers is None else cicp_profile(*numbers)
     if profile is None:
         return picture

@@ -326,6 +326,29 @@ def test_a_signal_leaves_whole_files_only(tmp_path: Path, number: signal.Signals
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["transcode.json"]
 
 
+def test_a_ctrl_c_that_python_can_only_ignore_comes_once_more() -> None:
+    program = """
+import signal, sys
+from codecframe.cli import main
+class Late:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+def run(arguments):
+    try:
+        late = Late()
+        del late
+        for _ in range(10**9): pass
+    except KeyboardInterrupt:
+        return main.INTERRUPTED
+main.run = run
+main.main([])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b"")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
 @pytest.mark.parametrize("arguments", [["codecs", "jpeg"], ["codecs", "--json"], ["--help"]])
 def test_a_reader_that_goes_away_ends_a_command_quietly(arguments: list[str]) -> None:

@@ -89,7 +89,7 @@ def test_the_watch_sees_what_goes_wrong(tmp_path: Path, monkeypatch: pytest.Monk
     found = [
         *watch.watch(
             [original], faults.number_in, faults.go_wrong, range(9), tmp_path / "work",
-            seconds=30, processor_seconds=0.2, most_bytes=100 << 20,
+            seconds=12, processor_seconds=0.2, most_bytes=100 << 20,
         )
     ]  # fmt: skip
     texts = ["ZeroDivision", "more than", "ends the", "MiB", "stderr", "of the processor"]

@@ -316,6 +316,15 @@ def test_heic_says_its_colours_by_numbers() -> None:
         read_image(bright)
 
 
+def test_heic_files_are_read_alike_where_pillow_reads_them() -> None:
+    library = pytest.importorskip("pillow_heif")
+    data = heic(flat(), color_primaries=12, transfer_characteristics=13, matrix_coefficients=6)
+    library.register_heif_opener()
+    with PilImage.open(io.BytesIO(data)) as picture:
+        assert picture.format == "HEIF"
+        assert np.abs(read_image(picture)[32, 32].astype(int) - IN_SRGB["P3"]).max() <= 4
+
+
 def test_profiles_made_of_nonsense_are_refused() -> None:
     for primaries in (((0.3, 0.0),) * 3, ((0.3, 0.3),) * 3):
         with pytest.raises(ValueError, match="primaries"):
