@@ -80,7 +80,7 @@ class Learned(Result):
         """The candidates, the table, what is saved, the files."""
         parts: list[str | Table] = []
         if self.cuts:
-            parts += [self._cut_table(), *self._better_cut(), ""]
+            parts += [self._cut_table(), *self._over_limit(), *self._better_cut(), ""]
         parts += [self._rate_table(), *dict.fromkeys(map(_sentence, self.saved))]
         parts += [f"model: {self.path}", f"recipe: {self.recipe}"]
         if self.memory:
@@ -103,6 +103,14 @@ class Learned(Result):
             for cut in self.cuts
         ]
         return Table(columns, rows, title="places to cut (* is taken)")
+
+    def _over_limit(self) -> list[str]:
+        """That the encoder takes longer than it may, if so."""
+        took = next(
+            cut["milliseconds"] for cut in self.cuts if cut["layer"] == self.chosen["layer"]
+        )
+        limit = self.chosen["device_ms"]
+        return [f"no place fits in --device-ms {limit:g}: {took:.1f}"] if took > limit else []
 
     def _better_cut(self) -> list[str]:
         """What the encoder would have to take for fewer bits, if that helps."""
