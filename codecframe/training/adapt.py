@@ -19,8 +19,8 @@ from codecframe.core.split import hold_out, leak_warning
 from codecframe.core.trainer import TrainingRun
 from codecframe.images import ImageItem, ImageSet, group_names, open_labelled, without
 from codecframe.rate import Accounting, Budget, fit_levels
-from codecframe.training.adapted import Adapted, AdaptedAt, compared, peak_memory
-from codecframe.training.runs import require_all, run_trainer
+from codecframe.training.adapted import Adapted, AdaptedAt, compared
+from codecframe.training.runs import peak_memory, require_all, run_trainer
 from codecframe.tuning import read_images
 from codecframe.tuning.front import open_held_out_images, tune
 
@@ -137,15 +137,15 @@ def adapt(
     began = time.monotonic()
     preset = target.with_suffix(".yaml") if and_tune else None
     if preset is None:
-        job.train(codec, minutes, target)
+        levels = job.train(codec, minutes, target)
     else:
-        codec = _in_turn(job, codec, preset, str(budget), minutes, trials)
+        codec, levels = _in_turn(job, codec, preset, str(budget), minutes, trials)
     return Adapted(
         path=target,
         head=original.name,
         codec=codec,
         images=len(job.images.reported),
-        points=job.figures(codec),
+        points=job.figures(codec, levels),
         minutes=(time.monotonic() - began) / 60,
         peak_memory=peak_memory(),
         preset=preset,
@@ -235,14 +235,17 @@ class _Job:
     progress: ProgressMaker
     warn: Callable[[str], None]
 
-    def train(self, codec: str, minutes: float, target: Path, start: str = "") -> None:
-        """Train the head on what the codec leaves, from the file `start` where there is one."""
+    def train(self, codec: str, minutes: float, target: Path, start: str = "") -> tuple[int, ...]:
+        """Train the head on what the codec leaves, from the file `start` where there is one; the
+        codec's levels for the budgets.
+        """
         trainer = registry.default().trainer(KIND)
         require_all(trainer)
+        levels = self.levels(codec)
         said = {
             "head": self.head.name,
             "codec": codec,
-            "levels": list(self.levels(codec)),
+            "levels": list(levels),
             "accounting": str(self.accounting),
             "minutes": minutes,
             "seed": self.seed,
@@ -262,6 +265,7 @@ class _Job:
             head=self.head,
         )
         run_trainer(trainer, settings, run, force=self.force)
+        return levels
 
     def levels(self, codec: str) -> tuple[int, ...]:
         """The codec's levels for the budgets, ascending."""
@@ -271,17 +275,20 @@ class _Job:
         sample = [self.head.prepare(item.read()) for item in some]
         return fit_levels(chosen, settings, sample, self.budgets, self.accounting)
 
-    def figures(self, codec: str) -> tuple[AdaptedAt, ...]:
+    def figures(self, codec: str, levels: Sequence[int]) -> tuple[AdaptedAt, ...]:
         """How the head does on the images to report on, before and after."""
         after = registry.default().head(str(self.target))
         chosen, settings = parse_spec(codec)
-        levels = [settings.at_level(level) for level in self.levels(codec)]
+        each = [settings.at_level(level) for level in levels]
         images, targets = read_images(self.head, self.images.reported)
-        return compared((self.head, after), images, targets, chosen, levels, self.accounting)
+        return compared((self.head, after), images, targets, chosen, each, self.accounting)
 
 
-def _in_turn(job: _Job, codec: str, preset: Path, budget: str, minutes: float, trials: int) -> str:
-    """Tune the codec for the head and adapt the head to it, twice; the codec with its preset.
+def _in_turn(
+    job: _Job, codec: str, preset: Path, budget: str, minutes: float, trials: int
+) -> tuple[str, tuple[int, ...]]:
+    """Tune the codec for the head and adapt the head to it, twice; the codec with its preset, and
+    its levels.
 
     Raises:
         OutputError: if a file is there that no tuning made.
@@ -300,5 +307,4 @@ def _in_turn(job: _Job, codec: str, preset: Path, budget: str, minutes: float, t
     adapted = registry.default().head(str(before))
     tune(chosen, ImageSet([some]), adapted, preset=first, output=preset, **shared)
     spec = f"{chosen.name}:preset={preset}"
-    job.train(spec, minutes / 2, job.target, str(before))
-    return spec
+    return spec, job.train(spec, minutes / 2, job.target, str(before))

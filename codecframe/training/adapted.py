@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -163,13 +162,3 @@ def _point(
         return before, after
 
     return AdaptedAt(bpp, settings, right(own), None if targets is None else right(targets))
-
-
-def peak_memory() -> int | None:
-    """Bytes that this process held at most; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from codecframe.core.tables import Result, Table, percent
 from codecframe.core.trainer import Trainer
 from codecframe.evaluation.front import Profile, profile
 from codecframe.images import ImageSet, open_labelled
-from codecframe.training.runs import require_all, run_on
+from codecframe.training.runs import peak_memory, require_all, run_on
 
 KIND = "learn"
 """The kind of training."""
@@ -248,7 +247,7 @@ def learn(
         images=images_compared,
         rows=tuple(rows),
         saved=tuple(_saved(rows)),
-        memory=_peak_memory(),
+        memory=peak_memory(),
     )
 
 
@@ -387,13 +386,3 @@ def _sentence(saved: Mapping[str, Any]) -> str:
 
 def _cell(row: Mapping[str, Any] | None) -> str:
     return "-" if row is None else f"{percent(row['agreement'])} ({row['bpp']:.3f})"
-
-
-def _peak_memory() -> int | None:
-    """Bytes that this process has had at once."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(most) * (1 if sys.platform == "darwin" else 1024)

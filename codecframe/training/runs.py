@@ -12,6 +12,7 @@ Running it writes `NAME.log/` with checkpoints and a log while it goes, then the
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -230,3 +231,13 @@ def _indexed(images: ImageSet, classes: Sequence[str]) -> Sequence[LabelledImage
         _Indexed(image, image.target if isinstance(image.target, int) else index[str(image.target)])
         for image in images
     ]
+
+
+def peak_memory() -> int | None:
+    """Bytes that this process held at most; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most

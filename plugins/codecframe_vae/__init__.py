@@ -13,14 +13,12 @@ if TYPE_CHECKING:
     from codecframe_vae.device.bundle import Bundle as Bundle
     from codecframe_vae.device.bundle import export as export
 
+else:  # imported on first use: `codecframe --help` imports this module
+    import lazy_loader
 
-def __getattr__(name: str) -> Any:
-    """The functions, imported on first use: `codecframe --help` imports this module."""
-    if name not in {"Bundle", "export"}:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from codecframe_vae.device import bundle
-
-    return getattr(bundle, name)
+    __getattr__ = lazy_loader.attach(
+        __name__, submod_attrs={"device.bundle": ["Bundle", "export"]}
+    )[0]
 
 
 @codecframe.hookimpl

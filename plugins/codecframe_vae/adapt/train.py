@@ -19,6 +19,7 @@ from codecframe_vae.adapt.network import Classifier
 from codecframe_vae.adapt.recipe import AdaptRecipe
 from codecframe_vae.adapt.task import Distillation
 from codecframe_vae.adapt.views import Views
+from codecframe_vae.bottleneck.inputs import classifier
 from codecframe_vae.bottleneck.network import network_of
 from codecframe_vae.bottleneck.photos import prepared
 from codecframe_vae.training.data import U8, to_tensor
@@ -146,17 +147,6 @@ class _Adapting:
         words = ", ".join(f"{name} {100 * agrees:.0f}" for name, (_, agrees) in found.items())
         mean = sum(divergence for divergence, _ in found.values()) / len(found)
         return mean, f"agreement % {words}"
-
-
-def classifier(head: codecframe.TaskHead) -> codecframe.ClassifierHead:
-    """The head, if it is a classifier.
-
-    Raises:
-        MismatchError: if it is not.
-    """
-    if not isinstance(head, codecframe.ClassifierHead) or head.accepts != codecframe.PIXELS:
-        raise codecframe.MismatchError(f"head {head.name!r} is not a classifier of pixels")
-    return head
 
 
 def _parts(student: Classifier, rate: float) -> list[Part]:

@@ -24,15 +24,24 @@ def origin_of(head: codecframe.ClassifierHead, module: nn.Module) -> dict[str, s
     return {"head": network_digest(module, *said)}
 
 
+def classifier(head: codecframe.TaskHead) -> codecframe.ClassifierHead:
+    """The head, if it is a classifier of pixels.
+
+    Raises:
+        MismatchError: if it is not.
+    """
+    if not isinstance(head, codecframe.ClassifierHead) or head.accepts != codecframe.PIXELS:
+        raise codecframe.MismatchError(f"head {head.name!r} is not a classifier of pixels")
+    return head
+
+
 def classifier_of(name: str) -> tuple[codecframe.ClassifierHead, Shape]:
     """(the head of that name, the size of its images).
 
     Raises:
         MismatchError: if it is not a classifier of pixels, or takes images of any size.
     """
-    head = codecframe.get_head(name)
-    if not isinstance(head, codecframe.ClassifierHead):
-        raise codecframe.MismatchError(f"head {name!r} is not a classifier of pixels")
+    head = classifier(codecframe.get_head(name))
     if head.input_shape is None:
         raise codecframe.MismatchError(f"the preprocess of head {name!r} needs a crop")
     return head, head.input_shape
