@@ -44,7 +44,7 @@ HOST, PORT = "10.213.7.2", 8000
 DELAY_MS = 250
 """Longest queue of the link, in milliseconds."""
 WARM_UP = 10.0
-"""Seconds at the beginning, and after the link changed, that are no steady state."""
+"""Seconds at the beginning, and after the link changed, that are not the steady state."""
 LATE = 1.0
 """Seconds after which an answer is late."""
 

@@ -48,7 +48,7 @@ class ThinCodec(codecframe.Codec[ThinSettings]):
         with codecframe.as_data_error(self.name, struct.error):
             magic, step, height, width = _HEADER.unpack_from(data)
         if magic != b"THIN" or step == 0:
-            raise codecframe.DataError(self.name, "is no such file")
+            raise codecframe.DataError(self.name, "is not such a file")
         codecframe.check_size(height, width, self.name)
         shape = (-(-height // step), -(-width // step), 3)
         inflate = zlib.decompressobj()

@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 refused, 2 bad usage, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # names that are no UTF-8, and all that a terminal cannot show, are written escaped
+            # names that are not UTF-8, and all that a terminal cannot show, are written escaped
             stream.reconfigure(errors="backslashreplace")
     stopped = _stop_as_by_ctrl_c()
     code = run(arguments)

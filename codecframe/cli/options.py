@@ -37,7 +37,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
         try:
             return [float(part) if "." in part else int(part) for part in str(value).split(",")]
         except ValueError:
-            self.fail(f"{shown(value)} is no list of numbers", param, ctx)
+            self.fail(f"{shown(value)} is not a list of numbers", param, ctx)
 
 
 class ShapeType(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too

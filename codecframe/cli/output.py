@@ -42,7 +42,7 @@ def print_json(value: Any) -> None:
 def json_text(value: Any, indent: int | None = None) -> str:
     """Plain data as JSON that can be written as UTF-8.
 
-    Bytes of a file's name that are no UTF-8, which Python holds as lone surrogates, are escaped.
+    Bytes of a file's name that are not UTF-8, which Python holds as lone surrogates, are escaped.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -42,7 +42,7 @@ class Curve:
 
 
 def at_no_more_bits(ours: Curve, theirs: Curve, place: int) -> dict[str, Any] | None:
-    """What another codec scores more than a point of ours, at its largest rate that is no higher.
+    """What another codec scores above a point of ours, at its largest rate not above ours.
 
     Args:
         ours: the point's curve.

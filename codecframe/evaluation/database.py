@@ -58,7 +58,7 @@ class Database:
         read_only: it is there already, and may be a stranger's.
 
     Raises:
-        DataError: if the file is no database, or is damaged; so do all methods.
+        DataError: if the file is not a database, or is damaged; so do all methods.
         OutputError: if it cannot be opened or written; so does `writing`.
     """
 
@@ -72,7 +72,7 @@ class Database:
                 self._open_strangers()
             else:
                 self._connection = sqlite3.connect(path, timeout=10.0)
-                self._connection.execute("PRAGMA user_version")  # fails now if this is no database
+                self._connection.execute("PRAGMA user_version")  # fails now if it is not one
 
     def close(self) -> None:
         """Close the file."""

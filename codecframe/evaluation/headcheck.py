@@ -173,7 +173,7 @@ def check_head(
 
     Raises:
         UnknownNameError: if there is no such head.
-        MismatchError: if the head has no such preprocessing, or a label is no class of it.
+        MismatchError: if the head has no such preprocessing, or a label is not one of its classes.
         DataError: if no image can be read, or some have a label and others have none.
 
     Examples:

@@ -130,7 +130,7 @@ def _listed(specs: ImageSpecs) -> list[ImageSpec]:
 
 
 def _in_memory(specs: Sequence[ImageSpec]) -> list[ImageItem]:
-    """Images that are no files: items as they are, others under a number."""
+    """Images that are not files: items as they are, others under a number."""
 
     def item(number: int, spec: ImageSpec) -> ImageItem:
         if isinstance(spec, ImageItem) or hasattr(spec, "target"):

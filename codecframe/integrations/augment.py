@@ -68,7 +68,7 @@ class Augmentation:
         left as it is.
 
         Raises:
-            DataError: if it is no image.
+            DataError: if it is not an image.
             BudgetError: if even the lowest level of the codec is over the budget.
         """
         image = check_image(image)

@@ -121,7 +121,7 @@ class CodecContract:
                 self.codec.settings_type(**{field.name: value})
 
     def test_refuses_an_unknown_setting(self) -> None:
-        """A name that is no field is refused, not ignored."""
+        """A name that is not a field is refused, not ignored."""
         with pytest.raises(codecframe.SettingsError, match="surely_no_setting"):
             self.codec.settings_type.from_dict({"surely_no_setting": 1})
 
@@ -233,7 +233,7 @@ class CodecContract:
 
     @pytest.mark.parametrize("kind", damage.FOREIGN)
     def test_refuses_foreign_data(self, kind: str) -> None:
-        """What is no image gives `DataError`."""
+        """What is not an image gives `DataError`."""
         with pytest.raises(codecframe.DataError):
             self.codec.decode(damage.FOREIGN[kind])
 

@@ -9,13 +9,13 @@ import numpy as np
 FOREIGN = {
     "nothing": b"",
     "one byte": b"\x00",
-    "text": b"this is no image, and never was one\n" * 8,
+    "text": b"this is not an image, and never was\n" * 8,
     "zeros": bytes(300),
     "ones": b"\xff" * 300,
     "markup": b"<!DOCTYPE html><html><body>404 Not Found</body></html>" * 4,
     "program": b"\x7fELF\x02\x01\x01" + bytes(range(256)),
 }
-"""Byte strings that are no image in any format, by what they are."""
+"""Byte strings that are not an image in any format, by what they are."""
 
 
 def truncated(data: bytes, cuts: int = 48) -> Iterator[bytes]:

@@ -84,7 +84,7 @@ class ProfileRecipe:
             rates are chosen; by default they are chosen on the images themselves.
         accounting: bytes that the rates count.
         compare: a codec that each point of the others is compared with, image by image: with its
-            point of the highest rate that is no higher.
+            point of the highest rate that is not higher.
         data: the data in words, for the table.
         notes: what a reader of the table must know.
     """
@@ -111,7 +111,7 @@ class ProfileRecipe:
         """
         values = read_recipe(path)
         if values.pop("kind") != "profile":
-            raise DataError(str(path), "is no recipe of kind 'profile'")
+            raise DataError(str(path), "is not a recipe of kind 'profile'")
         try:
             runs = tuple(
                 Run(**{**run, "codecs": tuple(run["codecs"]), "rates": tuple(run.get("rates", ()))})

@@ -30,7 +30,7 @@ class Memory:
 
     Raises:
         DataError: if it is damaged; so do all methods.
-        OutputError: if it is no such file, or cannot be written; so do all methods.
+        OutputError: if it is not such a file, or cannot be written; so do all methods.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -51,7 +51,7 @@ def read_kind(path: str, output: str, install: str) -> tuple[str | None, str]:
         DataError: if the file cannot be read.
     """
     onnx = require("onnx", install)
-    with codecframe.as_data_error(path, saying="is no ONNX model"):
+    with codecframe.as_data_error(path, saying="is not an ONNX model"):
         model = onnx.load(path, load_external_data=False)
         if model.functions:
             model = require("onnx.inliner", install).inline_local_functions(model)

@@ -39,7 +39,7 @@ class OnnxHead(codecframe.ClassifierHead):
         threads: threads a run takes; by default one a core.
 
     Raises:
-        DataError: if the file is no ONNX model.
+        DataError: if the file is not an ONNX model.
         MismatchError: if the model does not take images, or not of the size that was asked for; if
             it is not clear which output has the scores, or what they mean.
         DependencyError: if onnxruntime is not installed; or onnx, where `outputs` is not given.
@@ -186,7 +186,7 @@ def _open(path: str, threads: int) -> Any:
     # threads that wait must not keep cores busy: torch and the codecs want them
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only: the file's warnings are not the user's
-    with codecframe.as_data_error(path, saying="is no ONNX model that runs here"):
+    with codecframe.as_data_error(path, saying="is not an ONNX model that runs here"):
         return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

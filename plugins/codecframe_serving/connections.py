@@ -18,7 +18,7 @@ HEAD_SECONDS = 10.0
 
 
 class Connections:
-    """All connections that are no streams.
+    """All connections that are not streams.
 
     Args:
         most: connections at a time.

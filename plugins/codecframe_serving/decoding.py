@@ -138,10 +138,10 @@ class Decoder:
 def read_file(data: bytes) -> Image:
     """An image file of any kind: what `read_image` knows by itself, or a codec of pixels decodes.
 
-    Learned codecs are not tried: what is no image shall not load their models.
+    Learned codecs are not tried: what is not an image shall not load their models.
 
     Raises:
-        DataError: if it cannot be read or is no image.
+        DataError: if it cannot be read or is not an image.
         LimitError: if it is larger than the pixel limit.
     """
     try:

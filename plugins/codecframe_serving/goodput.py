@@ -8,7 +8,7 @@ _SAMPLES, _SPAN = 4, 1.0
 """Frames, and seconds, over which the link's capacity is measured at least: what was lost and sent
 again comes late, and what waited behind it at the same moment."""
 _LONE = 2.0
-"""A gap of so many times the mean of the others is no sample of what the link carries."""
+"""A gap of so many times the mean of the others is not a sample of what the link carries."""
 _IN_A_ROW = 3
 """So many frames must have queued before the estimate falls: one alone may have waited for a
 processor, at either end."""

@@ -30,7 +30,7 @@ def start_logging(level: str, *, as_json: bool) -> None:
 
 
 def _without_clients_faults(record: logging.LogRecord) -> bool:
-    """A line, not a traceback, where a client sent what is no text."""
+    """A line, not a traceback, where a client sent what is not text."""
     if record.exc_info and isinstance(record.exc_info[1], UnicodeError):
         record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
         return LOGGER.isEnabledFor(logging.INFO)

@@ -49,12 +49,12 @@ class Plan:
             DataError: if the URL is none of a server.
         """
         # a port over 65535, a bracket that is not closed
-        with as_data_error(self.url, ValueError, saying="is no address"):
+        with as_data_error(self.url, ValueError, saying="is not an address"):
             parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
             port, host = parts.port, parts.hostname
         scheme = _SCHEMES.get(parts.scheme)
         if scheme is None or not host or port == 0:
-            raise DataError(self.url, "is no address such as http://127.0.0.1:8000")
+            raise DataError(self.url, "is not an address such as http://127.0.0.1:8000")
         path = parts.path if parts.path.strip("/") else _PATH
         return urlunsplit((scheme, parts.netloc, path, "", ""))
 

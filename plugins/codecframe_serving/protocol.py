@@ -263,10 +263,10 @@ def read_text(message: str, *kinds: type[T], most: int = MAX_TEXT) -> T:
     """
     if len(message) > most:
         raise DataError(_SOURCE, f"a message of {len(message):,} characters is too long")
-    with as_data_error(_SOURCE, ValueError, RecursionError, saying="a message is no JSON"):
+    with as_data_error(_SOURCE, ValueError, RecursionError, saying="a message is not JSON"):
         values = json.loads(message, parse_constant=_no_constant)
     if not isinstance(values, dict):
-        raise DataError(_SOURCE, "a message is no JSON object")
+        raise DataError(_SOURCE, "a message is not a JSON object")
     for kind in kinds:
         if values.get("type") == kind.kind:
             if values.get("version") != VERSION:
@@ -281,4 +281,4 @@ def read_text(message: str, *kinds: type[T], most: int = MAX_TEXT) -> T:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")

@@ -297,7 +297,7 @@ class _Child:
         except _DiedError:
             self.end()
             raise
-        except Exception as error:  # it has gone, or says what is no answer
+        except Exception as error:  # it has gone, or says what is not an answer
             self.end()
             raise _DiedError(f"decoding broke off ({type(error).__name__})") from None
 

@@ -195,7 +195,7 @@ class Sender:
         """Hear what the server takes, and ask for every codec, the preferred last.
 
         Raises:
-            DataError: if it is no such server.
+            DataError: if it is not such a server.
             MismatchError: if it refuses a codec.
         """
         async with asyncio.timeout(_AGREE_SECONDS):

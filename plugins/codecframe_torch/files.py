@@ -42,7 +42,7 @@ def open_file(path: str, options: codecframe.HeadOptions) -> TorchHead:
 def _members(path: str) -> list[str]:
     """The names in the archive; none for a file of another kind, such as a bare pickle."""
     problem = codecframe.as_data_error(
-        path, zipfile.BadZipFile, ValueError, saying="is no torch model file, or damaged"
+        path, zipfile.BadZipFile, ValueError, saying="is not a torch model file, or damaged"
     )
     with problem, open_regular(path) as file:
         if file.read(1) == b"\x80":

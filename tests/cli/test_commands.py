@@ -169,12 +169,12 @@ def test_select_straight_from_labelled_images(run: Run, photos: Path, head_modul
         (
             ["profile", "PHOTOS", "--head", "shades:classify", "-o", "p", "--rates", ""],
             2,
-            "no list of numbers",
+            "not a list of numbers",
         ),
         (
             ["profile", "PHOTOS", "--head", "shades:classify", "-o", "p", "--levels", ""],
             2,
-            "no list of numbers",
+            "not a list of numbers",
         ),
         (["encode", "PHOTOS"], 2, "--codec"),
         (["encode", "EMPTY", "--codec", "jpeg"], 1, "no image"),

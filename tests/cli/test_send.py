@@ -185,7 +185,7 @@ def test_what_cannot_be_meant_is_refused(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://[", "http://:8000"])
 def test_an_address_that_is_none_is_told(run: Run, pictures: Path, url: str) -> None:
     done = run("send", pictures, url, "-c", "jpeg")
-    assert done.code == 1 and "no address" in done.err
+    assert done.code == 1 and "not an address" in done.err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")

@@ -203,5 +203,5 @@ def test_what_a_server_says_cannot_move_the_cursor() -> None:
 
 @pytest.mark.parametrize("url", ["http://x:99999", "http://x:0", "http://[", "x:y", "http://x:-1"])
 def test_addresses_that_are_none_are_told(url: str) -> None:
-    with pytest.raises(codecframe.DataError, match="no address"):
+    with pytest.raises(codecframe.DataError, match="not an address"):
         _ = Plan(url, [CHOICE]).address

@@ -16,7 +16,7 @@ from codecframe.images import FileSet, ImageSet, open_images
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """cat/0.png, cat/1.PNG, dog/deep/2.jpg, 3.png, and what is no image."""
+    """cat/0.png, cat/1.PNG, dog/deep/2.jpg, 3.png, and what is not an image."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "photos"
     for seed, name in enumerate(["cat/0.png", "cat/1.PNG", "dog/deep/2.jpg", "3.png"]):

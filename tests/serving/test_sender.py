@@ -128,8 +128,8 @@ def test_a_source_that_breaks_is_told_when_the_rest_is_sent(server: Server) -> N
     [
         ({"token": "wrong"}, "401"),
         ({"token": None}, "401"),
-        ({"url": "http://"}, "no address"),
-        ({"url": "ftp://there"}, "no address"),
+        ({"url": "http://"}, "not an address"),
+        ({"url": "ftp://there"}, "not an address"),
         ({"choices": [REFUSED]}, "webp"),
     ],
 )

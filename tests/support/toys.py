@@ -40,7 +40,7 @@ class ToyCodec(codecframe.Codec[ToySettings]):
 
     def decode(self, data: bytes) -> codecframe.Image:
         if len(data) < 9 or data[:4] != HEADER:
-            raise codecframe.DataError(self.name, "is no toy file")
+            raise codecframe.DataError(self.name, "is not a toy file")
         step, height, width = data[4], *np.frombuffer(data[5:9], ">u2").tolist()
         codecframe.check_size(height, width, self.name)
         try:

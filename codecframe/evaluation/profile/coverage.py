@@ -62,7 +62,7 @@ def coverage(tables: Sequence[ProfileTable], codecs: Collection[str] | None = No
     """How far the points of some codecs were measured; of all codecs by default.
 
     Raises:
-        DataError: if no point has measurements, or there is no image that all have measured.
+        DataError: if no point has measurements, or no image was measured at all of them.
     """
     points = [
         {n: p for n, p in table.points().items() if codecs is None or p.codec in codecs}

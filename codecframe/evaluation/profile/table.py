@@ -181,7 +181,7 @@ class ProfileTable:
     """An open profile file. Use as a context manager.
 
     Raises:
-        DataError: if the file is no profile or is damaged.
+        DataError: if the file is not a profile or is damaged.
         OutputError: if it cannot be written.
     """
 
@@ -195,7 +195,7 @@ class ProfileTable:
 
         Raises:
             MismatchError: if the profile there was made of something else than `meta` says.
-            OutputError: if the file there is no profile.
+            OutputError: if the file there is not a profile.
         """
         path = Path(path)
         refuse_foreign(path, is_profile)
@@ -519,5 +519,5 @@ class ProfileTable:
 
 
 def _text(name: str) -> str:
-    """A file's name as SQLite takes it: bytes that are no UTF-8 are escaped."""
+    """A file's name as SQLite takes it: bytes that are not UTF-8 are escaped."""
     return name.encode(errors="backslashreplace").decode()

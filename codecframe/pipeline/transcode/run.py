@@ -123,7 +123,7 @@ def transcode(
         progress: makes a display; told of each part.
 
     Raises:
-        DataError: if there is no image and no shard, or a source does not exist.
+        DataError: if there are neither images nor shards, or a source does not exist.
         UnknownNameError, SettingsError, BudgetError: for what does not exist or cannot be read.
         MismatchError: if `target` holds anything else, or holds the sources, or if two things would
             get the same name.

@@ -102,10 +102,10 @@ def _frame(data: bytes) -> _Frame:
     """Read the headers up to the scan.
 
     Raises:
-        ValueError: if it is no JPEG-LS file, or one that is neither grey nor RGB of 8 bits.
+        ValueError: if it is not a JPEG-LS file, or one that is neither grey nor RGB of 8 bits.
     """
     if not data.startswith(_START):
-        raise ValueError("is no JPEG-LS file")
+        raise ValueError("is not a JPEG-LS file")
     position, frame = len(_START), None
     try:
         while True:
@@ -121,7 +121,7 @@ def _frame(data: bytes) -> _Frame:
     except (struct.error, IndexError):
         raise ValueError("is truncated") from None
     if frame is None:
-        raise ValueError("is no JPEG-LS file")
+        raise ValueError("is not a JPEG-LS file")
     bits, height, width, components = frame
     if bits != 8 or components not in (1, 3):
         raise ValueError(f"has {components} components of {bits} bits; only 1 or 3 of 8 are read")

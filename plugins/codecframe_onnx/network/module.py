@@ -240,7 +240,7 @@ def _loaded(path: str) -> tuple[Any, int]:
         if model.functions:
             model = require("onnx.inliner", _INSTALL).inline_local_functions(model)
     except Exception as error:  # protobuf and onnx raise many kinds
-        raise codecframe.DataError(path, f"is no ONNX model: {error}") from None
+        raise codecframe.DataError(path, f"is not an ONNX model: {error}") from None
     version = next((one.version for one in model.opset_import if one.domain in _DOMAINS), 1)
     return model.graph, int(version)
 

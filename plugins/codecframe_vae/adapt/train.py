@@ -35,7 +35,7 @@ _AS_FLOATS: dict[str, dict[str, Any]] = {
 _SAMPLE = 32
 """Images on which levels for rates are found."""
 _SMALL = 128
-"""Crops of a part of the final size are no smaller than that."""
+"""Crops of a part of the final size are not smaller than that."""
 _SMALLEST = 1e-3
 """Root mean square that a kernel learns as if it had, at least."""
 _PIXELS = 1 << 26
