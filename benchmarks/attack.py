@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -147,7 +147,7 @@ async def camera(url: str, number: int, until: float, told: Counter[str]) -> lis
             await opened.send(frame.pack())
             try:
                 async with asyncio.timeout(PATIENCE):
-                    answer = Answer.unpack(bytes(await opened.recv()))  # type: ignore[arg-type]
+                    answer = Answer.unpack(await opened.recv(decode=False))
             except TimeoutError:
                 told["missing"] += 1
                 return times
@@ -209,7 +209,9 @@ SMALL = png(crops(1, SIDE, of=64, seed=1)[0])
 ALIASES = "[" + ",".join(f"&a{n} [" + f"*a{n - 1}," * 9 + "]" for n in range(1, 40)) + "]"
 
 
-async def posted(url: str, data: bytes, query: str = "", **headers: str) -> str:
+async def posted(
+    url: str, data: bytes | AsyncIterable[bytes], query: str = "", **headers: str
+) -> str:
     """The status of an answer."""
     transport = httpx.AsyncHTTPTransport(local_address=ATTACKER.get())
     async with httpx.AsyncClient(transport=transport, timeout=60) as client:
@@ -241,12 +243,12 @@ async def slow_upload(url: str, chance: random.Random) -> str:
     """A body of which a byte comes now and then."""
     del chance
 
-    async def body() -> Any:
+    async def body() -> AsyncIterator[bytes]:
         for _ in range(60):
             yield b"x"
             await asyncio.sleep(1)
 
-    return await posted(url, body())  # type: ignore[arg-type]
+    return await posted(url, body())
 
 
 async def stream_rubbish(url: str, chance: random.Random) -> str:

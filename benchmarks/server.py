@@ -171,7 +171,7 @@ async def ask(server: Server, payloads: Sequence[bytes], side: int, until: float
             await opened.send(
                 Frame(number, SETTINGS.level, payloads[number % len(payloads)]).pack()
             )
-            answer = Answer.unpack(bytes(await opened.recv()))  # type: ignore[arg-type]
+            answer = Answer.unpack(await opened.recv(decode=False))
             assert answer.status is Status.OK, answer
             times.append(loop.time() - begun)
     return times
@@ -295,7 +295,7 @@ def with_rubbish(messages: int) -> Iterator[dict[str, Any]]:
     async def sane(server: Server) -> bool:
         async with stream(server, (side, side)) as opened:
             await opened.send(Frame(7, SETTINGS.level, payload(image)).pack())
-            answer = Answer.unpack(bytes(await opened.recv()))  # type: ignore[arg-type]
+            answer = Answer.unpack(await opened.recv(decode=False))
             return answer.status is Status.OK
 
     with serving(SMALL) as server:

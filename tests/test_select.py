@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from toys import BrightnessHead, ShadeCodec, ShadeHead, ToyCodec, ToySettings, items, toy_registry
@@ -10,7 +11,6 @@ from toys import BrightnessHead, ShadeCodec, ShadeHead, ToyCodec, ToySettings, i
 import codecframe
 from codecframe import MismatchError, UnknownNameError
 from codecframe.core import registry
-from codecframe.core.head import Batch
 from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
 from codecframe.evaluation.select import select, select_on_images
 from codecframe.rate import Accounting, Budget
@@ -35,9 +35,9 @@ def table(tmp_path: Path, toys: None) -> Iterator[ProfileTable]:
 @pytest.mark.parametrize("mode", ["cap", "mean"])
 @pytest.mark.parametrize("accounting", list(Accounting))
 def test_the_winner_meets_the_budget_and_beats_the_rest(
-    table: ProfileTable, mode: str, accounting: Accounting
+    table: ProfileTable, mode: Literal["cap", "mean"], accounting: Accounting
 ) -> None:
-    found = select(table, Budget(1500, "bytes", mode), accounting)  # type: ignore[arg-type]
+    found = select(table, Budget(1500, "bytes", mode), accounting)
     assert found.winner is not None and found.winner.codec == "toy"
     assert found.winner.bytes_per_image <= 1500
     assert found.images == 40
@@ -88,8 +88,10 @@ def test_unknown_codec_in_profile(table: ProfileTable) -> None:
 
 @pytest.mark.parametrize("budget", ["4bpp", "1200B", "48kbit/s@5fps"])
 @pytest.mark.parametrize("mode", ["cap", "mean"])
-def test_profile_and_select_in_one_go(tmp_path: Path, budget: str, mode: str) -> None:
-    asked = Budget.parse(budget, mode=mode)  # type: ignore[arg-type]
+def test_profile_and_select_in_one_go(
+    tmp_path: Path, budget: str, mode: Literal["cap", "mean"]
+) -> None:
+    asked = Budget.parse(budget, mode=mode)
     images = items(30, labelled=True)
     found = select_on_images(tmp_path / "p", images, HEAD, asked, codecs=["toy", "bland"])
     assert found.winner is not None and found.winner.codec == "toy"
@@ -105,8 +107,8 @@ class BlindHead(BrightnessHead):
 
     name = "blind"
 
-    def predict(self, batch: Batch) -> codecframe.Prediction:
-        return super().predict([image // 100 * 100 for image in batch])  # type: ignore[operator]
+    def predict(self, batch: Any) -> codecframe.Prediction:
+        return super().predict([image // 100 * 100 for image in batch])
 
 
 class ShadePlugin:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ STOPPED = {
 @pytest.mark.parametrize("budget", [2000, 1000, 100])
 @pytest.mark.parametrize("name", STOPPED)
 def test_a_profile_that_was_stopped_is_asked_on_common_images(
-    tmp_path: Path, name: str, budget: int, mode: str
+    tmp_path: Path, name: str, budget: int, mode: Literal["cap", "mean"]
 ) -> None:
     stopped, images, kept, missing = STOPPED[name]
     # the images that some points miss are those on which the others do badly
@@ -180,7 +181,7 @@ def test_a_profile_that_was_stopped_is_asked_on_common_images(
     }
     with written(tmp_path / "p", cut) as table:
         covered = coverage([table])
-        found = select(table, Budget(budget, "bytes", mode))  # type: ignore[arg-type]
+        found = select(table, Budget(budget, "bytes", mode))
     assert len(covered.images) == images
     assert sum(map(len, covered.kept)) == kept
     assert not covered.whole

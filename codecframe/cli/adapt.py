@@ -31,7 +31,7 @@ from codecframe.cli.groups import FunctionCommand
 @click.option(
     "--rates",
     metavar="BPP,BPP,...",
-    type=options.Numbers(),
+    type=options.numbers,
     help="Mean rates to adapt for, in bits per pixel. One head serves all from the lowest to the "
     "highest.  [default: 0.1,0.2,0.4,0.8]",
 )

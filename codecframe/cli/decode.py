@@ -34,7 +34,7 @@ from codecframe.cli.groups import FunctionCommand
 )
 @click.option(
     "--shape",
-    type=options.ShapeType(),
+    type=options.shape,
     metavar="HEIGHTxWIDTH",
     help="Image size, for payloads.",
 )

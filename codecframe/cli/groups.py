@@ -69,8 +69,8 @@ class CommandGroup(SuggestingGroup):
         >>> cli.add_lazy_command("mine", "what it does", "my_plugin.commands:mine")
     """
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._lazy: dict[str, tuple[str, str]] = {}
         self._plugins_loaded = False
 

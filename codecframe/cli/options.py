@@ -27,30 +27,20 @@ class Finite(click.FloatRange):
         return found
 
 
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
+def numbers(value: Any) -> list[float]:
     """Numbers between commas: `0.2,0.4`."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A list of numbers."""
-        try:
-            return [float(part) if "." in part else int(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"{shown(value)} is not a list of numbers", param, ctx)
+    try:
+        return [float(part) if "." in part else int(part) for part in str(value).split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{shown(value)} is not a list of numbers") from None
 
 
-class ShapeType(click.ParamType):  # type: ignore[type-arg]  # of click 8.1, too
+def shape(value: Any) -> tuple[int, int]:
     """(height, width), typed as `224x320`."""
-
-    name = "shape"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The two numbers."""
-        match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", str(value))
-        if match is None:
-            self.fail(f"{shown(value)} is not HEIGHTxWIDTH", param, ctx)
-        return int(match[1]), int(match[2])
+    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", str(value))
+    if match is None:
+        raise click.BadParameter(f"{shown(value)} is not HEIGHTxWIDTH")
+    return int(match[1]), int(match[2])
 
 
 def complete_codec(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -23,14 +23,14 @@ from codecframe.cli.groups import FunctionCommand
 @click.option(
     "--rates",
     metavar="BPP,BPP,...",
-    type=options.Numbers(),
+    type=options.numbers,
     help="Mean rates at which to measure, in bits per pixel.  "
     "[default: 0.1,0.2,0.3,0.4,0.6,0.8,1.2]",
 )
 @click.option(
     "--levels",
     metavar="VALUE,VALUE,...",
-    type=options.Numbers(),
+    type=options.numbers,
     help="Measure with the knob at these values instead, e.g. 10,20,40,80.",
 )
 @options.combined(

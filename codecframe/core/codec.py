@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from codecframe.core.errors import CodecframeError, MismatchError, PluginError, told
@@ -95,7 +96,7 @@ class Codec(ABC, Generic[S]):
     summary: str = ""
     settings_type: type[S]
     emits: tuple[Representation, ...] = (PIXELS,)
-    requires: ClassVar[dict[str, str]] = {}
+    requires: Mapping[str, str] = MappingProxyType({})
     presets: ClassVar[Path | None] = None
     encoders: ClassVar[Mapping[str, frozenset[str]]] = {}
     plugin: str = ""

@@ -16,6 +16,8 @@ MOST_SHOWN = 80
 """Characters of a value that a message shows."""
 _MOST_TOLD = 500
 """Characters of a stranger's message."""
+_PLAIN = (list, tuple, set, frozenset, dict)
+"""What is shown item by item; a subclass may do anything when it is gone through."""
 
 
 def shown(value: object) -> str:
@@ -34,10 +36,10 @@ def shown(value: object) -> str:
 
 def _pieces(value: object) -> Iterator[str]:
     """A `repr` piece by piece."""
-    if type(value) in (list, tuple, set, frozenset, dict):
+    if isinstance(value, _PLAIN) and type(value) in _PLAIN:
         brackets = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
         yield brackets[0]
-        for number, item in enumerate(value):  # type: ignore[arg-type, var-annotated]
+        for number, item in enumerate(value):
             yield ", " if number else ""
             yield from _pieces(item)
             if isinstance(value, Mapping):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -142,7 +143,7 @@ class TaskHead(ABC):
     accepts: Representation = PIXELS
     labels: tuple[str, ...] = ()
     input_shape: Shape | None = None
-    requires: ClassVar[dict[str, str]] = {}
+    requires: Mapping[str, str] = MappingProxyType({})
     metric: str = "top-1"
     """What `score` measures, as tables call it."""
     reference: str = ""

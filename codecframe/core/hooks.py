@@ -30,13 +30,15 @@ Examples:
 
 
 @hookspec
-def codecframe_codecs() -> Iterable[Codec[Any]]:  # type: ignore[empty-body]
+def codecframe_codecs() -> Iterable[Codec[Any]]:
     """Return the plugin's codecs. Called once, when a codec is first asked for or listed."""
+    return ()
 
 
 @hookspec
-def codecframe_heads() -> Iterable[TaskHead]:  # type: ignore[empty-body]
+def codecframe_heads() -> Iterable[TaskHead]:
     """Return the plugin's named heads. Called once, when a head is first asked for or listed."""
+    return ()
 
 
 @hookspec
@@ -59,13 +61,15 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> TaskHead | None:
 
 
 @hookspec
-def codecframe_trainers() -> Iterable[Trainer[Any]]:  # type: ignore[empty-body]
+def codecframe_trainers() -> Iterable[Trainer[Any]]:
     """Return the plugin's trainers. Called once, when a training recipe is run."""
+    return ()
 
 
 @hookspec
-def codecframe_benchmarks() -> Iterable[Benchmark[Any]]:  # type: ignore[empty-body]
+def codecframe_benchmarks() -> Iterable[Benchmark[Any]]:
     """Return the plugin's benchmarks. Called once, when `codecframe bench` is run."""
+    return ()
 
 
 @hookspec

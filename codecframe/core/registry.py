@@ -355,7 +355,7 @@ def _entry_points() -> list[tuple[metadata.EntryPoint, str, str]]:
 def _owner(point: metadata.EntryPoint) -> tuple[str, str]:
     """Name and version of an entry point's distribution; empty where its metadata is damaged."""
     try:
-        return str(point.dist.name), str(point.dist.version)  # type: ignore[union-attr]
+        return (str(point.dist.name), str(point.dist.version)) if point.dist else ("", "")
     except Exception:
         return "", ""
 

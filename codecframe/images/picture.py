@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from codecframe.images.source import read_bounded
 
 if TYPE_CHECKING:
     from PIL import Image as PilImage
+    from PIL.ImageFile import ImageFile
 
 _SIXTEEN_BITS = ("PNG", "PPM", "JPEG2000", None)
 """Formats whose deep greyscale Pillow brings to 16 bits; images that are of no format, too."""
@@ -72,7 +73,7 @@ def _is_open(picture: PilImage.Image) -> bool:
 
 def _whole(picture: PilImage.Image, name: str) -> bytes:
     """All bytes of a picture's file, which stays where it is."""
-    file: Any = picture.fp  # type: ignore[attr-defined]  # of a picture that comes from a file
+    file = cast("BinaryIO", cast("ImageFile", picture).fp)
     position = file.tell()
     file.seek(0)
     try:
@@ -138,7 +139,7 @@ def _with_key_colour(picture: PilImage.Image, name: str) -> PilImage.Image:
 
     if not _is_open(picture):
         return picture
-    raw_mode = picture.tile[0][3]  # type: ignore[attr-defined]  # of a picture from a file
+    raw_mode = cast("ImageFile", picture).tile[0][3]
     key = picture.info["transparency"]
     if raw_mode == "RGB;16B":
         return _made(decode_as(".png", _whole(picture, name), name), picture)

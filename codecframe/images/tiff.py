@@ -6,13 +6,14 @@ refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
     from PIL import Image as PilImage
+    from PIL.TiffImagePlugin import TiffImageFile
 
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Modes of Pillow whose samples it gives as they are stored."""
@@ -88,7 +89,7 @@ def check_tiles(picture: PilImage.Image) -> None:
     Raises:
         ValueError: if they are.
     """
-    tags = picture.tag_v2  # type: ignore[attr-defined]  # of a TIFF
+    tags = cast("TiffImageFile", picture).tag_v2
     area = _numbers(tags.get(322), (0,))[0] * _numbers(tags.get(323), (0,))[0]
     if area > max(_TILE_AREA, 4 * picture.width * picture.height):
         raise ValueError("has tiles that are much larger than the image")

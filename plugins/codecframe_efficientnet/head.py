@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import codecframe
 from codecframe import Preprocess, require
@@ -77,4 +77,5 @@ def _network() -> Network:
     network.load_in_order(torch.load(path, weights_only=True, map_location="cpu"))
     network.eval().requires_grad_(False)
     network.fold_norms()
-    return cast("Network", network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    move: Callable[..., Network] = network.to  # torch's annotations know no `memory_format`
+    return move(memory_format=torch.channels_last)

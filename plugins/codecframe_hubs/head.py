@@ -36,11 +36,11 @@ class HubHead(codecframe.ClassifierHead):
     ) -> None:
         said = vars(options) | {"name": options.name or spec, "labels": options.labels or labels}
         super().__init__(**{**said, "preprocess": options.preprocess or preprocess})
-        self._module = module.eval().requires_grad_(requires_grad=False)
+        self._module: Callable[[Any], Any] = module.eval().requires_grad_(requires_grad=False)
 
     def torch_model(self) -> Callable[[Any], Any]:
         """The module."""
-        return self._module  # type: ignore[no-any-return]
+        return self._module
 
     def run(self, values: Any) -> Any:
         """Scores of the classes."""

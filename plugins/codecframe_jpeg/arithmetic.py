@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ import numpy.typing as npt
 from codecframe_jpeg.coefficients import Blocks
 
 try:
-    import numba  # type: ignore[import-untyped, unused-ignore]
+    import numba
 except ImportError:
     COMPILED = False
 else:
     COMPILED = True
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # table D.3: size of the less probable side, what follows it, what follows the other, whether sides
 # change places; and last, for decisions without a bias, one that stays as it is
@@ -118,15 +120,18 @@ def _machine() -> tuple[Any, Any, Any]:
 
 
 # -- loops ----------------------------------------------------------------------------------------
-_loop: Callable[[Any], Any] = (
-    numba.njit(cache=True, nogil=True, error_model="numpy") if COMPILED else lambda loop: loop
-)
+def _loop(function: F) -> F:
+    """Compiled, where numba is installed."""
+    if not COMPILED:
+        return function
+    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
 
 # `tools` are the bins (a state each), the coder, its output, and the tables of the machine
 
 
 @_loop
-def _decide(tools, at, bit):  # type: ignore[no-untyped-def]
+def _decide(tools: Any, at: int, bit: int) -> None:
     """Code a decision by a bin (D.1.4 to D.1.6)."""
     bins, coder, out, size, more, less = tools
     state = bins[at]
@@ -156,7 +161,7 @@ def _decide(tools, at, bit):  # type: ignore[no-untyped-def]
 
 
 @_loop
-def _put(coder, out, code):  # type: ignore[no-untyped-def]
+def _put(coder: Any, out: Any, code: int) -> int:
     """Write a byte, and what it carries into earlier ones (D.1.6); the rest of the code."""
     length, byte = coder[_LENGTH], code >> 19
     if byte > 0xFF:
@@ -171,7 +176,7 @@ def _put(coder, out, code):  # type: ignore[no-untyped-def]
 
 
 @_loop
-def _finish(tools):  # type: ignore[no-untyped-def]
+def _finish(tools: Any) -> None:
     """Write the number in the last interval that has most zeros at its end (D.1.8)."""
     _, coder, out, _, _, _ = tools
     code = (coder[_CODE] + coder[_WIDTH] - 1) & ~0xFFFF
@@ -182,7 +187,7 @@ def _finish(tools):  # type: ignore[no-untyped-def]
 
 
 @_loop
-def _magnitude(tools, rest, first, second, third):  # type: ignore[no-untyped-def]
+def _magnitude(tools: Any, rest: int, first: int, second: int, third: int) -> None:
     """Code a magnitude less 1 (figures F.8 and F.9): how many bits it has, then all but the first.
 
     The bins are those of the first, the second and the third decision; more follow the third.
@@ -201,7 +206,7 @@ def _magnitude(tools, rest, first, second, third):  # type: ignore[no-untyped-de
 
 
 @_loop
-def _encode(values, components, kinds, block, before, tools):  # type: ignore[no-untyped-def]
+def _encode(values: Any, components: Any, kinds: Any, block: int, before: Any, tools: Any) -> int:
     """Code blocks from `block` on, as many as there is room for; which one comes next.
 
     `before` is, of each component, the last DC and the class of its difference.

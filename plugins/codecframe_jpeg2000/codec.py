@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class Jpeg2000Codec(_CodestreamCodec[Jpeg2000Settings]):
         return bytes(
             imagecodecs.jpeg2k_encode(
                 image,
-                settings.psnr,  # type: ignore[arg-type]  # the stub knows integers only
+                cast("Any", settings.psnr),  # the stub knows integers only
                 codecformat=imagecodecs.JPEG2K.CODEC.J2K,
                 planar=False,
                 resolutions=settings.decompositions + 1,

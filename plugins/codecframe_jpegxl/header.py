@@ -165,8 +165,8 @@ def _read_primaries(bits: _Bits) -> tuple[Point, Point, Point]:
 
 def _read_point(bits: _Bits) -> Point:
     sizes = ((19, 0), (19, 1 << 19), (20, 1 << 20), (21, 1 << 21))
-    x, y = (bits.choose(*sizes) for _ in range(2))
-    return tuple((v >> 1 ^ -(v & 1)) / 1e6 for v in (x, y))  # type: ignore[return-value]
+    x, y = ((v >> 1 ^ -(v & 1)) / 1e6 for v in (bits.choose(*sizes), bits.choose(*sizes)))
+    return x, y
 
 
 def _skip_extra_fields(bits: _Bits) -> None:

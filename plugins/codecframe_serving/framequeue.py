@@ -105,14 +105,14 @@ class FrameQueue:
 
     async def _take(self, items: Iterable[Item]) -> None:
         loop = asyncio.get_running_loop()
-        source, end = iter(items), object()
+        source = iter(items)
         due, number = loop.time(), 0
         while True:
             await asyncio.sleep(max(due - loop.time(), 0))
-            item = await asyncio.to_thread(next, source, end)  # a camera makes one wait
-            if item is end:
+            item = await asyncio.to_thread(next, source, None)  # a camera makes one wait
+            if item is None:
                 return
-            await self._offer(item, number)  # type: ignore[arg-type]
+            await self._offer(item, number)
             number += 1
             if self._fps:
                 step = 1 if self._live else self._stride()

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
+from websockets.typing import Subprotocol
 
 from codecframe import (
     BudgetError,
@@ -170,16 +172,16 @@ class Sender:
             OSError, TimeoutError, WebSocketException: if it breaks.
         """
         token = self._plan.token
-        tls = {} if self._plan.tls is None else {"ssl": self._plan.tls}
+        tls: dict[str, Any] = {} if self._plan.tls is None else {"ssl": self._plan.tls}
         try:
             async with _Connect(
                 self._address,
                 additional_headers={"Authorization": f"Bearer {token}"} if token else {},
-                subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
                 compression=None,
                 max_size=4 * MAX_TEXT,
                 ping_interval=_PING_SECONDS,
-                **tls,  # type: ignore[arg-type]
+                **tls,
             ) as socket:
                 await self._agree(socket)
                 self.state.connected = True

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 
@@ -140,7 +140,7 @@ class _Server(uvicorn.Server):
 def _limit_handshakes(loop: asyncio.AbstractEventLoop) -> None:
     """uvicorn has no setting for it, and a connection counts only when its handshake is done."""
     create = functools.partial(loop.create_server, ssl_handshake_timeout=_HANDSHAKE_SECONDS)
-    loop.create_server = create  # type: ignore[method-assign]
+    cast("Any", loop).create_server = create
 
 
 def _end_quietly(server: uvicorn.Server) -> None:

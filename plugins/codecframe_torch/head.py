@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import codecframe
 from codecframe import Preprocess, require
 from codecframe_torch.ends import read_kind
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 INSTALL = "codecframe[train]"
 
@@ -59,7 +62,7 @@ class TorchHead(codecframe.ClassifierHead):
         )
         if getattr(module, "training", False):
             with suppress(NotImplementedError):  # what was exported is fixed already
-                module.eval()  # type: ignore[attr-defined]
+                cast("Module", module).eval()
         self._module = module
         self._device = device
         self._channels_last = self.preprocess.layout == "nchw"

@@ -51,14 +51,9 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         requires: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
-        self._requires = {**NEEDS, **(requires or {})}
+        self.requires = {**NEEDS, **(requires or {})}
         self.summary = summary or "learned with its classifier; latents go straight to it"
         self.model = model
-
-    @property
-    def requires(self) -> dict[str, str]:  # type: ignore[override]
-        """Packages that the model runs with."""
-        return self._requires
 
     @property
     def emits(self) -> tuple[codecframe.Representation, ...]:  # type: ignore[override]

@@ -24,14 +24,9 @@ class LatentHead(codecframe.TaskHead):
 
     def __init__(self, name: str, model: Model, requires: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self._requires = {**NEEDS, **(requires or {})}
+        self.requires = {**NEEDS, **(requires or {})}
         self.summary = "the classifier of a learned codec: takes its latents"
         self._model = model
-
-    @property
-    def requires(self) -> dict[str, str]:  # type: ignore[override]
-        """Packages that the model runs with."""
-        return self._requires
 
     @property
     def accepts(self) -> codecframe.Representation:  # type: ignore[override]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import mutation
@@ -39,7 +40,7 @@ def _with_toys() -> None:
     found.load_installed()
     found.register(toys.ToyPlugin(), "toys")
     registry.default.cache_clear()
-    registry.default = lambda: found  # type: ignore[assignment, method-assign]
+    mock.patch.object(registry, "default", lambda: found).start()
 
 
 def make_profile(folder: Path) -> list[Path]:
@@ -58,8 +59,9 @@ def use_profile(path: Path) -> None:
 
     with ProfileTable.open(path) as table:
         table.rows()
-        for text, mode in (("4bpp", "cap"), ("300B", "mean"), ("256kbit/s@5fps", "cap")):
-            found = select([table], Budget.parse(text, mode), Accounting.PAYLOAD)  # type: ignore[arg-type]
+        asked = Budget.parse("300B", "mean"), *map(Budget.parse, ("4bpp", "256kbit/s@5fps"))
+        for budget in asked:
+            found = select([table], budget, Accounting.PAYLOAD)
             found.to_dict()
             [candidate.label for candidate in found.candidates]
         report.html([table], found)

@@ -118,7 +118,7 @@ def test_honest_frames_beside_bad_ones_of_a_batch_are_answered(server: Server) -
         read_text(str(stream.recv(60)), Ready)
         for number, data in enumerate(sent):
             stream.send(Frame(number, 0, data).pack())
-        answers = [Answer.unpack(bytes(stream.recv(120))) for _ in sent]  # type: ignore[arg-type]
+        answers = [Answer.unpack(stream.recv(120, decode=False)) for _ in sent]
     statuses = {answer.sequence: answer.status for answer in answers}
     assert [n for n, status in sorted(statuses.items()) if status is Status.OK] == [
         number for number, data in enumerate(sent) if data == b"good"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import files
 import numpy as np
@@ -154,7 +154,7 @@ class Endless(io.RawIOBase):
 
 def test_streams_are_bounded() -> None:
     with codecframe.limit_pixels(1000), pytest.raises(codecframe.LimitError):
-        read_bounded(Endless(), "stdin")  # type: ignore[arg-type]
+        read_bounded(cast("BinaryIO", Endless()), "stdin")
 
 
 # -- damage -------------------------------------------------------------------------------

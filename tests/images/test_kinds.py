@@ -468,9 +468,10 @@ def test_arrays_are_images_or_refused() -> None:
     for wrong in (RGB / 255.0, RGB.astype(np.uint16), RGB[:, :, 0], RGB.astype(np.int16), RGB > 9):
         with pytest.raises(codecframe.DataError, match="expected a uint8 array"):
             read_image(wrong)
-    for wrong in (None, 7, {"bytes": b""}):
+    wrong_types: Any = None, 7, {"bytes": b""}
+    for wrong in wrong_types:
         with pytest.raises(codecframe.DataError, match="is not an image"):
-            read_image(wrong)  # type: ignore[arg-type]
+            read_image(wrong)
 
 
 @pytest.mark.parametrize("codec", ["heic", "jpegxl", "jpeg", "png", "webp", "avif", "jpeg2000"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_a_finished_run_measures_nothing_again(tmp_path: Path) -> None:
     profile_images(tmp_path / "p", images, HEAD, plan).close()
 
     class Deaf(BrightnessHead):
-        def predict(self, batch: object) -> None:  # type: ignore[override]
+        def predict(self, batch: object) -> NoReturn:
             raise AssertionError("nothing was left to predict")
 
     profile_images(tmp_path / "p", images, Deaf(), plan).close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,8 +48,7 @@ def test_payloads_data_and_files_are_classified_together() -> None:
     ]
     seen = [CODEC.decode(CODEC.encode(image, SETTINGS)) for image in IMAGES[:2]] + [IMAGES[2]]
     found = worker().run(jobs)
-    assert all(isinstance(result, Prediction) for result in found)
-    scores = np.concatenate([result.scores for result in found])  # type: ignore[union-attr]
+    scores = np.concatenate([one.scores for one in found if isinstance(one, Prediction)])
     assert np.array_equal(scores, HEAD.predict(seen).scores)
 
 
@@ -68,10 +68,10 @@ def test_bad_jobs_fail_alone() -> None:
 
 def test_a_head_that_fails_on_one_image_still_predicts_for_the_others() -> None:
     class Picky(toys.BrightnessHead):
-        def predict(self, batch: object) -> Prediction:
-            if any(image.shape[0] == 8 for image in batch):  # type: ignore[attr-defined]
+        def predict(self, batch: Any) -> Prediction:
+            if any(image.shape[0] == 8 for image in batch):
                 raise ZeroDivisionError("eight")
-            return super().predict(batch)  # type: ignore[arg-type]
+            return super().predict(batch)
 
     found = Worker(Picky(), [CODEC]).run([job(IMAGES[0]), job(toys.picture(0, 8, 8))])
     assert isinstance(found[0], Prediction)
@@ -88,9 +88,9 @@ def test_a_payload_is_of_the_shape_that_was_said() -> None:
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
 def test_scores_that_are_not_finite_are_no_prediction(score: float) -> None:
     class Broken(toys.BrightnessHead):
-        def predict(self, batch: object) -> Prediction:
-            found = super().predict(batch)  # type: ignore[arg-type]
-            heights = np.array([image.shape[0] for image in batch])  # type: ignore[attr-defined]
+        def predict(self, batch: Any) -> Prediction:
+            found = super().predict(batch)
+            heights = np.array([image.shape[0] for image in batch])
             found.scores[heights == 8, 3] = score
             return found
 
@@ -123,10 +123,10 @@ class LatentHead(toys.BrightnessHead):
     accepts = SPACE
     input_shape = (8, 8)
 
-    def predict(self, batch: object) -> Prediction:
-        if any(latents.shape != (8, 8) for latents in batch):  # type: ignore[attr-defined]
+    def predict(self, batch: Any) -> Prediction:
+        if any(latents.shape != (8, 8) for latents in batch):
             raise MismatchError("takes 8x8")
-        return super().predict([latents.values for latents in batch])  # type: ignore[attr-defined]
+        return super().predict([latents.values for latents in batch])
 
 
 def test_latents_of_a_wrong_size_are_the_clients_fault() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tarfile
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,13 @@ def saved(image: PilImage.Image, kind: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def member(tar: tarfile.TarFile, of: str | tarfile.TarInfo) -> bytes:
+    """What a file in a tar archive holds."""
+    file = tar.extractfile(of)
+    assert file is not None, f"{of} is not a regular file"
+    return file.read()
 
 
 def tiff(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -115,8 +116,8 @@ class ShadeHead(BrightnessHead):
     accepts = SPACE
     reference = "brightness"
 
-    def predict(self, batch: Batch) -> codecframe.Prediction:
-        return super().predict([one.values for one in batch])  # type: ignore[union-attr]
+    def predict(self, batch: Any) -> codecframe.Prediction:
+        return super().predict([one.values for one in batch])
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,5 @@ def toy_registry() -> Iterator[registry.Registry]:
     """A default registry that holds the toys alone, for the length of a `with` block."""
     toys = registry.Registry()
     toys.register(ToyPlugin(), "toys")
-    real = registry.default
-    registry.default = lambda: toys  # type: ignore[assignment]
-    try:
+    with mock.patch.object(registry, "default", lambda: toys):
         yield toys
-    finally:
-        registry.default = real

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -28,9 +30,9 @@ def batches(**options: object) -> list[tuple[torch.Tensor, torch.Tensor]]:
 @pytest.mark.parametrize(
     "options", [{}, {"shift": 3}, {"flip": True}, {"cutout": 5}, {"mix": 0.5}, {"batch": 64}]
 )
-def test_shapes_and_seeds(options: dict[str, object]) -> None:
+def test_shapes_and_seeds(options: dict[str, Any]) -> None:
     made = batches(**options)
-    size = int(options.get("batch", 50))  # type: ignore[call-overload]
+    size = int(options.get("batch", 50))
     assert len(made) == 200 // size
     for images, targets in made:
         assert images.dtype == torch.uint8

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from files import member
 from PIL import Image as PilImage
 from toys import picture
 
@@ -70,7 +71,7 @@ def shard(path: Path, members: dict[str, bytes]) -> None:
 
 def members(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as read:
-        return {entry.name: read.extractfile(entry).read() for entry in read}  # type: ignore[union-attr]
+        return {entry.name: member(read, entry) for entry in read}
 
 
 def png(seed: int) -> bytes:

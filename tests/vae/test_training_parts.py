@@ -6,7 +6,7 @@ import json
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -383,13 +383,14 @@ def test_similarity_of_flat_images_is_that_of_their_brightness() -> None:
 
 # -- graphs --------------------------------------------------------------------------------
 
+M = TypeVar("M", bound=nn.Module)
 WIDTHS = [
     Widths(4, (8, 1), (12, 1), 3, 2, (0, 0), (8, 1), (8, 1)),
     Widths(6, (8, 0), (12, 0), 5, 2, (4, 1), (8, 0), (8, 0)),
 ]
 
 
-def lively(module: nn.Module) -> nn.Module:
+def lively(module: M) -> M:
     """With statistics and weights that are not the initial ones."""
     generator = torch.Generator().manual_seed(0)
     for part in module.modules():
@@ -412,18 +413,18 @@ def outputs(graph: bytes, **inputs: Any) -> Any:
 def test_graphs_give_what_the_networks_give(widths: Widths) -> None:
     torch.manual_seed(1)
     encoder, head = lively(Encoder(widths)), lively(Head(widths))
-    encoder.start_from(torch.randint(0, 256, (50, 3, 16, 16), dtype=torch.uint8))  # type: ignore[operator]
+    encoder.start_from(torch.randint(0, 256, (50, 3, 16, 16), dtype=torch.uint8))
     model = PixelModel(widths)
-    model.encoder, model.head = encoder, head  # type: ignore[assignment]
-    encoding, deciding = encoder_graph(encoder), head_graph(head)  # type: ignore[arg-type]
+    model.encoder, model.head = encoder, head
+    encoding, deciding = encoder_graph(encoder), head_graph(head)
     classifying = classifier_graph(model, {"labels": ["x"]})
     for size in ((8, 8), (12, 20)):
         images = np.stack([natural_image(*size, seed=i) for i in range(3)])
         with torch.inference_mode():
             latents = encoder(data.to_tensor(images))
-            shift = head.shifts[[0, 1, 1]]  # type: ignore[index]
+            shift = head.shifts[[0, 1, 1]]
             logits = head(latents, shift)
-            joined = head(latents, head.shifts[[-1] * 3])  # type: ignore[index]
+            joined = head(latents, head.shifts[[-1] * 3])
         found = outputs(encoding, images=images)
         assert found.shape == (3, widths.latents, size[0] // 4, size[1] // 4)
         assert np.allclose(found, latents, atol=1e-4)
@@ -457,10 +458,10 @@ def test_the_encoder_in_integers_is_close_to_that_in_floats(
 def test_the_decoders_graph_gives_what_the_decoder_gives() -> None:
     torch.manual_seed(2)
     decoder = lively(SimpleDecoder(4, 2, 8))
-    latents, shift = torch.randn(2, 4, 3, 5), decoder.shifts[[1, 0]]  # type: ignore[index]
+    latents, shift = torch.randn(2, 4, 3, 5), decoder.shifts[[1, 0]]
     with torch.inference_mode():
         images = decoder(latents, shift).permute(0, 2, 3, 1)
-    found = outputs(decoder_graph(decoder), latents=latents.numpy(), shift=shift.detach().numpy())  # type: ignore[arg-type]
+    found = outputs(decoder_graph(decoder), latents=latents.numpy(), shift=shift.detach().numpy())
     assert found.shape == (2, 12, 20, 3)
     assert np.allclose(found, images, atol=1e-2)
 
@@ -468,8 +469,8 @@ def test_the_decoders_graph_gives_what_the_decoder_gives() -> None:
 def test_large_kernels_are_stored_small_and_close() -> None:
     widths = Widths(4, (24, 1), (24, 0), 3, 2, (0, 0), (8, 0), (8, 0))
     head = lively(Head(widths))
-    latents, shift = torch.randn(4, 4, 6, 6), head.shifts[[0, 1, 0, 1]]  # type: ignore[index]
-    graph = head_graph(head)  # type: ignore[arg-type]
+    latents, shift = torch.randn(4, 4, 6, 6), head.shifts[[0, 1, 0, 1]]
+    graph = head_graph(head)
     assert len(graph) < 0.4 * 4 * sum(p.numel() for p in head.parameters())
     with torch.inference_mode():
         logits = head(latents, shift)

@@ -87,6 +87,6 @@ class Distillation:
     @torch.no_grad()
     def _said(self, model: Classifier, images: U8) -> Tensor:
         """Logarithms of probabilities, (n, classes)."""
-        parts = to_tensor(images).split(_AT_ONCE)  # type: ignore[no-untyped-call]
+        parts = to_tensor(images).split(_AT_ONCE)
         with autocast("cpu"):
             return torch.cat([self._logs(model(part)[0]).float() for part in parts])

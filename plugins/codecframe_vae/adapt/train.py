@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import codecframe
-from codecframe import Accounting, Budget, Preprocess, Shape, fit_levels, map_threads, parse_spec
+from codecframe import Accounting, Budget, Preprocess, Shape, fit_levels, parse_spec
 from codecframe_vae.adapt.files import write_head
 from codecframe_vae.adapt.network import Classifier
 from codecframe_vae.adapt.recipe import AdaptRecipe
@@ -22,6 +22,7 @@ from codecframe_vae.adapt.views import Views
 from codecframe_vae.bottleneck.inputs import classifier
 from codecframe_vae.bottleneck.network import network_of
 from codecframe_vae.bottleneck.photos import prepared
+from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.training.data import U8, to_tensor
 from codecframe_vae.training.digests import network_digest, text_digest
 from codecframe_vae.training.optim import Optimizers, Part
@@ -61,7 +62,7 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
     levels = recipe.levels or fit_levels(codec, settings, list(sample), budgets, accounting)
     example = to_tensor(sample[:2])
     teacher = Classifier(module, preprocess, example)
-    teacher.requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(teacher.requires_grad_(requires_grad=False))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's of itself
         student = copy.deepcopy(teacher)
@@ -201,12 +202,8 @@ def _conditions(
     most = max(_PIXELS // (images[0, ..., 0].size * (1 + len(levels))), 1)
     found = {"uncompressed": images[:most]}
     for level in levels:
-        chosen = settings.at_level(level)
-        arrived = map_threads(
-            lambda image, chosen=chosen: codec.decode(codec.encode(image, chosen)),  # type: ignore[misc]
-            list(images[:most]),
-        )
-        found[f"level {level}"] = np.stack(arrived)
+        datas = codec.encode_many(images[:most], settings.at_level(level))
+        found[f"level {level}"] = np.stack(codec.decode_many(datas))
     return found
 
 

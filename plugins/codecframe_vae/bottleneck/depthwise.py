@@ -6,6 +6,7 @@ a transposed convolution in float32, which is the same gradient, takes as long a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class _Depthwise(torch.autograd.Function):
         if needs_x:
             to_x = _to_input(wide, weight.float(), x, ctx.stride, ctx.padding).to(x.dtype)
         if needs_weight:
-            to_weight = conv2d_weight(  # type: ignore[no-untyped-call]
+            to_weight = conv2d_weight(
                 x.float(), weight.shape, wide, ctx.stride, ctx.padding, groups=len(weight)
             )
         return to_x, to_weight, wide.sum((0, 2, 3)) if needs_bias else None, None, None
@@ -62,8 +63,8 @@ def depthwise(
 ) -> Tensor:
     """Each channel of `x`, (n, C, height, width), with a kernel of its own, (C, 1, side, side)."""
     if torch.is_grad_enabled():
-        made: Tensor = _Depthwise.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
-        return made
+        apply: Callable[..., Tensor] = _Depthwise.apply
+        return apply(x, weight, bias, stride, padding)
     return functional.conv2d(x, weight, bias, stride, padding, groups=len(weight))
 
 

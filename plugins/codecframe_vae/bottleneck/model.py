@@ -59,7 +59,7 @@ class Encoder(nn.Module):
         self.project = nn.Conv2d(features, latents, 1)
         with torch.no_grad():
             self.project.weight[:, :, 0, 0] = transform.forward
-            self.project.bias.copy_(-transform.forward @ transform.mean)  # type: ignore[union-attr]
+            self.project.bias = nn.Parameter((-transform.forward @ transform.mean).float())
 
     def forward(self, images: Tensor) -> Tensor:
         """`float32` latents, of images of any size."""
@@ -71,7 +71,8 @@ class Encoder(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Of the cut."""
-        return self.front(self.normalise(images))  # type: ignore[no-any-return]
+        features: Tensor = self.front(self.normalise(images))
+        return features
 
     def latents(self, features: Tensor) -> Tensor:
         """`float32`, of features at the cut, of images of the size that is trained."""
@@ -113,9 +114,9 @@ class Adapter(nn.Module):
         self.linear = nn.Conv2d(latents, features, 1)
         with torch.no_grad():
             nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+            self.last.bias = nn.Parameter(torch.zeros(features))
             self.linear.weight[:, :, 0, 0] = transform.back
-            self.linear.bias.copy_(transform.mean)  # type: ignore[union-attr]
+            self.linear.bias = nn.Parameter(transform.mean.float().clone())
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
         """Features; `shift` is (n, width)."""
@@ -194,4 +195,5 @@ class Whole(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """At the cut, of images 0..255, (n, 3, height, width)."""
-        return self.front(self.normalise(images))  # type: ignore[no-any-return]
+        features: Tensor = self.front(self.normalise(images))
+        return features

@@ -28,7 +28,7 @@ def graph_of(module: nn.Module, example: Tensor) -> fx.GraphModule:
     module = copy.deepcopy(module)
     for layer in module.modules():
         if getattr(layer, "inplace", False) is True:  # a graph cut there must find it as it was
-            layer.inplace = False  # type: ignore[assignment]
+            cast("nn.ReLU", layer).inplace = False
     axes = ({0: torch.export.Dim("images", min=1), **dict.fromkeys((2, 3), torch.export.Dim.AUTO)},)
     try:
         with warnings.catch_warnings():

@@ -26,6 +26,7 @@ from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of
 from codecframe_vae.bottleneck.start import sensitivity, start_from
 from codecframe_vae.bottleneck.task import BottleneckTask
+from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.training.data import to_tensor
 from codecframe_vae.training.export import eval_mode
 from codecframe_vae.training.external_weights import Externalizer
@@ -57,7 +58,7 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
         return _exported(model, head, example, external)
 
     rehearse(exported(), recipe, run, measured, head.labels, geometry)
-    model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(model, recipe.device)
     task = BottleneckTask(
         model, whole, head.log_probabilities, recipe, validation, origin_of(head, _module(head))
     )
@@ -118,7 +119,7 @@ def _networks(
     pixels = example[0, 0].numel()
     start = start_from(features, fisher, recipe.latents, recipe.rates, pixels)
     model = Bottleneck(normalise, front, tail, start, grid, recipe)
-    whole.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(whole, recipe.device)
     whole.requires_grad_(requires_grad=False)
     return model, whole
 

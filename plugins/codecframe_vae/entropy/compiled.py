@@ -7,10 +7,10 @@ by a thread of its own (see `context`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numba  # type: ignore[import-untyped, unused-ignore]
+import numba
 import numpy as np
 
 from codecframe_vae.entropy import rangecoder
@@ -26,8 +26,17 @@ from codecframe_vae.entropy.rangecoder import (
 if TYPE_CHECKING:
     from codecframe_vae.entropy.context import I8, ContextArrays
 
-# numba keeps what it compiled until this file changes: touch it where a loop elsewhere did
-_jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _jit(function: F) -> F:
+    """The loop, compiled when it is first called.
+
+    numba keeps what it compiled until this file changes: touch it where a loop elsewhere did.
+    """
+    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
 _encode_run = _jit(rangecoder.encode_run)
 _finish_run = _jit(rangecoder.finish_run)
 _first_state = _jit(rangecoder.first_state)
@@ -102,7 +111,7 @@ def compile_now() -> None:
     coder.decode(coder.encode(np.ones((1, 1, 1, 1), np.int8)), 1, 1)
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _look_up(sums: Any, channels: Any, phase: int, shift: int, direct: Any, row: Any) -> int:
     """The rows of tables of a step's latents, and how many there are."""
     rows, columns, count = sums.shape
@@ -116,9 +125,9 @@ def _look_up(sums: Any, channels: Any, phase: int, shift: int, direct: Any, row:
     return place
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _add(
-    sums: Any, spread: Any, shape: Any, y: int, x: int, phase: int, channel: int, v: int
+    sums: Any, spread: Any, shape: Any, y: int, x: int, phase: int, channel: Any, v: Any
 ) -> None:
     """Add a latent to the predictions of the three squares in each of the three rows around it.
 
@@ -136,7 +145,7 @@ def _add(
         of += three
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _encode(latents: Any, model: Any) -> Any:
     """The payload of clipped latents, (channels, height, width)."""
     spread, speaks, sent, per, shift, direct, alphabet, frequency, start = model
@@ -168,7 +177,7 @@ def _encode(latents: Any, model: Any) -> Any:
     return payload[: _finish_run(digits, low, width, used, payload)]
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _decode(words: Any, latents: Any, model: Any) -> Any:
     """Fill in latents, (channels, height, width), of zeros; words read, -1 if it is damaged."""
     spread, speaks, sent, per, shift, direct, alphabet, frequency, _ = model

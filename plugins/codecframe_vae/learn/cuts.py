@@ -119,7 +119,7 @@ def _is_usable(place: Place, images: Tensor) -> bool:
     """Whether an encoder can end there."""
     channels, height, width = place.shape
     steps = {
-        min(_STRIDES, key=lambda step, side=side, rows=rows: abs(side / rows - step))  # type: ignore[misc]
+        min((abs(side / rows - step), step) for step in _STRIDES)[1]
         for side, rows in zip(images.shape[2:], (height, width), strict=True)
     }
     return (

@@ -58,7 +58,7 @@ class LearnedHead(nn.Module):
             self.shifts[:, width] = 1
             nn.init.zeros_(self.last.weight)
             self.linear.weight[:, :, 0, 0] = transform.back
-            self.linear.bias.copy_(transform.mean)  # type: ignore[union-attr]
+            self.linear.bias = nn.Parameter(transform.mean.float().clone())
         for part in (self.linear, self.tail):
             part.requires_grad_(requires_grad=False)
 

@@ -173,7 +173,7 @@ class Improvement:
             error = (made.float() - whole.float()).square().flatten(1).mean(1)
             loss = loss + recipe.features * error / whole.float().square().mean().clamp_min(1e-12)
         self.optimizer.zero_grad()
-        (self._weight[level] * loss).mean().backward()  # type: ignore[no-untyped-call]
+        (self._weight[level] * loss).mean().backward()
         rate = min(1.0, progress / _WARMUP, (1 - progress) / (1 - _WARMUP)) if progress else 1e-3
         self.optimizer.param_groups[0]["lr"] = recipe.adam_rate * rate
         self.optimizer.step()

@@ -38,7 +38,8 @@ class Levelled(nn.Module):
 
     def forward(self, features: Tensor, shift: Tensor) -> tuple[Tensor, ...]:
         """(scores, ...); `shift` is (n, width)."""
-        return self.graph(features, shift)  # type: ignore[no-any-return]
+        found: tuple[Tensor, ...] = self.graph(features, shift)
+        return found
 
 
 def _shifted(graph: fx.GraphModule, node: fx.Node, shift: fx.Node, start: int) -> int:

@@ -70,8 +70,10 @@ def places(graph: fx.GraphModule, image: Tensor) -> list[Place]:
                 parameters += _attribute(graph, str(weight.target)).numel()
         shape = measured.shapes.get(node.name, ())
         if id(node) in crossed and len(shape) == 4:
+            channels, height, width = shape[1:]
             layer = layers.get(node.name, node.name)
-            found.append(Place(node.name, layer, shape[1:], parameters, macs, seconds))  # type: ignore[arg-type]
+            size = (channels, height, width)
+            found.append(Place(node.name, layer, size, parameters, macs, seconds))
     return found
 
 
@@ -151,7 +153,7 @@ def _macs(node: fx.Node, value: Tensor, env: dict[fx.Node, Any]) -> int:
     """Multiply-adds of a node; only those of products of matrices count."""
     target = str(node.target)
     if "conv" in target and len(node.args) > 1:
-        weight = env.get(node.args[1])  # type: ignore[arg-type]
+        weight = env.get(node.all_input_nodes[1])
         return value.numel() * weight[0].numel() if isinstance(weight, Tensor) else 0
     if any(name in target for name in ("linear", "addmm", "matmul", "bmm", "aten.mm")):
         inputs = [env.get(one) for one in node.all_input_nodes]

@@ -31,6 +31,7 @@ from codecframe_vae.learn.graphs import learned_graph, with_weights
 from codecframe_vae.learn.improve import Channel, HeldOut, Improvement, State
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
+from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.runtime import modelfile
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.data import U8, Labelled, to_tensor
@@ -239,7 +240,7 @@ _CHOSEN = {"layer", "latents", "groups", "rates", "lowest", "octave", "adapter"}
 def _improved(work: _Work, linear: Linear) -> None:
     """Train what follows the codec, and write the model file whenever it is better."""
     recipe, path = linear.recipe, work.run.folder / checkpoint.NAME
-    linear.head.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(linear.head)
     made = _maker(work, linear)
     real, logs, *_ = made(to_tensor(prepared(work.held, work.head, work.shape)))
     held = HeldOut(real.float(), logs.float())

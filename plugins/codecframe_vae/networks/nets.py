@@ -6,6 +6,7 @@ Images are (n, 3, height, width), RGB 0..255, both sides multiples of `STRIDE`; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import TypeVar, cast
 
@@ -20,6 +21,12 @@ M = TypeVar("M", bound=nn.Module)
 
 _SMALL = 0.004
 """Standard deviation of a last layer's weights to begin with: logits close to 0."""
+
+
+def channels_last(module: M, device: str = "cpu") -> M:
+    """The module on a device, its kernels stored as convolutions of images there are quickest."""
+    move: Callable[..., M] = module.to  # torch's annotations know no `memory_format`
+    return move(device, memory_format=torch.channels_last)
 
 
 class Pointwise(nn.Conv2d):
@@ -106,7 +113,8 @@ class Encoder(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """`float32` latents."""
         x = (image.float() - self.mean) / self.std
-        return self.body(x).float()  # type: ignore[no-any-return]
+        latents: Tensor = self.body(x)
+        return latents.float()
 
     @torch.no_grad()
     def start_from(self, sample: Tensor) -> None:
@@ -189,7 +197,8 @@ class Head(nn.Module):
         x = self.first(latents)
         x = self.body(x + shift[:, :, None, None].to(x.dtype))
         pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
-        return self.last(pooled).float()  # type: ignore[no-any-return]
+        logits: Tensor = self.last(pooled)
+        return logits.float()
 
 
 class PixelModel(nn.Module):
@@ -203,7 +212,8 @@ class PixelModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (n, classes), of images 0..255, (n, 3, height, width)."""
         y = self.encoder(images)
-        return self.head(y, self.head.shifts[-1:])  # type: ignore[no-any-return]
+        logits: Tensor = self.head(y, self.head.shifts[-1:])
+        return logits
 
 
 class SimpleDecoder(nn.Module):
@@ -246,7 +256,8 @@ class SimpleDecoder(nn.Module):
         x = functional.relu(x + shift[:, :, None, None].to(x.dtype))
         for block in self.body:
             x = x + block(x)
-        return self.last(x).float() * 64 + 128  # type: ignore[no-any-return]
+        made: Tensor = self.last(x)
+        return made.float() * 64 + 128
 
 
 class LinearDecoder(nn.Module):
@@ -279,7 +290,8 @@ class ChannelsLast(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The network's output."""
-        return self.network(images.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
+        found: Tensor = self.network(images.permute(0, 3, 1, 2))
+        return found
 
 
 def folded(module: M) -> M:
@@ -301,7 +313,12 @@ def folded(module: M) -> M:
 
 def _convolution(conv: nn.Conv2d) -> nn.Conv2d:
     """The same without what `Pointwise` does for training."""
-    sizes = conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding
-    plain = nn.Conv2d(*sizes)  # type: ignore[arg-type]
+    plain = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        cast("tuple[int, int]", conv.kernel_size),
+        cast("tuple[int, int]", conv.stride),
+        cast("tuple[int, int]", conv.padding),
+    )
     plain.load_state_dict(conv.state_dict())
     return plain.eval()

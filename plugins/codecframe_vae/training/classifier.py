@@ -8,7 +8,7 @@ import torch
 
 import codecframe
 from codecframe import write_whole
-from codecframe_vae.networks.nets import PixelModel
+from codecframe_vae.networks.nets import PixelModel, channels_last
 from codecframe_vae.networks.widths import STRIDE
 from codecframe_vae.training import data as datasets
 from codecframe_vae.training.channel import Channel
@@ -27,7 +27,7 @@ def train_classifier(recipe: ClassifierRecipe, run: codecframe.TrainingRun) -> N
     torch.manual_seed(recipe.seed)
     model = PixelModel(recipe.widths(len(run.classes), levels=1))
     model.encoder.start_from(datasets.to_tensor(training.images[:2000]))
-    model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(model, recipe.device)
     channel = None
     if recipe.codec:
         channel = Channel.chosen(recipe, training)

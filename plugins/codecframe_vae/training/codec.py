@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 import codecframe
+from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.networks.widths import STRIDE
 from codecframe_vae.training import data as datasets
 from codecframe_vae.training.data import Batches, Labelled
@@ -41,7 +42,7 @@ def _joint(
     torch.manual_seed(recipe.seed)
     model = JointModel(recipe.widths(len(run.classes), len(recipe.rates)), recipe.groups)
     model.encoder.start_from(datasets.to_tensor(training.images[:2000]))
-    model.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(model, recipe.device)
     task = JointTask(model, recipe, validation, Teacher(recipe, run))
     batches = Batches(training, len(run.classes), recipe)
     train(task, batches, recipe, run)

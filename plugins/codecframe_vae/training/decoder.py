@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 import codecframe
-from codecframe_vae.networks.nets import LinearDecoder, SimpleDecoder
+from codecframe_vae.networks.nets import LinearDecoder, SimpleDecoder, channels_last
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.data import U8, to_tensor
 from codecframe_vae.training.export import eval_mode
@@ -38,7 +38,7 @@ def train_decoder(
         return _linear(ladder, latents, stride, images)
     height, width = images.shape[1:3]
     decoder = SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width, stride)
-    decoder.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(decoder, recipe.device)
     real = torch.from_numpy(latents)
     up, down = torch.from_numpy(ladder.up), torch.from_numpy(ladder.down)
     limits = [context.arrays.limit.astype(np.float32) for context in ladder.contexts]
@@ -60,7 +60,7 @@ def train_decoder(
             rise, fall = min(1, 20 * (step + 1) / steps), 1 - step / steps
             optimizer.param_groups[0]["lr"] = _RATE * rise * fall
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             peak_to_noise = 10 * np.log10((255 / 64) ** 2 / float(loss.detach()))
             display.advance(1, f"decoder {peak_to_noise:.2f} dB")

@@ -62,7 +62,8 @@ def classifier_graph(model: PixelModel, metadata: Mapping[str, Any]) -> bytes:
     """`images`, uint8 (n, h, w, 3), to `logits`, float32 (n, classes)."""
     network = folded(model)
     with torch.no_grad():
-        network.head.first[0].bias += network.head.shifts[-1]  # type: ignore[operator]
+        first: Any = network.head.first[0]
+        first.bias += network.head.shifts[-1]
         network.head.shifts.zero_()
     graph = exported(ChannelsLast(network), {"images": _IMAGES}, _SIZES, "logits")
     stored = onnx.load_from_string(packed(graph))
@@ -80,7 +81,8 @@ class _Pictures(nn.Module):
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
         """Images, (n, height, width, 3)."""
-        return self.decoder(latents, shift).permute(0, 2, 3, 1)  # type: ignore[no-any-return]
+        images: Tensor = self.decoder(latents, shift)
+        return images.permute(0, 2, 3, 1)
 
 
 def _latents(first: nn.Module, shifts: Tensor) -> dict[str, Tensor]:
@@ -111,7 +113,7 @@ def exported(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 module,
                 tuple(inputs.values()),
                 input_names=list(inputs),
@@ -125,7 +127,7 @@ def exported(
         raise codecframe.MismatchError(f"the network cannot be exported: {error}") from error
     finally:
         logging.disable(disabled)
-    return _without_notes(program.model_proto)  # type: ignore[union-attr]
+    return _without_notes(program.model_proto)
 
 
 def _without_notes(model: onnx.ModelProto) -> bytes:

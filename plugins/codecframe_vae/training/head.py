@@ -11,7 +11,7 @@ from torch import Tensor
 import codecframe
 from codecframe import chunks
 from codecframe_vae.codec import VaeCodec
-from codecframe_vae.networks.nets import Head
+from codecframe_vae.networks.nets import Head, channels_last
 from codecframe_vae.runtime.model import F32, Model
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training import data as datasets
@@ -40,7 +40,7 @@ def train_head(recipe: HeadRecipe, run: codecframe.TrainingRun) -> None:
     training, validation = datasets.load(run, recipe.held_out, stride)
     torch.manual_seed(recipe.seed)
     head = Head(recipe.head_widths(model.manifest.channels, len(run.classes), LEVELS))
-    head.to(recipe.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(head, recipe.device)
     task = HeadTask(head, model, recipe, validation, Teacher(recipe, run))
     train(task, Batches(training, len(run.classes), recipe), recipe, run)
     eval_mode(head)

@@ -135,7 +135,7 @@ def _epoch(
     for step, (images, targets) in enumerate(batches.epoch(epoch), epoch * batches.steps):
         batch = images.to(settings.device), targets.to(settings.device)
         loss, figures = task.loss(*batch, step / total)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizers.step(schedule.factor(step))
         for name, value in figures.items():
             sums[name].append(value)

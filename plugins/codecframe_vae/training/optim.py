@@ -48,15 +48,15 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for kernel in group["params"]:
                 if kernel.grad is not None:
-                    self._update(kernel, group["lr"], group["momentum"])
+                    self._update(kernel, kernel.grad, group["lr"], group["momentum"])
         return loss
 
-    def _update(self, kernel: Tensor, rate: float, momentum: float) -> None:
+    def _update(self, kernel: Tensor, gradient: Tensor, rate: float, momentum: float) -> None:
         state = self.state[kernel]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(kernel)
-        buffer = state["momentum"].lerp_(kernel.grad, 1 - momentum)
-        flat = kernel.grad.lerp(buffer, momentum).reshape(len(kernel), -1)  # type: ignore[union-attr]
+        buffer = state["momentum"].lerp_(gradient, 1 - momentum)
+        flat = gradient.lerp(buffer, momentum).reshape(len(kernel), -1)
         step = orthogonalise(flat) * (len(kernel) / min(flat.shape)) ** 0.5
         kernel.mul_(len(kernel) ** 0.5 / (kernel.norm() + 1e-7))
         kernel.add_(step.view_as(kernel), alpha=-rate)

@@ -72,6 +72,6 @@ class PixelTask(SupervisedTask):
         self.model.eval()
         logits = (
             self._classified(some.to(self._settings.device))
-            for some in self._received.split(AT_ONCE)  # type: ignore[no-untyped-call]
+            for some in self._received.split(AT_ONCE)
         )
         return {"val top1": top1(logits, self._targets)}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import codecframe
-from codecframe_vae.networks.nets import PixelModel
+from codecframe_vae.networks.nets import PixelModel, channels_last
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.digests import network_digest
 from codecframe_vae.training.precision import autocast
@@ -58,8 +58,7 @@ def _model(recipe: TrainingRecipe, run: codecframe.TrainingRun) -> nn.Module:
     if classifier and (known := classifier.head.last.out_features) != len(run.classes):
         raise codecframe.MismatchError(f"teacher {name!r} knows {known} classes")
     model: nn.Module = classifier or _of_recipe(name, run)
-    model = model.eval().to(recipe.device)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return channels_last(model.eval(), recipe.device)
 
 
 def _of_recipe(name: str, run: codecframe.TrainingRun) -> PixelModel:

@@ -124,7 +124,7 @@ class _Loop:
 
     def _step(self, progress: float) -> float:
         loss = self._task.step(self._steps, progress)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         rise = min(1.0, (progress + 1e-3) / _WARMUP)
         self._optimizers.step(rise * 0.5 * (1 + math.cos(math.pi * progress)))
         self._steps += 1
