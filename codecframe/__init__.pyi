@@ -28,6 +28,11 @@ from .core.image import Shape as Shape
 from .core.image import check_image as check_image
 from .core.image import check_size as check_size
 from .core.image import limit_pixels as limit_pixels
+from .core.layers import Layered as Layered
+from .core.layers import LayeredSettings as LayeredSettings
+from .core.layers import Layers as Layers
+from .core.layers import layered as layered
+from .core.layers import picture as picture
 from .core.listing import CodecInfo as CodecInfo
 from .core.listing import HeadInfo as HeadInfo
 from .core.listing import Listing as Listing

@@ -24,13 +24,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
-from codecframe.core.errors import CodecframeError, MismatchError, PluginError, told
+from codecframe.core.errors import CodecframeError, DataError, MismatchError, PluginError, told
 from codecframe.core.image import Image, Shape
+from codecframe.core.layers import LayeredSettings, Layers, layered
 from codecframe.core.parallel import map_threads
 from codecframe.core.representation import PIXELS, Latents, Representation
 from codecframe.core.settings import Settings
@@ -41,22 +42,28 @@ S = TypeVar("S", bound=Settings)
 _GUARDED = (
     *("encode_image", "encode_images", "fit", "decode", "decode_many"),
     *("decode_latents", "decode_latents_many", "strip", "restore", "exports"),
+    *("picture_encoder", "strip_layers", "restore_layers"),
 )
 """Methods whose unexpected errors become a `PluginError`."""
 
 
 def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, whose unexpected errors name the plugin and the codec."""
+    """The method, whose unexpected errors name the plugin and the codec; so do those of a function
+    that it returns.
+    """
 
     @wraps(method)
     def guarded(self: Codec[Any], *args: Any, **options: Any) -> Any:
         try:
-            return method(self, *args, **options)
+            found = method(self, *args, **options)
         except (CodecframeError, KeyboardInterrupt, MemoryError, GeneratorExit):
             raise
         except BaseException as error:
             cause = f"{self.name}: {method.__name__} failed with {told(error)}"
             raise PluginError(self.plugin or self.name, cause, codec=self.name) from error
+        if not callable(found):
+            return found
+        return partial(_guarded(wraps(method)(lambda _, *args: found(*args))), self)
 
     return guarded
 
@@ -137,7 +144,10 @@ class Codec(ABC, Generic[S]):
             SettingsError: if a setting does not exist, or the settings cannot be used together or
                 for this image.
         """
-        return self.encode_image(image, self.settings(settings, **changes))
+        chosen = self.settings(settings, **changes)
+        if not isinstance(chosen, LayeredSettings) or (level := chosen.picture_level) is None:
+            return self.encode_image(image, chosen)
+        return self._with_picture(image, self.encode_image(image, chosen.task_alone), level)
 
     def encode_many(
         self,
@@ -146,13 +156,27 @@ class Codec(ABC, Generic[S]):
         **changes: Any,
     ) -> list[bytes]:
         """Encode several images with the same settings; by default on all cores."""
-        return self.encode_images(images, self.settings(settings, **changes))
+        chosen = self.settings(settings, **changes)
+        if not isinstance(chosen, LayeredSettings) or (level := chosen.picture_level) is None:
+            return self.encode_images(images, chosen)
+        everything = list(images)
+        datas = self.encode_images(everything, chosen.task_alone)
+        pairs = zip(everything, datas, strict=True)
+        return map_threads(lambda pair: self._with_picture(*pair, level), pairs)
+
+    def _with_picture(self, image: Image, data: bytes, level: int) -> bytes:
+        """The data of a task layer with a picture behind it."""
+        found = layered(self)
+        if found is None:
+            cause = f"{self.name}: its settings have a picture, and it is not `Layered`"
+            raise PluginError(self.plugin or self.name, cause, codec=self.name)
+        return found.picture_encoder(image, data)(level)
 
     # -- for plugins ----------------------------------------------------------------------
 
     @abstractmethod
     def encode_image(self, image: Image, settings: S) -> bytes:
-        """What `encode` does, with settings as an object.
+        """What `encode` does, with settings as an object. A codec of layers makes the task layer.
 
         Raises:
             SettingsError: if the settings cannot be used together, or not for this image.
@@ -185,8 +209,12 @@ class Codec(ABC, Generic[S]):
         return None
 
     def strip(self, data: bytes) -> bytes:
-        """The payload: `data` without what settings, image shape and payload length determine."""
-        return data
+        """The payload: `data` without what settings, image shape and payload length determine.
+
+        Default: `data`; of a codec of layers, the two of them.
+        """
+        found = layered(self)
+        return data if found is None else found.strip_layers(data).packed()
 
     def restore(self, payload: bytes, settings: S, shape: Shape) -> bytes:
         """Exact inverse of `strip`, given the settings and the (height, width) used to encode.
@@ -194,7 +222,31 @@ class Codec(ABC, Generic[S]):
         Raises:
             DataError: if the payload cannot come from `strip`.
         """
-        return payload
+        found = layered(self)
+        if found is None or not isinstance(settings, LayeredSettings):
+            return payload
+        alone = settings.picture_level is None
+        layers = Layers(payload) if alone else Layers.unpacked(payload, self.name)
+        return found.restore_layers(layers, settings, shape)
+
+    def strip_layers(self, data: bytes) -> Layers:
+        """The payload's layers apart, as they cross a link one by one. Default: it has one.
+
+        A codec of layers implements this in place of `strip`; see `Layered`.
+        """
+        return Layers(self.strip(data))
+
+    def restore_layers(self, layers: Layers, settings: S, shape: Shape) -> bytes:
+        """Exact inverse of `strip_layers`, where `settings` have the level of the picture.
+
+        A codec of layers implements this in place of `restore`; see `Layered`.
+
+        Raises:
+            DataError: if the layers cannot come from `strip_layers`.
+        """
+        if layers.picture is not None:
+            raise DataError(self.name, "has a picture layer, and this codec has none")
+        return self.restore(layers.task, settings, shape)
 
     def exports(self, settings: S, notes: Sequence[str] = ()) -> Mapping[str, str]:
         """The settings as other software takes them: format name -> text. Default: none.

@@ -322,7 +322,8 @@ class Settings:
     def parse(cls, assignments: Iterable[str]) -> Self:
         """Settings from `key=value` texts, as the command line takes them.
 
-        Values of text fields are taken as they are, all others are read as YAML.
+        Values of text fields are taken as they are, but for whole numbers where the field takes
+        those, too; all others are read as YAML.
         """
         return cls().updated(assignments)
 
@@ -450,7 +451,7 @@ def _type_words(kind: Any) -> str:
 
 def _expected(kind: Any, declared: Option) -> str:
     if declared.choices is not None:
-        words = "one of " + ", ".join(map(str, declared.choices))
+        words = "one of " + ", ".join(_choice_words(declared.choices))
         return words + (" or none" if type(None) in _alternatives(kind) else "")
     words = _type_words(kind)
     of, unit = ("of", " characters") if "text" in words else ("from", "")
@@ -461,6 +462,17 @@ def _expected(kind: Any, declared: Option) -> str:
     if declared.high is not None:
         return f"{words} of at most {declared.high}{unit}"
     return words
+
+
+def _choice_words(choices: Sequence[Any]) -> Iterable[str]:
+    """The choices as words; more than three whole numbers in a row as a range."""
+    whole = [choice for choice in choices if isinstance(choice, int)]
+    is_range = len(whole) > 3 and whole == list(range(whole[0], whole[-1] + 1))
+    for choice in choices:
+        if not (is_range and choice in whole):
+            yield str(choice)
+    if is_range:
+        yield f"{whole[0]} to {whole[-1]}"
 
 
 def _nearest(name: object, known: Iterable[str]) -> str:
@@ -483,6 +495,8 @@ def _word(value: Any) -> str:
 def _read(kind: Any, name: str, text: str) -> Any:
     alternatives = _alternatives(kind)
     if str in alternatives:
+        if int in alternatives and text.isdecimal() and len(text) < _LONGEST_WORD:
+            return int(text)
         return None if text.lower() in ("none", "null") and type(None) in alternatives else text
     if text.lower() == "none":
         return None

@@ -12,7 +12,7 @@ from typing import Any
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec
-from codecframe.core.errors import CodecframeError, DataError, UsageError
+from codecframe.core.errors import CodecframeError, UsageError
 from codecframe.core.image import Image, Shape, check_size
 from codecframe.core.presets import SettingsLike, settings_for
 from codecframe.core.progress import ProgressMaker, Silent
@@ -22,6 +22,7 @@ from codecframe.images.files import names_below
 from codecframe.images.source import read_bounded, read_bytes
 from codecframe.pipeline.convert import Failed, decode_any
 from codecframe.pipeline.target import Target
+from codecframe.rate import read_levels
 
 
 def decode(data: bytes | str | Path, codec: Codec[Any] | str | None = None) -> Image:
@@ -136,7 +137,8 @@ def decode_files(
         shape: (height, width) of the images, for payloads.
         settings: what payloads were made with: an object, a mapping, or `key=value` texts.
         preset: the same as a preset that comes with the codec, or a file.
-        level_byte: the payloads begin with a knob level byte, since they were encoded to a budget.
+        level_byte: the payloads begin with a knob level byte, since they were encoded to a budget;
+            where the settings want pictures, a byte for the picture's level follows.
         force: files that are there are replaced, even inputs.
         progress: makes a display; told of each file.
         tell: called with what is left out, when it is.
@@ -194,9 +196,7 @@ class _Form:
         check_size(*self.shape, source=name)
         settings = self.settings
         if self.level_byte:
-            if not payload:
-                raise DataError(name, "is empty")
-            settings, payload = settings.at_level(payload[0]), payload[1:]
+            settings, payload = read_levels(settings, payload, name)
         return codec.restore(payload, settings, self.shape)
 
 

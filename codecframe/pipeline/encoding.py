@@ -20,7 +20,7 @@ from codecframe.images.sets import ImageSpecs
 from codecframe.pipeline.convert import Encoded, Failed, encode_set, read_set, without_failed
 from codecframe.pipeline.pipeline import Pipeline
 from codecframe.pipeline.target import Target
-from codecframe.rate import Accounting, Budget
+from codecframe.rate import Accounting, Budget, told_levels
 
 PAYLOAD_SUFFIX = ".payload"
 """Of files that hold payloads."""
@@ -252,18 +252,33 @@ def encode_files(
     with (progress or Silent)(len(items)) as display:
         done = encode_set(read_set(items), chosen, given, limit, counting)
         for result in without_failed(done, failed, tell, display):
-            data = written(chosen, result, payload=payload, budget=limit)
+            data = written(chosen, result, given, payload=payload, budget=limit)
             made.append(_file(result, target.write(result.name, data), counting))
     return EncodedFiles(chosen.name, str(counting), tuple(made), tuple(failed))
 
 
-def written(codec: Codec[Any], encoded: Encoded, *, payload: bool, budget: Budget | None) -> bytes:
-    """What is written of an encoding: the file, or its payload behind the byte for the level."""
+def written(
+    codec: Codec[Any],
+    encoded: Encoded,
+    settings: Settings,
+    *,
+    payload: bool,
+    budget: Budget | None,
+) -> bytes:
+    """What is written of an encoding: the file, or its payload behind the bytes for its levels,
+    where a budget made them vary.
+
+    Args:
+        codec: the codec.
+        encoded: the encoding.
+        settings: as they were given.
+        payload: the payload is written.
+        budget: to which it was encoded.
+    """
     if not payload:
         return encoded.data
     data = codec.strip(encoded.data)
-    level = budget is not None and encoded.settings.knob() is not None
-    return bytes([encoded.settings.level]) + data if level else data
+    return data if budget is None else told_levels(settings, encoded.settings) + data
 
 
 def _file(result: Encoded, output: str, accounting: Accounting) -> EncodedFile:

@@ -17,9 +17,10 @@ import numpy as np
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec, Fit
-from codecframe.core.errors import BudgetError, DataError, MismatchError
+from codecframe.core.errors import BudgetError, DataError, MismatchError, SettingsError
 from codecframe.core.head import Batch, Prediction, TaskHead
 from codecframe.core.image import Image, Shape, check_image
+from codecframe.core.layers import NONE, LayeredSettings, Layers
 from codecframe.core.parallel import chunks
 from codecframe.core.presets import parse_spec
 from codecframe.core.representation import PIXELS, Representation
@@ -129,8 +130,11 @@ class Packet:
 
     Attributes:
         level: the knob level; one byte on the link where the codec has a knob.
-        payload: the encoding without what settings and shape determine.
+        payload: the encoding without what settings and shape determine; of a codec of layers, the
+            task layer.
         shape: (height, width); agreed once a stream, or sent beside the payload.
+        picture: the picture layer, which may follow later; None where there is none.
+        picture_level: its level; one more byte on the link where it varies.
 
     Examples:
         >>> pipeline = cf.Pipeline("webp", budget="900B")
@@ -144,6 +148,8 @@ class Packet:
     level: int
     payload: bytes
     shape: Shape
+    picture: bytes | None = None
+    picture_level: int = 0
 
     def __getattr__(self, name: str) -> Any:
         if name == "body":
@@ -251,7 +257,9 @@ class Pipeline:
         """Encode one image and strip it to what must cross the link."""
         found = self.encode(image)
         shape = self._ready(image).shape[:2]
-        return Packet(found.settings.level, self.codec.strip(found.data), shape)
+        layers = self.codec.strip_layers(found.data)
+        level = found.settings.picture_level if isinstance(found.settings, LayeredSettings) else 0
+        return Packet(found.settings.level, layers.task, shape, layers.picture, level or 0)
 
     # -- the receiving end ----------------------------------------------------------------
 
@@ -266,7 +274,11 @@ class Pipeline:
         settings = self.settings
         if self._controller.varies:
             settings = settings.at_level(packet.level)
-        return self.codec.restore(packet.payload, settings, packet.shape)
+        if isinstance(settings, LayeredSettings):
+            level = NONE if packet.picture is None else packet.picture_level
+            settings = _with_picture(settings, level, self.codec.name)
+        layers = Layers(packet.payload, packet.picture)
+        return self.codec.restore_layers(layers, settings, packet.shape)
 
     def classify(self, packets: Sequence[Packet]) -> Prediction:
         """Predict from packets."""
@@ -338,3 +350,11 @@ class Pipeline:
         if self.head is None:
             raise MismatchError("this pipeline has no head: give it one, to predict")
         return self.head
+
+
+def _with_picture(settings: LayeredSettings, level: int | str, source: str) -> LayeredSettings:
+    """The settings with a picture's level that came over a link."""
+    try:
+        return settings.replace(picture=level)
+    except SettingsError:
+        raise DataError(source, f"no level {level} of pictures") from None

@@ -9,6 +9,7 @@ from codecframe.rate.controllers import (
     controller,
 )
 from codecframe.rate.curve import RateCurve
+from codecframe.rate.levels import level_bytes, read_levels, told_levels
 from codecframe.rate.mean import MeanSearch, SetSize, fit_levels, fit_mean, set_size
 from codecframe.rate.search import TIGHTNESS, fit
 
@@ -28,5 +29,8 @@ __all__ = [
     "fit",
     "fit_levels",
     "fit_mean",
+    "level_bytes",
+    "read_levels",
     "set_size",
+    "told_levels",
 ]

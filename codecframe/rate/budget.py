@@ -21,6 +21,7 @@ from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError, shown
 from codecframe.core.image import Shape
 from codecframe.core.settings import Settings
+from codecframe.rate.levels import level_bytes
 
 Unit = Literal["bpp", "bytes", "bits/s"]
 Mode = Literal["cap", "mean", "link"]
@@ -30,7 +31,7 @@ class Accounting(StrEnum):
     """Which bytes count.
 
     `FILE`: the whole standard file. `PAYLOAD`: the payload alone, plus one byte for the knob level
-    where the level varies from image to image.
+    where the level varies from image to image, and one for that of a picture layer.
 
     Examples:
         >>> cf.Accounting("file") is cf.Accounting.FILE
@@ -53,10 +54,18 @@ class Accounting(StrEnum):
 def counted_size(
     codec: Codec[Any], data: bytes, settings: Settings, accounting: Accounting, *, knob_varies: bool
 ) -> int:
-    """Bytes of an encoding under an accounting."""
+    """Bytes of an encoding under an accounting.
+
+    Args:
+        codec: the codec.
+        data: the encoding.
+        settings: as they were given, whatever levels were chosen for this image.
+        accounting: which bytes count.
+        knob_varies: whether levels differ from image to image.
+    """
     if accounting is Accounting.FILE:
         return len(data)
-    return len(codec.strip(data)) + (1 if knob_varies and settings.knob() else 0)
+    return len(codec.strip(data)) + (level_bytes(settings) if knob_varies else 0)
 
 
 _BYTES = {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "KiB": 1024, "MiB": 1024**2}

@@ -19,6 +19,7 @@ from codecframe.core.parallel import chunks, map_threads
 from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.curve import RateCurve
+from codecframe.rate.ladder import Ladder
 from codecframe.rate.search import fit
 
 _CHUNK = 32
@@ -76,7 +77,8 @@ def controller(
 
     Args:
         codec: the codec.
-        settings: everything but the knob; without a budget, the knob too.
+        settings: everything but the knob; without a budget, the knob too. Where they want a picture
+            layer, the knob is the highest level of the task layer, and the picture gets the rest.
         budget: what may be spent; None encodes with the settings as given.
         accounting: which bytes count.
         buffer_seconds: for links, how many seconds of traffic the send buffer holds.
@@ -133,7 +135,7 @@ class CapController:
         self._settings = settings
         self._budget = budget
         self._accounting = accounting
-        self._curve = RateCurve(settings.knob_levels(), _CAP_MEMORY)
+        self._curve = RateCurve(Ladder(settings).rungs, _CAP_MEMORY)
 
     def encode(self, image: Image) -> Fit[Any]:
         """Encode the next image within its allowance."""
@@ -204,7 +206,7 @@ class StreamController:
         self._accounting = accounting
         self._depth = depth
         self._saved: float | None = None
-        self._curve = RateCurve(settings.knob_levels(), _STREAM_MEMORY)
+        self._curve = RateCurve(Ladder(settings).rungs, _STREAM_MEMORY)
 
     @property
     def saved(self) -> float:
@@ -260,10 +262,10 @@ class StreamController:
     def _encode_near(
         self, image: Image, level: int, available: int
     ) -> tuple[Fit[Any], dict[int, int]]:
-        """Encode at `level`; only where that costs more than is available, search below it."""
-        settings = self._settings.at_level(level)
+        """Encode at rung `level`; only where that costs more than is available, search below."""
+        settings = Ladder(self._settings).at(level)
         data = self._codec.encode(image, settings)
-        size = counted_size(self._codec, data, settings, self._accounting, knob_varies=True)
+        size = counted_size(self._codec, data, self._settings, self._accounting, knob_varies=True)
         if size <= available:
             return Fit(data, settings, size, 1), {level: size}
         below = self._curve.next_guess({level: size}, available * 0.98)

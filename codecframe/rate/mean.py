@@ -15,6 +15,7 @@ from codecframe.core.parallel import chunks
 from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.curve import RateCurve
+from codecframe.rate.ladder import Ladder
 
 _CHUNK = 32
 """Images in memory at a time."""
@@ -62,7 +63,8 @@ def fit_mean(
     budget: Budget,
     accounting: Accounting = Accounting.PAYLOAD,
 ) -> Settings:
-    """The settings with the largest one level for all at which the images' total meets the budget.
+    """The settings with the largest one level for all at which the images' total meets the budget;
+    where they want a picture layer, the knob is at most theirs, and then the picture's level grows.
 
     For several budgets, one `MeanSearch` encodes less.
 
@@ -115,7 +117,8 @@ class MeanSearch:
 
     Args:
         codec: the codec.
-        settings: everything but the knob.
+        settings: everything but the knob; where they want a picture layer, the highest level of the
+            knob, too.
         images: gone through several times, a few images in memory at a time.
         accounting: which bytes count; one level for all costs no knob byte.
         guide: a search over a sample of the images. It says where to look first, and a level that
@@ -135,11 +138,11 @@ class MeanSearch:
         size_of: Callable[[Settings], SetSize] | None = None,
     ) -> None:
         self._name = codec.name
-        self._settings = settings
+        self._ladder = Ladder(settings)
         self._accounting = accounting
         self._size_of = size_of or partial(set_size, codec, images, accounting)
         self._guide = guide
-        self._levels = settings.knob_levels()
+        self._levels = self._ladder.rungs
         self._curve = RateCurve(self._levels, 1)
         self._sizes: dict[int, SetSize] = {}  # of all images, by level
 
@@ -159,12 +162,12 @@ class MeanSearch:
                 asked=math.floor(each),
                 smallest=math.ceil(mean),
             )
-        return self._settings.at_level(level)
+        return self._ladder.at(level)
 
     def size(self, level: int) -> SetSize:
         """What the images cost at a level; they are encoded where that is not known."""
         if level not in self._sizes:
-            found = self._sizes[level] = self._size_of(self._settings.at_level(level))
+            found = self._sizes[level] = self._size_of(self._ladder.at(level))
             self._curve.learn({n: each.bytes for n, each in self._sizes.items()}, found.pixels)
         return self._sizes[level]
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from codecframe.core.codec import Codec, Fit, SelfFitting
-from codecframe.core.errors import BudgetError
+from codecframe.core.errors import BudgetError, MismatchError
 from codecframe.core.image import Image
+from codecframe.core.layers import LayeredSettings, layered
 from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, counted_size
 from codecframe.rate.curve import RateCurve
+from codecframe.rate.ladder import Ladder
+from codecframe.rate.levels import level_bytes
 
 TIGHTNESS = 0.96
 """A search ends early once this share of the limit is used; on average it then uses over 97 %."""
@@ -43,7 +48,8 @@ def fit(
     Args:
         codec: the codec; one that is `SelfFitting` answers by itself.
         image: the image.
-        settings: everything but the knob.
+        settings: everything but the knob. Where they want a picture layer, the knob is the highest
+            level of the task layer, and the picture gets what that leaves.
         max_bytes: the limit, in bytes under `accounting`.
         accounting: which bytes count; the knob byte counts for `PAYLOAD`.
         curve: what is known of the codec; read, not changed. Where that is nothing and the image is
@@ -51,7 +57,8 @@ def fit(
         start: level to try first; by default the curve's guess.
 
     Returns:
-        The encoding, and the sizes of the image that were seen by level (for `RateCurve.learn`).
+        The encoding, and the sizes of the image that were seen by level (for `RateCurve.learn`);
+        levels of pictures come after those of the knob, up to the highest.
 
     Raises:
         BudgetError: if even the smallest encoding is larger; says how large it is.
@@ -62,14 +69,16 @@ def fit(
         >>> found.size <= 900, sizes[found.settings.level] == found.size
         (True, True)
     """
-    payload_only = accounting is Accounting.PAYLOAD
+    ladder = Ladder(settings)
     if isinstance(codec, SelfFitting):
-        knob_byte = 1 if payload_only and settings.knob() else 0
-        found = codec.fit(image, settings, max_bytes - knob_byte, payload_only=payload_only)
-        size = found.size + knob_byte
-        return Fit(found.data, found.settings, size, found.encodes), {found.settings.level: size}
+        found = _by_itself(codec, image, settings, max_bytes, accounting)
+        if not ladder.has_pictures or found.settings.level < settings.level:
+            return found, {found.settings.level: found.size}
+    if ladder.has_pictures and start is None:
+        start = ladder.knob_rungs - 1  # each picture needs this encoding
 
-    levels = settings.knob_levels()
+    tries = _Tries(codec, image, ladder)
+    levels = ladder.rungs
     pixels = image.shape[0] * image.shape[1]
     if start is None and (curve is None or not curve.images) and min(image.shape[:2]) >= _LARGE:
         curve = _scouted(codec, image, settings, max_bytes / pixels, accounting)
@@ -81,9 +90,8 @@ def fit(
     guess = curve.first_guess(pixels, target) if start is None else start
     while high - low > 1:
         level = min(max(guess, low + 1), high - 1)
-        chosen = settings.at_level(level)
-        data = codec.encode(image, chosen)
-        size = sizes[level] = counted_size(codec, data, chosen, accounting, knob_varies=True)
+        chosen, data = tries.at(level)
+        size = sizes[level] = counted_size(codec, data, settings, accounting, knob_varies=True)
         if size <= max_bytes:
             low = level
             if best is None or size >= best.size:
@@ -109,6 +117,52 @@ def fit(
     return Fit(best.data, best.settings, best.size, len(sizes)), sizes
 
 
+class _Tries:
+    """Encodings of one image; what all pictures behind its task layer share is made once."""
+
+    def __init__(self, codec: Codec[Any], image: Image, ladder: Ladder) -> None:
+        self._codec, self._image, self._ladder = codec, image, ladder
+
+    def at(self, rung: int) -> tuple[Settings, bytes]:
+        """(settings, data) at a rung."""
+        chosen = self._ladder.at(rung)
+        last = self._ladder.knob_rungs - 1
+        if rung > last:
+            return chosen, self._picture(rung - last - 1)
+        if not self._ladder.has_pictures or rung < last:
+            return chosen, self._codec.encode(self._image, chosen)
+        return chosen, self._last_task
+
+    @cached_property
+    def _last_task(self) -> bytes:
+        """The data of the task layer that has a picture behind it."""
+        rung = self._ladder.knob_rungs - 1
+        return self._codec.encode(self._image, self._ladder.at(rung))
+
+    @cached_property
+    def _picture(self) -> Callable[[int], bytes]:
+        """From a level to data of both layers."""
+        found = layered(self._codec)
+        if found is None:
+            raise MismatchError(f"{self._codec.name} has settings for layers, and no layers")
+        return found.picture_encoder(self._image, self._last_task)
+
+
+def _by_itself(
+    codec: SelfFitting[Any],
+    image: Image,
+    settings: Settings,
+    max_bytes: int,
+    accounting: Accounting,
+) -> Fit[Any]:
+    """What a codec finds that needs no search; of a codec of layers, the task layer alone."""
+    payload_only = accounting is Accounting.PAYLOAD
+    overhead = level_bytes(settings) if payload_only else 0
+    alone = settings.task_alone if isinstance(settings, LayeredSettings) else settings
+    found = codec.fit(image, alone, max_bytes - overhead, payload_only=payload_only)
+    return Fit(found.data, found.settings, found.size + overhead, found.encodes)
+
+
 def _scouted(
     codec: Codec[Any],
     image: Image,
@@ -119,7 +173,7 @@ def _scouted(
     """What one sixteenth of a large image teaches; None where the limit is out of its reach."""
     small = _squares(image)
     pixels = small.shape[0] * small.shape[1]
-    curve = RateCurve(settings.knob_levels())
+    curve = RateCurve(Ladder(settings).rungs)
     try:
         _, sizes = fit(codec, small, settings, max(1, int(bytes_a_pixel * pixels)), accounting)
     except BudgetError:

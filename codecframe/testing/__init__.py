@@ -8,14 +8,17 @@ A plugin's whole test file:
     class TestMyCodec(CodecContract):
         codec = MyCodec()
 
-Needs pytest, and nothing else that codecframe itself does not need.
+A codec with a picture layer has a `LayeredContract`. Needs pytest, and nothing else that codecframe
+itself does not need.
 """
 
 from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("codecframe.testing.codec", "codecframe.testing.head")
+pytest.register_assert_rewrite(
+    "codecframe.testing.codec", "codecframe.testing.head", "codecframe.testing.layers"
+)
 
 from codecframe.testing.codec import CodecContract  # noqa: E402 - after the registration
 from codecframe.testing.head import HeadContract  # noqa: E402
@@ -25,10 +28,12 @@ from codecframe.testing.images import (  # noqa: E402
     noise_image,
     psnr,
 )
+from codecframe.testing.layers import LayeredContract  # noqa: E402
 
 __all__ = [
     "CodecContract",
     "HeadContract",
+    "LayeredContract",
     "flat_image",
     "natural_image",
     "noise_image",

@@ -18,13 +18,14 @@ import pytest
 import codecframe
 from codecframe.core import yamltext
 from codecframe.core.image import Image, Shape
+from codecframe.core.layers import LayeredSettings
 from codecframe.core.registry import fault_of
 from codecframe.core.scaling import TRAILER, ScalableSettings
 from codecframe.core.settings import FieldInfo, Settings
 from codecframe.testing import damage
 from codecframe.testing.images import flat_image, natural_image, noise_image, psnr
 
-_FUZZ_PIXELS = 1 << 20
+FUZZ_PIXELS = 1 << 20
 """Pixel limit while damaged data is decoded, so that a damaged size costs little."""
 
 
@@ -64,6 +65,8 @@ class CodecContract:
             samples = [cls.codec.settings_type(), *cls.settings_samples]
             if issubclass(cls.codec.settings_type, ScalableSettings):
                 samples.append(cls.codec.settings_type(scale=0.5))
+            if issubclass(kind := cls.codec.settings_type, LayeredSettings):
+                samples.append(kind(picture=kind.picture_levels() // 2))
             metafunc.parametrize("settings", samples, ids=[_id(sample) for sample in samples])
         if "shape" in metafunc.fixturenames:
             ids = [f"{height}x{width}" for height, width in cls.shapes]
@@ -146,6 +149,8 @@ class CodecContract:
             pytest.skip("lossless: test_round_trip compares every pixel")
         if _is_scaled(settings):
             pytest.skip("at a lower resolution fidelity hardly grows at the top")
+        if isinstance(settings, LayeredSettings) and settings.picture_level is not None:
+            pytest.skip("the picture layer says how good a picture is: see LayeredContract")
         images = _natural_images()
         fidelity = []
         for level in _levels(settings, 3):
@@ -282,7 +287,7 @@ class CodecContract:
     ) -> Image | None:
         """The image, checked, or None where data was refused in the proper way."""
         try:
-            with codecframe.limit_pixels(_FUZZ_PIXELS):
+            with codecframe.limit_pixels(FUZZ_PIXELS):
                 image = self.codec.decode(before(data))
         except (codecframe.DataError, codecframe.LimitError, codecframe.MismatchError):
             return None
@@ -307,8 +312,12 @@ def _natural_images() -> list[Image]:
 
 def _levels(settings: Settings, count: int) -> list[int]:
     """Levels spread evenly from the lowest to the highest."""
-    highest = settings.knob_levels() - 1
-    return sorted({round(highest * i / (count - 1)) for i in range(count)})
+    return spread(settings.knob_levels(), count)
+
+
+def spread(levels: int, count: int) -> list[int]:
+    """At most `count` of so many levels, evenly from the lowest to the highest."""
+    return sorted({round((levels - 1) * i / (count - 1)) for i in range(count)})
 
 
 def _damaged(data: bytes) -> Iterator[bytes]:

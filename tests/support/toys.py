@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +118,103 @@ class ShadeHead(BrightnessHead):
 
     def predict(self, batch: Any) -> codecframe.Prediction:
         return super().predict([one.values for one in batch])
+
+
+BLOCKS = codecframe.LatentSpace("brightness-of-blocks", 1, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoLayerSettings(codecframe.LayeredSettings):
+    """How finely the brightness of blocks is told, and the picture."""
+
+    level: int = codecframe.knob(4, low=0, high=6, help="bits of a block's brightness, less one")
+    picture: int | str = codecframe.picture(6)
+
+
+class TwoLayerCodec(codecframe.Codec[TwoLayerSettings]):
+    """The brightness of 8x8 blocks for a head; behind it what is missing for a picture."""
+
+    name = "twolayer"
+    extension = ".two"
+    summary = "brightness of blocks, and what is missing for a picture"
+    settings_type = TwoLayerSettings
+    emits = (BLOCKS, codecframe.PIXELS)
+
+    def encode_image(self, image: codecframe.Image, settings: TwoLayerSettings) -> bytes:
+        step = 1 << (7 - settings.level)
+        payload = zlib.compress((self._means(image) // step).astype(np.uint8).tobytes())
+        return self._packed(codecframe.Layers(payload), settings, image.shape[:2])
+
+    def picture_encoder(self, image: codecframe.Image, data: bytes) -> Callable[[int], bytes]:
+        settings, shape, layers = self._unpacked(data)
+        missing = image.astype(int) - self.decode(data)
+
+        def encode(level: int) -> bytes:
+            values = np.rint(missing / (64 >> level)).astype(np.int16)
+            both = codecframe.Layers(layers.task, zlib.compress(values.tobytes()))
+            return self._packed(both, settings.replace(picture=level), shape)
+
+        return encode
+
+    def decode_latents(self, data: bytes) -> codecframe.Latents:
+        settings, shape, layers = self._unpacked(data)
+        rows, columns = -(-shape[0] // 8), -(-shape[1] // 8)
+        values = self._inflated(layers.task, np.uint8, (1, rows, columns))
+        return codecframe.Latents(BLOCKS, values.astype(np.int32), settings.level, shape)
+
+    def decode(self, data: bytes) -> codecframe.Image:
+        settings, (height, width), layers = self._unpacked(data)
+        step = 1 << (7 - settings.level)
+        means = self.decode_latents(data).values[0] * step + step // 2
+        base = means.repeat(8, 0).repeat(8, 1)[:height, :width, None].repeat(3, 2)
+        if layers.picture is not None:
+            values = self._inflated(layers.picture, np.int16, base.shape)
+            base = base + values * (64 >> settings.picture_byte - 1)
+        return np.ascontiguousarray(base.clip(0, 255).astype(np.uint8))
+
+    def strip_layers(self, data: bytes) -> codecframe.Layers:
+        return self._unpacked(data)[2]
+
+    def restore_layers(
+        self, layers: codecframe.Layers, settings: TwoLayerSettings, shape: codecframe.Shape
+    ) -> bytes:
+        return self._packed(layers, settings, shape)
+
+    def _packed(
+        self, layers: codecframe.Layers, settings: TwoLayerSettings, shape: tuple[int, ...]
+    ) -> bytes:
+        if not all(1 <= side <= 0xFFFF for side in shape[:2]):
+            raise codecframe.DataError(self.name, f"no image is {shape[1]}x{shape[0]}")
+        head = b"TWO1" + bytes([settings.level, settings.picture_byte])
+        return head + np.array(shape[:2], ">u2").tobytes() + layers.packed()
+
+    def _unpacked(
+        self, data: bytes
+    ) -> tuple[TwoLayerSettings, codecframe.Shape, codecframe.Layers]:
+        if len(data) < 10 or data[:4] != b"TWO1" or data[4] > 6 or data[5] > 6:
+            raise codecframe.DataError(self.name, "is no such file")
+        height, width = np.frombuffer(data[6:10], ">u2").tolist()
+        codecframe.check_size(height, width, self.name)
+        settings = TwoLayerSettings(level=data[4]).with_picture_byte(data[5])
+        if not data[5]:
+            return settings, (height, width), codecframe.Layers(data[10:])
+        return settings, (height, width), codecframe.Layers.unpacked(data[10:], self.name)
+
+    def _inflated(self, payload: bytes, kind: type[Any], shape: tuple[int, ...]) -> Any:
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        try:
+            raw = zlib.decompressobj().decompress(payload, size)
+            return np.frombuffer(raw, kind).reshape(shape)
+        except (zlib.error, ValueError) as error:
+            raise codecframe.DataError(self.name, error) from None
+
+    @staticmethod
+    def _means(image: codecframe.Image) -> Any:
+        """Of 8x8 blocks, those at the edges filled up."""
+        height, width = image.shape[:2]
+        below, right = -height % 8, -width % 8
+        whole = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
+        return whole.reshape(-(-height // 8), 8, -(-width // 8), 8, 3).mean((1, 3, 4))
 
 
 @dataclass(frozen=True)

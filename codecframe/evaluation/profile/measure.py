@@ -29,7 +29,7 @@ from codecframe.evaluation.profile.table import MeasuredImage, Measurement, Poin
 from codecframe.evaluation.profile.timing import timed
 from codecframe.images import ImageItem
 from codecframe.pipeline import decode_for, join
-from codecframe.rate import Accounting, Budget, RateController, controller
+from codecframe.rate import Accounting, Budget, RateController, controller, level_bytes
 
 SPAN = 512
 """Images of a span."""
@@ -311,12 +311,12 @@ class _Run:
         encode_us: float,
         decode_us: float,
     ) -> Measurement:
-        knob_byte = 1 if self._controller.varies and fit.settings.knob() else 0
+        overhead = level_bytes(self._settings) if self._controller.varies else 0
         return Measurement(
             image=image,
             level=fit.settings.level,
             file_bytes=len(fit.data),
-            payload_bytes=len(self._codec.strip(fit.data)) + knob_byte,
+            payload_bytes=len(self._codec.strip(fit.data)) + overhead,
             **vars(judged),
             encode_us=encode_us,
             decode_us=decode_us,

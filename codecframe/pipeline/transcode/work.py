@@ -95,7 +95,7 @@ class Work:
 
     def content(self, encoded: Encoded) -> bytes:
         """What is written of an image."""
-        return written(self.opened, encoded, payload=self.payload, budget=self.allowed)
+        return written(self.opened, encoded, self.parsed, payload=self.payload, budget=self.allowed)
 
 
 def _fits(name: str, patterns: Iterable[str]) -> bool:
