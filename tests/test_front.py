@@ -97,6 +97,16 @@ def test_options_have_the_defaults_of_the_function(name: str) -> None:
         assert typed == default or not (typed or default), option.name
 
 
+def test_the_package_runs_as_the_command_line() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "codecframe", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert cf.__version__ in ran.stdout
+
+
 def test_every_public_name_is_there_once() -> None:
     stub = Path(cf.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     names = [line.split()[3] for line in stub.splitlines() if line.startswith("from ")]

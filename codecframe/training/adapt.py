@@ -41,9 +41,9 @@ _TUNED_ON = 400
 
 
 def adapt(
-    codec: str,
-    images: Any,
     head: TaskHead | str | os.PathLike[str],
+    images: Any,
+    codec: str,
     *,
     budget: Budget | str | None = None,
     rates: Sequence[float] | None = None,
@@ -65,17 +65,17 @@ def adapt(
 ) -> Adapted:
     """Train a copy of a head so that it says behind a codec what it says of uncompressed images.
 
-        adapted = codecframe.adapt("avif", "photos/", "model.pt2", budget="0.2bpp")
+        adapted = codecframe.adapt("model.pt2", "photos/", "avif", budget="0.2bpp")
         head = codecframe.get_head(str(adapted))
 
     No labels are needed. One head serves all rates from the lowest to the highest, and uncompressed
     images. A run that is stopped leaves the best head so far, and goes on when it is started again.
 
     Args:
-        codec: a codec's name, with settings or not: `jpeg:optimize=true`.
-        images: images, as `codecframe.profile` takes them; a few hundred or more.
         head: a classifier that torch can differentiate: a head, its name, a model file or a
             description.
+        images: images, as `codecframe.profile` takes them; a few hundred or more.
+        codec: a codec's name, with settings or not: `jpeg:optimize=true`.
         budget: what to adapt for, met on average: `0.2bpp`, `1200B`. The head is trained for rates
             from 0.6 to 1.6 times that.
         rates: or rates to adapt for, in bits per pixel.  By default 0.1, 0.2, 0.4 and 0.8.
@@ -97,8 +97,8 @@ def adapt(
         warn: takes what a user should know.
 
     Raises:
-        UsageError: for both `budget` and `rates`, both `group` and `held_out`, or `and_tune`
-            without a budget.
+        UsageError: for both `budget` and `rates`, both `group` and `held_out`, `and_tune` without
+            a budget, or a codec in the place of the head.
         MismatchError: if the head has no gradients, or the codec no knob.
         BudgetError: if the codec reaches none of the rates.
         DataError: if there are too few images, or they cannot be read.
@@ -107,10 +107,11 @@ def adapt(
         OutputError: if files of these names are there that no training made.
 
     Examples:
-        >>> cf.adapt("webp", "photos", "photo_heads:brightness", budget="900B")
+        >>> cf.adapt("photo_heads:brightness", "photos", "webp", budget="900B")
         Traceback (most recent call last):
         DataError: images: adapting takes 16 or more, not 3
     """
+    _check_order(head, codec)
     if budget is not None and rates:
         raise UsageError("{budget} and {rates} both say what to adapt for: give one of them")
     if group and held_out:
@@ -150,6 +151,20 @@ def adapt(
         peak_memory=peak_memory(),
         preset=preset,
     )
+
+
+def _check_order(head: object, codec: object) -> None:
+    """Refuse a codec in the place of the head: it was the first argument once.
+
+    Raises:
+        UsageError: for that.
+    """
+    known = registry.default().codecs
+    first, last = (
+        one.partition(":")[0] in known if isinstance(one, str) else False for one in (head, codec)
+    )
+    if first and not last:
+        raise UsageError(f"adapt takes {{head}}, {{images}}, {{codec}}: {head!r} is a codec")
 
 
 def _budgets(budget: Budget | str | None, rates: Sequence[float] | None) -> list[Budget]:

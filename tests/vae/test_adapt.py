@@ -76,7 +76,7 @@ def _by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def adapted(pictures: Path, output: Path, **more: Any) -> codecframe.Adapted:
     options = {"rates": [1.0, 2.0], "minutes": 0.2, "warn": lambda _: None, **more}
-    return codecframe.adapt("jpeg", pictures, grain(), output=output, **options)
+    return codecframe.adapt(grain(), pictures, "jpeg", output=output, **options)
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
@@ -148,13 +148,18 @@ def test_what_does_not_go_together_is_refused(
     pictures: Path, more: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(codecframe.UsageError, match=said):
-        codecframe.adapt("jpeg", pictures, grain(), **more)
+        codecframe.adapt(grain(), pictures, "jpeg", **more)
+
+
+def test_the_old_order_of_arguments_is_refused(pictures: Path) -> None:
+    with pytest.raises(codecframe.UsageError, match="takes head, images, codec: 'jpeg' is a codec"):
+        codecframe.adapt("jpeg", pictures, grain())  # type: ignore[arg-type]
 
 
 def test_settings_are_tuned_in_turn(pictures: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     found = codecframe.adapt(
-        "webp", pictures, grain(), budget="100B", and_tune=True, trials=1, minutes=0.1,
+        grain(), pictures, "webp", budget="100B", and_tune=True, trials=1, minutes=0.1,
         output=tmp_path / "new.pt2", warn=lambda _: None,
     )  # fmt: skip
     assert found.preset == tmp_path / "new.yaml"
@@ -171,7 +176,7 @@ def test_heads_without_gradients_are_told_so(pictures: Path, tmp_path: Path) -> 
 
     head = Mean("mean", outputs="logits", preprocess=PREPROCESS)
     with pytest.raises(codecframe.MismatchError, match="torch can differentiate"):
-        codecframe.adapt("jpeg", pictures, head, output=tmp_path / "new.pt2", rates=[1.0])
+        codecframe.adapt(head, pictures, "jpeg", output=tmp_path / "new.pt2", rates=[1.0])
     assert not (tmp_path / "new.pt2").exists()
 
 
@@ -189,9 +194,8 @@ class Falling:
     """One number that is to become small, seen at each tenth second."""
 
     def __init__(self) -> None:
-        self.model = torch.nn.Linear(1, 1, bias=False)
-        with torch.no_grad():
-            self.model.weight.fill_(4.0)
+        self.weight = torch.full((1,), 4.0, requires_grad=True)
+        self.weights = {"weight": self.weight}
         self.now = 0.0
         self.stop_at = float("inf")
         self.seen: list[float] = []
@@ -204,10 +208,10 @@ class Falling:
             raise KeyboardInterrupt
         self.now += 0.1
         self.seen.append(progress)
-        return self.model.weight.square().sum()
+        return self.weight.square().sum()
 
     def validate(self) -> tuple[float, str]:
-        return float(self.model.weight.detach().abs()), "weight"
+        return float(self.weight.detach().abs()), "weight"
 
 
 def run_of(folder: Path) -> codecframe.TrainingRun:
@@ -215,7 +219,7 @@ def run_of(folder: Path) -> codecframe.TrainingRun:
 
 
 def timed(task: Falling, folder: Path, minutes: float = 2.0) -> None:
-    parts = [Part("adam", list(task.model.parameters()), 0.01)]
+    parts = [Part("adam", [task.weight], 0.01)]
     facts = {"head": "falling"}
     train_for(minutes, task, Optimizers(parts), run_of(folder), facts, clock=task.clock)
 
@@ -225,7 +229,7 @@ def test_a_timed_training_ends_with_its_time_and_the_best_model(tmp_path: Path) 
     timed(task, tmp_path)
     assert 119 < task.now < 121
     assert task.seen == sorted(task.seen)
-    assert float(task.model.weight.detach()) < 1
+    assert float(task.weight.detach()) < 1
 
 
 def test_a_stopped_timed_training_goes_on_with_the_time_that_is_left(tmp_path: Path) -> None:
@@ -233,10 +237,10 @@ def test_a_stopped_timed_training_goes_on_with_the_time_that_is_left(tmp_path: P
     first.stop_at = 70.0
     with pytest.raises(KeyboardInterrupt):
         timed(first, tmp_path)
-    best = float(first.model.weight.detach())
+    best = float(first.weight.detach())
     assert best < 4  # what was found until then
     second = Falling()
     timed(second, tmp_path)
     assert second.seen[0] > 0.3
     assert second.now < 80
-    assert float(second.model.weight.detach()) < best
+    assert float(second.weight.detach()) < best

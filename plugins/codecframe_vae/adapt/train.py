@@ -135,7 +135,7 @@ class _Adapting:
     """The distillation, step by step, as `train_for` takes it."""
 
     def __init__(self, task: Distillation, views: Views) -> None:
-        self.model: nn.Module = task.model
+        self.weights = dict(task.model.graph.named_parameters())
         self._task, self._views = task, views
 
     def step(self, number: int, progress: float) -> Tensor:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from codecframe_vae.bottleneck.photos import prepared
 from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
 from codecframe_vae.learn.graphs import learned_graph, with_weights
-from codecframe_vae.learn.improve import Channel, HeldOut, Improvement, State
+from codecframe_vae.learn.improve import Channel, HeldOut, Improvement
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
 from codecframe_vae.networks.nets import channels_last
@@ -37,13 +36,13 @@ from codecframe_vae.training import checkpoint
 from codecframe_vae.training.data import U8, Labelled, to_tensor
 from codecframe_vae.training.finish import Networks, as_tensor, assembled
 from codecframe_vae.training.ladder import held_row
+from codecframe_vae.training.optim import Optimizers, Part
+from codecframe_vae.training.timed import spent, train_for
 
 REPORT = "learned.json"
 """In a training's folder: what was chosen, and the candidates."""
 _START = "start.safetensors"
 _BATCH = 16
-_SAVED_EVERY = 60.0
-"""Seconds between checkpoints."""
 _CHECKED = 32
 """Held-out images that say whether the codec is of use, at most."""
 _LEAST = 0.5
@@ -83,7 +82,7 @@ def train_learn(recipe: LearnRecipe, run: codecframe.TrainingRun) -> None:
     linear = _resumed(work)
     if linear is None:
         linear = _begun(work)
-    if recipe.minutes * 60 > _spent(run.folder):
+    if recipe.minutes * 60 > spent(run):
         _improved(work, linear)
 
 
@@ -239,41 +238,34 @@ _CHOSEN = {"layer", "latents", "groups", "rates", "lowest", "octave", "adapter"}
 
 def _improved(work: _Work, linear: Linear) -> None:
     """Train what follows the codec, and write the model file whenever it is better."""
-    recipe, path = linear.recipe, work.run.folder / checkpoint.NAME
-    channels_last(linear.head)
+    recipe, head = linear.recipe, linear.head
+    channels_last(head)
     made = _maker(work, linear)
     real, logs, *_ = made(to_tensor(prepared(work.held, work.head, work.shape)))
-    held = HeldOut(real.float(), logs.float())
-    better = Improvement(linear.head, Channel(linear.gains), work.whole.logs, recipe, held)
-    _restore(better, path)
-    shares = shares_of(work.training, work.classes, work.head)
-    crops = Crops(work.training, shares, work.shape, recipe, made)
-    total = max(round(recipe.minutes * 60), 1)
-    shown = saved_at = min(int(better.state.seconds), total)
-    with work.run.progress(total) as display:
-        if shown:
-            display.skip(shown, "resumed")
-
-        def told(note: str) -> None:
-            nonlocal shown, saved_at
-            now = min(int(better.state.seconds), total)
-            display.advance(now - shown, note)
-            shown = now
-            if now - saved_at > _SAVED_EVERY:
-                _save(better, path)
-                saved_at = now
-
-        def looked(is_better: bool) -> None:
-            _save(better, path)
-            if is_better:
-                _write(work, better)
-
-        try:
-            better.run(crops.batches(better.state.steps), told, looked)
-        except KeyboardInterrupt:
-            _save(better, path)
-            raise
-        display.advance(total - shown, "")
+    crops = Crops(
+        work.training,
+        shares_of(work.training, work.classes, work.head),
+        work.shape,
+        recipe,
+        made,
+    )
+    task = Improvement(
+        head,
+        Channel(linear.gains),
+        work.whole.logs,
+        recipe,
+        HeldOut(real.float(), logs.float()),
+        crops.draw,
+    )
+    optimizers = Optimizers([Part("adam", list(task.weights.values()), recipe.adam_rate)])
+    train_for(
+        recipe.minutes,
+        task,
+        optimizers,
+        work.run,
+        work.origin,
+        better=lambda seconds: _write(work, recipe, task, seconds),
+    )
 
 
 def _maker(work: _Work, linear: Linear) -> Callable[[Tensor], list[Tensor]]:
@@ -295,59 +287,13 @@ def _maker(work: _Work, linear: Linear) -> Callable[[Tensor], list[Tensor]]:
     return made
 
 
-def _spent(folder: Path) -> float:
-    """Seconds of training that earlier runs took."""
-    path = folder / checkpoint.NAME
-    return float(checkpoint.read(path)[1]["seconds"]) if path.exists() else 0.0
-
-
-def _save(better: Improvement, path: Path) -> None:
-    """A checkpoint."""
-    state = better.state
-    tensors = {f"best.{name}": value for name, value in state.best.items()}
-    tensors |= {f"averaged.{name}": value for name, value in state.averaged.items()}
-    tensors |= {f"now.{name}": value for name, value in better.learned.items()}
-    for index, values in better.optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
-    facts = {
-        "seconds": state.seconds,
-        "steps": state.steps,
-        "score": min(state.score, 1e30),
-        "looks": state.looks,
-    }
-    checkpoint.write(path, tensors, facts)
-
-
-def _restore(better: Improvement, path: Path) -> None:
-    """Take up a checkpoint, if there is one."""
-    if not path.exists():
-        return
-    tensors, facts = checkpoint.read(path)
-    with torch.no_grad():
-        for name, value in checkpoint.part(tensors, "now").items():
-            better.learned[name].copy_(value)
-    adam: dict[int, dict[str, Tensor]] = {}
-    for name, value in checkpoint.part(tensors, "adam").items():
-        index, _, key = name.partition(".")
-        adam.setdefault(int(index), {})[key] = value
-    better.optimizer.load_state_dict({**better.optimizer.state_dict(), "state": adam})
-    better.state = State(
-        seconds=facts["seconds"],
-        steps=facts["steps"],
-        averaged=checkpoint.part(tensors, "averaged"),
-        best=checkpoint.part(tensors, "best"),
-        score=facts["score"] if checkpoint.part(tensors, "best") else float("inf"),
-        looks=facts["looks"],
-    )
-
-
-def _write(work: _Work, better: Improvement) -> None:
-    """The model file with the best weights so far: codec and payloads stay as they are."""
+def _write(work: _Work, recipe: LearnRecipe, task: Improvement, seconds: float) -> None:
+    """The model file with the weights in place: codec and payloads stay as they are."""
     path = work.run.output
     manifest = modelfile.read_manifest(path)
     arrays = modelfile.read_arrays(path, manifest)
     places = checkpoint.read(work.run.folder / _START)[0][_PLACES].tolist()
-    weights, found = better.chosen()
+    weights, agreement = task.chosen()
     shifts = weights.pop("shifts")
     graph = with_weights(arrays["head.onnx"].tobytes(), weights)
     arrays["head.onnx"] = as_tensor(graph)
@@ -355,8 +301,8 @@ def _write(work: _Work, better: Improvement) -> None:
     arrays["levels.head"] = np.stack(rows)
     measured = {
         "images": len(work.held),
-        "rates": list(better.recipe.rates),
-        "agreement": [round(float(share), 4) for share in found.agreement],
-        "seconds": round(better.state.seconds),
+        "rates": list(recipe.rates),
+        "agreement": [round(float(share), 4) for share in agreement],
+        "seconds": round(seconds),
     }
     modelfile.write_model(path, arrays, replace(manifest, measured=measured))

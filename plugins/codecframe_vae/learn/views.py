@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from codecframe import chunks
 from codecframe_vae.bottleneck.inputs import Images
 from codecframe_vae.bottleneck.photos import random_crop
 from codecframe_vae.learn.recipe import LearnRecipe
@@ -20,8 +19,8 @@ _MOST_BYTES = 1 << 30
 
 
 class Crops:
-    """Batches without an end of crops, mirrored or not, and what is made of them. An image's crops
-    are made when they are first needed, and kept while memory is left for them.
+    """Batches of crops, mirrored or not, and what is made of them. An image's crops are made when
+    they are first needed, and kept while memory is left for them.
 
     Args:
         images: to read.
@@ -29,7 +28,6 @@ class Crops:
         shape: (height, width) of the crops.
         recipe: how they are cut, how many there are, and the seed.
         made: of crops, `uint8`, (n, 3, height, width): tensors with n rows.
-        first: the number of the first batch; those before were had in an earlier run.
     """
 
     def __init__(
@@ -45,18 +43,13 @@ class Crops:
         self._kept: dict[tuple[int, int], list[Tensor]] = {}
         self._bytes = 0
 
-    def batches(self, first: int = 0) -> Iterator[tuple[list[Tensor], Tensor]]:
-        """(what `made` gave, shares of the classes), batch by batch."""
+    def draw(self, step: int) -> tuple[list[Tensor], Tensor]:
+        """(what `made` gave, shares of the classes), the same for the same step."""
         size = min(self._recipe.batch, len(self._images))
-        each = len(self._images) // size
-        epoch, skipped = divmod(first, each)
-        while True:
-            rng = np.random.default_rng([self._recipe.seed, epoch])
-            order = rng.permutation(len(self._images)).tolist()
-            for number, index in enumerate(chunks(order, size)):
-                if len(index) == size and number >= skipped:
-                    yield self._batch(index, epoch % self._recipe.views)
-            epoch, skipped = epoch + 1, 0
+        epoch, number = divmod(step, len(self._images) // size)
+        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._images))
+        index = order[number * size : (number + 1) * size].tolist()
+        return self._batch(index, epoch % self._recipe.views)
 
     def _batch(self, index: list[int], view: int) -> tuple[list[Tensor], Tensor]:
         new = [at for at in index if (at, view) not in self._kept]

@@ -1,0 +1,6 @@
+"""`python -m codecframe`: the command line."""
+
+from codecframe.cli.main import main
+
+if __name__ == "__main__":
+    main()
