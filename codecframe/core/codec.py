@@ -147,7 +147,7 @@ class Codec(ABC, Generic[S]):
         chosen = self.settings(settings, **changes)
         if not isinstance(chosen, LayeredSettings) or (level := chosen.picture_level) is None:
             return self.encode_image(image, chosen)
-        return self._with_picture(image, self.encode_image(image, chosen.task_alone), level)
+        return self._with_picture(image, self.encode_image(image, chosen.task_alone), chosen, level)
 
     def encode_many(
         self,
@@ -162,15 +162,15 @@ class Codec(ABC, Generic[S]):
         everything = list(images)
         datas = self.encode_images(everything, chosen.task_alone)
         pairs = zip(everything, datas, strict=True)
-        return map_threads(lambda pair: self._with_picture(*pair, level), pairs)
+        return map_threads(lambda pair: self._with_picture(*pair, chosen, level), pairs)
 
-    def _with_picture(self, image: Image, data: bytes, level: int) -> bytes:
+    def _with_picture(self, image: Image, data: bytes, settings: S, level: int) -> bytes:
         """The data of a task layer with a picture behind it."""
         found = layered(self)
         if found is None:
             cause = f"{self.name}: its settings have a picture, and it is not `Layered`"
             raise PluginError(self.plugin or self.name, cause, codec=self.name)
-        return found.picture_encoder(image, data)(level)
+        return found.picture_encoder(image, data, settings)(level)
 
     # -- for plugins ----------------------------------------------------------------------
 

@@ -10,7 +10,7 @@
         def decode(self, data): ...                   # what there is: one layer or both
         def decode_latents(self, data): ...           # looks at the task layer alone
 
-        def picture_encoder(self, image, data): ...   # the three methods of `Layered`
+        def picture_encoder(self, image, data, settings): ...   # the three methods of `Layered`
         def strip_layers(self, data): ...
         def restore_layers(self, layers, settings, shape): ...
 
@@ -192,7 +192,9 @@ class Layered(Protocol[S_contra]):
         False
     """
 
-    def picture_encoder(self, image: Image, data: bytes) -> Callable[[int], bytes]:
+    def picture_encoder(
+        self, image: Image, data: bytes, settings: S_contra
+    ) -> Callable[[int], bytes]:
         """A function that puts a picture of the image behind its task layer.
 
         What is the same for all levels is done once, here, so that trying levels is cheap.
@@ -200,6 +202,7 @@ class Layered(Protocol[S_contra]):
         Args:
             image: what `data` was made of.
             data: its encoding without a picture.
+            settings: it was made with; what they say of how much picture does not count.
 
         Returns:
             From a level to data of both layers. The task layer stays as it is.

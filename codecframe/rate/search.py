@@ -145,7 +145,7 @@ class _Tries:
         found = layered(self._codec)
         if found is None:
             raise MismatchError(f"{self._codec.name} has settings for layers, and no layers")
-        return found.picture_encoder(self._image, self._last_task)
+        return found.picture_encoder(self._image, self._last_task, self._ladder.settings)
 
 
 def _by_itself(

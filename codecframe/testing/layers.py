@@ -77,7 +77,8 @@ class LayeredContract(CodecContract):
         """`picture_encoder` gives what `encode` gives, for levels in any order and again."""
         settings = self.codec.settings_type()
         image = natural_image(24, 40)
-        picture = self.layers.picture_encoder(image, self.codec.encode(image, settings))
+        data = self.codec.encode(image, settings)
+        picture = self.layers.picture_encoder(image, data, settings)
         for level in [*reversed(self._picture_levels(3)), *self._picture_levels(3)]:
             assert picture(level) == self.codec.encode(image, settings, picture=level)
 
@@ -88,7 +89,7 @@ class LayeredContract(CodecContract):
         settings = self.codec.settings_type()
         images = [natural_image(seed=seed) for seed in range(6)]
         encoders = [
-            self.layers.picture_encoder(image, self.codec.encode(image, settings))
+            self.layers.picture_encoder(image, self.codec.encode(image, settings), settings)
             for image in images
         ]
         sizes, fidelity = [], []

@@ -33,16 +33,20 @@ class Meddling(TwoLayerCodec):
 class Greedy(TwoLayerCodec):
     """The picture takes from the task layer."""
 
-    def picture_encoder(self, image: codecframe.Image, data: bytes) -> Callable[[int], bytes]:
+    def picture_encoder(
+        self, image: codecframe.Image, data: bytes, settings: TwoLayerSettings
+    ) -> Callable[[int], bytes]:
         poorer = self.encode_image(image, TwoLayerSettings(level=0))
-        return super().picture_encoder(image, poorer)
+        return super().picture_encoder(image, poorer, settings)
 
 
 class Stubborn(TwoLayerCodec):
     """Every picture is the same."""
 
-    def picture_encoder(self, image: codecframe.Image, data: bytes) -> Callable[[int], bytes]:
-        encode = super().picture_encoder(image, data)
+    def picture_encoder(
+        self, image: codecframe.Image, data: bytes, settings: TwoLayerSettings
+    ) -> Callable[[int], bytes]:
+        encode = super().picture_encoder(image, data, settings)
         return lambda level: encode(0)
 
 
@@ -75,8 +79,10 @@ class Brittle(TwoLayerCodec):
 class Moody(TwoLayerCodec):
     """The second picture is another than the first."""
 
-    def picture_encoder(self, image: codecframe.Image, data: bytes) -> Callable[[int], bytes]:
-        encode, seen = super().picture_encoder(image, data), list[int]()
+    def picture_encoder(
+        self, image: codecframe.Image, data: bytes, settings: TwoLayerSettings
+    ) -> Callable[[int], bytes]:
+        encode, seen = super().picture_encoder(image, data, settings), list[int]()
 
         def moody(level: int) -> bytes:
             seen.append(level)

@@ -145,14 +145,16 @@ class TwoLayerCodec(codecframe.Codec[TwoLayerSettings]):
         payload = zlib.compress((self._means(image) // step).astype(np.uint8).tobytes())
         return self._packed(codecframe.Layers(payload), settings, image.shape[:2])
 
-    def picture_encoder(self, image: codecframe.Image, data: bytes) -> Callable[[int], bytes]:
-        settings, shape, layers = self._unpacked(data)
+    def picture_encoder(
+        self, image: codecframe.Image, data: bytes, settings: TwoLayerSettings
+    ) -> Callable[[int], bytes]:
+        found, shape, layers = self._unpacked(data)
         missing = image.astype(int) - self.decode(data)
 
         def encode(level: int) -> bytes:
             values = np.rint(missing / (64 >> level)).astype(np.int16)
             both = codecframe.Layers(layers.task, zlib.compress(values.tobytes()))
-            return self._packed(both, settings.replace(picture=level), shape)
+            return self._packed(both, found.replace(picture=level), shape)
 
         return encode
 
