@@ -20,7 +20,8 @@ COUNTS = {
     "answers": 40,
 }  # fmt: skip
 
-ONCE_HARMFUL = {"models": [10_000_067, 30_000_387, 30_000_545, 30_000_583, 30_000_846]}
+ONCE_HARMFUL = {"models": [10_000_067, 30_000_387, 30_000_545, 30_000_583, 30_000_846,
+                           120_000_173]}  # fmt: skip
 """Numbers of inputs that did harm; where the file is small, it lies in `findings` instead."""
 
 

@@ -188,6 +188,8 @@ class Model:
         for part, tile in zip(parts, tiles, strict=True):
             if part.shape != (channels, *(-(-side // stride) for side in tile.shape)):
                 raise self._broken(f"its encoder makes latents of shape {part.shape}")
+            if not np.isfinite(part).all():
+                raise self._broken("its encoder makes latents that are not finite")
         if len(parts) == 1:
             return parts[0]
         whole = np.empty((channels, *(-(-side // stride) for side in shape)), np.float32)
