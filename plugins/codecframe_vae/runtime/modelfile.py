@@ -168,7 +168,8 @@ def _is_right(name: str, array: npt.NDArray[Any] | None, manifest: Manifest) -> 
         return array is not None and array.dtype == np.uint8
     if array.dtype != np.float32 or array.ndim != 2 or len(array) != manifest.levels:
         return False
-    return name not in _CODING or array.shape[1] == manifest.channels
+    is_finite = bool(np.isfinite(array).all())
+    return is_finite and (name not in _CODING or array.shape[1] == manifest.channels)
 
 
 def context_arrays(arrays: Arrays, level: int) -> ContextArrays:
