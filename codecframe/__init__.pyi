@@ -112,6 +112,7 @@ from .pipeline.transcode import TranscodeSummary as TranscodeSummary
 from .pipeline.transcode import transcode as transcode
 from .rate import Accounting as Accounting
 from .rate import Budget as Budget
+from .rate import Keep as Keep
 from .rate import RateController as RateController
 from .rate import StreamController as StreamController
 from .rate import controller as controller

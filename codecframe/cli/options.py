@@ -134,6 +134,24 @@ budget_option = click.option(
     help="Bytes to spend: 0.8bpp, 1200B, 12kB, 12KiB or 256kbit/s@5fps.",
 )
 
+keep_options = combined(
+    click.option(
+        "--keep",
+        metavar="SHARE",
+        help="What must stay right: 98% of the predictions on uncompressed images, or "
+        "95%-of-score, the score on these.",
+    ),
+    click.option(
+        "--score", type=Finite(0, 1), metavar="SCORE", help="The score that is needed: 0.85."
+    ),
+    click.option(
+        "--confidence",
+        type=Finite(0.5, 1, max_open=True),
+        metavar="SHARE",
+        help="How sure it must be that it is kept.  [default: 0.95]",
+    ),
+)
+
 mean_option = click.option(
     "--mean",
     is_flag=True,

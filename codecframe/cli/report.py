@@ -14,7 +14,11 @@ from codecframe.cli.groups import FunctionCommand
 @click.argument("profiles", nargs=-1, required=True, metavar="PROFILE...", type=click.Path())
 @click.option("--output", "-o", required=True, metavar="FILE", help="The HTML page.")
 @options.combined(
-    options.budget_option, options.mean_option, options.accounting_option, options.force_option
+    options.budget_option,
+    options.keep_options,
+    options.mean_option,
+    options.accounting_option,
+    options.force_option,
 )
 def command(**arguments: Any) -> None:
     """Make a self-contained HTML page of profiles: plot, table, choice, decoded images.
@@ -25,6 +29,7 @@ def command(**arguments: Any) -> None:
     Examples:
       codecframe report photos.profile -o report.html
       codecframe report photos.profile --budget 0.4bpp --mean -o report.html
+      codecframe report photos.profile --keep 98% -o report.html
     """
     import codecframe
 

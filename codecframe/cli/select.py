@@ -28,14 +28,9 @@ from codecframe.cli.groups import FunctionCommand
     help="The head to measure with, with --images. Repeat for several: each with the codecs that "
     "it can be joined to.",
 )
-@click.option(
-    "--budget",
-    "-b",
-    required=True,
-    metavar="BUDGET",
-    help="Bytes to spend: 0.8bpp, 1200B, 12kB, 12KiB or 256kbit/s@5fps.",
-)
 @options.combined(
+    options.budget_option,
+    options.keep_options,
     options.mean_option,
     options.accounting_option,
     options.codecs_option,
@@ -50,7 +45,9 @@ from codecframe.cli.groups import FunctionCommand
 )
 @options.json_option
 def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
-    """Choose codec and settings for a budget, from profiles or straight from images.
+    """Choose codec and settings for a budget, or for what must stay right.
+
+    From profiles, or straight from images.
 
     Straight from images, all installed lossy codecs are tried, at full and at half resolution and
     with presets that come with them and were made for the head, unless some are named. Learned
@@ -63,6 +60,9 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
     its encoder takes at most half the time. Rates that differ by more than 5 % are not compared as
     if they were one.
 
+    With --keep or --score the fewest bytes win that keep it, with a confidence that holds however
+    few the images are. Straight from images, one in four says where to look; the others decide.
+
     Ends with 1 if nothing meets the budget, and says what would; also if images could not be read,
     or rows of the labels name none.
 
@@ -70,6 +70,7 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
     Examples:
       codecframe select photos.profile --budget 0.4bpp
       codecframe select --images photos/ --head efficientnet-lite0 --budget 0.8bpp
+      codecframe select --images photos/ --head efficientnet-lite0 --keep 98%
       codecframe select --images photos/ --head head.yaml --labels folders --budget 2kB --json
       codecframe select --images cifar10:test --head cifar10 --head cifar10-vae --budget 0.4bpp
     """

@@ -34,12 +34,17 @@ from codecframe.evaluation.profile import (
 )
 from codecframe.evaluation.report import Plot, Report, is_page, make_report, rate_accuracy_plot
 from codecframe.evaluation.report.series import knob_of
-from codecframe.evaluation.select import Selection, select_on_images
+from codecframe.evaluation.select import (
+    Selection,
+    select_keeping,
+    select_keeping_on_images,
+    select_on_images,
+)
 from codecframe.evaluation.select import select as select_from
 from codecframe.images import ImageSet, open_labelled
 from codecframe.pipeline import counterpart_remarks
 from codecframe.pipeline.engine import Engine, open_engine
-from codecframe.rate import Accounting, Budget
+from codecframe.rate import Accounting, Budget, Keep
 
 Warn = Callable[[str], None]
 Judge = TaskHead | str | os.PathLike[str]
@@ -107,16 +112,21 @@ class Profile(Result):
 
     def select(
         self,
-        budget: Budget | str,
+        budget: Budget | Keep | str | None = None,
         *,
+        keep: Keep | str | None = None,
+        score: float | None = None,
+        confidence: float | None = None,
         mean: bool = False,
         accounting: Accounting | str = "payload",
         codecs: Iterable[str] | None = None,
     ) -> Selection:
-        """The codec and settings of the best expected score under a budget.
+        """The codec and settings of the best expected score under a budget, or of the fewest bytes
+        that keep what must stay right. See `codecframe.select`.
 
         Args:
             budget: what may be spent: `0.4bpp`, `1200B`, `12kB`, `256kbit/s@5fps`.
+            keep, score, confidence: instead, what must stay right.
             mean: the budget is for the average over the images, not for each.
             accounting: which bytes count, `payload` or `file`.
             codecs: consider these alone, by name.
@@ -126,18 +136,36 @@ class Profile(Result):
             UnknownNameError: if one of the codecs was not measured.
         """
         return select(
-            profiles=[self], budget=budget, mean=mean, accounting=accounting, codecs=codecs or ()
+            profiles=[self],
+            budget=budget,
+            keep=keep,
+            score=score,
+            confidence=confidence,
+            mean=mean,
+            accounting=accounting,
+            codecs=codecs or (),
         )
 
     def report(
         self,
         *,
-        budget: Budget | str | None = None,
+        budget: Budget | Keep | str | None = None,
+        keep: Keep | str | None = None,
+        score: float | None = None,
+        confidence: float | None = None,
         mean: bool = False,
         accounting: Accounting | str = "payload",
     ) -> Report:
         """A page of what was measured: plot, table, choice, decoded images. See `report`."""
-        return report([self], budget=budget, mean=mean, accounting=accounting)
+        return report(
+            [self],
+            budget=budget,
+            keep=keep,
+            score=score,
+            confidence=confidence,
+            mean=mean,
+            accounting=accounting,
+        )
 
     def plot(self, *, accounting: Accounting | str = "payload") -> Plot:
         """Score against rate, a line for each codec; a notebook shows it.
@@ -301,7 +329,10 @@ def profile(
 def select(
     images: Any = (),
     *,
-    budget: Budget | str,
+    budget: Budget | Keep | str | None = None,
+    keep: Keep | str | None = None,
+    score: float | None = None,
+    confidence: float | None = None,
     profiles: Any = (),
     head: Judge | Sequence[Judge] = (),
     mean: bool = False,
@@ -316,9 +347,11 @@ def select(
     progress: ProgressMaker | None = None,
     warn: Warn = warnings.warn,
 ) -> Selection:
-    """Choose codec and settings for a budget, straight from images or from profiles.
+    """Choose codec and settings for a budget, or for what must stay right, straight from images or
+    from profiles.
 
         choice = codecframe.select("photos/", head="model.onnx", budget="0.4bpp")
+        choice = codecframe.select("photos/", head="model.onnx", keep="98%")
         pipeline = choice.pipeline()
 
     Straight from images, all installed lossy codecs are tried, at full and at half resolution and
@@ -327,9 +360,18 @@ def select(
     The highest score wins. A codec within the noise of it wins instead where its encoder takes at
     most half the time.
 
+    With `keep` or `score`, the fewest bytes win that keep what must stay right, with a confidence
+    that holds however few the images are: the chance that the choice keeps less, of images like
+    these, is at most 1 - `confidence`. Straight from images, one in four says where to look, and
+    the others decide.
+
     Args:
         images: images, as `profile` takes them, or profiles.
-        budget: what may be spent: `0.4bpp`, `1200B`, `12kB`, `256kbit/s@5fps`.
+        budget: what may be spent: `0.4bpp`, `1200B`, `12kB`, `256kbit/s@5fps`; or a `Keep`.
+        keep: instead, what must stay right: `98%` of the predictions on uncompressed images, or
+            `95%-of-score`, the score on these.
+        score: instead, the score that is needed: 0.85.
+        confidence: how sure it must be that it is kept; 0.95 unless a `Keep` says otherwise.
         profiles: profiles or their files, instead of images; of the same images, one a head.
         head: with images, the head to measure with; or several, each with the codecs that it can
             be joined to.
@@ -350,7 +392,7 @@ def select(
             head.
         DataError: if no image can be read, or a profile is damaged.
         UnknownNameError: for a codec or head that does not exist.
-        BudgetError: if the budget cannot be read.
+        BudgetError: if the budget cannot be read, or the images are too few for what must be kept.
 
     Examples:
         >>> head = "photo_heads:brightness"
@@ -363,12 +405,13 @@ def select(
     given = _several(profiles, (Profile,))
     if bool(given) == (not _is_empty(images)):
         raise UsageError("give either {profiles} or {images}")
-    asked, counting = Budget.of(budget, mean=mean), Accounting(accounting)
-    assert asked is not None  # noqa: S101 - a budget was given
+    asked, counting = _asked(budget, keep, score, confidence, mean), Accounting(accounting)
+    if asked is None:
+        raise UsageError("give {budget}, {keep} or {score}")
     if given:
         with ExitStack() as stack:
             tables = [stack.enter_context(_opened(each)) for each in given]
-            found = select_from(tables, asked, counting, _specs(codecs) or None)
+            found = _select_from(tables, asked, counting, _specs(codecs) or None)
             prepared = all(table.meta.get("prepared", True) for table in tables)
         known = {
             n: h for each in given if isinstance(each, Profile) for n, h in each._heads.items()
@@ -381,16 +424,13 @@ def select(
     specs = _specs(codecs)
     _remark(items, specs, judges, warn)
     with tempfile.TemporaryDirectory(prefix="codecframe-") as scratch:
-        found = select_on_images(
-            output or Path(scratch) / "select.profile",
-            items,
-            judges,
-            asked,
-            counting,
-            specs,
-            prepare=prepare,
-            progress=progress or automatic("select"),
-        )
+        path = output or Path(scratch) / "select.profile"
+        shown = progress or automatic("select")
+        options: dict[str, Any] = {"prepare": prepare, "progress": shown}
+        if isinstance(asked, Keep):
+            found = select_keeping_on_images(path, items, judges, asked, counting, specs, **options)
+        else:
+            found = select_on_images(path, items, judges, asked, counting, specs, **options)
     judged = {judge.name: judge for judge in judges}
     return replace(found, judges=judged, prepared=prepare, remarks=tuple(items.remarks))
 
@@ -399,7 +439,10 @@ def report(
     profiles: Any,
     *,
     output: str | Path | None = None,
-    budget: Budget | str | None = None,
+    budget: Budget | Keep | str | None = None,
+    keep: Keep | str | None = None,
+    score: float | None = None,
+    confidence: float | None = None,
     mean: bool = False,
     accounting: Accounting | str = "payload",
     force: bool = False,
@@ -413,6 +456,7 @@ def report(
             heads.
         output: where the page is written; by default nowhere: see `Report.save`.
         budget: mark the choice for it.
+        keep, score, confidence: instead, for what must stay right; see `select`.
         mean: the budget is for the average over the images, not for each.
         accounting: which bytes count, `payload` or `file`.
         force: a file at `output` that is not such a page is replaced.
@@ -438,13 +482,42 @@ def report(
     found = None
     with ExitStack() as stack:
         tables = [stack.enter_context(_opened(each)) for each in given]
-        if (asked := Budget.of(budget, mean=mean)) is not None:
-            found = select_from(tables, asked, Accounting(accounting))
+        if (asked := _asked(budget, keep, score, confidence, mean)) is not None:
+            found = _select_from(tables, asked, Accounting(accounting))
         made = make_report(tables, found)
     made = replace(made, paths=tuple(paths))
     if output is not None:
         made.save(output, force=force)
     return made
+
+
+def _asked(
+    budget: Budget | Keep | str | None,
+    keep: Keep | str | None,
+    score: float | None,
+    confidence: float | None,
+    mean: bool,
+) -> Budget | Keep | None:
+    """What is asked for: bytes that may be spent, or what must stay right."""
+    if isinstance(budget, Keep) and keep is None:
+        budget, keep = None, budget
+    kept = Keep.asked(keep, score, confidence)
+    if kept is not None and budget is not None:
+        raise UsageError("give either {budget} or what must stay right")
+    if kept is not None and mean:
+        raise UsageError("{mean} goes with {budget}")
+    return kept or Budget.of(budget if not isinstance(budget, Keep) else None, mean=mean)
+
+
+def _select_from(
+    tables: Sequence[ProfileTable],
+    asked: Budget | Keep,
+    accounting: Accounting,
+    codecs: Sequence[str] | None = None,
+) -> Selection:
+    if isinstance(asked, Keep):
+        return select_keeping(tables, asked, accounting, codecs)
+    return select_from(tables, asked, accounting, codecs)
 
 
 def _judge(head: Judge) -> TaskHead:

@@ -9,6 +9,7 @@ from codecframe.rate.controllers import (
     controller,
 )
 from codecframe.rate.curve import RateCurve
+from codecframe.rate.keep import Keep, Outcomes
 from codecframe.rate.levels import level_bytes, read_levels, told_levels
 from codecframe.rate.mean import MeanSearch, SetSize, fit_levels, fit_mean, set_size
 from codecframe.rate.search import TIGHTNESS, fit
@@ -19,7 +20,9 @@ __all__ = [
     "Budget",
     "CapController",
     "FixedController",
+    "Keep",
     "MeanSearch",
+    "Outcomes",
     "RateController",
     "RateCurve",
     "SetSize",

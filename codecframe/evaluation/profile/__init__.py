@@ -4,7 +4,7 @@ from codecframe.evaluation.profile.comparable import comparable
 from codecframe.evaluation.profile.coverage import Coverage, coverage
 from codecframe.evaluation.profile.description import Description
 from codecframe.evaluation.profile.levels import Prepared, sample
-from codecframe.evaluation.profile.measure import measure
+from codecframe.evaluation.profile.measure import measure, reference_of
 from codecframe.evaluation.profile.plan import (
     DEFAULT_RATES,
     Plan,
@@ -43,5 +43,6 @@ __all__ = [
     "points_for_levels",
     "points_for_rates",
     "profile_images",
+    "reference_of",
     "sample",
 ]

@@ -145,6 +145,9 @@ def _read(
     known = [_target(head, target) for target in targets] if labelled else None
     uncompressed = reference.predict(read) if read and reference else None
     _note_images(table, images, ids, read, known, uncompressed)
+    if known and reference and uncompressed:
+        scores = reference.score(uncompressed, known)
+        table.add_uncompressed(dict(zip(ids, scores.tolist(), strict=True)))
     return _Chunk(first, position, ids, read, known, uncompressed)
 
 

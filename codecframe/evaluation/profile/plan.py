@@ -62,6 +62,7 @@ class Plan:
         without: names of codecs that are left out, where `codecs` names none.
         tune: images on which the levels for `rates` are found; by default those that are measured,
             so that the mean over all of them is at or under each rate.
+        fixed: points that were chosen before; these alone are then measured.
     """
 
     codecs: Sequence[str] = ()
@@ -73,6 +74,7 @@ class Plan:
     accounting: Accounting = Accounting.PAYLOAD
     tune: Sequence[ImageItem] | None = None
     without: Collection[str] = ()
+    fixed: Sequence[Point] = ()
 
     def variants(self, head: TaskHead) -> list[Variant]:
         """The codecs to measure.
@@ -123,6 +125,8 @@ class Plan:
         Raises:
             DataError: if rates are asked for and no image can be read.
         """
+        if self.fixed:
+            return list(self.fixed)
         geometry = head if prepare else None
         rates = self.rates
         if rates is None and self.levels is None and self.budget is None:

@@ -27,14 +27,17 @@ from codecframe.evaluation.database import Database, is_marked
 from codecframe.evaluation.profile import formats
 from codecframe.evaluation.profile.check import check
 from codecframe.evaluation.profile.description import Description
-from codecframe.rate import Accounting
+from codecframe.rate import Accounting, Outcomes
 
 _SEARCHES = "CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, points TEXT NOT NULL)"
-
+_UNCOMPRESSED = (
+    "CREATE TABLE IF NOT EXISTS uncompressed (image INTEGER PRIMARY KEY, score REAL NOT NULL)"
+)
 
 _ADD_IMAGE = "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?)"
 _DESCRIBE = "INSERT OR REPLACE INTO descriptions VALUES (?,?,?,?,?)"
 _ADD_SKIPPED = "INSERT OR REPLACE INTO skipped VALUES (?,?,?)"
+_ADD_UNCOMPRESSED = "INSERT OR REPLACE INTO uncompressed VALUES (?,?)"
 _ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 
@@ -217,6 +220,7 @@ class ProfileTable:
                     [(key, json.dumps(value)) for key, value in meta.items()],
                 )
             db.execute(_SEARCHES)
+            db.execute(_UNCOMPRESSED)
         known = self.meta
         former = known.get("format") in formats.FORMER
         new = ("format", *formats.LATER) if former else ()
@@ -317,6 +321,11 @@ class ProfileTable:
         with self._file.writing() as db:
             db.executemany(_ADD_IMAGE, rows)
 
+    def add_uncompressed(self, scores: Mapping[int, float]) -> None:
+        """Note what the uncompressed images score, by position."""
+        with self._file.writing() as db:
+            db.executemany(_ADD_UNCOMPRESSED, scores.items())
+
     def add_skipped(self, image: int, name: str, reason: str) -> None:
         """Note an image that could not be read."""
         with self._file.writing() as db:
@@ -341,6 +350,7 @@ class ProfileTable:
             for add, name in ((_ADD_IMAGE, "images"), (_ADD_SKIPPED, "skipped")):
                 query = f"SELECT * FROM {name}"  # noqa: S608 - a name from above
                 db.executemany(add, other._file.all(query))
+            db.executemany(_ADD_UNCOMPRESSED, other._uncompressed().items())
             db.executemany(_ADD, rows)
 
     def clear(self, point: int) -> None:
@@ -478,6 +488,32 @@ class ProfileTable:
         """  # noqa: S608 - column names from the two lines above
         values = np.array(self._file.all(query, point), dtype=np.float64).reshape(-1, 5)
         return PerImage(values[:, 0].astype(np.int64), *values[:, 1:].T)
+
+    def outcomes(self, point: int, images: npt.NDArray[np.int64]) -> Outcomes:
+        """What the head made of some images at a point.
+
+        Args:
+            point: its id.
+            images: positions of images that it has measured, rising, `int64`.
+        """
+        query = "SELECT image, score, agreement FROM measurements WHERE point = ? ORDER BY image"
+        found = np.array(self._file.all(query, point), dtype=np.float64).reshape(-1, 3)
+        found = found[np.isin(found[:, 0], images)]
+        before = self._uncompressed()
+        known = np.array([before.get(int(image), np.nan) for image in found[:, 0]])
+        return Outcomes(
+            *(None if np.isnan(v).any() else v for v in (found[:, 2], found[:, 1], known))
+        )
+
+    def _uncompressed(self) -> dict[int, float]:
+        """Scores of uncompressed images, by position; none in files made before they were kept."""
+        named = "SELECT 1 FROM sqlite_master WHERE name = 'uncompressed'"
+        if not self._file.all(named):
+            return {}
+        found = dict(self._file.all("SELECT image, score FROM uncompressed"))
+        if not all(isinstance(v, (int, float)) and 0 <= v <= 1 for v in found.values()):
+            raise DataError(str(self.path), "is damaged: uncompressed images have a wrong score")
+        return found
 
     def level_range(self, points: Iterable[int]) -> tuple[int, int]:
         """Lowest and highest knob level that the points used."""

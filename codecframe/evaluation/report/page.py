@@ -30,11 +30,11 @@ from codecframe.evaluation.report.plot import Plot, rate_accuracy_plot
 from codecframe.evaluation.report.series import Series, Spot, budget_bpp, middle_bpp, series_of
 from codecframe.evaluation.report.sheet import ContactSheet, SheetRow, contact_sheet
 from codecframe.evaluation.select import Candidate, Selection
+from codecframe.evaluation.select.answer import HOW
 from codecframe.rate import Accounting
 
 _EXACT_PIXELS = 256 * 256
 """Pictures up to this size are embedded without loss, larger ones at high quality."""
-_HOW = {"cap": "for every image", "mean": "on average", "link": "over the link"}
 _BYTES = {
     "payload": "payload without what the receiver can rebuild, plus a knob byte where it varies",
     "file": "whole standard files",
@@ -183,7 +183,7 @@ class _Page:
             style=style,
             script=script,
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            how=_HOW,
+            how=HOW,
             interval=_interval,
         )
         return made
@@ -213,7 +213,7 @@ class _Page:
     def target_bpp(self) -> float:
         """The rate at which pictures are shown."""
         if self.selection is not None:
-            return budget_bpp(self._tables[0], self.selection) or 1.0
+            return budget_bpp(self._tables[0], self.selection) or middle_bpp(self.series)
         return middle_bpp(self.series)
 
     @cached_property
@@ -268,12 +268,15 @@ class _Page:
 
 
 def _candidate(found: Selection, candidate: Candidate) -> _Row:
+    score, sure = found.columns
     return {
         "": _Cell("chosen" if candidate is found.winner else ""),
         "codec": _Cell(candidate.label, kind="name"),
         "head": _Cell(candidate.head),
-        f">{found.measure} %": _percent(candidate.score),
-        ">95 %": _Cell(_interval(candidate.low, candidate.high), candidate.low),
+        score: _percent(candidate.score),
+        sure: _Cell(_interval(candidate.low, candidate.high), candidate.low)
+        if candidate.at_least is None
+        else _percent(candidate.at_least),
         f">bytes ({found.accounting})": _number(candidate.bytes_per_image, ".0f"),
         ">bpp": _number(candidate.bpp, ".3f"),
         ">encode µs": _number(candidate.encode_us, ".0f"),

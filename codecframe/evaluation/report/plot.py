@@ -244,16 +244,18 @@ def _finish_axes(axes: Axes, measure: str, accounting: Accounting) -> None:
 
 
 def _mark(axes: Axes, selection: Selection, bpp: float) -> None:
+    is_kept = selection.mode == "keep"  # perhaps by another measure than is plotted
     low, high = axes.get_xlim()
     if bpp > 0:
         axes.set_xlim(min(low, bpp / 1.1), max(high, bpp * 1.1))
         axes.axvline(bpp, color=_INK, lw=1, ls=(0, (4, 3)))
         axes.annotate(
-            f"budget {selection.budget}", (bpp, 0.015), xycoords=("data", "axes fraction"),
+            f"{'keeps' if is_kept else 'budget'} {selection.budget}", (bpp, 0.015),
+            xycoords=("data", "axes fraction"),
             xytext=(-4, 0), textcoords="offset points", rotation=90, ha="right", va="bottom",
             fontsize=8.5,
         )  # fmt: skip
-    if selection.winner is not None:
+    if selection.winner is not None and not is_kept:
         axes.plot(
             [selection.winner.bpp], [100 * selection.winner.score], marker="o", ms=13,
             mfc="none", mec=_INK, mew=1.6, zorder=5,

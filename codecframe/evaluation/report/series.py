@@ -152,7 +152,12 @@ def knob_of(point: Point, about: Description) -> str:
 
 
 def budget_bpp(table: ProfileTable, selection: Selection) -> float:
-    """The selection's budget in bits a pixel, for images of the profile's mean size."""
+    """The selection's budget in bits a pixel, for images of the profile's mean size.
+
+    Where it is about what must stay right: what its choice costs, or 0 without any.
+    """
+    if selection.mode == "keep":
+        return selection.winner.bpp if selection.winner else 0.0
     budget = Budget.parse(selection.budget)
     pixels = _mean_pixels(table.rows())
     return 8 * budget.allowance((1, round(pixels))) / pixels if pixels else 0.0

@@ -3,6 +3,8 @@
 from codecframe.evaluation.select.answer import Candidate, NextPoint, Selection
 from codecframe.evaluation.select.choose import RATE_TOLERANCE, TIME_RATIO, select
 from codecframe.evaluation.select.images import select_on_images
+from codecframe.evaluation.select.keep_images import select_keeping_on_images
+from codecframe.evaluation.select.keeping import select_keeping
 
 __all__ = [
     "RATE_TOLERANCE",
@@ -11,5 +13,7 @@ __all__ = [
     "NextPoint",
     "Selection",
     "select",
+    "select_keeping",
+    "select_keeping_on_images",
     "select_on_images",
 ]

@@ -61,6 +61,8 @@ class Candidate:
             `gap_low` to `gap_high`; None for the winner.
         why: one sentence.
         above: where a budget is for the average, the point that was measured just above it.
+        at_least: where something must be kept, what is kept of images like these at least, with
+            the selection's confidence; `score` is then what was kept of these.
 
     Examples:
         >>> head = "photo_heads:brightness"
@@ -88,6 +90,7 @@ class Candidate:
     gap_high: float | None = None
     why: str = ""
     above: NextPoint | None = None
+    at_least: float | None = None
 
     @property
     def label(self) -> str:
@@ -95,7 +98,13 @@ class Candidate:
         return " ".join(filter(None, [self.codec, self.words, self.knob]))
 
 
-_HOW = {"cap": "for every image", "mean": "on average", "link": "over the link"}
+HOW = {
+    "cap": "for every image",
+    "mean": "on average",
+    "link": "over the link",
+    "keep": "kept",
+}
+"""What a budget's mode means, after the budget."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,7 +112,8 @@ class Selection(Result):
     """The answer to "which codec, at which settings".
 
     Attributes:
-        budget, mode, accounting: what was asked.
+        budget, mode, accounting: what was asked; where something must be kept, `budget` is the text
+            of the `Keep` and `mode` is `keep`.
         measure: what scores are: the head's metric against labels, or agreement with its own
             predictions on the uncompressed images.
         images: how many images the answer rests on.
@@ -117,6 +127,7 @@ class Selection(Result):
         remarks: what was noticed about the images' labels.
         judges: the heads that judged, by name, where they are known as objects.
         prepared: whether images were brought to the geometry that the heads look at.
+        confidence: where something must be kept, how sure it is that the choice keeps it.
 
     Examples:
         >>> head = "photo_heads:brightness"
@@ -139,6 +150,7 @@ class Selection(Result):
     remarks: tuple[str, ...] = ()
     judges: Mapping[str, TaskHead] = field(default_factory=dict)
     prepared: bool = True
+    confidence: float | None = None
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -154,7 +166,8 @@ class Selection(Result):
         """The choice, ready to run: codec, settings, head and budget.
 
         Under a budget for each image or a link the pipeline meets it image by image. Under one for
-        the average its settings are those that were measured, the knob included.
+        the average, or where something must be kept, its settings are those that were measured,
+        the knob included.
 
         Args:
             head: by default the head that judged.
@@ -167,8 +180,8 @@ class Selection(Result):
         best = self.winner
         if best is None:
             closest = f"; closest: {self.would_fit}" if self.would_fit else ""
-            raise MismatchError(f"nothing meets {self.budget}{closest}")
-        budget = None if self.mode == "mean" else Budget.parse(self.budget)
+            raise MismatchError(f"nothing {self._verb} {self.budget}{closest}")
+        budget = None if self.mode in ("mean", "keep") else Budget.parse(self.budget)
         return Pipeline(
             best.codec,
             head or self.judges.get(best.head, best.head),
@@ -181,22 +194,38 @@ class Selection(Result):
     def shown(self) -> Sequence[str | Table]:
         """The choice, a table of all candidates with the reason why each lost, and notes."""
         several = len(self.heads) > 1
-        title = f"{self.budget} {_HOW[self.mode]}, {self.accounting} bytes, {self.images} images"
+        title = f"{self.budget} {HOW[self.mode]}, {self.accounting} bytes, {self.images} images"
+        if self.confidence is not None:
+            title += f", {100 * self.confidence:g} % sure"
         said = []
         if self.winner is not None:
             behind = f" for the head {self.winner.head}" if several else ""
             said = [f"{self.winner.label}{behind}\n"]
         else:
-            said = [f"Nothing meets {title}."]
+            said = [f"Nothing {self._verb} {title.replace(' kept', '', 1)}."]
             if self.would_fit:
                 said.append(f"Closest: {self.would_fit}.\n")
         columns = [
-            "", "codec", *["head"] * several, f">{self.measure} %", ">95 %",
+            "", "codec", *["head"] * several, *self.columns,
             f">bytes ({self.accounting})", ">bpp", ">encode µs", ">decode µs", "why",
         ]  # fmt: skip
-        rows = [_cells(one, first=one is self.winner, several=several) for one in self.candidates]
+        rows = [
+            [">" if one is self.winner else "", one.label, *[one.head] * several, *_cells(one)]
+            for one in self.candidates
+        ]
         table = Table(columns, rows, title if self.winner else "")
         return [*said, table, *(f"\nNote: {note}." for note in self.notes)]
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """The names of the columns that say how good a candidate is."""
+        if self.confidence is not None:
+            return f">{self.measure} kept %", ">at least %"
+        return f">{self.measure} %", ">95 %"
+
+    @property
+    def _verb(self) -> str:
+        return "meets" if self.confidence is None else "keeps"
 
     def records(self) -> list[dict[str, Any]]:
         """A flat row for each candidate, the winner first."""
@@ -208,13 +237,12 @@ class Selection(Result):
         return {k: v for k, v in values.items() if k not in ("judges", "prepared", "remarks")}
 
 
-def _cells(one: Candidate, *, first: bool, several: bool) -> list[object]:
+def _cells(one: Candidate) -> list[object]:
+    """From how good it is to why it was, or was not, chosen."""
+    sure = percent(one.at_least) if one.at_least is not None else interval(one.low, one.high)
     return [
-        ">" if first else "",
-        one.label,
-        *[one.head] * several,
         percent(one.score),
-        interval(one.low, one.high),
+        sure,
         f"{one.bytes_per_image:.0f}",
         f"{one.bpp:.3f}",
         f"{one.encode_us:.0f}",

@@ -59,7 +59,7 @@ def select(
     table = tables[0]
     if budget.unit == "bpp" and len({each.pixels for each in tables}) > 1:
         raise MismatchError("the heads look at images of different sizes: give the budget in bytes")
-    covered = coverage(tables, _wanted(tables, codecs))
+    covered = coverage(tables, wanted_codecs(tables, codecs))
     tried = []
     for each, numbers in zip(tables, covered.kept, strict=True):
         view = View(each, numbers, covered.images)
@@ -68,7 +68,7 @@ def select(
     measure = table.meta.get("metric", "score") if table.labelled else "agreement"
     found = Selection(
         str(budget), budget.mode, str(accounting), measure, len(covered.images), None, (),
-        notes=tuple(filter(None, [covered.words()])), left_out=_left_out(tables),
+        notes=tuple(filter(None, [covered.words()])), left_out=left_out_of(tables),
     )  # fmt: skip
     rest = [_with_next(t.candidate, budget) for t in tried if not t.candidate.fits]
     rest.sort(key=lambda c: c.needs.amount if c.needs else math.inf)
@@ -87,7 +87,7 @@ def select(
     return replace(found, winner=winner, others=(*others, *rest), notes=notes)
 
 
-def _wanted(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> set[str]:
+def wanted_codecs(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> set[str]:
     """The codecs to consider."""
     known = {point.codec for table in tables for point in table.points().values()}
     wanted = known if codecs is None else set(codecs)
@@ -96,7 +96,7 @@ def _wanted(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> set
     return wanted
 
 
-def _left_out(tables: Sequence[ProfileTable]) -> tuple[tuple[str, str], ...]:
+def left_out_of(tables: Sequence[ProfileTable]) -> tuple[tuple[str, str], ...]:
     """The images that could not be read, each once."""
     return tuple({name: (name, why) for each in tables for name, why in each.skipped()}.values())
 

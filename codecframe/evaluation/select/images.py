@@ -58,7 +58,7 @@ def select_on_images(
         working = [spec for spec in codecs if spec.partition(":")[0].strip() not in failed]
         with ExitStack() as stack:
             tables: list[ProfileTable] = []
-            for head, named in _shares(judges, working):
+            for head, named in shares(judges, working):
                 plan = Plan(
                     codecs=named,
                     scales=(1.0, 0.5),
@@ -90,7 +90,7 @@ def profile_path(path: Path, head: TaskHead) -> Path:
     return path.with_stem(f"{path.stem}-{Path(head.name).name}")
 
 
-def _shares(
+def shares(
     heads: Sequence[TaskHead], codecs: Sequence[str]
 ) -> list[tuple[TaskHead, Sequence[str]]]:
     """The heads, and which of the named codecs each is joined to.

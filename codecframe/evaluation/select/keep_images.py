@@ -1,0 +1,205 @@
+"""Selection straight from images, by what must stay right.
+
+Some of the images are for trial: on them alone the levels are searched, in any way that is quick.
+They say which codecs could win and at which levels, the safest first. The other images decide, by
+`select_keeping`, which is valid because nothing about them was seen before: split fixed-sequence
+testing (Angelopoulos et al., "Learn then Test", AoAS 2025).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codecframe.core.errors import BudgetError, PluginError
+from codecframe.core.head import TaskHead
+from codecframe.core.progress import ProgressMaker, Silent
+from codecframe.core.statistics import wilson
+from codecframe.evaluation.profile import (
+    Description,
+    Plan,
+    Point,
+    ProfileTable,
+    Variant,
+    profile_images,
+)
+from codecframe.evaluation.select.answer import Candidate, Selection
+from codecframe.evaluation.select.images import profile_path, shares
+from codecframe.evaluation.select.keeping import select_keeping
+from codecframe.evaluation.select.trial import Trial, TrialImages
+from codecframe.images import ImageItem
+from codecframe.rate import Accounting, Keep
+
+TRIAL_SHARE = 4
+"""One image of so many is for trial."""
+_MOST_TRIAL = 256
+FINALISTS = 3
+"""So many codec variants are tested at most: each costs certainty."""
+_STEPS = (2.5, 1.6, 1.25, 1.0, 0.85)
+"""They are tested at these multiples of the bytes that did in the trial."""
+_CONTENDS = 1.15
+"""A variant goes on if it keeps enough at this multiple of the fewest bytes so far."""
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A variant after the trial: the bytes at which it kept enough, if at any."""
+
+    head: TaskHead
+    trial: Trial
+    bytes: float | None
+    kept: float
+    at: float
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Its place among those that could win, lowest first."""
+        return self.bytes is None, -self.kept if self.bytes is None else self.bytes
+
+
+def select_keeping_on_images(
+    path: Path | str,
+    items: Sequence[ImageItem],
+    heads: TaskHead | Sequence[TaskHead],
+    keep: Keep,
+    accounting: Accounting = Accounting.PAYLOAD,
+    codecs: Sequence[str] = (),
+    *,
+    prepare: bool = True,
+    progress: ProgressMaker | None = None,
+) -> Selection:
+    """The codec and settings of the fewest bytes that keep what must stay right, for sure.
+
+    Args:
+        path: where the profile of the images that decide is kept; those of further heads beside it.
+        items: the images.
+        heads, codecs, prepare, progress: as `select_on_images` takes them.
+        keep: what must stay right.
+        accounting: which bytes count.
+
+    Raises:
+        BudgetError: if the images are too few to show it; says how many are needed.
+        MismatchError: as `select_on_images`, or if labels are needed and there are none.
+        PluginError: if all codecs that were named fail; where some do, the others are compared.
+    """
+    judges = [heads] if isinstance(heads, TaskHead) else heads
+    chosen = [
+        (head, variant)
+        for head, named in shares(judges, codecs)
+        for variant in Plan(codecs=named, scales=(1.0, 0.5), presets=True).variants(head)
+    ]
+    error = keep.error / min(FINALISTS, len(chosen))
+    trying, deciding = _split(items, keep, error)
+    failed: dict[str, str] = {}
+    tried = _tried(
+        chosen, trying, keep, accounting, len(deciding), error, failed, prepare, progress
+    )
+    last = sorted(tried, key=lambda one: one.rank)
+    able = [one for one in last if one.bytes is not None] or last
+    finalists = able[:FINALISTS]
+    with ExitStack() as stack:
+        tables: list[ProfileTable] = []
+        for head in dict.fromkeys(one.head for one in finalists):
+            own = Path(path) if not tables else profile_path(Path(path), head)
+            plan = Plan(fixed=[p for one in finalists if one.head is head for p in _points(one)])
+            table = profile_images(own, deciding, head, plan, prepare=prepare, progress=progress)
+            tables.append(stack.enter_context(table))
+        found = select_keeping(tables, keep, accounting)
+    rest = [_as_candidate(one, len(trying)) for one in last if one not in finalists]
+    return replace(found, others=(*found.others, *rest), failed=failed)
+
+
+def _split(
+    items: Sequence[ImageItem], keep: Keep, error: float
+) -> tuple[list[ImageItem], list[ImageItem]]:
+    """Images for trial, evenly spread over the set, and those that decide.
+
+    Raises:
+        BudgetError: if these are too few.
+    """
+    every = max(TRIAL_SHARE, math.ceil(len(items) / _MOST_TRIAL))
+    trying = [item for i, item in enumerate(items) if i % every == 0]
+    deciding = [item for i, item in enumerate(items) if i % every]
+    if (needed := keep.images_needed(error)) > len(deciding):
+        total = math.ceil(needed * TRIAL_SHARE / (TRIAL_SHARE - 1)) + 1
+        raise BudgetError(
+            f"{len(items)} images are too few to be {100 * keep.confidence:g} % sure of "
+            f"{keep.text}: at least {total} are needed"
+        )
+    return trying, deciding
+
+
+def _tried(
+    chosen: Sequence[tuple[TaskHead, Variant]],
+    trying: Sequence[ImageItem],
+    keep: Keep,
+    accounting: Accounting,
+    deciding: int,
+    error: float,
+    failed: dict[str, str],
+    prepare: bool,
+    progress: ProgressMaker | None,
+) -> list[_Tried]:
+    """Each variant after the trial; the later ones only as far as they could still win."""
+    images: dict[str, TrialImages] = {}
+    found: list[_Tried] = []
+    fewest: float | None = None
+    with (progress or Silent)(len(chosen)) as display:
+        for head, variant in chosen:
+            display.advance(0, f"trial of {variant.codec.name}")
+            if head.name not in images:
+                images[head.name] = TrialImages(trying, head, prepare=prepare)
+            trial = Trial(variant, images[head.name], keep, accounting, deciding, error)
+            try:
+                best = trial.best(None if fewest is None else _CONTENDS * fewest)
+            except PluginError as broken:
+                failed[variant.codec.name] = str(broken)
+            else:
+                last = best or max(trial.seen.values(), key=lambda seen: seen.kept)
+                size = best.bytes if best else None
+                found.append(_Tried(head, trial, size, last.kept, last.bytes))
+                if size is not None:
+                    fewest = size if fewest is None else min(fewest, size)
+            display.advance(1, "")
+    if not found:
+        name, why = next(iter(failed.items()))
+        raise PluginError(name, why, codec=name)
+    return found
+
+
+def _points(one: _Tried) -> list[Point]:
+    """A finalist at the levels at which it is tested."""
+    variant = one.trial.variant
+    size = one.at if one.bytes is None else one.bytes
+    levels = dict.fromkeys(one.trial.level_for(size * step) for step in _STEPS)
+    return [variant.at(variant.settings.at_level(level)) for level in levels]
+
+
+def _as_candidate(one: _Tried, images: int) -> Candidate:
+    """A variant that was only tried: why it is not among the finalists."""
+    variant = one.trial.variant
+    level = min(one.trial.seen.values(), key=lambda seen: abs(seen.bytes - one.at)).level
+    settings = variant.settings.at_level(level)
+    about = Description.of(variant.codec.name, settings.to_dict())
+    low, high = wilson(min(one.kept, 1.0), images)
+    how = "enough" if one.bytes is not None else f"{100 * one.kept:.1f} %"
+    return Candidate(
+        codec=variant.codec.name,
+        head=one.head.name,
+        settings=settings.to_dict(),
+        words=about.words,
+        knob=about.knob_at([level]),
+        fits=False,
+        score=one.kept,
+        low=low,
+        high=high,
+        bytes_per_image=one.at,
+        bpp=8 * one.at / one.trial.pixels,
+        encode_us=0.0,
+        decode_us=0.0,
+        needs=None,
+        why=f"kept {how} of {images} trial images at these bytes, and was not tested",
+    )

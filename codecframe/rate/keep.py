@@ -1,0 +1,223 @@
+"""What must stay right, instead of how many bytes may be spent.
+
+>>> Keep("98%").least, Keep("98%").of
+(0.98, 'predictions')
+>>> str(Keep("95%-of-score"))
+'95%-of-score'
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe.core import guarantees
+from codecframe.core.errors import BudgetError, MismatchError, UsageError, shown
+
+FloatArray = npt.NDArray[np.float64]
+Of = Literal["predictions", "relative score", "score"]
+
+_NUMBER = r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*"
+_FORMS: dict[Of, str] = {
+    "predictions": _NUMBER + "%",
+    "relative score": _NUMBER + r"%\s*-?of[- ]score",
+    "score": rf"score\s*[= ]\s*{_NUMBER}",
+}
+_WORDS: dict[Of, str] = {
+    "predictions": "of the predictions on uncompressed images",
+    "relative score": "of the score on uncompressed images",
+    "score": "score",
+}
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What a head made of the same images through a codec, image by image.
+
+    Attributes:
+        agreement: with its prediction on the uncompressed image, 0 to 1, `float64`, (images,);
+            None where nobody sees that.
+        score: against the label, 0 to 1; None without labels.
+        uncompressed: the score on the uncompressed images; None where it is not known.
+    """
+
+    agreement: FloatArray | None
+    score: FloatArray | None = None
+    uncompressed: FloatArray | None = None
+
+    def __getitem__(self, images: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Outcomes:
+        """Those of some images, by position or mask."""
+        parts = (self.agreement, self.score, self.uncompressed)
+        return Outcomes(*(None if part is None else part[images] for part in parts))
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What must stay right behind a codec, with a confidence that it does.
+
+    `98%`: of the predictions on uncompressed images; no labels are needed. `95%-of-score`: of the
+    score on uncompressed images. `score=0.85`: of all images. Each is about the mean over images
+    like those that were measured, and is claimed only where the chance of a wrong claim is at most
+    1 - `confidence` (see `codecframe.core.guarantees`).
+
+    Attributes:
+        text: what must stay right.
+        confidence: from 0.5 to below 1.
+
+    Raises:
+        BudgetError: if the text has another form, or asks for nothing or all.
+
+    Examples:
+        >>> keep = cf.Keep("98%")
+        >>> keep.least, keep.of, keep.images_needed()
+        (0.98, 'predictions', 149)
+        >>> cf.Keep("score=0.85", confidence=0.99).error.__round__(3)
+        0.01
+    """
+
+    text: str
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.confidence < 1:
+            raise BudgetError(f"a confidence is from 0.5 to below 1, not {self.confidence:g}")
+        if not 0 < self.least < 1:
+            raise BudgetError(f"cannot keep {shown(self.text)}: it must be above 0 and below all")
+
+    @classmethod
+    def asked(
+        cls,
+        keep: Keep | str | None = None,
+        score: float | None = None,
+        confidence: float | None = None,
+    ) -> Keep | None:
+        """What is meant by the options `keep`, `score` and `confidence`; None where none is given.
+
+        Raises:
+            UsageError: if both `keep` and `score` are given.
+            BudgetError: if `keep` cannot be read.
+        """
+        if keep is not None and score is not None:
+            raise UsageError("give either {keep} or {score}")
+        if score is not None:
+            keep = f"score={score:g}"
+        if keep is None:
+            return None
+        found = cls(keep) if isinstance(keep, str) else keep
+        return found if confidence is None else cls(found.text, confidence)
+
+    @property
+    def of(self) -> Of:
+        """Of what: `predictions`, `relative score` or `score`."""
+        return self._read()[0]
+
+    @property
+    def least(self) -> float:
+        """The share or score that must be kept: 0.98."""
+        return self._read()[1]
+
+    @property
+    def error(self) -> float:
+        """The chance of a wrong claim that is allowed."""
+        return 1 - self.confidence
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it is about scores."""
+        return self.of != "predictions"
+
+    @property
+    def words(self) -> str:
+        """`98 % of the predictions on uncompressed images`."""
+        if self.of == "score":
+            return f"a score of {100 * self.least:g} %"
+        return f"{100 * self.least:g} % {_WORDS[self.of]}"
+
+    def kept(self, outcomes: Outcomes) -> float:
+        """What was kept of these images, as a share or score."""
+        if self.of == "predictions":
+            return float(self._agreement(outcomes).mean())
+        score = float(self._score(outcomes).mean())
+        if self.of == "score":
+            return score
+        before = float(self._uncompressed(outcomes).mean())
+        return score / before if before else 1.0
+
+    def p_value(self, outcomes: Outcomes, least: float | None = None) -> float:
+        """The p-value against the claim that it is kept on images like these."""
+        return guarantees.p_value(*self._claim(outcomes, self.least if least is None else least))
+
+    def at_least(self, outcomes: Outcomes, error: float | None = None) -> float:
+        """What is kept of images like these, at least; wrong with a chance of `error`."""
+        allowed = self.error if error is None else error
+        return guarantees.bisect(lambda least: self.p_value(outcomes, least) <= allowed)
+
+    def images_needed(self, error: float | None = None) -> int:
+        """How many images show that it is kept, if nothing is lost on any of them."""
+        allowed = self.error if error is None else error
+        if self.of != "relative score":
+            return guarantees.needed(self.least, allowed)
+        gain = math.log1p(0.9 * (1 - self.least) / self.least)  # of bets on values that are kept
+        return math.ceil(math.log(guarantees.BETS / allowed) / gain)
+
+    def images_needed_at(self, outcomes: Outcomes, error: float | None = None) -> int:
+        """About how many images show it, if as much is kept of them as of these; 0 where no number
+        can, because less is kept.
+        """
+        allowed = self.error if error is None else error
+        values, least = self._claim(outcomes, self.least)
+        mean = float(values.mean())
+        if mean <= least:
+            return 0
+        if self.of != "relative score":
+            return guarantees.needed_at(mean, least, allowed)
+        return math.ceil(
+            2 * math.log(guarantees.BETS / allowed) * float(values.var()) / (mean - least) ** 2
+        )
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _read(self) -> tuple[Of, float]:
+        for of, form in _FORMS.items():
+            if match := re.fullmatch(form, self.text.strip()):
+                number = float(match["number"])
+                return of, number if of == "score" else number / 100
+        raise BudgetError(f"cannot read {shown(self.text)}: write 98%, 95%-of-score or score=0.85")
+
+    def _claim(self, outcomes: Outcomes, least: float) -> tuple[FloatArray, float]:
+        """Values from 0 to 1, and what their mean must be at least."""
+        if self.of == "predictions":
+            return self._agreement(outcomes), least
+        score = self._score(outcomes)
+        if self.of == "score":
+            return score, least
+        # score >= least * uncompressed on average, brought from [-least, 1] to [0, 1]
+        values = (score - least * self._uncompressed(outcomes) + least) / (1 + least)
+        return values, least / (1 + least)
+
+    def _agreement(self, outcomes: Outcomes) -> FloatArray:
+        if outcomes.agreement is None:
+            raise MismatchError(
+                f"{self.text} is about predictions on uncompressed images, which "
+                "the head does not see: ask for a score"
+            )
+        return outcomes.agreement
+
+    def _score(self, outcomes: Outcomes) -> FloatArray:
+        if outcomes.score is None:
+            raise MismatchError(f"{self.text} is about scores: give labels")
+        return outcomes.score
+
+    def _uncompressed(self, outcomes: Outcomes) -> FloatArray:
+        if outcomes.uncompressed is None:
+            raise MismatchError(
+                f"{self.text} is about the score on uncompressed images, which the profile does "
+                "not know: measure anew"
+            )
+        return outcomes.uncompressed
