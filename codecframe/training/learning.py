@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from codecframe.core import registry, yamltext
-from codecframe.core.errors import CodecframeError, MismatchError, UsageError
+from codecframe.core.errors import MismatchError, UsageError
 from codecframe.core.files import models_folder, read_text, write_whole
 from codecframe.core.head import TaskHead
 from codecframe.core.parallel import share_cores
 from codecframe.core.progress import ProgressMaker, automatic
-from codecframe.core.registry import missing
 from codecframe.core.split import hold_out
 from codecframe.core.tables import Result, Table, percent
 from codecframe.core.trainer import Trainer
-from codecframe.evaluation.front import Profile, profile
 from codecframe.images import ImageSet, open_labelled
+from codecframe.training.comparison import beside, saved
 from codecframe.training.runs import peak_memory, require_all, run_on
 
 KIND = "learn"
@@ -32,13 +28,11 @@ KIND = "learn"
 REPORT = "learned.json"
 """In the training's folder: what was chosen."""
 _SUFFIX = ".safetensors"
-_RIVALS = {"jpeg": "jpeg:optimize=true", "webp": "webp", "avif": "avif"}
 _NOTABLY = 0.85
 _COMPARED = 24
 """Held-out images that codecs are compared on, at most."""
 _SHOWN = 4
 """Rates of the table."""
-_AIMS = (0.95, 0.99)
 _BEYOND = (3.0,)
 """Rates above the table's at which standard codecs are tried as well, in times of its highest."""
 
@@ -237,16 +231,20 @@ def learn(
     write_whole(recipe, yamltext.dump({**report["recipe"], "minutes": float(minutes)}))
     found.renew()
     held = ImageSet([[items[at] for at in hold_out(report["held_out"], len(items))]])
-    rows, images_compared = _compared(path, judge, held.spread(_COMPARED), report["recipe"], shown)
+    compared = held.spread(_COMPARED)
+    known = [float(f"{rate:.2g}") for rate in report["recipe"]["rates"]][1:]
+    rates = known[:_SHOWN]
+    wide = [*rates, *(rates[-1] * more for more in _BEYOND)]
+    rows = beside(str(path), judge, compared, known, wide, path.stem, shown)
     return Learned(
         path=path,
         head=judge.name,
         recipe=recipe,
         chosen=report["recipe"],
         cuts=tuple(report["cuts"]),
-        images=images_compared,
+        images=len(compared),
         rows=tuple(rows),
-        saved=tuple(_saved(rows)),
+        saved=tuple(saved(rows)),
         memory=peak_memory(),
     )
 
@@ -275,99 +273,6 @@ def _named(images: Any) -> list[str]:
     several = images if isinstance(images, (list, tuple)) else [images]
     named = [os.fspath(one) for one in several if isinstance(one, (str, os.PathLike))]
     return named or ["(given)"]
-
-
-def _compared(
-    path: Path, head: TaskHead, items: ImageSet, recipe: Mapping[str, Any], progress: ProgressMaker
-) -> tuple[list[dict[str, Any]], int]:
-    """(rows of the table, images): the learned codec first."""
-    known = [float(f"{rate:.2g}") for rate in recipe["rates"]]
-    rates = known[1 : 1 + _SHOWN]
-    learned = registry.default().head(str(path))
-    rows = []
-    with tempfile.TemporaryDirectory(prefix="codecframe-") as folder:
-        own = profile(
-            items, learned, codecs=[str(path)], rates=known[1:],
-            output=Path(folder) / "own.profile", progress=progress,
-        )  # fmt: skip
-        rows += _rows(own, {str(path): path.stem}, known[1:])
-        rivals = {name: spec for name, spec in _RIVALS.items() if _is_installed(name)}
-        wide = [*rates, *(rates[-1] * more for more in _BEYOND)]
-        others = profile(
-            items, head, codecs=list(rivals.values()), rates=wide,
-            output=Path(folder) / "others.profile", progress=progress,
-        )  # fmt: skip
-        rows += _rows(others, {name: name for name in rivals}, wide)
-    return rows, len(items)
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return not missing(registry.get_codec(name).requires)
-    except CodecframeError:
-        return False
-
-
-def _rows(
-    measured: Profile, names: Mapping[str, str], rates: Sequence[float]
-) -> list[dict[str, Any]]:
-    """Rows of a profile, each with the rate that it was asked for."""
-    rows = []
-    for row in measured.records():
-        bpp = float(row["payload_bpp"])
-        asked = min(rates, key=lambda rate: abs(np.log(rate / max(bpp, 1e-9))))
-        rows.append(
-            {
-                "codec": names.get(row["codec"], row["codec"]),
-                "asked": asked,
-                "bpp": round(bpp, 4),
-                "agreement": row["agreement"],
-                "score": row["score"],
-            }
-        )
-    order = list(dict.fromkeys(names.values()))
-    return sorted(rows, key=lambda row: (order.index(row["codec"]), row["bpp"]))
-
-
-def _saved(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The bits that the learned codec saves against each other one, where both agree so often."""
-    own = rows[0]["codec"]
-    found = []
-    for aim in _AIMS:
-        ours, _ = _needed([row for row in rows if row["codec"] == own], aim)
-        for codec in dict.fromkeys(row["codec"] for row in rows if row["codec"] != own):
-            theirs, reached = _needed([row for row in rows if row["codec"] == codec], aim)
-            found.append(
-                {
-                    "codec": codec,
-                    "agreement": aim,
-                    "own": None if ours is None or not _reaches(rows, own, aim) else ours,
-                    "other": theirs,
-                    "reached": reached,
-                }
-            )
-    return found
-
-
-def _reaches(rows: Sequence[Mapping[str, Any]], codec: str, aim: float) -> bool:
-    return any(row["agreement"] >= aim for row in rows if row["codec"] == codec)
-
-
-def _needed(rows: Sequence[Mapping[str, Any]], aim: float) -> tuple[float | None, bool]:
-    """(bits per pixel for so much agreement, or else the highest that were tried; whether it is
-    reached).
-    """
-    if not rows:
-        return None, False
-    best = np.maximum.accumulate([row["agreement"] for row in rows])
-    bits = np.log([max(row["bpp"], 1e-9) for row in rows])
-    if best[-1] < aim:
-        return round(float(rows[-1]["bpp"]), 4), False
-    at = int(np.argmax(best >= aim))
-    if at == 0 or best[at] == best[at - 1]:
-        return round(float(rows[at]["bpp"]), 4), True
-    share = (aim - best[at - 1]) / (best[at] - best[at - 1])
-    return round(float(np.exp(bits[at - 1] + share * (bits[at] - bits[at - 1]))), 4), True
 
 
 def _sentence(saved: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from codecframe_vae.bottleneck.start import sensitivity, start_from  # noqa: E402
+from codecframe_vae.bottleneck.start import Fitted, sensitivity  # noqa: E402
 
 PIXELS = 32 * 32
 
@@ -20,7 +20,7 @@ def features(count: int = 40) -> torch.Tensor:
 
 def test_features_come_back() -> None:
     given = features()
-    start = start_from(given, torch.diag(torch.tensor([4.0, 1.0, 0.1])), 3, (0.5, 1.0), PIXELS)
+    start = Fitted(given, torch.diag(torch.tensor([4.0, 1.0, 0.1])), 3, PIXELS).start((0.5, 1.0))
     transform = start.transform
     latents = torch.einsum(
         "kc,nchw->nkhw", transform.forward, given - transform.mean[:, None, None]
@@ -35,14 +35,16 @@ def test_features_come_back() -> None:
 
 
 def test_what_the_classifier_minds_comes_first() -> None:
-    start = start_from(features(), torch.diag(torch.tensor([100.0, 0.01, 0.01])), 1, (0.1,), PIXELS)
+    start = Fitted(features(), torch.diag(torch.tensor([100.0, 0.01, 0.01])), 1, PIXELS).start(
+        (0.1,)
+    )
     weights = start.transform.forward[0].abs()
     assert weights[0] > 10 * weights[1:].max()
 
 
 def test_rates_are_about_those_asked_for() -> None:
     given, rates = features(), (0.1, 0.4, 1.0)
-    start = start_from(given, torch.eye(3), 3, rates, PIXELS)
+    start = Fitted(given, torch.eye(3), 3, PIXELS).start(rates)
     transform = start.transform
     latents = torch.einsum(
         "kc,nchw->nkhw", transform.forward, given - transform.mean[:, None, None]
@@ -59,7 +61,7 @@ def test_rates_are_about_those_asked_for() -> None:
 
 
 def test_more_latents_than_features_are_zero() -> None:
-    transform = start_from(features(), torch.eye(3), 5, (0.5,), PIXELS).transform
+    transform = Fitted(features(), torch.eye(3), 5, PIXELS).start((0.5,)).transform
     assert not transform.forward[3:].any()
     assert not transform.back[:, 3:].any()
 

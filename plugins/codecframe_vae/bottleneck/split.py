@@ -14,13 +14,16 @@ import codecframe
 from codecframe_vae.bottleneck.depthwise import speed_up
 
 
-def graph_of(module: nn.Module, example: Tensor) -> fx.GraphModule:
+def graph_of(module: nn.Module, example: Tensor, *, any_size: bool = True) -> fx.GraphModule:
     """What a module does, as a graph of pure operations over its own (copied) parameters.
 
     Args:
         module: takes images.
         example: images that it takes, (2 or more, 3, height, width); the graph takes batches of
-            images of any size, where the module does.
+            any number.
+        any_size: follow what the module does with images of any size, where it takes them. That
+            takes a minute where it computes its padding; without it, the graph pads as for
+            the example.
 
     Raises:
         MismatchError: if torch cannot follow what the module does.
@@ -29,7 +32,8 @@ def graph_of(module: nn.Module, example: Tensor) -> fx.GraphModule:
     for layer in module.modules():
         if getattr(layer, "inplace", False) is True:  # a graph cut there must find it as it was
             cast("nn.ReLU", layer).inplace = False
-    axes = ({0: torch.export.Dim("images", min=1), **dict.fromkeys((2, 3), torch.export.Dim.AUTO)},)
+    sides = dict.fromkeys((2, 3), torch.export.Dim.AUTO) if any_size else {}
+    axes = ({0: torch.export.Dim("images", min=1), **sides},)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's of itself

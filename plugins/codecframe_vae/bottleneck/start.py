@@ -69,44 +69,46 @@ class Start:
     log_widths: Tensor
 
 
-def start_from(
-    features: Tensor, fisher: Tensor, latents: int, rates: Sequence[float], pixels: int
-) -> Start:
-    """Where a training begins.
+class Fitted:
+    """The transform of some images, and what its latents cost.
 
     Args:
-        features: at the cut, of some images, (n, channels, height, width).
+        features: at the cut, (n, channels, height, width).
         fisher: H, (channels, channels).
         latents: channels of the latents.
-        rates: in bits per pixel, ascending.
         pixels: of an image.
+
+    Attributes:
+        transform: features to latents and back.
     """
-    transform = transform_of(features, fisher, latents)
-    real = transform(features)
-    gains = _Rates(real).gains([rate * pixels for rate in rates])
-    spreads = [(real * gain.exp()).round().transpose(0, 1).flatten(1).var(1) for gain in gains]
-    return Start(transform, gains, (torch.stack(spreads) + _ROUNDING).log() / 2)
 
+    def __init__(self, features: Tensor, fisher: Tensor, latents: int, pixels: int) -> None:
+        self.transform = transform_of(features, fisher, latents)
+        self._real = self.transform(features)
+        self._rates = _Rates(self._real)
+        self._pixels = pixels
 
-def rate_for(features: Tensor, fisher: Tensor, latents: int, nats: float, pixels: int) -> float:
-    """Bits per pixel, about, at which rounding costs so many nats of an image's prediction.
+    def start(self, rates: Sequence[float]) -> Start:
+        """Where a training for these rates, in bits per pixel, ascending, begins."""
+        real = self._real
+        gains = self._rates.gains([rate * self._pixels for rate in rates])
+        spreads = [(real * gain.exp()).round().transpose(0, 1).flatten(1).var(1) for gain in gains]
+        return Start(self.transform, gains, (torch.stack(spreads) + _ROUNDING).log() / 2)
 
-    Args:
-        features, fisher, latents, pixels: as those of `start_from`.
-        nats: half the error in the metric H: a component has that of its rounding, or all it has.
-    """
-    transform = transform_of(features, fisher, latents)
-    real = transform(features)
-    spread = real.transpose(0, 1).flatten(1).var(1) * transform.unit**2
-    wanted = 2 * nats / real[0, 0].numel()
-    low, high = _GAINS
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        rounding = (transform.unit / math.exp(middle)) ** 2 / 12
-        low, high = (
-            (middle, high) if float(spread.clamp_max(rounding).sum()) > wanted else (low, middle)
-        )
-    return _Rates(real).bits(low) / pixels
+    def rate_for(self, nats: float) -> float:
+        """Bits per pixel, about, at which rounding costs so many nats of an image's prediction:
+        half the error in the metric H, where a component has that of its rounding, or all it has.
+        """
+        unit = self.transform.unit
+        spread = self._real.transpose(0, 1).flatten(1).var(1) * unit**2
+        wanted = 2 * nats / self._real[0, 0].numel()
+        low, high = _GAINS
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            rounding = (unit / math.exp(middle)) ** 2 / 12
+            is_above = float(spread.clamp_max(rounding).sum()) > wanted
+            low, high = (middle, high) if is_above else (low, middle)
+        return self._rates.bits(low) / self._pixels
 
 
 def sensitivity(

@@ -24,7 +24,7 @@ from codecframe_vae.bottleneck.model import Bottleneck, Normalise, Whole
 from codecframe_vae.bottleneck.photos import Photos, Views, prepared
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of
-from codecframe_vae.bottleneck.start import sensitivity, start_from
+from codecframe_vae.bottleneck.start import Fitted, sensitivity
 from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.training.data import to_tensor
@@ -117,7 +117,7 @@ def _networks(
         features = torch.cat([whole.features(part) for part in parts])
     fisher = sensitivity(whole.tail, head.log_probabilities, features)
     pixels = example[0, 0].numel()
-    start = start_from(features, fisher, recipe.latents, recipe.rates, pixels)
+    start = Fitted(features, fisher, recipe.latents, pixels).start(recipe.rates)
     model = Bottleneck(normalise, front, tail, start, grid, recipe)
     channels_last(whole, recipe.device)
     whole.requires_grad_(requires_grad=False)

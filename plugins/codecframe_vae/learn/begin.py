@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from codecframe_vae.bottleneck.graphs import encoder_graph
 from codecframe_vae.bottleneck.grid import grid_of
 from codecframe_vae.bottleneck.model import Encoder, Normalise
 from codecframe_vae.bottleneck.split import front_of, fronts_of, tail_of
-from codecframe_vae.bottleneck.start import Transform, rate_for, sensitivity, start_from
+from codecframe_vae.bottleneck.start import Fitted, Transform, sensitivity
 from codecframe_vae.learn.cuts import Cut, candidates, chosen
 from codecframe_vae.learn.fronts import Fronts
 from codecframe_vae.learn.head import LearnedHead
@@ -160,9 +161,13 @@ def _at(
     features = torch.cat(parts)
     fisher = sensitivity(tail, whole.logs, features[:: -(-len(features) // _MOST_SLOPES)])
     pixels = images[0, 0].numel()
-    if not recipe.layer:
-        recipe = _with_choices(recipe, layer, features, fisher, pixels)
-    start = start_from(features, fisher, recipe.latents, recipe.rates, pixels)
+    is_chosen = bool(recipe.layer)
+    if not is_chosen:
+        recipe = replace(recipe, layer=layer, **_shape_for(features.shape[1]))
+    fitted = Fitted(features, fisher, recipe.latents, pixels)
+    if not is_chosen:
+        recipe = replace(recipe, **_rates_for(fitted.rate_for(_CLOSE)))
+    start = fitted.start(recipe.rates)
     gains = Gains(recipe.latents, len(recipe.rates), start.log_gains)
     made = _joined(whole, recipe, start.transform, gains, values, b"")
     tell("encoder")
@@ -189,26 +194,19 @@ def _joined(
     return Linear(recipe, (), transform, encoder, graph, gains, head, tail)
 
 
-def _with_choices(
-    recipe: LearnRecipe, layer: str, features: Tensor, fisher: Tensor, pixels: int
-) -> LearnRecipe:
-    """The recipe with what goes with a layer: rates from where hardly anything changes down, and
-    as many latents as are sent there.
-    """
-    channels = features.shape[1]
+def _shape_for(channels: int) -> dict[str, Any]:
+    """What a recipe says of the latents of a layer with so many channels: as many are sent."""
     most = min(channels, 256)
-    top = rate_for(features, fisher, most, _CLOSE, pixels)
-    lowest = top * 2 ** (-(LEVELS - 1) / _OCTAVE)
-    rates = tuple(round(float(rate), 4) for rate in np.geomspace(lowest, top, _ANCHORS))
     groups = next(count for count in (8, 4, 2, 1) if most >= 2 * count or count == 1)
     latents = max(most // groups, 1) * groups
-    return replace(
-        recipe,
-        layer=layer,
-        latents=latents,
-        groups=groups,
-        rates=rates,
-        lowest=round(lowest, 4),
-        octave=_OCTAVE,
-        adapter=(min(_WIDEST, max(16, channels)), 2),
-    )
+    adapter = (min(_WIDEST, max(16, channels)), 2)
+    return {"latents": latents, "groups": groups, "adapter": adapter}
+
+
+def _rates_for(top: float) -> dict[str, Any]:
+    """What a recipe says of rates where the highest is known, from which hardly anything changes:
+    from there down.
+    """
+    lowest = top * 2 ** (-(LEVELS - 1) / _OCTAVE)
+    rates = tuple(round(float(rate), 4) for rate in np.geomspace(lowest, top, _ANCHORS))
+    return {"rates": rates, "lowest": round(lowest, 4), "octave": _OCTAVE}

@@ -93,7 +93,7 @@ def _opened(recipe: LearnRecipe, run: codecframe.TrainingRun) -> _Work:
     training, held = run.split(recipe.held_of(len(run.images)))
     values = torch.zeros(2, 3, *shape)
     normalise = Normalise(head.preprocess)
-    graph = graph_of(network, normalise(values))
+    graph = graph_of(network, normalise(values), any_size=False)
     whole = Whole(graph, normalise, head.log_probabilities, _watched(graph))
     classes = [head.target_of(name) for name in run.classes]
     origin = origin_of(head, network) | {"images": f"{len(run.images)}"}

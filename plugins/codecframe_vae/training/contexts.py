@@ -96,11 +96,14 @@ def _by_phase(latents: npt.NDArray[Any], weight: I8) -> list[tuple[F32, I64]]:
     """(predictions, symbols), (C, squares) each, of either phase."""
     y, x = (np.arange(side) for side in latents.shape[2:])
     odd = (y[:, None] + x) % 2 == 1
-    symbols = fold_sign(latents.astype(np.int64)).transpose(1, 0, 2, 3)
+    symbols = fold_sign(latents).transpose(1, 0, 2, 3)
     predicted = _predictions(latents, weight).transpose(0, 2, 1, 3, 4)
     channels = latents.shape[1]
     return [
-        (predicted[phase][:, :, at].reshape(channels, -1), symbols[:, :, at].reshape(channels, -1))
+        (
+            predicted[phase][:, :, at].reshape(channels, -1),
+            symbols[:, :, at].reshape(channels, -1).astype(np.int64),
+        )
         for phase, at in enumerate((~odd, odd))
     ]
 

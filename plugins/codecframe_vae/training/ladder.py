@@ -24,8 +24,10 @@ _IMAGES = 20_000
 """Training images whose latents the tables are counted on."""
 _MARGIN = 0.012
 """A level aims this far below its rate, so that other images stay under it as well."""
-_CLOSE = 0.015
+_CLOSE = 0.025
 """A level whose rate is this close, relative, is not placed again."""
+_LOOKED_AT = 3
+"""Places whose rates are looked at first."""
 _TRIES = 5
 """Places that are tried for a level, at most."""
 _FARTHEST = 8.0
@@ -109,9 +111,9 @@ def fit_ladder(
     Rates are taken on validation images, or on training images where there are none.
     """
     fitting = _Fitting(encoder, model, recipe, training, validation)
-    with run.progress(LEVELS + len(recipe.rates)) as display:
+    with run.progress(LEVELS + _LOOKED_AT) as display:
         seen = {}
-        for place in map(float, range(len(recipe.rates))):
+        for place in np.linspace(0, len(recipe.rates) - 1, _LOOKED_AT).tolist():
             seen[place] = float(np.log(fitting.rate(fitting.context(place), place)))
             display.advance(1, "tables")
         placed = []
@@ -188,6 +190,7 @@ class _Fitting:
         checked = validation if len(validation) else training
         self._checked = real_latents(encoder, checked.images[:_IMAGES])
         self._pixels = training.pixels
+        self._weights: dict[float, npt.NDArray[np.float64]] = {}
         self.reach = self._reach()
 
     def _reach(self) -> tuple[float, float]:
@@ -216,8 +219,10 @@ class _Fitting:
 
     def context(self, place: float) -> ContextModel:
         """The entropy coder there."""
-        latents, groups = self.rounded(self._training, place), self._recipe.groups
-        return fit_context(latents, least_squares(latents, groups), groups)
+        near, groups = round(2 * place) / 2, self._recipe.groups
+        if near not in self._weights:  # they change little from one level to the next
+            self._weights[near] = least_squares(self.rounded(self._training, near), groups)
+        return fit_context(self.rounded(self._training, place), self._weights[near], groups)
 
     def rate(self, context: ContextModel, place: float) -> float:
         """Mean bpp there."""
