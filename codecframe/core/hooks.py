@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from codecframe.core.trainer import Trainer
 
 PROJECT = "codecframe"
+JOINS = "+"
+"""Stands between the names of two codecs that are the layers of one."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

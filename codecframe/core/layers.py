@@ -31,12 +31,12 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from codecframe.core.errors import DataError, SettingsError
 from codecframe.core.image import Image, Shape
-from codecframe.core.settings import MAX_LEVELS, Settings, option
+from codecframe.core.settings import MAX_LEVELS, Knob, Settings, option
 
 NONE, SPARE = "none", "spare"
 """Values of the setting `picture` beside its levels: no picture; what a budget leaves for it."""
 _FIELD = "picture"
-_MOST_LEVELS = MAX_LEVELS - 1
+MOST_PICTURES = MAX_LEVELS - 1
 """Of pictures: one byte names the level, or that there is no picture."""
 _MOST_LENGTH = 5
 """Bytes of a length, at most."""
@@ -56,8 +56,8 @@ def picture(levels: int, default: int | str = NONE) -> Any:
         Traceback (most recent call last):
         SettingsError: setting 'picture' is 16: expected one of none, spare, 0 to 15
     """
-    if not 1 <= levels <= _MOST_LEVELS:
-        raise ValueError(f"a picture has 1 to {_MOST_LEVELS} levels, not {levels}")
+    if not 1 <= levels <= MOST_PICTURES:
+        raise ValueError(f"a picture has 1 to {MOST_PICTURES} levels, not {levels}")
     return option(
         default,
         choices=(NONE, SPARE, *range(levels)),
@@ -76,7 +76,7 @@ class LayeredSettings(Settings):
         False
     """
 
-    picture: int | str = picture(_MOST_LEVELS)
+    picture: int | str = picture(MOST_PICTURES)
 
     @property
     def picture_level(self) -> int | None:
@@ -228,6 +228,13 @@ class Layered(Protocol[S_contra]):
             DataError: if they cannot come from `strip_layers`.
         """
         ...
+
+
+def varied(settings: Settings) -> Knob | None:
+    """What a budget sets last: the picture, where the settings want one, else the knob."""
+    if isinstance(settings, LayeredSettings) and settings.picture != NONE:
+        return Knob(_FIELD, tuple(range(settings.picture_levels())))
+    return settings.knob()
 
 
 def layered(codec: object) -> Layered[Any] | None:

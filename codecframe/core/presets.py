@@ -21,6 +21,7 @@ from codecframe.core import registry, yamltext
 from codecframe.core.codec import Codec
 from codecframe.core.errors import DataError, MismatchError, UnknownNameError, UsageError, shown
 from codecframe.core.files import read_mapping, write_whole
+from codecframe.core.layers import varied
 from codecframe.core.settings import Settings, option, words
 
 S = TypeVar("S", bound=Settings)
@@ -217,8 +218,8 @@ def shortest(codec: Codec[Any], settings: Settings) -> dict[str, Any]:
 
 
 def describe(codec: Codec[Any], settings: Settings) -> str:
-    """`shortest` without the knob, in one line: for tables and plots."""
+    """`shortest` without what a budget sets last, in one line: for tables and plots."""
     found = shortest(codec, settings)
-    if knob := settings.knob():
+    if knob := varied(settings):
         found.pop(knob.field)
     return words(found)

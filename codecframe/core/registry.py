@@ -196,13 +196,23 @@ class Registry:
         return dict(sorted(found.items()))
 
     def codec(self, spec: str) -> Codec[Any]:
-        """The codec of that name, or opened from a model file.
+        """The codec of that name, opened from a model file, or made of two (`vae+webp`).
 
         Raises:
             DataError: if the file cannot be read.
             UnknownNameError: if no plugin knows it; names the nearest.
+            MismatchError: if two codecs cannot be one.
             PluginError: if the plugin that does failed on it.
         """
+        first, mark, second = spec.rpartition(hooks.JOINS)
+        if mark and not (spec in self._opened or os.path.exists(spec)):
+            from codecframe.core.joined import join_codecs
+
+            self._opened[spec] = join_codecs(self._single_codec(first), self._single_codec(second))
+        return self._single_codec(spec)
+
+    def _single_codec(self, spec: str) -> Codec[Any]:
+        """The codec that is known by a name, or opened from a model file."""
         if spec in self.codecs:
             return self.codecs[spec]
         if spec not in self._opened:
@@ -435,16 +445,19 @@ def default() -> Registry:
 
 
 def get_codec(spec: str) -> Codec[Any]:
-    """The codec of that name, or opened from a model file.
+    """The codec of that name, opened from a model file, or made of two (`vae+webp`).
 
     Raises:
         DataError: if the file cannot be read.
         UnknownNameError: if no plugin knows it; names the nearest.
+        MismatchError: if two codecs cannot be one: the first needs latents, the second pixels.
         PluginError: if the plugin that does failed on it.
 
     Examples:
         >>> cf.get_codec("webp").extension
         '.webp'
+        >>> print(cf.get_codec("vae+webp").summary)
+        latents of vae, and a picture by webp
     """
     return default().codec(spec)
 

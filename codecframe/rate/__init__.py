@@ -10,6 +10,7 @@ from codecframe.rate.controllers import (
 )
 from codecframe.rate.curve import RateCurve
 from codecframe.rate.keep import Keep, Outcomes
+from codecframe.rate.ladder import Ladder
 from codecframe.rate.levels import level_bytes, read_levels, told_levels
 from codecframe.rate.mean import MeanSearch, SetSize, fit_levels, fit_mean, set_size
 from codecframe.rate.search import TIGHTNESS, fit
@@ -21,6 +22,7 @@ __all__ = [
     "CapController",
     "FixedController",
     "Keep",
+    "Ladder",
     "MeanSearch",
     "Outcomes",
     "RateController",

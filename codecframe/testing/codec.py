@@ -84,7 +84,7 @@ class CodecContract:
 
     def test_describes_itself(self) -> None:
         """It has a name that can be typed, a file extension, one line of summary and settings."""
-        assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.codec.name)
+        assert re.fullmatch(r"[a-z0-9][a-z0-9_+-]*", self.codec.name)
         assert re.fullmatch(r"\.[a-z0-9]+", self.codec.extension)
         assert self.codec.summary.strip()
         assert "\n" not in self.codec.summary

@@ -24,6 +24,7 @@ from codecframe import (
     check_size,
     cpu_count,
     join,
+    layered,
     limit_pixels,
 )
 from codecframe.core import registry
@@ -69,6 +70,7 @@ class Worker:
         if codecs is None:
             installed = registry.available(registry.default().codecs.values())
             codecs = [codec for codec in installed if head.accepts in codec.emits]
+            codecs += _with_pictures(codecs, installed)
         self.codecs: Mapping[str, Codec[Any]] = {codec.name: codec for codec in codecs}
         for codec in self.codecs.values():
             join(codec, head)
@@ -108,12 +110,14 @@ class Worker:
         Raises:
             MismatchError: if the server has none such, or another model of that name.
         """
+        if name in self.codecs and _emitted(self.codecs[name]) == list(emits):
+            return self.codecs[name]
         learned = [space for space in emits if space != str(PIXELS)]
         for codec in self.codecs.values():
             if learned and learned == [str(r) for r in codec.emits if r != PIXELS]:
                 return codec
         found = self.named(name)
-        if [str(representation) for representation in found.emits] != list(emits):
+        if _emitted(found) != list(emits):
             raise MismatchError(f"this server has another model for codec {name!r}")
         return found
 
@@ -263,6 +267,23 @@ class Worker:
         ):
             return DataError("image", str(result))
         return result
+
+
+def _emitted(codec: Codec[Any]) -> list[str]:
+    return [str(representation) for representation in codec.emits]
+
+
+def _with_pictures(
+    codecs: Sequence[Codec[Any]], installed: Sequence[Codec[Any]]
+) -> list[Codec[Any]]:
+    """Codecs of latents, each with each codec of pixels behind it."""
+    return [
+        registry.default().codec(f"{one.name}+{pictures.name}")
+        for one in codecs
+        if one.emits[0] != PIXELS and layered(one) is None
+        for pictures in installed
+        if tuple(pictures.emits) == (PIXELS,) and layered(pictures) is None
+    ]
 
 
 def _bounded(head: TaskHead, max_pixels: int) -> int:

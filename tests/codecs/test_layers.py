@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toys import TwoLayerCodec, TwoLayerSettings
+from toys import BlocksCodec, BlocksHead, TwoLayerCodec, TwoLayerSettings, toy_registry
 
 import codecframe
+from codecframe.core.joined import join_codecs
+from codecframe.evaluation.profile.table import ProfileTable
 from codecframe.testing import LayeredContract, natural_image
 
 CAUGHT = (AssertionError, ValueError, pytest.fail.Exception, codecframe.PluginError)
@@ -20,6 +22,12 @@ SHAPE = (15, 17)
 class TestTwoLayers(LayeredContract):
     codec = TwoLayerCodec()
     shapes = ((1, 1), (15, 17), (33, 65))
+
+
+class TestJoined(LayeredContract):
+    codec = join_codecs(BlocksCodec(), codecframe.get_codec("webp"))
+    shapes = ((1, 1), (33, 65))
+    min_picture_psnr = 30.0
 
 
 class Meddling(TwoLayerCodec):
@@ -204,3 +212,60 @@ def test_payload_files_tell_their_levels(tmp_path: Any) -> None:
     )  # fmt: skip
     wanted = CODEC.decode(CODEC.encode(IMAGE, made.images[0].settings))
     assert np.array_equal(codecframe.read_image(tmp_path / "a.png"), wanted)
+
+
+def test_two_codecs_are_the_layers_of_one() -> None:
+    codec, settings = codecframe.parse_spec("vae+webp:level=6,picture=40,picture_method=2")
+    data = codec.encode(IMAGE, settings)
+    vae, webp = codecframe.get_codec("vae"), codecframe.get_codec("webp")
+    picture = webp.encode(IMAGE, webp.settings(method=2).at_level(40))
+    assert np.array_equal(codec.decode(data), webp.decode(picture))
+    task = vae.encode(IMAGE, level=6)
+    assert codec.encode(IMAGE, level=6) == task  # without a picture it is the first codec's
+    assert np.array_equal(codec.decode_latents(data).values, vae.decode_latents(task).values)
+    layers = codec.strip_layers(data)
+    assert layers == codecframe.Layers(vae.strip(task), webp.strip(picture))
+    assert codec.emits == vae.emits
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("webp+avif", "no latents"),
+        ("vae+vae", "pixels alone"),
+        ("vae+webp+avif", "picture layer|unknown codec"),
+        ("vae+webq", "did you mean 'webp'"),
+        ("+", "unknown codec"),
+        ("vae+webp:picture_method=9", "picture_method|method"),
+    ],
+)
+def test_refuses_what_cannot_be_two_layers(spec: str, why: str) -> None:
+    with pytest.raises(codecframe.CodecframeError, match=why):
+        codecframe.parse_spec(spec)
+
+
+@pytest.fixture
+def known() -> Any:
+    with toy_registry() as toys:
+        toys.hold(TwoLayerCodec())
+        yield toys
+
+
+@pytest.mark.usefixtures("known")
+def test_profiles_vary_the_picture_behind_a_named_task_layer(tmp_path: Any) -> None:
+    profile = codecframe.profile(
+        [natural_image(48, 64, seed) for seed in range(4)],
+        head=BlocksHead(),
+        codecs=["twolayer:level=3,picture=spare", "twolayer"],
+        rates=[4, 8],
+        budget="1500B",
+        output=tmp_path / "a.profile",
+    )
+    with ProfileTable.open(tmp_path / "a.profile") as table:
+        rows = {(row.point.mode, row.point.settings["picture"]): row for row in table.rows()}
+    fixed = [row for (mode, picture), row in rows.items() if not mode and picture != "none"]
+    assert len(fixed) == 2 and {row.point.settings["level"] for row in fixed} == {3}
+    assert all(row.payload_bpp <= 8 for row in fixed)
+    assert rows["cap", "spare"].unfit == 0
+    chosen = profile.select(budget="8bpp", mean=True).candidates
+    assert {"picture" in one.knob for one in chosen} == {True, False}

@@ -187,7 +187,8 @@ class TwoLayerCodec(codecframe.Codec[TwoLayerSettings]):
     ) -> bytes:
         if not all(1 <= side <= 0xFFFF for side in shape[:2]):
             raise codecframe.DataError(self.name, f"no image is {shape[1]}x{shape[0]}")
-        head = b"TWO1" + bytes([settings.level, settings.picture_byte])
+        picture = settings.picture_byte if isinstance(settings, TwoLayerSettings) else 0
+        head = b"TWO1" + bytes([settings.level, picture])
         return head + np.array(shape[:2], ">u2").tobytes() + layers.packed()
 
     def _unpacked(
@@ -217,6 +218,34 @@ class TwoLayerCodec(codecframe.Codec[TwoLayerSettings]):
         below, right = -height % 8, -width % 8
         whole = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
         return whole.reshape(-(-height // 8), 8, -(-width // 8), 8, 3).mean((1, 3, 4))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlocksSettings(codecframe.Settings):
+    """How finely the brightness of blocks is told."""
+
+    level: int = codecframe.knob(4, low=0, high=6, help="bits of a block's brightness, less one")
+
+
+class BlocksCodec(TwoLayerCodec):
+    """The task layer alone: a codec of latents as there are others."""
+
+    name = "blocks"
+    settings_type = BlocksSettings  # type: ignore[assignment]
+
+
+class BlocksHead(BrightnessHead):
+    """Sees in the brightness of blocks what `brightness` sees in images."""
+
+    name = "blocks-head"
+    accepts = BLOCKS
+    reference = "brightness"
+
+    def predict(self, batch: Batch) -> codecframe.Prediction:
+        steps = [1 << (7 - one.level) for one in batch]  # type: ignore[union-attr]
+        return super().predict(
+            [one.values * step + step // 2 for one, step in zip(batch, steps, strict=True)]  # type: ignore[union-attr]
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecframe.core import presets, registry
+from codecframe.core.layers import varied
 from codecframe.core.representation import PIXELS
 
 
@@ -17,7 +18,8 @@ class Description:
 
     Attributes:
         words: settings that differ from the codec's defaults, without the knob, in one line.
-        knob: the settings field that is the knob; empty where the codec has none.
+        knob: the settings field that is the knob, or `picture` where the settings want one; empty
+            where the codec has none.
         ladder: the knob's values by level, those of fewest bytes first.
         sends_latents: whether the codec prefers to hand latents to the head, and no image.
     """
@@ -37,7 +39,7 @@ class Description:
         """
         found = registry.default().codec(codec)
         given = found.settings_type.from_dict(settings)
-        knob = given.knob()
+        knob = varied(given)
         return cls(
             presets.describe(found, given),
             knob.field if knob else "",

@@ -21,6 +21,7 @@ from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError, CodecframeError
 from codecframe.core.head import Prediction, TaskHead
 from codecframe.core.image import Image
+from codecframe.core.layers import LayeredSettings
 from codecframe.core.parallel import chunks
 from codecframe.core.progress import Progress
 from codecframe.core.representation import PIXELS
@@ -29,7 +30,7 @@ from codecframe.evaluation.profile.table import MeasuredImage, Measurement, Poin
 from codecframe.evaluation.profile.timing import timed
 from codecframe.images import ImageItem
 from codecframe.pipeline import decode_for, join
-from codecframe.rate import Accounting, Budget, RateController, controller, level_bytes
+from codecframe.rate import Accounting, Budget, Ladder, RateController, controller, level_bytes
 
 SPAN = 512
 """Images of a span."""
@@ -317,7 +318,7 @@ class _Run:
         overhead = level_bytes(self._settings) if self._controller.varies else 0
         return Measurement(
             image=image,
-            level=fit.settings.level,
+            level=_level(self._settings, fit.settings),
             file_bytes=len(fit.data),
             payload_bytes=len(self._codec.strip(fit.data)) + overhead,
             **vars(judged),
@@ -339,3 +340,12 @@ class _Run:
             encode_us=encode_us,
             least=error.smallest,
         )
+
+
+def _level(given: Settings, chosen: Settings) -> int:
+    """The level of what is varied: of the knob, or of the picture where one is wanted; 0 where it
+    does not fit.
+    """
+    if isinstance(chosen, LayeredSettings) and Ladder(given).has_pictures:
+        return chosen.picture_level or 0
+    return chosen.level

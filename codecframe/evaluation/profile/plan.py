@@ -19,7 +19,7 @@ from codecframe.evaluation.profile.levels import LevelSearch, Remembered, anew
 from codecframe.evaluation.profile.table import Point
 from codecframe.images import ImageItem
 from codecframe.pipeline import join
-from codecframe.rate import Accounting, Budget, MeanSearch
+from codecframe.rate import Accounting, Budget, Ladder, MeanSearch
 
 DEFAULT_RATES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
 """Bits per pixel at which codecs are compared unless told otherwise."""
@@ -178,14 +178,13 @@ def points_for_rates(variant: Variant, rates: Iterable[float], search: MeanSearc
     A codec that cannot go as low as some rate is measured at its lowest level instead; one without
     a knob at its only one.
     """
-    chosen: dict[int, Settings] = {}
+    chosen: dict[Settings, None] = {}
     for rate in sorted(rates):
         try:
-            settings = search.fit(Budget(rate, "bpp", "mean"))
+            chosen[search.fit(Budget(rate, "bpp", "mean"))] = None
         except BudgetError:
-            settings = variant.settings.at_level(0)
-        chosen[settings.level] = settings
-    return [variant.at(settings) for settings in chosen.values()]
+            chosen[Ladder(variant.settings).at(0)] = None
+    return [variant.at(settings) for settings in chosen]
 
 
 def points_for_levels(variant: Variant, values: Iterable[float]) -> list[Point]:
@@ -214,8 +213,8 @@ def point_for_budget(
         try:
             settings = search.fit(budget)
         except BudgetError:
-            settings = settings.at_level(0)
-    elif settings.knob():
+            settings = Ladder(settings).at(0)
+    elif not Ladder(settings).has_pictures:
         settings = settings.at_level(0)  # the knob is not part of the point's identity
     return replace(
         variant.at(settings), budget=str(budget), mode=budget.mode, accounting=str(accounting)
