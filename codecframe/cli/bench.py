@@ -9,18 +9,23 @@ import click
 import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand, SuggestingGroup
-from codecframe.core import registry
 from codecframe.core.benchmark import Benchmark
 
 
+def _benchmarks() -> dict[str, Benchmark[Any]]:
+    from codecframe.evaluation.bench import benchmarks
+
+    return benchmarks()
+
+
 class _Benchmarks(SuggestingGroup):
-    """A command for each benchmark that a plugin brings."""
+    """A command for each benchmark."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(registry.default().benchmarks)
+        return list(_benchmarks())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        benchmark = registry.default().benchmarks.get(cmd_name)
+        benchmark = _benchmarks().get(cmd_name)
         return None if benchmark is None else _command(benchmark)
 
 
@@ -35,6 +40,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
       codecframe bench
       codecframe bench encoders --help
       codecframe bench encoders -o encoders.json
+      codecframe bench device -o board.json
     """
     if ctx.invoked_subcommand is None:
         output.show_listed(codecframe.bench(), as_json=as_json)

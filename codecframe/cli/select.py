@@ -31,6 +31,24 @@ from codecframe.cli.groups import FunctionCommand
 @options.combined(
     options.budget_option,
     options.keep_options,
+)
+@click.option(
+    "--device",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="What the camera can do: a file that `codecframe bench device -o FILE` wrote there.",
+)
+@click.option(
+    "--max-encode-ms",
+    type=options.Finite(0, min_open=True),
+    metavar="MS",
+    help="Milliseconds that encoding an image may take on the device, in one thread; without one, "
+    "on the machine that measured.",
+)
+@click.option(
+    "--max-memory", metavar="SIZE", help="Memory that encoding may take on the device: 200MB."
+)
+@options.combined(
     options.mean_option,
     options.accounting_option,
     options.codecs_option,
@@ -71,6 +89,7 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
       codecframe select photos.profile --budget 0.4bpp
       codecframe select --images photos/ --head efficientnet-lite0 --budget 0.8bpp
       codecframe select --images photos/ --head efficientnet-lite0 --keep 98%
+      codecframe select photos.profile --budget 0.4bpp --device board.json --max-encode-ms 5
       codecframe select --images photos/ --head head.yaml --labels folders --budget 2kB --json
       codecframe select --images cifar10:test --head cifar10 --head cifar10-vae --budget 0.4bpp
     """

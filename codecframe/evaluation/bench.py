@@ -1,4 +1,4 @@
-"""Benchmarks that plugins bring: listed, run on this machine, written as results."""
+"""Benchmarks: listed, run on this machine, written as results."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from codecframe.core.listing import Listing, installed_by
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.settings import Settings
+from codecframe.evaluation.device import DeviceBenchmark
 from codecframe.evaluation.results import is_results, write_results
 
 
@@ -41,6 +42,11 @@ class BenchmarkInfo:
     def row(self) -> list[object]:
         """Cells of a table."""
         return [self.name, self.summary, installed_by(self.missing)]
+
+
+def benchmarks() -> dict[str, Benchmark[Any]]:
+    """All benchmarks by name: those of plugins, and the one that comes with codecframe."""
+    return {**registry.default().benchmarks, DeviceBenchmark.name: DeviceBenchmark()}
 
 
 @overload
@@ -81,9 +87,9 @@ def bench(
 
     Examples:
         >>> [info.name for info in cf.bench()]
-        ['encoders']
+        ['encoders', 'device']
     """
-    known = registry.default().benchmarks
+    known = benchmarks()
     if name is None:
         if output is not None or settings:
             raise UsageError("{output} and settings need a benchmark")

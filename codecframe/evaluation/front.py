@@ -41,6 +41,7 @@ from codecframe.evaluation.select import (
     select_on_images,
 )
 from codecframe.evaluation.select import select as select_from
+from codecframe.evaluation.select.limits import Limits
 from codecframe.images import ImageSet, open_labelled
 from codecframe.pipeline import counterpart_remarks
 from codecframe.pipeline.engine import Engine, open_engine
@@ -333,6 +334,9 @@ def select(
     keep: Keep | str | None = None,
     score: float | None = None,
     confidence: float | None = None,
+    device: str | Path | None = None,
+    max_encode_ms: float | None = None,
+    max_memory: float | str | None = None,
     profiles: Any = (),
     head: Judge | Sequence[Judge] = (),
     mean: bool = False,
@@ -372,6 +376,10 @@ def select(
             `95%-of-score`, the score on these.
         score: instead, the score that is needed: 0.85.
         confidence: how sure it must be that it is kept; 0.95 unless a `Keep` says otherwise.
+        device: what the camera can do: a file that `codecframe bench device` wrote there.
+        max_encode_ms: milliseconds that encoding an image may take: one encoding in one thread of
+            the device, or without one, of the machine that measured, as its profile has it.
+        max_memory: that encoding may take on the device: `200MB`, or megabytes.
         profiles: profiles or their files, instead of images; of the same images, one a head.
         head: with images, the head to measure with; or several, each with the codecs that it can
             be joined to.
@@ -408,10 +416,11 @@ def select(
     asked, counting = _asked(budget, keep, score, confidence, mean), Accounting(accounting)
     if asked is None:
         raise UsageError("give {budget}, {keep} or {score}")
+    limits = Limits.asked(max_encode_ms, max_memory, device)
     if given:
         with ExitStack() as stack:
             tables = [stack.enter_context(_opened(each)) for each in given]
-            found = _select_from(tables, asked, counting, _specs(codecs) or None)
+            found = _select_from(tables, asked, counting, _specs(codecs) or None, limits)
             prepared = all(table.meta.get("prepared", True) for table in tables)
         known = {
             n: h for each in given if isinstance(each, Profile) for n, h in each._heads.items()
@@ -430,7 +439,7 @@ def select(
         if isinstance(asked, Keep):
             found = select_keeping_on_images(path, items, judges, asked, counting, specs, **options)
         else:
-            found = select_on_images(path, items, judges, asked, counting, specs, **options)
+            found = select_on_images(path, items, judges, asked, counting, specs, limits, **options)
     judged = {judge.name: judge for judge in judges}
     return replace(found, judges=judged, prepared=prepare, remarks=tuple(items.remarks))
 
@@ -514,10 +523,11 @@ def _select_from(
     asked: Budget | Keep,
     accounting: Accounting,
     codecs: Sequence[str] | None = None,
+    limits: Limits | None = None,
 ) -> Selection:
     if isinstance(asked, Keep):
-        return select_keeping(tables, asked, accounting, codecs)
-    return select_from(tables, asked, accounting, codecs)
+        return select_keeping(tables, asked, accounting, codecs, limits)
+    return select_from(tables, asked, accounting, codecs, limits)
 
 
 def _judge(head: Judge) -> TaskHead:

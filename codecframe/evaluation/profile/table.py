@@ -381,6 +381,11 @@ class ProfileTable:
         """Pixels of all images, as they are encoded."""
         return int(self._file.all("SELECT TOTAL(height * width) FROM images")[0][0])
 
+    @property
+    def mean_pixels(self) -> float:
+        """Pixels of an image, on average, as it is encoded."""
+        return float(self._file.all("SELECT COALESCE(AVG(height * width), 0) FROM images")[0][0])
+
     def done(self, point: int, first: int, last: int) -> set[int]:
         """Images from `first` to before `last` that this point has measured."""
         query = "SELECT image FROM measurements WHERE point = ? AND image >= ? AND image < ?"

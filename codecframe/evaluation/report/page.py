@@ -26,7 +26,7 @@ from codecframe.core.registry import require
 from codecframe.core.tables import Result, Table
 from codecframe.evaluation.profile import ProfileTable, comparable, coverage
 from codecframe.evaluation.report.pictures import kept_images
-from codecframe.evaluation.report.plot import Plot, rate_accuracy_plot
+from codecframe.evaluation.report.plot import Plot, rate_accuracy_plot, time_plot
 from codecframe.evaluation.report.series import Series, Spot, budget_bpp, middle_bpp, series_of
 from codecframe.evaluation.report.sheet import ContactSheet, SheetRow, contact_sheet
 from codecframe.evaluation.select import Candidate, Selection
@@ -192,6 +192,12 @@ class _Page:
     def plot(self) -> Plot:
         """Score against rate."""
         return rate_accuracy_plot(self._tables, self.selection, accounting=self.accounting)
+
+    @cached_property
+    def times(self) -> Plot | None:
+        """Score against encode time, where there is a choice among several."""
+        several = self.selection is not None and len(self.selection.candidates) > 1
+        return time_plot(self.selection) if self.selection and several else None
 
     @property
     def hidden(self) -> set[str]:

@@ -119,6 +119,45 @@ def rate_accuracy_plot(
     return series_plot(every, measure_of(table), accounting, mark=mark)
 
 
+def time_plot(selection: Selection) -> Plot:
+    """Plot the candidates of a selection: score over encode time, what the budget allows.
+
+    Those that nothing else beats in bytes, score and time at once are filled; the choice is ringed.
+
+    Raises:
+        DependencyError: if matplotlib is not installed.
+    """
+    require("matplotlib", "codecframe[plots]")
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    timed = [one for one in selection.candidates if one.encode_ms > 0]
+    with style.context(["default", _STYLE]):
+        figure = Figure(figsize=(7.2, 3.6))
+        axes = figure.add_axes((0.09, 0.15, 0.86, 0.79))
+        for i, one in enumerate(timed):
+            colour, is_best = _COLOURS[i % len(_COLOURS)], one in selection.front
+            axes.plot(
+                [one.encode_ms], [100 * one.score], marker=_MARKERS[i % len(_MARKERS)], ls="",
+                color=colour, mfc=colour if is_best else "none",
+            )  # fmt: skip
+            axes.annotate(
+                one.label, (one.encode_ms, 100 * one.score), xytext=(6, 3),
+                textcoords="offset points", fontsize=8, color=colour,
+            )  # fmt: skip
+        if selection.winner in timed:
+            axes.plot(
+                [selection.winner.encode_ms], [100 * selection.winner.score], marker="o", ms=13,
+                mfc="none", mec=_INK, mew=1.6, zorder=5,
+            )  # fmt: skip
+        axes.set_xscale("log")
+        where = "on the device" if selection.has_device else "on all cores of the machine here"
+        axes.set_xlabel(f"milliseconds to encode an image, {where} (log scale)")
+        axes.set_ylabel(f"{selection.measure}, %")
+        axes.grid(True)
+        return Plot(_svg(figure), _png(figure))
+
+
 def series_plot(
     every: Sequence[Series],
     measure: str,

@@ -63,6 +63,7 @@ class Candidate:
         above: where a budget is for the average, the point that was measured just above it.
         at_least: where something must be kept, what is kept of images like these at least, with
             the selection's confidence; `score` is then what was kept of these.
+        device_ms: milliseconds of one encoding on the device that was asked about.
 
     Examples:
         >>> head = "photo_heads:brightness"
@@ -91,11 +92,17 @@ class Candidate:
     why: str = ""
     above: NextPoint | None = None
     at_least: float | None = None
+    device_ms: float | None = None
 
     @property
     def label(self) -> str:
         """Codec and settings that differ from the defaults, in one line."""
         return " ".join(filter(None, [self.codec, self.words, self.knob]))
+
+    @property
+    def encode_ms(self) -> float:
+        """Milliseconds of an encoding: on the device, or else as `encode_us` says."""
+        return self.encode_us / 1e3 if self.device_ms is None else self.device_ms
 
 
 HOW = {
@@ -158,6 +165,17 @@ class Selection(Result):
         return [*([self.winner] if self.winner else []), *self.others]
 
     @property
+    def front(self) -> list[Candidate]:
+        """Those that nothing else beats in bytes, score and encode time at once."""
+        every = self.candidates
+        return [one for one in every if not any(_beats(other, one) for other in every)]
+
+    @property
+    def has_device(self) -> bool:
+        """Whether it was asked for a device."""
+        return any(one.device_ms is not None for one in self.candidates)
+
+    @property
     def heads(self) -> list[str]:
         """The heads that judged, each once."""
         return list(dict.fromkeys(candidate.head for candidate in self.candidates))
@@ -207,14 +225,30 @@ class Selection(Result):
                 said.append(f"Closest: {self.would_fit}.\n")
         columns = [
             "", "codec", *["head"] * several, *self.columns,
-            f">bytes ({self.accounting})", ">bpp", ">encode µs", ">decode µs", "why",
+            f">bytes ({self.accounting})", ">bpp", ">encode µs", ">decode µs",
+            *[">device ms", "front"] * self.has_device, "why",
         ]  # fmt: skip
         rows = [
-            [">" if one is self.winner else "", one.label, *[one.head] * several, *_cells(one)]
+            [">" if one is self.winner else "", one.label, *[one.head] * several, *self._cells(one)]
             for one in self.candidates
         ]
         table = Table(columns, rows, title if self.winner else "")
         return [*said, table, *(f"\nNote: {note}." for note in self.notes)]
+
+    def _cells(self, one: Candidate) -> list[object]:
+        """From how good it is to why it was, or was not, chosen."""
+        sure = percent(one.at_least) if one.at_least is not None else interval(one.low, one.high)
+        device = "" if one.device_ms is None else f"{one.device_ms:.3g}"
+        return [
+            percent(one.score),
+            sure,
+            f"{one.bytes_per_image:.0f}",
+            f"{one.bpp:.3f}",
+            f"{one.encode_us:.0f}",
+            f"{one.decode_us:.0f}",
+            *[device, "yes" if one in self.front else ""] * self.has_device,
+            one.why,
+        ]
 
     @property
     def columns(self) -> tuple[str, str]:
@@ -237,18 +271,11 @@ class Selection(Result):
         return {k: v for k, v in values.items() if k not in ("judges", "prepared", "remarks")}
 
 
-def _cells(one: Candidate) -> list[object]:
-    """From how good it is to why it was, or was not, chosen."""
-    sure = percent(one.at_least) if one.at_least is not None else interval(one.low, one.high)
-    return [
-        percent(one.score),
-        sure,
-        f"{one.bytes_per_image:.0f}",
-        f"{one.bpp:.3f}",
-        f"{one.encode_us:.0f}",
-        f"{one.decode_us:.0f}",
-        one.why,
-    ]
+def _beats(one: Candidate, other: Candidate) -> bool:
+    """Whether it is as good in all three, and better in one."""
+    ours = (one.bytes_per_image, -one.score, one.encode_ms)
+    theirs = (other.bytes_per_image, -other.score, other.encode_ms)
+    return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
 
 
 def _record(one: Candidate, *, chosen: bool) -> dict[str, Any]:

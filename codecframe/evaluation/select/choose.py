@@ -11,6 +11,7 @@ from codecframe.core.statistics import paired_difference
 from codecframe.evaluation.profile import ProfileTable, comparable, coverage
 from codecframe.evaluation.select.answer import Candidate, Selection, share
 from codecframe.evaluation.select.candidates import Search, Tried, View
+from codecframe.evaluation.select.limits import Limits
 from codecframe.rate import Accounting, Budget
 
 RATE_TOLERANCE = 0.05
@@ -28,6 +29,7 @@ def select(
     budget: Budget,
     accounting: Accounting = Accounting.PAYLOAD,
     codecs: Iterable[str] | None = None,
+    limits: Limits | None = None,
 ) -> Selection:
     """The codec and settings with the best expected score under a budget.
 
@@ -49,6 +51,7 @@ def select(
         budget: what may be spent.
         accounting: which bytes count.
         codecs: only consider these.
+        limits: what the encoder may cost; a codec over them is not chosen.
 
     Raises:
         UnknownNameError: if a codec in `codecs` is not in the profiles.
@@ -64,7 +67,7 @@ def select(
     for each, numbers in zip(tables, covered.kept, strict=True):
         view = View(each, numbers, covered.images)
         search = Search(view, budget, accounting)
-        tried += [search.best_of(family) for family in view.families()]
+        tried += [_limited(search.best_of(f), limits, each) for f in view.families()]
     measure = table.meta.get("metric", "score") if table.labelled else "agreement"
     found = Selection(
         str(budget), budget.mode, str(accounting), measure, len(covered.images), None, (),
@@ -85,6 +88,12 @@ def select(
     others = [_compare(chosen, t, measure, budget) for t in fitting if t is not chosen]
     notes = (*found.notes, *_doubts(chosen, fitting, budget))
     return replace(found, winner=winner, others=(*others, *rest), notes=notes)
+
+
+def _limited(tried: Tried, limits: Limits | None, table: ProfileTable) -> Tried:
+    if limits is None:
+        return tried
+    return replace(tried, candidate=limits.on(tried.candidate, table.mean_pixels))
 
 
 def wanted_codecs(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> set[str]:

@@ -14,6 +14,7 @@ from codecframe.core.progress import ProgressMaker
 from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
 from codecframe.evaluation.select.answer import Selection
 from codecframe.evaluation.select.choose import select
+from codecframe.evaluation.select.limits import Limits
 from codecframe.images import ImageItem
 from codecframe.pipeline import counterparts, join
 from codecframe.rate import Accounting, Budget
@@ -26,6 +27,7 @@ def select_on_images(
     budget: Budget,
     accounting: Accounting = Accounting.PAYLOAD,
     codecs: Sequence[str] = (),
+    limits: Limits | None = None,
     *,
     prepare: bool = True,
     progress: ProgressMaker | None = None,
@@ -43,6 +45,7 @@ def select_on_images(
         codecs: specs such as `jpeg:optimize=true`; empty for every installed codec with a knob, at
             full and at half resolution and with presets that come with it and were made for the
             head.
+        limits: what the encoder may cost.
         prepare: bring images to the geometry the head looks at before encoding them.
         progress: shows how far it is.
 
@@ -72,7 +75,7 @@ def select_on_images(
                 tables.append(stack.enter_context(table))
             measured = {point.codec for table in tables for point in table.points().values()}
             kept = sorted(measured - failed.keys()) if failed else None
-            return replace(select(tables, budget, accounting, kept), failed=failed)
+            return replace(select(tables, budget, accounting, kept, limits), failed=failed)
 
     while True:  # what is measured is kept
         try:

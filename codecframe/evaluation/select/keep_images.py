@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codecframe.core.errors import BudgetError, PluginError
+from codecframe.core.errors import BudgetError, MismatchError, PluginError
 from codecframe.core.head import TaskHead
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.statistics import wilson
@@ -29,6 +29,7 @@ from codecframe.evaluation.profile import (
 from codecframe.evaluation.select.answer import Candidate, Selection
 from codecframe.evaluation.select.images import profile_path, shares
 from codecframe.evaluation.select.keeping import select_keeping
+from codecframe.evaluation.select.limits import Limits
 from codecframe.evaluation.select.trial import Trial, TrialImages
 from codecframe.images import ImageItem
 from codecframe.rate import Accounting, Keep
@@ -67,6 +68,7 @@ def select_keeping_on_images(
     keep: Keep,
     accounting: Accounting = Accounting.PAYLOAD,
     codecs: Sequence[str] = (),
+    limits: Limits | None = None,
     *,
     prepare: bool = True,
     progress: ProgressMaker | None = None,
@@ -79,6 +81,7 @@ def select_keeping_on_images(
         heads, codecs, prepare, progress: as `select_on_images` takes them.
         keep: what must stay right.
         accounting: which bytes count.
+        limits: what the encoder may cost.
 
     Raises:
         BudgetError: if the images are too few to show it; says how many are needed.
@@ -90,13 +93,19 @@ def select_keeping_on_images(
         (head, variant)
         for head, named in shares(judges, codecs)
         for variant in Plan(codecs=named, scales=(1.0, 0.5), presets=True).variants(head)
+        if limits is None or limits.allow(variant.codec.name)
     ]
+    if not chosen:
+        raise MismatchError("no codec is within the limits: `codecframe bench device` says why")
     error = keep.error / min(FINALISTS, len(chosen))
     trying, deciding = _split(items, keep, error)
     failed: dict[str, str] = {}
     tried = _tried(
         chosen, trying, keep, accounting, len(deciding), error, failed, prepare, progress
     )
+    if limits is not None:
+        able = [one for one in tried if not limits.refuse(_as_candidate(one, 1), one.trial.pixels)]
+        tried = able or tried
     last = sorted(tried, key=lambda one: one.rank)
     able = [one for one in last if one.bytes is not None] or last
     finalists = able[:FINALISTS]
@@ -107,7 +116,7 @@ def select_keeping_on_images(
             plan = Plan(fixed=[p for one in finalists if one.head is head for p in _points(one)])
             table = profile_images(own, deciding, head, plan, prepare=prepare, progress=progress)
             tables.append(stack.enter_context(table))
-        found = select_keeping(tables, keep, accounting)
+        found = select_keeping(tables, keep, accounting, limits=limits)
     rest = [_as_candidate(one, len(trying)) for one in last if one not in finalists]
     return replace(found, others=(*found.others, *rest), failed=failed)
 

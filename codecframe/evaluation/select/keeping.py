@@ -15,6 +15,7 @@ from codecframe.evaluation.profile import Point, ProfileTable, comparable, cover
 from codecframe.evaluation.select.answer import Candidate, Selection, share
 from codecframe.evaluation.select.candidates import View
 from codecframe.evaluation.select.choose import left_out_of, wanted_codecs
+from codecframe.evaluation.select.limits import Limits
 from codecframe.rate import Accounting, Keep, Outcomes
 
 
@@ -38,6 +39,7 @@ def select_keeping(
     keep: Keep,
     accounting: Accounting = Accounting.PAYLOAD,
     codecs: Iterable[str] | None = None,
+    limits: Limits | None = None,
 ) -> Selection:
     """The codec and settings of the fewest bytes that keep what must stay right, for sure.
 
@@ -53,6 +55,7 @@ def select_keeping(
         keep: what must stay right.
         accounting: which bytes count.
         codecs: only consider these.
+        limits: what the encoder may cost; a codec over them is not chosen.
 
     Raises:
         UnknownNameError: if a codec in `codecs` is not in the profiles.
@@ -76,7 +79,7 @@ def select_keeping(
     error = keep.error / len(families)
     tested = [_test(view, points, keep, error) for view, points in families]
     candidates = sorted(
-        (_candidate(one, keep, accounting, error) for one in tested),
+        (_candidate(one, keep, accounting, error, limits) for one in tested),
         key=lambda one: (not one.fits, one.bytes_per_image if one.fits else -one.score),
     )
     notes = tuple(filter(None, [covered.words()]))
@@ -111,7 +114,9 @@ def _test(view: View, numbers: list[int], keep: Keep, error: float) -> _Tested:
     return _Tested(view, numbers, outcomes, sure)
 
 
-def _candidate(one: _Tested, keep: Keep, accounting: Accounting, error: float) -> Candidate:
+def _candidate(
+    one: _Tested, keep: Keep, accounting: Accounting, error: float, limits: Limits | None
+) -> Candidate:
     """A codec variant at the cheapest point that surely keeps enough; else at its safest."""
     number, outcomes = one.numbers[one.chosen], one.outcomes[one.chosen]
     view, point = one.view, one.view.points[number]
@@ -138,6 +143,8 @@ def _candidate(one: _Tested, keep: Keep, accounting: Accounting, error: float) -
         needs=None,
         at_least=at_least,
     )
+    if limits is not None:
+        candidate = limits.on(candidate, view.table.mean_pixels)
     if one.sure:
         return candidate
     return replace(candidate, why=_why_not(candidate, keep, outcomes, error))
