@@ -26,6 +26,7 @@ PYTHON_ONLY = {"progress", "ready", "tell", "watcher"}
 """Parameters that stand for what the command line shows while it works."""
 COMMANDS = {
     "bench": "codecframe.bench",
+    "bench device": "codecframe.bench",
     "bench encoders": "codecframe.bench",
     "classify": "codecframe.classify",
     "codecs": "codecframe.codecs",
