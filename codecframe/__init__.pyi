@@ -18,6 +18,8 @@ from .core.errors import UnknownNameError as UnknownNameError
 from .core.errors import UsageError as UsageError
 from .core.errors import as_data_error as as_data_error
 from .core.files import write_whole as write_whole
+from .core.guarantees import RunningTest as RunningTest
+from .core.guarantees import mean_interval as mean_interval
 from .core.head import Batch as Batch
 from .core.head import Prediction as Prediction
 from .core.head import TaskHead as TaskHead

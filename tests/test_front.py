@@ -21,6 +21,7 @@ from toys import BrightnessHead, picture
 import codecframe as cf
 from codecframe.cli.groups import FunctionCommand
 from codecframe.cli.main import cli, run
+from codecframe.evaluation.bench import benchmarks
 
 PYTHON_ONLY = {"progress", "ready", "tell", "watcher"}
 """Parameters that stand for what the command line shows while it works."""
@@ -79,7 +80,7 @@ def test_options_are_the_parameters_of_the_function(name: str) -> None:
         one.name for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD
     } - PYTHON_ONLY
     if name.startswith("bench "):  # its settings are keywords, its name is the command's
-        benchmark = cf.core.registry.default().benchmarks[name.partition(" ")[2]]
+        benchmark = benchmarks()[name.partition(" ")[2]]
         parameters = parameters - {"name"} | {i.name for i in benchmark.settings_type.fields()}
     assert options == parameters
 

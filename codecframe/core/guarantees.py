@@ -114,12 +114,17 @@ def bisect(holds: Callable[[float], bool], low: float = 0.0, high: float = 1.0) 
     return low
 
 
-def interval(values: FloatArray, error: float = 0.05) -> tuple[float, float]:
+def mean_interval(values: FloatArray, error: float = 0.05) -> tuple[float, float]:
     """An interval that holds the mean of such values with a chance of at least 1 - `error`.
 
     Args:
         values: independent, from 0 to 1, `float64`, shape (n,).
         error: shared evenly by both ends.
+
+    Examples:
+        >>> low, high = cf.mean_interval(np.array([1.0] * 98 + [0.0] * 2))
+        >>> round(low, 3), round(high, 3)  # of Clopper and Pearson
+        (0.93, 0.998)
     """
     if not len(values):
         return 0.0, 1.0
@@ -140,6 +145,18 @@ class RunningTest:
         restarts: also look for values whose mean left the bound some time after the first: at each
             value k new bets begin with the share 1 / (k (k + 1)) of the capital. They find a change
             soon, whatever came before (e-detectors: Shin, Ramdas and Rinaldo, NEJSDS 2024).
+
+    Attributes:
+        n: values so far.
+
+    Examples:
+        >>> test = cf.RunningTest(0.98, above=False, restarts=True)
+        >>> test.add([1.0] * 500)
+        >>> test.p_value > 0.05
+        True
+        >>> test.add([0.0, 1.0] * 20)  # now half is lost
+        >>> test.p_value < 0.001
+        True
     """
 
     def __init__(self, bound: float, *, above: bool, restarts: bool = False) -> None:

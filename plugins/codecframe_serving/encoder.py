@@ -17,6 +17,8 @@ from codecframe_serving.protocol import Frame
 
 _OVERHEAD = 13
 """Bytes of a message beside the payload and its knob byte: of the frame, of WebSocket."""
+_PAYBACK = 0.25
+"""The share of the link that pays for what was sent besides frames."""
 _PATIENCE = 4.0
 _MOST_PATIENCE = 64.0
 """Seconds without trouble until the stage before is tried."""
@@ -74,6 +76,7 @@ class Encoder:
         self._patience = _PATIENCE
         self._changed = 0.0
         self._trying = False
+        self._debt = 0.0
         self.tries = 0
         """How often a stage before was tried again."""
         self._controllers = (
@@ -84,6 +87,16 @@ class Encoder:
     def stride(self) -> int:
         """One of so many frames is sent."""
         return self._stages[self._stage][1]
+
+    @property
+    def owes(self) -> bool:
+        """Whether what was sent besides frames is not paid for yet."""
+        return self._debt > 0
+
+    def spend(self, size: int) -> None:
+        """Bytes of a message were sent besides frames: those that follow pay for them."""
+        if self._budget is not None:
+            self._debt += size + _OVERHEAD
 
     def encode(self, image: Image, rate: float, now: float) -> Shot:
         """Encode the next frame for a link that carries `rate` bits a second.
@@ -106,7 +119,9 @@ class Encoder:
             data, settings = choice.codec.encode(image, choice.settings), choice.settings
         else:
             fps = (self._budget.fps or 1.0) / stride
-            bits = max(rate - 8 * _OVERHEAD * fps, 1.0)
+            paid = min(_PAYBACK * rate / 8 / fps, self._debt)
+            self._debt -= paid
+            bits = max(rate - 8 * (_OVERHEAD + paid) * fps, 1.0)
             self._controllers[index].follow(Budget(bits, "bits/s", "link", fps))
             found = self._controllers[index].encode(image)
             data, settings = found.data, found.settings

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,15 +26,37 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
+_AUDIT = {
+    "frames": "Frames that also came without loss.",
+    "estimate": "Share of the last of them on which the head says the same.",
+    "low": "The lower end of its 95 % interval.",
+    "high": "The upper end of its 95 % interval.",
+    "promised": "The share that was promised; not a number where none was.",
+    "drift": "1 once less is kept than was promised, for sure.",
+}
+
+
+def _figure(audit: Callable[[], dict[str, Any] | None], key: str) -> float:
+    """One of the audit's figures; not a number where there is none, and no frames before any."""
+    found = (audit() or {"frames": 0, "drift": False}).get(key)
+    return math.nan if found is None else float(found)
+
+
 class Metrics:
     """Counters of one server.
 
     Args:
         waiting: says how many images wait for their batch.
         clients: says how many clients are served.
+        audit: what the frames say that also came without loss, as `Audit.state` does.
     """
 
-    def __init__(self, waiting: Callable[[], int], clients: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        waiting: Callable[[], int],
+        clients: Callable[[], int],
+        audit: Callable[[], dict[str, Any] | None] = lambda: None,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._images = Counter(
             "codecframe_images",
@@ -63,9 +88,11 @@ class Metrics:
         )
         self._gauge("codecframe_waiting_images", "Images that wait for their batch.", waiting)
         self._gauge("codecframe_clients", "Streams and requests that are served.", clients)
+        for key, help_ in _AUDIT.items():
+            self._gauge(f"codecframe_audit_{key}", help_, partial(_figure, audit, key))
         ProcessCollector(registry=self._registry)
 
-    def _gauge(self, name: str, help: str, value: Callable[[], int]) -> None:
+    def _gauge(self, name: str, help: str, value: Callable[[], float]) -> None:
         Gauge(name, help, registry=self._registry).set_function(value)
 
     def came(self, codec: str | None, size: int) -> None:

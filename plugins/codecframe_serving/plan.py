@@ -29,6 +29,8 @@ class Plan:
         give_up: seconds without an answer, while one is due, after which sending ends; None tries
             for ever.
         tls: whom to trust; None for the system's choice.
+        audit: the share of frames that is sent once more without loss, for the server to compare.
+        promised: the share of them on which the head says the same, at least; None for no promise.
     """
 
     url: str
@@ -40,6 +42,8 @@ class Plan:
     top: int = 1
     give_up: float | None = None
     tls: ssl.SSLContext | None = None
+    audit: float = 0.0
+    promised: float | None = None
 
     @property
     def address(self) -> str:
@@ -72,6 +76,7 @@ class Outcome:
         level: the knob level.
         bytes: of the message that was sent.
         seconds: from sending to the answer.
+        audits: whether it is an image that was sent once more, without loss.
     """
 
     name: str
@@ -82,6 +87,7 @@ class Outcome:
     level: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    audits: bool = False
 
 
 @dataclass

@@ -235,6 +235,12 @@ class Hello(Text):
     head: str | None = option(
         None, low=1, high=_MAX_NAME, help="that is expected; none: whatever the server has"
     )
+    audits: bool = option(
+        False, help="each frame is the one of the number before it once more, without loss"
+    )
+    promised: float | None = option(
+        None, low=0.0, high=1.0, help="share of audited frames that agree with that, at least"
+    )
 
 
 @dataclass(frozen=True)

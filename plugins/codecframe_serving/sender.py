@@ -20,17 +20,21 @@ from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
 from codecframe import (
+    PIXELS,
     BudgetError,
     CodecframeError,
     DataError,
+    Image,
     LimitError,
     MismatchError,
     Preprocess,
     as_data_error,
     check_size,
+    get_codec,
     limit_pixels,
 )
-from codecframe_serving.encoder import Encoder, Shot
+from codecframe_serving.audit import lossless_codec
+from codecframe_serving.encoder import Choice, Encoder, Shot
 from codecframe_serving.framequeue import FrameQueue, Item
 from codecframe_serving.goodput import Goodput
 from codecframe_serving.plan import Outcome, Plan, State
@@ -100,6 +104,7 @@ class Sender:
         most = plan.budget.amount if plan.budget else float("inf")
         self._goodput = Goodput(most, tolerance=0.1 + 1 / (plan.fps or 10.0))
         self._encoder = Encoder(plan.choices, plan.budget)
+        self._choices = list(plan.choices)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="codecframe-encode")
         self._intake = FrameQueue(
             plan.fps, live=plan.live, stride=lambda: self._encoder.stride, drop=self._drop
@@ -203,7 +208,8 @@ class Sender:
         async with asyncio.timeout(_AGREE_SECONDS):
             self._welcome = self._checked(read_text(await _text(socket), Welcome))
             self._unready = 0
-            for choice in reversed(range(len(self._plan.choices))):
+            self._choices = [*self._plan.choices, *self._for_audit(self._welcome)]
+            for choice in reversed(range(len(self._choices))):
                 await self._say(socket, choice)
                 self._check(read_text(await _text(socket), Ready, Refused))
 
@@ -226,13 +232,35 @@ class Sender:
             )
         return welcome
 
+    def _for_audit(self, welcome: Welcome) -> list[Choice]:
+        """How frames are sent once more, if at all: without loss, or else at the highest level."""
+        if not self._plan.audit:
+            return []
+        name = lossless_codec(welcome.codecs) if welcome.representation == str(PIXELS) else None
+        if name is not None:
+            codec = get_codec(name)
+            return [Choice(codec, codec.settings())]
+        codec, settings = self._plan.choices[0].codec, self._plan.choices[0].settings
+        return [Choice(codec, settings.at_level(settings.knob_levels() - 1))]
+
+    def _audits(self, choice: int) -> bool:
+        return choice >= len(self._plan.choices)
+
     async def _say(self, socket: ClientConnection, index: int) -> None:
         """Say which codec the next frames are of."""
-        codec, settings = self._plan.choices[index].codec, self._plan.choices[index].settings
+        codec, settings = self._choices[index].codec, self._choices[index].settings
         knob = settings.knob()
         said = {k: v for k, v in settings.changed().items() if not knob or k != knob.field}
         emits = tuple(str(representation) for representation in codec.emits)
-        await socket.send(Hello(codec.name, said, emits, top=self._plan.top).pack())
+        hello = Hello(
+            codec.name,
+            said,
+            emits,
+            top=self._plan.top,
+            audits=self._audits(index),
+            promised=self._plan.promised,
+        )
+        await socket.send(hello.pack())
         self._said = index
         self._unready += 1
 
@@ -274,8 +302,7 @@ class Sender:
             elif self._intake.has_ended:
                 await self._hear()
             elif (item := await self._intake.next(_TICK)) is not None:
-                shot = await self._encoded(item)
-                if shot is not None:
+                for shot in await self._encoded(item):
                     self._next = (self._next + 1) & MAX_SEQUENCE
                     message = shot.message(self._next)
                     self._flying[self._next] = _Flight(item.name, shot, message)
@@ -297,8 +324,8 @@ class Sender:
             async with asyncio.timeout(_TICK):  # `wait_for` of Python 3.11 can miss a cancellation
                 await self._heard.wait()
 
-    async def _encoded(self, item: Item) -> Shot | None:
-        """The encoded image; None if there is none, which is reported."""
+    async def _encoded(self, item: Item) -> list[Shot]:
+        """The encoded image, at times twice; nothing if there is none, which is reported."""
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._thread, self._shot, item, loop.time())
@@ -308,10 +335,10 @@ class Sender:
             self._end(Outcome(item.name, "failed", str(error)))
         finally:
             self.state.stride = self._encoder.stride
-        return None
+        return []
 
-    def _shot(self, item: Item, now: float) -> Shot:
-        """Read, prepare and encode an image."""
+    def _shot(self, item: Item, now: float) -> list[Shot]:
+        """Read, prepare and encode an image; now and then once more, for the audit."""
         assert self._welcome is not None  # noqa: S101 - connected
         image = item.read()
         if self._welcome.preprocess is not None:
@@ -324,7 +351,23 @@ class Sender:
         shot = self._encoder.encode(image, self._goodput.rate, now)
         if len(shot.payload) + 16 > self._welcome.max_message:
             raise LimitError(f"{len(shot.payload):,} bytes are more than the server takes")
-        return shot
+        return [shot, *self._audit_of(image, self._welcome.max_message)]
+
+    def _audit_of(self, image: Image, most: int) -> list[Shot]:
+        """The image once more, for a random share of images; none while the last is not paid for.
+
+        Whether one is taken does not depend on what it shows.
+        """
+        is_due = not self._encoder.owes and random.random() < self._plan.audit  # noqa: S311
+        if not is_due:
+            return []
+        index = len(self._plan.choices)
+        choice = self._choices[index]
+        payload = choice.codec.strip(choice.codec.encode(image, choice.settings))
+        if len(payload) + 16 > most:
+            return []
+        self._encoder.spend(len(payload))
+        return [Shot(index, choice.settings.level, payload, (image.shape[0], image.shape[1]))]
 
     async def _send(self, socket: ClientConnection, number: int) -> None:
         flight = self._flying[number]
@@ -368,10 +411,11 @@ class Sender:
                 status,
                 printable(answer.reason),
                 tuple((i, labels[i] if i < len(labels) else str(i), p) for i, p in answer.top),
-                self._plan.choices[flight.shot.choice].codec.name,
+                self._choices[flight.shot.choice].codec.name,
                 flight.shot.level,
                 len(flight.message),
                 spent,
+                self._audits(flight.shot.choice),
             )
         )
         self._heard.set()

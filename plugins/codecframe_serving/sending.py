@@ -84,6 +84,8 @@ def send(
     loop: bool = False,
     limit: int | None = None,
     top: int = 1,
+    audit: float | str | None = None,
+    keep: codecframe.Keep | str | None = None,
     token_file: Path | None = None,
     tls_ca: Path | None = None,
     give_up: float = 60,
@@ -109,6 +111,10 @@ def send(
         loop: begin anew at the end of the source, for ever.
         limit: send at most so many images.
         top: classes that are asked for.
+        audit: the share of images that is sent once more without loss, or else at the highest
+            level, within the budget: `0.1%`. The server compares and keeps a running estimate of
+            what compression costs.
+        keep: what was promised, `98%`: the server warns once less is kept, for sure.
         token_file: file with the token that the server wants; else that of `CODECFRAME_TOKEN`.
         tls_ca: PEM file with the authority of the server's TLS.
         give_up: seconds without an answer, while one is due, after which sending ends; 0: never.
@@ -141,6 +147,8 @@ def send(
         live=live,
         token=find_token(token_file),
         top=top,
+        audit=_share(audit),
+        promised=_promised(keep, audit),
         give_up=give_up or None,
         tls=_trusted(tls_ca) if tls_ca else None,
     )
@@ -150,6 +158,28 @@ def send(
     with seen.follow(sender.state):
         asyncio.run(seen.watch(sender.run(items)))
     return Sent(sender.state.ok, sender.state.dropped, sender.state.failed)
+
+
+def _share(audit: float | str | None) -> float:
+    if audit is None:
+        return 0.0
+    try:
+        text = str(audit).strip()
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        if 0 < share <= 1:
+            return share
+    except ValueError:
+        pass
+    raise UsageError(f"{audit!r} is not a share of images, such as 0.1%")
+
+
+def _promised(keep: codecframe.Keep | str | None, audit: float | str | None) -> float | None:
+    if keep is None:
+        return None
+    promise = codecframe.Keep(keep) if isinstance(keep, str) else keep
+    if audit is None or promise.of != "predictions":
+        raise UsageError("{keep} needs {audit}, and is a share of predictions, such as 98%")
+    return promise.least
 
 
 def _link_budget(text: str, fps: float | None) -> Budget:

@@ -11,6 +11,7 @@ from typing import Any
 from codecframe import PIXELS, DataError, LimitError, Prediction, SettingsError
 from codecframe_serving import logs
 from codecframe_serving.admission import Admission
+from codecframe_serving.audit import Audit
 from codecframe_serving.batcher import Batching, BusyError
 from codecframe_serving.dashboard import Watch
 from codecframe_serving.decoding import grey_png
@@ -53,7 +54,10 @@ class Service:
         half = self.limits.memory // 2
         self.room = Room(half)
         """For images as they come, from their first byte to their answer."""
-        self.metrics = Metrics(lambda: self._queue.waiting, lambda: self.guard.clients)
+        self.audit = Audit(worker.head)
+        self.metrics = Metrics(
+            lambda: self._queue.waiting, lambda: self.guard.clients, self.audit.state
+        )
         self._queue: Stages | Replicas = replicas or Stages(
             worker, batching or Batching(), memory=half, called=self.metrics.called
         )
@@ -96,6 +100,7 @@ class Service:
             "head": self.worker.head.name,
             "clients": self.guard.clients,
             "waiting": self._queue.waiting,
+            "audit": self.audit.state(),
         }
 
     async def drain(self) -> None:

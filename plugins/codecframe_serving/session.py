@@ -37,6 +37,8 @@ class _Agreed:
     settings: Settings
     shape: Shape | None
     top: int
+    audits: bool
+    promised: float | None
 
 
 class Session:
@@ -59,7 +61,9 @@ class Session:
             settings = codec.settings_type.from_dict(hello.settings)
         except CodecframeError as error:
             return Refused(str(error)[:1000])
-        self._agreed = _Agreed(codec, settings, hello.shape, hello.top)
+        self._agreed = _Agreed(
+            codec, settings, hello.shape, hello.top, hello.audits, hello.promised
+        )
         return Ready()
 
     def job(self, frame: Frame) -> Job:
@@ -77,6 +81,16 @@ class Session:
             raise DataError("link", "neither the hello nor the frame says the shape")
         settings = agreed.settings.at_level(frame.level)
         return Job(frame.payload, agreed.codec, settings, shape)
+
+    @property
+    def audits(self) -> bool:
+        """Whether the frames that come now are there to audit others."""
+        return self._agreed is not None and self._agreed.audits
+
+    @property
+    def promised(self) -> float | None:
+        """The share of them that agrees, at least, as the client was promised."""
+        return self._agreed.promised if self._agreed else None
 
     def answer(self, sequence: int, prediction: Prediction, seconds: float) -> Answer:
         """The answer with the classes that were asked for."""

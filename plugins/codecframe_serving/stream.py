@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from codecframe import CodecframeError, DataError
 from codecframe_serving import logs
 from codecframe_serving.admission import address
+from codecframe_serving.audit import Pairs
 from codecframe_serving.dashboard import Answered
 from codecframe_serving.limits import RateLimiter
 from codecframe_serving.protocol import IDLE as _IDLE
@@ -40,6 +41,7 @@ class Stream:
         self._session = Session(service.worker)
         self._pace = RateLimiter(service.limits.fps)
         self._places = asyncio.Semaphore(service.limits.pending)
+        self._pairs = Pairs()
         self._answered: Counter[Status] = Counter()
         self._stopping = False
         self._idle = False
@@ -88,7 +90,8 @@ class Stream:
             if (job := await self._job(frame, arrived)) is None:
                 self._places.release()
             else:
-                answers.create_task(self._predict(frame.sequence, job, arrived))
+                said = self._session.audits, self._session.promised
+                answers.create_task(self._predict(frame.sequence, job, arrived, *said))
 
     async def _receive(self) -> str | bytes | None:
         """The next message, or None where there is none any more."""
@@ -123,13 +126,17 @@ class Stream:
             await self._send(Answer(frame.sequence, Status.BAD, reason=str(error)), arrived)
             return None
 
-    async def _predict(self, sequence: int, job: Job, arrived: float) -> None:
+    async def _predict(
+        self, sequence: int, job: Job, arrived: float, audits: bool, promised: float | None
+    ) -> None:
         prediction = None
         self._pending += 1
         try:
             with self._service.room.claim() as claim:
                 prediction = await self._service.predict(job, claim, self._client)
             answer = self._session.answer(sequence, prediction, time.monotonic() - arrived)
+            if pair := self._pairs.add(sequence, prediction, audits=audits):
+                self._service.audit.compare(*pair, promised)
         except Exception as error:  # of a stranger's head or codec
             status, spent = status_of(error), time.monotonic() - arrived
             answer = Answer(sequence, status, spent, reason=str(error))

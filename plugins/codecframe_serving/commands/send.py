@@ -54,6 +54,17 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--top", type=click.IntRange(1, 100), default=1, show_default=True,
               help="Classes that are asked for.")  # fmt: skip
 @click.option(
+    "--audit",
+    metavar="SHARE",
+    help="Send this share of the images, e.g. 0.1%, once more without loss, within the budget: the "
+    "server compares, and says what compression costs.",
+)
+@click.option(
+    "--keep",
+    metavar="SHARE",
+    help="What was promised, e.g. 98% of predictions: the server warns once less is kept.",
+)
+@click.option(
     "--token-file",
     type=_FILE,
     help="File with the token that the server wants.  [env: CODECFRAME_TOKEN for the token]",
@@ -84,6 +95,7 @@ def command(url: str, as_json: bool, **arguments: Any) -> int:
     Examples:
       codecframe send photos/ http://10.0.0.7:8000 --codec jpeg --budget 256kbit/s
       codecframe send /dev/video0 https://example.org -c vae -c jpeg -b 64kbit/s@10fps --live
+      codecframe send photos/ 10.0.0.7:8000 -c webp -b 256kbit/s --audit 1% --keep 98%
       codecframe send clip.mp4 10.0.0.7:8000 -c webp:quality=30 --json > seen.jsonl
     """
     import codecframe_serving
@@ -111,6 +123,8 @@ def _json_line(outcome: Outcome) -> str:
         values = {key: values[key] for key in ("name", "status", "reason")}
     else:
         del values["reason"]
+        if not outcome.audits:
+            del values["audits"]
     return output.json_text(values)
 
 
@@ -118,5 +132,6 @@ def _line(outcome: Outcome) -> str:
     if outcome.status != "ok":
         return f"{outcome.name}: {outcome.status}: {outcome.reason}"
     seen = ", ".join(f"{label} {100 * p:.0f} %" for _, label, p in outcome.top)
-    how = f"{outcome.codec} level {outcome.level}, {outcome.bytes} bytes"
+    why = "audit, " if outcome.audits else ""
+    how = f"{why}{outcome.codec} level {outcome.level}, {outcome.bytes} bytes"
     return f"{outcome.name}: {seen} ({how}, {1000 * outcome.seconds:.0f} ms)"

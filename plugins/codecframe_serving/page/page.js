@@ -71,7 +71,20 @@ function show(view) {
   table(view, now);
   for (const [status, n] of Object.entries(view.images)) counts.set(status, (counts.get(status) ?? 0) + n);
   const said = [...counts].map(([status, n]) => `${n.toLocaleString("en")} ${status}`).join(", ");
+  audit(view.audit);
   $("counts").textContent = `${view.clients} connected, ${view.waiting} images wait; since this page opened: ${said || "nothing"}`;
+}
+
+/** What frames say that also came without loss. */
+function audit(found) {
+  if (!found) return;
+  const percent = (share) => `${(100 * share).toFixed(1)} %`;
+  const promised = found.promised === null ? "" : `; promised: ${percent(found.promised)}`;
+  $("audit").hidden = false;
+  $("audit").className = found.drift ? "bad" : "faint";
+  $("audit").textContent = `${found.drift ? "Compression costs more than was promised. " : ""}Audit: ` +
+    `${percent(found.estimate)} of the last ${found.window.toLocaleString("en")} audited frames are seen as without loss ` +
+    `(95 %: ${percent(found.low)} to ${percent(found.high)})${promised}`;
 }
 
 /** Rate over the last second: a view is too short to hold more than a few images. */
