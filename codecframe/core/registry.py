@@ -254,6 +254,7 @@ class Registry:
         from codecframe.core import headfile
         from codecframe.core.head import TaskHead
 
+        asked = "" if options else spec  # what opens the same head again
         if spec.endswith(headfile.SUFFIXES) and not options:
             spec, options = headfile.load(spec)
         known = self.heads.get(spec) or self._held_heads.get(spec)
@@ -265,7 +266,7 @@ class Registry:
             "head", TaskHead, spec, self.heads, options=dict(options or {})
         )
         with suppress(AttributeError):
-            found.spec = spec
+            found.spec = asked
         return found
 
     def hold_head(self, head: TaskHead) -> str:

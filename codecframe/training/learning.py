@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codecframe.core import registry, yamltext
+from codecframe.core import headfile, registry, yamltext
 from codecframe.core.errors import MismatchError, UsageError
 from codecframe.core.files import models_folder, read_text, write_whole
 from codecframe.core.head import TaskHead
@@ -260,7 +260,8 @@ def _output(output: str | Path | None, head: TaskHead) -> Path:
         UsageError: if its name does not end as it must.
     """
     if output is None:
-        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(head.name).stem)
+        own = head.spec if head.spec.endswith(headfile.SUFFIXES) else head.name
+        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(own).stem)
         return models_folder() / f"{name}-learned{_SUFFIX}"
     path = Path(output)
     if path.suffix != _SUFFIX:

@@ -34,6 +34,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert (head.name, head.labels, head.input_shape) == ("forest", LABELS, (16, 16))
     image = picture(0, 16, 16)
     assert np.allclose(head.predict([image]).scores, reference([image]), atol=1e-5)
+    same = codecframe.get_head(head.spec)  # what makes a codec for it opens it again by this
+    assert (same.name, same.input_shape) == ("forest", (16, 16))
 
 
 def test_the_model_may_be_a_head_s_name(tmp_path: Path) -> None:
