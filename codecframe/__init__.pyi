@@ -2,6 +2,8 @@
 
 from .core.benchmark import Benchmark as Benchmark
 from .core.benchmark import BenchmarkTable as BenchmarkTable
+from .core.classification import Prediction as Prediction
+from .core.classification import Top as Top
 from .core.codec import Codec as Codec
 from .core.codec import Fit as Fit
 from .core.codec import SelfFitting as SelfFitting
@@ -21,9 +23,7 @@ from .core.files import write_whole as write_whole
 from .core.guarantees import RunningTest as RunningTest
 from .core.guarantees import mean_interval as mean_interval
 from .core.head import Batch as Batch
-from .core.head import Prediction as Prediction
 from .core.head import TaskHead as TaskHead
-from .core.head import Top as Top
 from .core.hooks import hookimpl as hookimpl
 from .core.image import Image as Image
 from .core.image import Shape as Shape
@@ -70,6 +70,9 @@ from .core.settings import knob as knob
 from .core.settings import option as option
 from .core.tables import Result as Result
 from .core.tables import Table as Table
+from .core.task import Model as Model
+from .core.task import Task as Task
+from .core.task import TaskPrediction as TaskPrediction
 from .core.trainer import LabelledImage as LabelledImage
 from .core.trainer import Trainer as Trainer
 from .core.trainer import TrainingRun as TrainingRun
@@ -123,6 +126,11 @@ from .rate import fit_levels as fit_levels
 from .rate import fit_mean as fit_mean
 from .tasks.classification import ClassifierHead as ClassifierHead
 from .tasks.classification import HeadOptions as HeadOptions
+from .tasks.detection import Boxes as Boxes
+from .tasks.detection import Detections as Detections
+from .tasks.embedding import Embeddings as Embeddings
+from .tasks.known import get_task as get_task
+from .tasks.segmentation import ClassMaps as ClassMaps
 from .training.adapt import adapt as adapt
 from .training.adapted import Adapted as Adapted
 from .training.adapted import AdaptedAt as AdaptedAt

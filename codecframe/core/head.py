@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from codecframe.core.classification import CLASSIFICATION, FloatArray, Prediction
 from codecframe.core.errors import MismatchError, shown
 from codecframe.core.image import Image, Shape
 from codecframe.core.representation import PIXELS, Latents, Representation
+from codecframe.core.task import Task, Values
 
 Batch = Sequence[Image] | Sequence[Latents]
 """What a head is given: images, `uint8` (height, width, 3), or latents.
@@ -21,106 +22,18 @@ Batch = Sequence[Image] | Sequence[Latents]
 Examples:
     >>> batch: cf.Batch = [photo, photo[:32, :32]]  # images may differ in size
 """
-FloatArray = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Top:
-    """One entry of a ranking.
-
-    Examples:
-        >>> top = cf.Top(index=282, label="tiger cat", probability=0.4)
-        >>> f"{top.label} {top.probability:.0%}"
-        'tiger cat 40%'
-    """
-
-    index: int
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a head predicts for a batch.
-
-    Attributes:
-        scores: `float32`, (images, ...): for classification (images, classes) log-probabilities or
-            logits, higher is likelier.
-        labels: class names, one a column, or empty.
-        sigmoid: whether each class has a probability by itself, the sigmoid of its score.
-
-    Examples:
-        >>> scores = np.log(np.float32([[0.7, 0.2, 0.1]]))
-        >>> prediction = cf.Prediction(scores, labels=("cat", "dog", "fox"))
-        >>> [top.label for top in prediction.top(2)[0]]
-        ['cat', 'dog']
-        >>> prediction.probabilities.round(2).tolist()[0][0] > 0.69
-        True
-    """
-
-    scores: FloatArray
-    labels: tuple[str, ...] = ()
-    sigmoid: bool = False
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    @property
-    def probabilities(self) -> FloatArray:
-        """Softmax of the scores, (images, classes).
-
-        Where each class has a sigmoid, that is its probability if just one class is shown.
-        """
-        shifted = np.exp(self.scores - self.scores.max(axis=1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
-
-    def top(self, k: int = 1) -> list[list[Top]]:
-        """The `k` likeliest classes of every image, likeliest first; ties by lower index.
-
-        Where each class has a sigmoid, its probability is that, as the model says it.
-        """
-        probabilities = 1 / (1 + np.exp(-self.scores)) if self.sigmoid else self.probabilities
-        order = np.argsort(-self.scores, axis=1, kind="stable")[:, :k]
-        return [
-            [Top(int(i), self.label(int(i)), float(row[i])) for i in ranking]
-            for row, ranking in zip(probabilities, order, strict=True)
-        ]
-
-    def one(self, image: int) -> Prediction:
-        """The prediction for one image of the batch."""
-        return replace(self, scores=self.scores[image : image + 1])
-
-    def label(self, index: int) -> str:
-        """Name of a class, or its number where it has none."""
-        return self.labels[index] if index < len(self.labels) else str(index)
-
-
-def check_scores(scores: Any, images: int, source: str) -> FloatArray:
-    """A model's output as `float32` scores, (images, classes).
-
-    Raises:
-        MismatchError: if it is of another shape, or not finite.
-    """
-    values = np.asarray(scores, dtype=np.float32)
-    if values.ndim != 2 or len(values) != images or values.shape[1] == 0:
-        raise MismatchError(
-            f"head {source!r} gave scores of shape {values.shape} for {images} images: "
-            "expected (images, classes)"
-        )
-    if not np.isfinite(values).all():
-        raise MismatchError(f"head {source!r} gave scores that are not finite")
-    return values
 
 
 class TaskHead(ABC):
-    """A task's model: takes one representation, gives predictions.
+    """A model behind the codec: takes one representation, gives predictions of its task.
 
-    The defaults of `score`, `loss`, `divergence` and `pseudo_targets` are those of classification;
-    a head for another task overrides them, and profiles, selection, tuning and reports follow.
+    `score`, `loss`, `divergence` and `pseudo_targets` are those of the task, classification unless
+    a head says otherwise. A head may override them; profiles, selection, tuning and reports follow.
 
     Attributes:
         name: what users type.
         summary: one line for listings.
+        task: what its predictions are, and how they are scored.
         accepts: the representation it takes.
         labels: class names, or empty.
         input_shape: (height, width) that images are brought to, or None if it takes any size.
@@ -140,6 +53,7 @@ class TaskHead(ABC):
 
     name: str
     summary: str = ""
+    task: Task = CLASSIFICATION
     accepts: Representation = PIXELS
     labels: tuple[str, ...] = ()
     input_shape: Shape | None = None
@@ -153,8 +67,13 @@ class TaskHead(ABC):
     """By what it was opened: a model file, an import path; empty: by its name."""
 
     @abstractmethod
-    def predict(self, batch: Batch) -> Prediction:
-        """Predict for a batch of images (sizes may differ) or latents, as `accepts` says."""
+    def predict(self, batch: Batch) -> Any:
+        """Predict for a batch of images (sizes may differ) or latents, as `accepts` says.
+
+        Returns:
+            The task's `TaskPrediction`: a `Prediction` of a classifier. Places in images are in the
+            pixels of the images that were given.
+        """
 
     def details(self) -> dict[str, Any]:
         """What `codecframe heads NAME` shows besides, as plain data: texts, numbers, lists, dicts.
@@ -171,46 +90,37 @@ class TaskHead(ABC):
         """
         return image
 
-    def score(self, prediction: Prediction, targets: Sequence[Any]) -> npt.NDArray[np.float64]:
-        """How right each prediction is, from 0 to 1, shape (images,). Default: top-1 hit.
+    def score(self, prediction: Any, targets: Sequence[Any]) -> Values:
+        """How right each prediction is, from 0 to 1, (images,); of classification: top-1 hits.
 
         Raises:
-            MismatchError: if a target is not a class of this head.
+            MismatchError: if a target is not one of the task's, or not a class of this head.
         """
-        wanted = np.asarray(targets)
-        classes = prediction.scores.shape[1]
-        if wanted.dtype.kind not in "iu" or ((wanted < 0) | (wanted >= classes)).any():
-            raise MismatchError(
-                f"head {self.name!r} has classes 0 to {classes - 1}; the labels hold others"
-            )
-        return np.asarray(prediction.scores.argmax(axis=1) == wanted, dtype=np.float64)
+        return self.task.score(prediction, targets)
 
-    def ranks(self, prediction: Prediction, targets: Sequence[Any]) -> npt.NDArray[np.int64] | None:
+    def ranks(self, prediction: Any, targets: Sequence[Any]) -> npt.NDArray[np.int64] | None:
         """How many classes each prediction prefers to the target, shape (images,): below k is a
         top-k hit. None where the task is not classification.
         """
-        wanted = np.asarray(targets)
-        if prediction.scores.ndim != 2 or wanted.dtype.kind not in "iu":
+        if not isinstance(prediction, Prediction) or prediction.scores.ndim != 2:
             return None
-        of_target = np.take_along_axis(prediction.scores, wanted[:, None], axis=1)
+        wanted = np.asarray(targets) if all(map(np.isscalar, targets)) else np.empty(0)
+        if wanted.dtype.kind not in "iu":
+            return None
+        of_target = np.take_along_axis(prediction.scores, wanted[:, None].astype(np.int64), axis=1)
         return np.asarray((prediction.scores > of_target).sum(axis=1))
 
-    def loss(self, prediction: Prediction, targets: Sequence[Any]) -> npt.NDArray[np.float64]:
-        """What to make small when tuning, 0 or more, shape (images,).
-
-        Default: cross-entropy of the class probabilities, in nats.
+    def loss(self, prediction: Any, targets: Sequence[Any]) -> Values:
+        """What to make small when tuning, 0 or more, (images,); of classification: cross-entropy of
+        the class probabilities, in nats.
         """
-        chosen = prediction.probabilities[np.arange(len(prediction)), np.asarray(targets)]
-        return np.asarray(-np.log(chosen.astype(np.float64) + 1e-12))
+        return self.task.loss(prediction, targets)
 
-    def divergence(self, prediction: Prediction, reference: Prediction) -> npt.NDArray[np.float64]:
-        """How far each prediction is from the reference, 0 or more, shape (images,).
-
-        Default: Kullback-Leibler divergence from the reference's class probabilities, in nats.
+    def divergence(self, prediction: Any, reference: Any) -> Values:
+        """How far each prediction is from the reference, 0 or more, (images,); of classification:
+        Kullback-Leibler divergence from the reference's class probabilities, in nats.
         """
-        p = reference.probabilities.astype(np.float64) + 1e-12
-        q = prediction.probabilities.astype(np.float64) + 1e-12
-        return np.asarray((p * np.log(p / q)).sum(axis=1).clip(min=0.0))
+        return self.task.divergence(prediction, reference)
 
     def pixel_gradients(
         self, images: Sequence[Image], targets: FloatArray
@@ -228,9 +138,25 @@ class TaskHead(ABC):
         del images, targets
         return None
 
-    def pseudo_targets(self, prediction: Prediction) -> list[Any]:
-        """Targets read off the head's own prediction, for images without labels. Default: top-1."""
-        return [int(index) for index in prediction.scores.argmax(axis=1)]
+    def pseudo_targets(self, prediction: Any) -> list[Any]:
+        """A target for each image, read off the head's own prediction, for images without labels;
+        of classification: the likeliest class.
+        """
+        return self.task.pseudo_targets(prediction)
+
+    def truth(self, truth: Any, shape: Shape, prepared: Shape) -> Any:
+        """What `score` takes, of the truth of an image as files or programs have it.
+
+        Args:
+            truth: a label; boxes, a map of classes: as the task has it.
+            shape: (height, width) of the image that it is of.
+            prepared: those of the image that is predicted, see `prepare`.
+
+        Raises:
+            MismatchError: if it is no truth of this head's task, or has a class that the head has
+                not.
+        """
+        return self.task.target(truth, self, shape, prepared)
 
     def target_of(self, label: str) -> Any:
         """The target that a label text means: a class index or a class name.

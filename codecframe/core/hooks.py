@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from codecframe.core.benchmark import Benchmark
     from codecframe.core.codec import Codec
     from codecframe.core.head import TaskHead
+    from codecframe.core.task import Task
     from codecframe.core.trainer import Trainer
 
 PROJECT = "codecframe"
@@ -41,6 +42,11 @@ def codecframe_codecs() -> Iterable[Codec[Any]]:
 def codecframe_heads() -> Iterable[TaskHead]:
     """Return the plugin's named heads. Called once, when a head is first asked for or listed."""
     return ()
+
+
+@hookspec
+def codecframe_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
+    """Return the plugin's tasks. Called once, when a task is asked for that codecframe has not."""
 
 
 @hookspec

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # numpy stays unloaded until a codec is asked for
     from codecframe.core.benchmark import Benchmark
     from codecframe.core.codec import Codec
     from codecframe.core.head import TaskHead
+    from codecframe.core.task import Task
     from codecframe.core.trainer import Trainer
 
 
@@ -42,7 +43,7 @@ class PluginInfo:
     Attributes:
         name: its entry point's; where another plugin has it already, with the distribution.
         distribution, version: what brought it.
-        codecs, heads, trainers, benchmarks: names of what it brings.
+        codecs, heads, tasks, trainers, benchmarks: names of what it brings.
         errors: what went wrong, and what of it was refused.
         seconds: that importing it and asking it what it brings took.
 
@@ -56,6 +57,7 @@ class PluginInfo:
     version: str = ""
     codecs: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
     trainers: list[str] = field(default_factory=list)
     benchmarks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -123,7 +125,7 @@ class Registry:
 
     def plugins(self) -> list[PluginInfo]:
         """All plugins, also those that failed, with what they offer and their errors."""
-        _ = self.codecs, self.heads, self.trainers, self.benchmarks
+        _ = self.codecs, self.heads, self.tasks, self.trainers, self.benchmarks
         return list(self._infos.values())
 
     def _guard(self, plugin: str, action: Callable[[], Any]) -> Any:
@@ -163,6 +165,13 @@ class Registry:
         from codecframe.core.head import TaskHead
 
         return self._collect("codecframe_heads", TaskHead, lambda info: info.heads)
+
+    @cached_property
+    def tasks(self) -> Mapping[str, Task]:
+        """All tasks of plugins by name."""
+        from codecframe.core.task import Task
+
+        return self._collect("codecframe_tasks", Task, lambda info: info.tasks)
 
     @cached_property
     def trainers(self) -> Mapping[str, Trainer[Any]]:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from codecframe.core import registry
+from codecframe.core.classification import Prediction
 from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError, DependencyError, OutputError
 from codecframe.core.files import write_whole
-from codecframe.core.head import Prediction, TaskHead
+from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.presets import parse_spec

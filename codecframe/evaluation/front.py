@@ -237,7 +237,7 @@ def profile(
     budget: Budget | str | None = None,
     mean: bool = False,
     accounting: Accounting | str = "payload",
-    labels: str | Path | Sequence[int | str] | None = None,
+    labels: str | Path | Sequence[Any] | None = None,
     where: Mapping[str, str] | None = None,
     limit: int | None = None,
     data_root: str | Path | None = None,
@@ -267,8 +267,9 @@ def profile(
         mean: the budget is for the average over the images, not for each.
         accounting: which bytes count, `payload` or `file`.
         labels: a CSV file with columns `file` and `label`, `folders`, or a label for each image:
-            class indices or names. Without labels, agreement with the head's own predictions of
-            the uncompressed images is measured.
+            class indices or names; for a head of another task the truth that the task has, such as
+            COCO's JSON of boxes or a folder of masks. Without labels, agreement with the head's own
+            predictions of the uncompressed images is measured.
         where: only rows of the labels file whose columns have these values.
         limit: at most so many images, evenly spread.
         data_root: folder with the data sets cifar10 and cifar100.
@@ -302,8 +303,10 @@ def profile(
         budget=Budget.of(budget, mean=mean),
         accounting=Accounting(accounting),
     )
-    items = open_labelled(images, labels, where=where, limit=limit, data_root=data_root)
     judge = _judge(head)
+    items = open_labelled(
+        images, labels, where=where, limit=limit, data_root=data_root, task=judge.task
+    )
     _remark(items, plan.codecs, [judge], warn)
     folder = None
     if output is None:
@@ -342,7 +345,7 @@ def select(
     mean: bool = False,
     accounting: Accounting | str = "payload",
     codecs: Coding | Iterable[Coding] = (),
-    labels: str | Path | Sequence[int | str] | None = None,
+    labels: str | Path | Sequence[Any] | None = None,
     where: Mapping[str, str] | None = None,
     limit: int | None = None,
     data_root: str | Path | None = None,
@@ -429,7 +432,9 @@ def select(
     judges = [_judge(each) for each in _several(head, (TaskHead,))]
     if not judges:
         raise UsageError("{images} needs {head}")
-    items = open_labelled(images, labels, where=where, limit=limit, data_root=data_root)
+    items = open_labelled(
+        images, labels, where=where, limit=limit, data_root=data_root, task=judges[0].task
+    )
     specs = _specs(codecs)
     _remark(items, specs, judges, warn)
     with tempfile.TemporaryDirectory(prefix="codecframe-") as scratch:

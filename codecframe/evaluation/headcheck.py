@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from codecframe.core import registry, yamltext
+from codecframe.core.classification import Prediction
 from codecframe.core.errors import CodecframeError, DataError, MismatchError
-from codecframe.core.head import Prediction, TaskHead
+from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.parallel import chunks
 from codecframe.core.preprocess import Preprocess

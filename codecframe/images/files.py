@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from codecframe.core.errors import DataError, as_data_error, shown
-from codecframe.core.files import open_regular
+from codecframe.core.rows import read_rows
 from codecframe.images.read import image_suffixes
 
-_MOST_LABELS = 1 << 30
-"""Bytes of a labels file."""
 Found = tuple[str, list[str]]
 """A folder, and paths below it with forward slashes."""
 
@@ -72,25 +68,6 @@ def read_labels(path: str, where: Mapping[str, str]) -> dict[str, str]:
         for place, row in read_rows(path, ["label", *where])
         if all(row[column] == value for column, value in where.items())
     }
-
-
-def read_rows(path: str, columns: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """(absolute path of the image, its row), from a CSV file with a column `file`.
-
-    Raises:
-        DataError: if it cannot be read, or lacks that column or one of `columns`.
-    """
-    folder = os.path.dirname(path)
-    problem = as_data_error(path, ValueError, csv.Error, saying="is not CSV text")
-    with problem, open_regular(path) as file:
-        if os.path.getsize(path) > _MOST_LABELS:
-            raise DataError(path, f"is larger than the {_MOST_LABELS:,} bytes that are read")
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        reader = csv.DictReader(text, restval="")
-        if missing := {"file", *columns} - set(reader.fieldnames or ()):
-            raise DataError(path, f"has no column {', '.join(sorted(missing))}")
-        for row in reader:
-            yield os.path.abspath(os.path.join(folder, row["file"])), row
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import DataError, SettingsError
-from codecframe.images.files import read_rows
+from codecframe.core.rows import read_rows
+from codecframe.core.task import Task
 from codecframe.images.items import ImageItem, ImageSet
 from codecframe.images.sets import open_images
 
@@ -78,6 +80,7 @@ def open_held_out(
     where: Mapping[str, str] | None = None,
     limit: int | None = None,
     data_root: str | Path | None = None,
+    task: Task = CLASSIFICATION,
 ) -> ImageSet:
     """Open the images that are held out of others.
 
@@ -85,7 +88,7 @@ def open_held_out(
         specs: paths and globs, as `open_images` takes them; or `COLUMN=VALUE`: the rows of the
             labels file that have this value.
         images: those that they are held out of.
-        labels, limit, data_root: as `open_images` takes them.
+        labels, limit, data_root, task: as `open_images` takes them.
         where: as `open_images` takes it, for rows.
 
     Raises:
@@ -93,11 +96,13 @@ def open_held_out(
     """
     rows = [spec for spec in specs if "=" in spec and not os.path.lexists(spec)]
     if not rows:
-        return open_images(specs, labels=labels, limit=limit, data_root=data_root)
+        return open_images(specs, labels=labels, limit=limit, data_root=data_root, task=task)
     if len(rows) < len(specs):
         raise DataError(rows[0], "rows and paths are not held out together")
     chosen = dict(where or {}) | {c: v for c, _, v in (row.partition("=") for row in rows)}
-    return open_images(images, labels=labels, where=chosen, limit=limit, data_root=data_root)
+    return open_images(
+        images, labels=labels, where=chosen, limit=limit, data_root=data_root, task=task
+    )
 
 
 def without(items: ImageSet, held_out: Iterable[ImageItem]) -> ImageSet:

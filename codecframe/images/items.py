@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import overload
+from typing import Any, overload
 
 from codecframe.core.image import Image
 
 Target = int | str
-"""A label: a class index or a text."""
+"""A label of a classifier's image: a class index or a text."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class ImageItem:
 
     Attributes:
         name: its path relative to the set, with forward slashes; no other of the set has it.
-        target: its label, a class index or a text; None where there are no labels.
+        target: its label, a class index or a text, or what else is known of it, as the task's
+            `read_truth` gives it; None where there are no labels.
         load: reads it.
         path: its file; None where it has none of its own.
 
@@ -31,7 +32,7 @@ class ImageItem:
     """
 
     name: str
-    target: Target | None
+    target: Any
     load: Callable[[], Image]
     path: str | None = None
 

@@ -6,14 +6,17 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, cast, overload
+from typing import Any, TypeAlias, cast, overload
 
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import DataError, UnknownNameError
+from codecframe.core.task import Task
 from codecframe.images import cifar
 from codecframe.images.files import find_files, read_labels
 from codecframe.images.items import ImageItem, ImageSet, Target
 from codecframe.images.read import ImageSource, read_image
 from codecframe.images.source import read_bounded
+from codecframe.tasks.known import get_task
 
 _MOST_DIGITS = 9
 """Of a class index."""
@@ -33,7 +36,7 @@ class FileSet(Sequence[ImageItem]):
         self,
         folder: str,
         names: list[str],
-        targets: list[Target] | None = None,
+        targets: list[Any] | None = None,
         remarks: Sequence[str] = (),
     ) -> None:
         self.remarks = tuple(remarks)
@@ -69,6 +72,7 @@ def open_images(
     where: Mapping[str, str] | None = None,
     limit: int | None = None,
     data_root: str | Path | None = None,
+    task: Task | str = CLASSIFICATION,
 ) -> ImageSet:
     """Open image files, folders, globs, stdin (`-`) and data sets (`cifar10:test`) as one set.
 
@@ -84,10 +88,12 @@ def open_images(
         where: only rows of the labels file whose columns have these values.
         limit: at most so many images, evenly spread over the set.
         data_root: folder with the data sets `cifar10` and `cifar100`; `CODECFRAME_DATA` by default.
+        task: what the images are labelled for, or its name: it says what `labels` may be, such as
+            COCO's JSON for `detection`; see `Task.read_truth`.
 
     Raises:
         DataError: if something does not exist, or no image is found.
-        UnknownNameError: for a part of a data set that does not exist.
+        UnknownNameError: for a part of a data set, or a task, that does not exist.
 
     Examples:
         >>> for item in cf.open_images("photos", labels="folders"):
@@ -112,7 +118,9 @@ def open_images(
         else:
             files.append(text)
     if files:
-        parts.append(_open_files(files, None if labels is None else str(labels), where or {}))
+        reads = get_task(task) if isinstance(task, str) else task
+        source = None if labels is None else str(labels)
+        parts.append(_open_files(files, source, where or {}, reads))
     elif labels is not None:
         raise DataError(str(labels), "labels image files, and there are none")
     made = ImageSet(parts)
@@ -154,14 +162,22 @@ def _from_stdin() -> ImageItem:
     return ImageItem("stdin", None, lambda: read_image(data, "stdin"))
 
 
-def _open_files(specs: Sequence[str], labels: str | None, where: Mapping[str, str]) -> FileSet:
-    """Image files with their labels."""
+def _open_files(
+    specs: Sequence[str], labels: str | None, where: Mapping[str, str], task: Task
+) -> FileSet:
+    """Image files with what is known of them."""
     if where and labels in (None, "folders"):
         raise DataError(", ".join(where), "only the rows of a labels file can be chosen from")
     folder, names = find_files(specs)
     if labels is None:
         return FileSet(folder, names)
     paths = [os.path.abspath(os.path.join(folder, name)) for name in names]
+    known = task.read_truth(labels, where, paths)
+    if known is not None:
+        kept = [i for i, truth in enumerate(known) if truth is not None]
+        if not kept:
+            raise DataError(labels, f"does not name any of the {len(names)} images")
+        return FileSet(folder, [names[i] for i in kept], [known[i] for i in kept])
     if labels == "folders":
         texts = [os.path.basename(os.path.dirname(path)) for path in paths]
         return FileSet(folder, names, _targets(texts))

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from codecframe.core import registry
+from codecframe.core.classification import Top
 from codecframe.core.codec import Codec
 from codecframe.core.errors import UsageError
-from codecframe.core.head import TaskHead, Top
+from codecframe.core.head import TaskHead
 from codecframe.core.presets import SettingsLike, settings_for
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.settings import Settings

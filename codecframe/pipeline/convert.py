@@ -12,9 +12,10 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from codecframe.core import registry
+from codecframe.core.classification import Prediction
 from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError, CodecframeError, DataError, DependencyError
-from codecframe.core.head import Prediction, TaskHead
+from codecframe.core.head import TaskHead
 from codecframe.core.image import Image, Shape
 from codecframe.core.parallel import chunks
 from codecframe.core.progress import Progress

@@ -9,8 +9,10 @@ prediction = pipeline.classify([packet])         # what the other end makes of i
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,15 +20,15 @@ import numpy as np
 from codecframe.core import registry
 from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError, DataError, MismatchError, SettingsError
-from codecframe.core.head import Batch, Prediction, TaskHead
+from codecframe.core.head import Batch, TaskHead
 from codecframe.core.image import Image, Shape, check_image
 from codecframe.core.layers import NONE, LayeredSettings, Layers
 from codecframe.core.parallel import chunks
 from codecframe.core.presets import parse_spec
 from codecframe.core.representation import PIXELS, Representation
 from codecframe.core.settings import Settings
-from codecframe.core.statistics import wilson
 from codecframe.rate import Accounting, Budget, controller
+from codecframe.tasks.scoring import set_score
 
 BATCH = 64
 """Images that a pipeline takes through codec and head at a time.
@@ -166,7 +168,8 @@ class Evaluation:
         bytes_per_image: mean counted bytes.
         bpp: total counted bits / total pixels.
         accounting: which bytes were counted.
-        score: mean score by the head's own measure, with its 95 % interval `low` to `high`.
+        score: by the measure of the head's task (top-1, mAP), with its 95 % interval `low` to
+            `high`.
         encodes_per_image: how often an image was encoded on average to meet the budget.
 
     Examples:
@@ -280,11 +283,11 @@ class Pipeline:
         layers = Layers(packet.payload, packet.picture)
         return self.codec.restore_layers(layers, settings, packet.shape)
 
-    def classify(self, packets: Sequence[Packet]) -> Prediction:
-        """Predict from packets."""
+    def classify(self, packets: Sequence[Packet]) -> Any:
+        """Predict from packets, whatever the head's task."""
         return self.predict_encoded([self.receive(packet) for packet in packets])
 
-    def predict_encoded(self, datas: Sequence[bytes]) -> Prediction:
+    def predict_encoded(self, datas: Sequence[bytes]) -> Any:
         """Predict from self-contained encodings."""
         head = self._judge()
         return head.predict(decode_for(self.codec, head, datas))
@@ -295,50 +298,66 @@ class Pipeline:
 
     # -- both -----------------------------------------------------------------------------
 
-    def predict(self, images: Iterable[Image]) -> Prediction:
-        """Take images through the codec to the head."""
+    def predict(self, images: Iterable[Image]) -> Any:
+        """Take images through the codec to the head: the prediction of the head's task, a
+        `Prediction` of a classifier.
+        """
         parts = [
             self.predict_encoded([found.data for found in chunk])
             for chunk in chunks(self.encode_many(images), BATCH)
         ]
         if not parts:
             return self._judge().predict([])
-        return replace(parts[0], scores=np.concatenate([part.scores for part in parts]))
+        return type(parts[0]).joined(parts)
 
     __call__ = predict
 
     def evaluate(self, images: Iterable[Image], targets: Iterable[Any]) -> Evaluation:
-        """Measure rate and score over labelled images, in constant memory."""
-        n = total_bytes = total_pixels = encodes = 0
-        score = 0.0
-        remaining = iter(targets)
+        """Measure rate and score over labelled images; of an image little is kept.
 
-        def counted(source: Iterable[Image]) -> Iterator[Image]:
+        Args:
+            images: the images.
+            targets: the truth of each, as the head's task has it: a label, boxes.
+
+        Raises:
+            MismatchError: if there are fewer targets than images, or one is not of the head's task.
+        """
+        total_bytes = total_pixels = encodes = 0
+        scores: list[float] = []
+        records: list[Any] = []
+        truths: deque[Any] = deque()
+        remaining = iter(targets)
+        judge = self._judge()
+
+        def counted() -> Iterator[Image]:
             nonlocal total_pixels
-            for image in source:
+            for image in images:
                 ready = self._ready(image)
                 total_pixels += ready.shape[0] * ready.shape[1]
+                for target in islice(remaining, 1):
+                    truths.append(judge.truth(target, image.shape[:2], ready.shape[:2]))
                 yield ready
 
-        for chunk in chunks(self.encode_many(counted(images)), BATCH):
+        for chunk in chunks(self.encode_many(counted()), BATCH):
             prediction = self.predict_encoded([found.data for found in chunk])
-            wanted = [target for _, target in zip(chunk, remaining, strict=False)]
-            if len(wanted) != len(chunk):
+            if len(truths) < len(chunk):
                 raise MismatchError("there are fewer targets than images")
-            score += float(self._judge().score(prediction, wanted).sum())
-            n += len(chunk)
+            wanted = [truths.popleft() for _ in chunk]
+            scores += judge.score(prediction, wanted).tolist()
+            if judge.task.has_records:
+                records += judge.task.records(prediction, wanted)
             total_bytes += sum(found.size for found in chunk)
             encodes += sum(found.encodes for found in chunk)
-        mean = score / n if n else 0.0
-        low, high = wilson(mean, n)
+        n = len(scores)
+        found = set_score(judge.task, np.array(scores), records)
         return Evaluation(
             n=n,
             bytes_per_image=total_bytes / max(n, 1),
             bpp=total_bytes * 8 / max(total_pixels, 1),
             accounting=str(self.accounting),
-            score=mean,
-            low=low,
-            high=high,
+            score=found.value,
+            low=found.low,
+            high=found.high,
             encodes_per_image=encodes / max(n, 1),
         )
 

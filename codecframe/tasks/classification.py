@@ -23,9 +23,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from codecframe.core.classification import FloatArray, Prediction, check_scores
 from codecframe.core.errors import CodecframeError, DataError, MismatchError, SettingsError
 from codecframe.core.files import read_lines
-from codecframe.core.head import Batch, FloatArray, Prediction, TaskHead, check_scores
+from codecframe.core.head import Batch, TaskHead
 from codecframe.core.image import Image, check_image
 from codecframe.core.parallel import map_threads
 from codecframe.core.preprocess import Preprocess

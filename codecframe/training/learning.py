@@ -209,7 +209,9 @@ def learn(
     judge = head if isinstance(head, TaskHead) else found.head(os.fspath(head))
     spec = found.hold_head(judge)
     path = _output(output, judge)
-    items = open_labelled(images, labels, where=where, limit=limit, data_root=data_root)
+    items = open_labelled(
+        images, labels, where=where, limit=limit, data_root=data_root, task=judge.task
+    )
     if len(items) < _LEAST:
         raise MismatchError(f"{len(items)} images are too few to learn from: {_LEAST} at least")
     settings = trainer.settings_type.from_dict(

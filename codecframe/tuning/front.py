@@ -101,7 +101,7 @@ def tune(
         raise UsageError("{held_out} says which images decide: {group} has nothing to say")
     judge = head if isinstance(head, TaskHead) else registry.default().head(os.fspath(head))
     choice: dict[str, Any] = {"where": where, "limit": limit, "data_root": data_root}
-    items = open_labelled(images, labels, **choice)
+    items = open_labelled(images, labels, task=judge.task, **choice)
     files = _Files(_path(output))
     given = [
         os.fspath(one) for one in (labels, head, preset) if isinstance(one, (str, os.PathLike))
@@ -111,7 +111,9 @@ def tune(
     files.check([*(item.path for item in items if item.path), *given, *named], force)
     held = None
     if held_out:
-        held = open_held_out_images(held_out, images, labels=_labels_file(labels), **choice)
+        held = open_held_out_images(
+            held_out, images, labels=_labels_file(labels), task=judge.task, **choice
+        )
     if held is not None:
         items = without(items, held)
     other = None if encoder == _ANY else encoder

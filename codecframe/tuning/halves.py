@@ -79,11 +79,10 @@ def read_images(head: TaskHead, items: Sequence[ImageItem]) -> tuple[list[Image]
     """
     if len({item.target is not None for item in items}) > 1:
         raise MismatchError("some of the images have labels and some have none")
-    images = [head.prepare(item.read()) for item in items]
-    if items[0].target is None:
-        return images, None
-    return images, [_target(head, item.target) for item in items]
-
-
-def _target(head: TaskHead, target: Any) -> Any:
-    return head.target_of(target) if isinstance(target, str) else target
+    images, targets = [], []
+    for item in items:
+        image = item.read()
+        images.append(head.prepare(image))
+        if item.target is not None:
+            targets.append(head.truth(item.target, image.shape[:2], images[-1].shape[:2]))
+    return images, targets or None

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from codecframe.core.classification import FloatArray, Prediction
 from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError
-from codecframe.core.head import Batch, FloatArray, Prediction, TaskHead
+from codecframe.core.head import Batch, TaskHead
 from codecframe.core.image import Image
 from codecframe.core.settings import Settings
+from codecframe.core.task import TaskPrediction
 from codecframe.pipeline import decode_for
 from codecframe.rate import Accounting, Budget, counted_size, fit_mean
 from codecframe.tuning.memory import Memory
@@ -102,7 +104,7 @@ class Objective:
         self.accounting = accounting
         self._clock = clock
         self._labelled = targets is not None
-        self._reference: Prediction | None = None
+        self._reference: TaskPrediction | None = None
         if targets is None:
             self._reference = head.predict(self.images)
         self._targets = list(targets or head.pseudo_targets(self._reference_needed()))
@@ -177,7 +179,7 @@ class Objective:
         made._targets = [self._targets[i] for i in at]
         made._known = {}
         if self._reference is not None:
-            made._reference = replace(self._reference, scores=self._reference.scores[list(at)])
+            made._reference = self._reference.take(at)
         return made
 
     def judge(self, decoded: Batch, head: TaskHead | None = None) -> tuple[F64, F64]:
@@ -195,12 +197,13 @@ class Objective:
 
         See `codecframe.TaskHead.pixel_gradients`.
         """
-        if self._reference is not None:
+        if isinstance(self._reference, Prediction):
             return self.head.pixel_gradients(decoded, self._reference.probabilities)
-        targets = np.asarray(self._targets)
-        classes = self.head.predict(decoded[:1]).scores.shape[-1]
+        seen = self.head.predict(decoded[:1])
+        targets = np.asarray(self._targets) if isinstance(seen, Prediction) else np.empty(0)
         if targets.dtype.kind not in "iu" or targets.ndim != 1:
             return None  # no classification
+        classes = seen.scores.shape[-1]
         return self.head.pixel_gradients(decoded, np.eye(classes, dtype=np.float32)[targets])
 
     def measure(self, codec: Codec[Any], settings: Settings) -> Score:
@@ -291,12 +294,12 @@ class Objective:
         datas = codec.encode_many(images, settings)
         return datas, (self._clock() - start) * 1e6 / len(datas)
 
-    def _losses(self, prediction: Prediction) -> F64:
+    def _losses(self, prediction: TaskPrediction) -> F64:
         if self._reference is not None:
             return self.head.divergence(prediction, self._reference)
         return self.head.loss(prediction, self._targets)
 
-    def _reference_needed(self) -> Prediction:
+    def _reference_needed(self) -> TaskPrediction:
         assert self._reference is not None  # noqa: S101 - set where there are no targets
         return self._reference
 

@@ -161,7 +161,10 @@ def presets(
         return PresetInfo(str(preset), found)
     figures = found.scored.get("exports", {}).get(export)
     if images is not None and measured and head:
-        items = open_images(images, labels=labels, where=where, limit=limit, data_root=data_root)
+        judge = registry.default().head(head) if isinstance(head, str) else head
+        items = open_images(
+            images, labels=labels, where=where, limit=limit, data_root=data_root, task=judge.task
+        )
         figures = _measured(found, export, items, head, budget)
     return _export(found, export, figures)
 

@@ -82,7 +82,7 @@ def test_a_run_goes_on_with_a_profile_of_format_2(first: Path) -> None:
         old = {row.point.key: row.payload_bytes for row in table.rows()}
     with profile_images(first, items, head, plan) as table:
         assert {row.point.key: row.payload_bytes for row in table.rows()} == old
-    assert version_of(first) == ("3", {"payload_bytes"})
+    assert version_of(first) == ("4", {"payload_bytes"})
     with profile_images(first, items, head, Plan(codecs=["jpeg"], levels=[7])) as table:
         assert len(table.rows()) == len(old) + 1
 
@@ -165,3 +165,22 @@ def test_what_is_said_of_a_point_is_merged_with_it(toys: Path, tmp_path: Path) -
         assert sorted(map(str, here.descriptions().values())) == sorted(
             map(str, there.descriptions().values())
         )
+
+
+def test_a_profile_of_format_3_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    from codecframe.images import open_images
+
+    items, head, path = open_images(FOLDER), Shades(), tmp_path / "third.profile"
+    plan = Plan(codecs=["jpeg"], levels=[30, 60])
+    profile_images(path, items, head, plan).close()
+    with closing(sqlite3.connect(path)) as file, file:  # as it was before there were tasks
+        file.execute("ALTER TABLE measurements DROP COLUMN record")
+        file.execute("UPDATE meta SET value = '3' WHERE key = 'format'")
+        file.execute("DELETE FROM meta WHERE key = 'task'")
+    with ProfileTable.open(path) as table:
+        rows = table.rows()
+        assert select(table, Budget.parse("9bpp")).winner is not None
+        assert [about.knob for about in table.descriptions().values()] == ["quality"] * 2
+    with profile_images(path, items, head, plan) as table:
+        assert table.rows() == rows
+    assert version_of(path)[0] == "4"

@@ -11,8 +11,8 @@ import toys
 from PIL import Image as PilImage
 
 import codecframe
+from codecframe.core.classification import Prediction
 from codecframe.core.errors import DataError, LimitError, MismatchError, PluginError, SettingsError
-from codecframe.core.head import Prediction
 from codecframe.core.representation import PIXELS, Latents, LatentSpace
 from codecframe_serving.limits import Limits
 from codecframe_serving.protocol import Frame, Hello, Ready, Refused

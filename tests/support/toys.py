@@ -13,7 +13,8 @@ import numpy as np
 
 import codecframe
 from codecframe.core import registry
-from codecframe.core.head import Batch, FloatArray
+from codecframe.core.classification import FloatArray
+from codecframe.core.head import Batch
 
 HEADER = b"TOY1"
 

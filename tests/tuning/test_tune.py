@@ -13,8 +13,9 @@ import pytest
 from toys import BrightnessHead, ToyCodec, ToySettings, items
 
 import codecframe
+from codecframe.core.classification import Prediction
 from codecframe.core.errors import OutputError
-from codecframe.core.head import Batch, Prediction
+from codecframe.core.head import Batch
 from codecframe.core.presets import Preset, find_preset, parse_settings, parse_spec, preset_names
 from codecframe.rate import Accounting, Budget
 from codecframe.tuning import Objective, Score, Tuning, tune

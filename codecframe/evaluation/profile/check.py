@@ -46,6 +46,7 @@ class _Meta(Settings):
 
     head: str = option("", high=_LONGEST, help="the head's name")
     metric: str = option("", high=_LONGEST, help="what a score is")
+    task: str = option("classification", high=_LONGEST, help="what is scored")
     labelled: bool = option(False, help="whether images have labels")
     prepared: bool = option(False, help="whether images have the head's geometry")
     images: int = option(0, help="how many")

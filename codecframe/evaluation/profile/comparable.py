@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codecframe.core import registry
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import CodecframeError, MismatchError, shown
 from codecframe.evaluation.profile.table import ProfileTable
+
+_UNSAID = {"task": CLASSIFICATION.name}
+"""What profiles of former formats do not say."""
 
 
 def comparable(profiles: ProfileTable | Sequence[ProfileTable]) -> list[ProfileTable]:
@@ -25,8 +29,8 @@ def comparable(profiles: ProfileTable | Sequence[ProfileTable]) -> list[ProfileT
 
 def _check(one: ProfileTable, other: ProfileTable) -> None:
     facts, others = one.meta, other.meta
-    for key in ("images", "first_image", "labelled", "metric"):
-        ours, theirs = facts.get(key), others.get(key)
+    for key in ("images", "first_image", "labelled", "metric", "task"):
+        ours, theirs = (of.get(key, _UNSAID.get(key)) for of in (facts, others))
         if ours != theirs:
             raise MismatchError(
                 f"{one.path} was made with {key} {shown(ours)}, {other.path} with {shown(theirs)}"

@@ -1,7 +1,8 @@
 """The tables of a profile; those of earlier formats: how they are read, and brought up to date by a
 run that goes on.
 
-Format 3 added `descriptions`. In format 2, payloads were called `bare` until they got their name.
+Format 4 added the records of tasks whose sets are not scored by a mean. Format 3 added
+`descriptions`. In format 2, payloads were called `bare` until they got their name.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import json
 
 from codecframe.evaluation.database import Database
 
-FORMAT = 3
-FORMER = (2,)
+FORMAT = 4
+FORMER = (2, 3)
 """Formats that are read, too."""
-LATER = ("reference",)
-"""What `meta` says since format 3."""
+LATER = ("reference", "task")
+"""What `meta` says since formats 3 and 4."""
 
 DESCRIPTIONS = (
     "TABLE IF NOT EXISTS descriptions (point INTEGER PRIMARY KEY, words TEXT NOT NULL, "
@@ -40,7 +41,7 @@ CREATE TABLE measurements (
     point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
     file_bytes INTEGER, payload_bytes INTEGER, score REAL, rank INTEGER, agreement REAL,
     divergence REAL, encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, least INTEGER,
-    data BLOB, view TEXT,
+    data BLOB, view TEXT, record TEXT,
     PRIMARY KEY (point, image)
 ) WITHOUT ROWID;
 CREATE {DESCRIPTIONS};
@@ -60,17 +61,21 @@ CREATE TEMP VIEW points AS SELECT id, codec, settings, budget, mode,
 """
 
 
-def read_former(file: Database) -> None:
-    """Show the tables of a file that is only read as those of today: by views, in memory."""
+def read_former(file: Database, known: int) -> None:
+    """Show the tables of a file that is only read as those of today: by views, in memory.
+
+    Args:
+        file: the profile.
+        known: its format.
+    """
     with file.writing() as db:
         db.execute("PRAGMA temp_store = MEMORY")
-        db.execute(f"CREATE TEMP {DESCRIPTIONS}")
-        db.execute(_VIEW)
-        if "bare_bytes" in (names := _measured(file)):
-            columns = ["bare_bytes payload_bytes" if n == "bare_bytes" else n for n in names]
-            listed = ", ".join(columns)
-            view = f"CREATE TEMP VIEW measurements AS SELECT {listed} FROM main.measurements"  # noqa: S608
-            db.execute(view)
+        if known < 3:
+            db.execute(f"CREATE TEMP {DESCRIPTIONS}")
+            db.execute(_VIEW)
+        columns = ["bare_bytes payload_bytes" if n == "bare_bytes" else n for n in _measured(file)]
+        listed = ", ".join([*columns, "NULL record"])
+        db.execute(f"CREATE TEMP VIEW measurements AS SELECT {listed} FROM main.measurements")  # noqa: S608
 
 
 def update(file: Database, meta: dict[str, object]) -> None:
@@ -80,13 +85,16 @@ def update(file: Database, meta: dict[str, object]) -> None:
         file: of a former format, with the table `searches`.
         meta: what the profile was made of, as it says today.
     """
-    former = "bare_bytes" in _measured(file)
+    measured = _measured(file)
+    former = "bare_bytes" in measured
     with file.writing() as db:
         db.execute("BEGIN IMMEDIATE")
         db.execute(f"PRAGMA application_id = {MARK}")
         db.execute(f"CREATE {DESCRIPTIONS}")
         if former:
             db.execute("ALTER TABLE measurements RENAME COLUMN bare_bytes TO payload_bytes")
+        if "record" not in measured:
+            db.execute("ALTER TABLE measurements ADD COLUMN record TEXT")
         for statement in _UPDATES:
             db.execute(statement)
         for key in LATER:

@@ -11,21 +11,23 @@ measured of a span does not depend on where, or after what, it is measured.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from codecframe.core import registry
+from codecframe.core.classification import Prediction
 from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError, CodecframeError
-from codecframe.core.head import Prediction, TaskHead
+from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.layers import LayeredSettings
 from codecframe.core.parallel import chunks
 from codecframe.core.progress import Progress
 from codecframe.core.representation import PIXELS
 from codecframe.core.settings import Settings
+from codecframe.core.task import Task, TaskPrediction
 from codecframe.evaluation.profile.table import MeasuredImage, Measurement, Point, ProfileTable
 from codecframe.evaluation.profile.timing import timed
 from codecframe.images import ImageItem
@@ -54,7 +56,7 @@ class _Chunk:
     ids: list[int]
     images: list[Image]
     targets: list[Any] | None
-    reference: Prediction | None
+    reference: TaskPrediction | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class _Judged:
     rank: int | None
     agreement: float | None
     divergence: float | None
+    record: Any
 
 
 def spans(count: int) -> list[range]:
@@ -132,23 +135,24 @@ def _read(
     while position < last and pixels < _CHUNK_PIXELS:
         item = images[position]
         try:
-            image = item.read()
-            image = head.prepare(image) if prepare else image
+            original = item.read()
+            image = head.prepare(original) if prepare else original
         except CodecframeError as error:
             table.add_skipped(position, item.name, str(error))
         else:
             ids.append(position)
             read.append(image)
-            targets.append(item.target)
+            if table.labelled:
+                targets.append(head.truth(item.target, original.shape[:2], image.shape[:2]))
             pixels += image.shape[0] * image.shape[1]
         position += 1
-    labelled = table.labelled
-    known = [_target(head, target) for target in targets] if labelled else None
+    known = targets if table.labelled else None
     uncompressed = reference.predict(read) if read and reference else None
-    _note_images(table, images, ids, read, known, uncompressed)
+    _note_images(table, images, ids, read, head.task, known, uncompressed)
     if known and reference and uncompressed:
-        scores = reference.score(uncompressed, known)
-        table.add_uncompressed(dict(zip(ids, scores.tolist(), strict=True)))
+        scores = map(_plain, reference.score(uncompressed, known))
+        judged = {i: score for i, score in zip(ids, scores, strict=True) if score is not None}
+        table.add_uncompressed(judged)
     return _Chunk(first, position, ids, read, known, uncompressed)
 
 
@@ -165,46 +169,46 @@ def reference_of(head: TaskHead) -> TaskHead | None:
     return other if other.accepts == PIXELS and other.labels == head.labels else None
 
 
-def _target(head: TaskHead, target: Any) -> Any:
-    return head.target_of(target) if isinstance(target, str) else target
-
-
 def _note_images(
     table: ProfileTable,
     images: Sequence[ImageItem],
     ids: list[int],
     read: list[Image],
+    task: Task,
     targets: list[Any] | None,
-    reference: Prediction | None,
+    reference: TaskPrediction | None,
 ) -> None:
-    views = _views(reference, len(ids))
+    said = _said(task, reference, [position < SHOWN_IMAGES for position in ids])
     noted = []
     for i, (position, image) in enumerate(zip(ids, read, strict=True)):
         shape = image.shape[:2]
         shown = position < SHOWN_IMAGES and shape[0] * shape[1] <= _SHOWN_PIXELS
+        # what is large is kept of images that are shown alone
+        kept = shown or not task.has_records
         noted.append(
             MeasuredImage(
                 position,
                 images[position].name,
                 shape,
-                target=targets[i] if targets else None,
-                reference=views[i],
+                target=task.target_to_json(targets[i]) if targets and kept else None,
+                reference=said[i],
                 original=_lossless(image) if shown else None,
             )
         )
     table.add_images(noted)
 
 
-def _views(prediction: Prediction | None, n: int) -> list[dict[str, Any] | None]:
-    """The head's first choice for every image, as plain data."""
-    if prediction is None or prediction.scores.ndim != 2:
-        return [None] * n
-    tops = prediction.top(1)
-    return [{"label": top[0].label, "probability": top[0].probability} for top in tops]
-
-
-def _first(prediction: Prediction, n: int) -> Prediction:
-    return replace(prediction, scores=prediction.scores[:n])
+def _said(
+    task: Task, prediction: TaskPrediction | None, shown: Sequence[bool]
+) -> list[dict[str, Any] | None]:
+    """What a head says of every image, as plain data; where that may be large, of those shown."""
+    if prediction is None or not len(prediction):
+        return [None] * len(shown)
+    if isinstance(prediction, Prediction) and prediction.scores.ndim != 2:
+        return [None] * len(shown)
+    wanted = [i for i, is_shown in enumerate(shown) if is_shown or not task.has_records]
+    said = dict(zip(wanted, task.to_json(prediction.take(wanted)) if wanted else [], strict=True))
+    return [said.get(i) for i in range(len(shown))]
 
 
 def _lossless(image: Image) -> bytes:
@@ -215,6 +219,12 @@ def _lossless(image: Image) -> bytes:
     buffer = io.BytesIO()
     PilImage.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """A number as the table holds it; what is not a number is unknown."""
+    number = value.item() if isinstance(value, np.generic) else value
+    return None if number != number else number  # noqa: PLR0124 - NaN
 
 
 class _Run:
@@ -266,8 +276,9 @@ class _Run:
         decode_us = dict(zip(fitting, times, strict=True))
         prediction = self._head.predict(batch)
         judged = self._judge(chunk, [todo[k] for k in fitting], prediction)
-        shown = sum(chunk.ids[todo[k]] < SHOWN_IMAGES for k in fitting)  # they come first
-        views = dict(zip(fitting, _views(_first(prediction, shown), shown), strict=False))
+        shown = [k for k in fitting if chunk.ids[todo[k]] < SHOWN_IMAGES]  # they come first
+        first = prediction.take(range(len(shown)))
+        views = dict(zip(shown, _said(self._head.task, first, [True] * len(shown)), strict=True))
         rows = dict(zip(fitting, judged, strict=True))
         return [
             self._row(chunk.ids[todo[k]], fit, rows[k], views.get(k), encode_us[k], decode_us[k])
@@ -289,22 +300,25 @@ class _Run:
         for some in chunks(datas, _BATCH):
             yield from decode_for(self._codec, self._head, some)
 
-    def _judge(self, chunk: _Chunk, kept: list[int], prediction: Prediction) -> list[_Judged]:
+    def _judge(self, chunk: _Chunk, kept: list[int], prediction: TaskPrediction) -> list[_Judged]:
         """What the head made of the images that were encoded."""
         n = len(kept)
         scores = ranks = agreements = divergences = np.full(n, None)
+        records: list[Any] = [None] * n
         if chunk.targets is not None and n:
             wanted = [chunk.targets[i] for i in kept]
             scores = self._head.score(prediction, wanted)
             found = self._head.ranks(prediction, wanted)
             ranks = ranks if found is None else found
+            if self._head.task.has_records:
+                records = self._head.task.records(prediction, wanted)
         if chunk.reference is not None and n:
-            reference = replace(chunk.reference, scores=chunk.reference.scores[kept])
+            reference = chunk.reference.take(kept)
             pseudo = self._head.pseudo_targets(reference)
             agreements = self._head.score(prediction, pseudo)
             divergences = self._head.divergence(prediction, reference)
-        columns = (values.tolist() for values in (scores, ranks, agreements, divergences))
-        return [_Judged(*row) for row in zip(*columns, strict=True)]
+        columns = (list(map(_plain, each)) for each in (scores, ranks, agreements, divergences))
+        return [_Judged(*row) for row in zip(*columns, records, strict=True)]
 
     def _row(
         self,
@@ -332,9 +346,13 @@ class _Run:
     def _unfit(
         self, chunk: _Chunk, image: int, error: BudgetError, encode_us: float
     ) -> Measurement:
+        record = None
+        if chunk.targets is not None and self._head.task.has_records:
+            (record,) = self._head.task.missed([chunk.targets[chunk.ids.index(image)]])
         return Measurement(
             image=image,
             level=0,
+            record=record,
             score=None if chunk.targets is None else 0.0,
             agreement=None if chunk.reference is None else 0.0,
             encode_us=encode_us,

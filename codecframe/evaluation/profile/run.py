@@ -89,6 +89,7 @@ def _meta(items: Sequence[ImageItem], head: TaskHead, prepare: bool) -> dict[str
         "head": head.name,
         "reference": _reference(head),
         "metric": head.metric,
+        "task": head.task.name,
         "labelled": bool(items) and items[0].target is not None,
         "prepared": prepare,
         "images": len(items),

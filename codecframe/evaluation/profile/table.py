@@ -12,22 +12,27 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import CodecframeError, DataError, MismatchError, shown
 from codecframe.core.files import is_file
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.statistics import wilson
+from codecframe.core.task import Task
 from codecframe.evaluation.database import Database, is_marked
 from codecframe.evaluation.profile import formats
 from codecframe.evaluation.profile.check import check
 from codecframe.evaluation.profile.description import Description
 from codecframe.rate import Accounting, Outcomes
+from codecframe.tasks.known import get_task
+from codecframe.tasks.scoring import set_score
 
 _SEARCHES = "CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, points TEXT NOT NULL)"
 _UNCOMPRESSED = (
@@ -38,7 +43,7 @@ _ADD_IMAGE = "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?)"
 _DESCRIBE = "INSERT OR REPLACE INTO descriptions VALUES (?,?,?,?,?)"
 _ADD_SKIPPED = "INSERT OR REPLACE INTO skipped VALUES (?,?,?)"
 _ADD_UNCOMPRESSED = "INSERT OR REPLACE INTO uncompressed VALUES (?,?)"
-_ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,8 @@ class MeasuredImage:
         image: its position in the set.
         name: its name there.
         shape: (height, width) as it is encoded.
-        target: its label, if any.
-        reference: the head's first choice for the uncompressed image, as plain data.
+        target: its truth, if any, as plain data; a label for a classifier.
+        reference: what the head says of the uncompressed image, as plain data.
         original: the image as a lossless file, where reports show it.
     """
 
@@ -95,7 +100,8 @@ class Measurement:
     An image that no level could bring under the budget has None for its bytes, scores 0, and has
     in `least` the fewest counted bytes that were reached. `rank` is of labelled images, see
     `TaskHead.ranks`. Of the images that reports show, `data`
-    is the encoding and `view` what the head says of it.
+    is the encoding and `view` what the head says of it. `record` is what the task's metric needs of
+    the image, see `Task.records`.
     """
 
     image: int
@@ -112,6 +118,7 @@ class Measurement:
     least: int | None = None
     data: bytes | None = None
     view: Mapping[str, Any] | None = None
+    record: Any = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,8 @@ class Row:
 
     Bytes and rates are over the `n - unfit` images that fit the budget; scores are over all.
     Times are medians over the images.
-    `top5` is the share of images whose label is among the head's first five classes.
+    `top5` is the share of images whose label is among the head's first five classes. Where the
+    task scores sets by records, `score` is its metric, and `figures` what it says besides.
     """
 
     point: Point
@@ -141,6 +149,7 @@ class Row:
     encode_us: float
     decode_us: float
     encodes: float
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -157,6 +166,8 @@ class PerImage:
         size: counted bytes, `float64`; NaN where the image did not fit.
         least: fewest counted bytes that could be reached, `float64`: `size` where it did fit.
         score: 0 to 1, `float64`: against the labels, or agreement where there are none.
+        record: what the task's metric needs of each image, where it scores sets by records; else
+            empty.
     """
 
     image: npt.NDArray[np.int64]
@@ -164,6 +175,7 @@ class PerImage:
     size: npt.NDArray[np.float64]
     least: npt.NDArray[np.float64]
     score: npt.NDArray[np.float64]
+    record: npt.NDArray[np.object_]
 
 
 def is_profile(path: Path) -> bool:
@@ -191,6 +203,7 @@ class ProfileTable:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._file = Database(path, "a profile", read_only=read_only)
+        self._scored: dict[tuple[int, int], dict[str, Any]] = {}
 
     @classmethod
     def create(cls, path: Path | str, meta: Mapping[str, Any]) -> Self:
@@ -247,7 +260,7 @@ class ProfileTable:
         try:
             known = table.meta.get("format")
             if known in formats.FORMER:
-                formats.read_former(table._file)
+                formats.read_former(table._file, known)
             elif known != formats.FORMAT:
                 raise DataError(str(path), f"is not a profile of format {formats.FORMAT}")
             check(table._file)
@@ -333,7 +346,10 @@ class ProfileTable:
 
     def add(self, point: int, measurements: Iterable[Measurement]) -> None:
         """Add a batch of measurements, all or none."""
-        rows = [(point, *{**vars(m), "view": json.dumps(m.view)}.values()) for m in measurements]
+        rows = [
+            (point, *{**vars(m), "view": json.dumps(m.view), "record": _json(m.record)}.values())
+            for m in measurements
+        ]
         with self._file.writing() as db:
             db.executemany(_ADD, rows)
 
@@ -375,6 +391,20 @@ class ProfileTable:
     def labelled(self) -> bool:
         """Whether scores are against labels (else agreement with the uncompressed prediction)."""
         return bool(self.meta.get("labelled"))
+
+    @cached_property
+    def task(self) -> Task:
+        """The task of the head that judged.
+
+        Raises:
+            UnknownNameError: if no installed plugin has it.
+        """
+        return get_task(str(self.meta.get("task", CLASSIFICATION.name)))
+
+    @property
+    def has_records(self) -> bool:
+        """Whether scores are the task's metric of records; else means over the images."""
+        return self.labelled and self.task.has_records
 
     @property
     def pixels(self) -> int:
@@ -455,7 +485,23 @@ class ProfileTable:
                     self.median_us(point, "encode_us"), self.median_us(point, "decode_us"), encs,
                 )
             )  # fmt: skip
+            if self.has_records:
+                found[-1] = replace(found[-1], **self._by_records(point))
         return found
+
+    def _by_records(self, point: int) -> dict[str, Any]:
+        """The fields of a point's row that come from records."""
+        count = self.counts()[point]
+        if (point, count) not in self._scored:
+            records = self._records(point).tolist()
+            found = set_score(self.task, np.zeros(len(records)), records)
+            self._scored[point, count] = {
+                "score": found.value,
+                "score_low": found.low,
+                "score_high": found.high,
+                "figures": self.task.figures(records),
+            }
+        return self._scored[point, count]
 
     def median_us(self, point: int, column: Literal["encode_us", "decode_us"]) -> float:
         """The median time of a point over its images, in microseconds; 0 where none is known."""
@@ -492,7 +538,17 @@ class ProfileTable:
             FROM measurements m JOIN images i ON i.id = m.image WHERE m.point = ? ORDER BY m.image
         """  # noqa: S608 - column names from the two lines above
         values = np.array(self._file.all(query, point), dtype=np.float64).reshape(-1, 5)
-        return PerImage(values[:, 0].astype(np.int64), *values[:, 1:].T)
+        pixels, sizes, least, scores = values[:, 1:].T
+        images = values[:, 0].astype(np.int64)
+        return PerImage(images, pixels, sizes, least, scores, self._records(point))
+
+    def _records(self, point: int) -> npt.NDArray[np.object_]:
+        """The records of a point, in image order; none where scores are means."""
+        query = "SELECT record FROM measurements WHERE point = ? ORDER BY image"
+        texts = self._file.all(query, point) if self.has_records else []
+        found = np.empty(len(texts), object)
+        found[:] = [None if text is None else self._file.plain(text) for (text,) in texts]
+        return found
 
     def outcomes(self, point: int, images: npt.NDArray[np.int64]) -> Outcomes:
         """What the head made of some images at a point.
@@ -531,13 +587,13 @@ class ProfileTable:
         return low or 0, high or 0
 
     def _view(self, text: Any) -> Any:
-        """The first choice of a head, as reports show it; None where there is none."""
+        """What a head said of an image, as reports show it; None where that is not kept."""
         view = None if text is None else self._file.plain(text)
-        if view is None:
-            return None
-        is_right = isinstance(view, dict) and isinstance(view.get("label"), str)
-        if not is_right or not isinstance(view.get("probability"), (int, float)):
-            raise DataError(str(self.path), f"is damaged: a head said {shown(view)}")
+        if view is not None:
+            try:
+                self.task.words(view)
+            except (CodecframeError, AttributeError):
+                raise DataError(str(self.path), f"is damaged: a head said {shown(view)}") from None
         return view
 
     def samples(self, point: int) -> dict[int, Measurement]:
@@ -553,10 +609,21 @@ class ProfileTable:
             for values in found
         }
 
-    def originals(self) -> dict[int, tuple[str, bytes, Any]]:
-        """(name, lossless encoding, the head's view) of the images kept for showing, by image."""
-        query = "SELECT id, name, original, reference FROM images WHERE original IS NOT NULL"
-        return {i: (name, data, self._view(view)) for i, name, data, view in self._file.all(query)}
+    def originals(self) -> dict[int, tuple[str, bytes, Any, Any]]:
+        """(name, lossless encoding, the head's view, truth) of the images kept for showing, by
+        image.
+        """
+        query = (
+            "SELECT id, name, original, reference, target FROM images WHERE original IS NOT NULL"
+        )
+        return {
+            i: (name, data, self._view(view), None if target is None else self._file.plain(target))
+            for i, name, data, view, target in self._file.all(query)
+        }
+
+
+def _json(record: Any) -> str | None:
+    return None if record is None else json.dumps(record, separators=(",", ":"))
 
 
 def _text(name: str) -> str:

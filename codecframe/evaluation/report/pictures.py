@@ -13,9 +13,10 @@ from codecframe.core import registry
 from codecframe.core.errors import CodecframeError
 from codecframe.core.image import Image, check_size
 from codecframe.core.representation import PIXELS
+from codecframe.core.task import Task
 from codecframe.evaluation.profile import Measurement, ProfileTable
 from codecframe.evaluation.report.series import Series, Spot
-from codecframe.evaluation.report.sheet import SheetRow, Shown, says
+from codecframe.evaluation.report.sheet import SheetRow, Shown
 from codecframe.rate import Accounting
 
 
@@ -29,27 +30,43 @@ def kept_images(
     columns = ["uncompressed"] + [f"{one.label}\n{spot.knob or spot.budget}" for one, spot in pairs]
     samples = [(one, one.table.samples(spot.number)) for one, spot in pairs]
     rows = []
-    for image, (name, original, view) in sorted(table.originals().items()):
-        through = [_through(one, found.get(image), accounting) for one, found in samples]
-        uncompressed = _shown(_lossless(original), says=_says(view))
+    for image, (name, original, view, truth) in sorted(table.originals().items()):
+        through = [_through(one, found.get(image), truth, accounting) for one, found in samples]
+        task = table.task
+        uncompressed = _shown(
+            _drawn(task, _lossless(original), view, truth), says=_says(task, view)
+        )
         rows.append(SheetRow(name, (uncompressed, *through)))
     return columns, rows
 
 
-def _says(view: Mapping[str, Any] | None) -> str:
-    return says(view["label"], view["probability"]) if view else ""
+def _says(task: Task, view: Mapping[str, Any] | None) -> str:
+    return task.words(view) if view else ""
 
 
-def _through(one: Series, found: Measurement | None, accounting: Accounting) -> Shown:
+def _drawn(
+    task: Task, image: Image | None, view: Mapping[str, Any] | None, truth: Any
+) -> Image | None:
+    """A picture with what the head says drawn on it, beside the truth where that is known."""
+    if image is None or view is None:
+        return image
+    try:
+        return task.draw(image, view, truth)
+    except CodecframeError:  # a stranger's
+        return image
+
+
+def _through(one: Series, found: Measurement | None, truth: Any, accounting: Accounting) -> Shown:
     if found is None:
         return Shown(None, note="not measured")
     if found.data is None:
         return Shown(None, note="does not fit the budget")
     right = found.score if one.table.labelled else found.agreement
+    task = one.table.task
     return _shown(
-        _decoded(one.codec, found.data),
+        _drawn(task, _decoded(one.codec, found.data), found.view, truth),
         size=found.file_bytes if accounting is Accounting.FILE else found.payload_bytes,
-        says=_says(found.view),
+        says=_says(task, found.view),
         agrees=None if right is None else right >= 0.5,
     )
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.core.statistics import wilson
 from codecframe.evaluation.profile import PerImage, Point, ProfileTable, Row
 from codecframe.evaluation.select.answer import Candidate, NextPoint
 from codecframe.rate import Accounting, Budget
+from codecframe.tasks.scoring import SetScore, set_score
 
 
 class View:
@@ -59,22 +59,24 @@ class View:
         """A point's measurements, image by image."""
         found = self.table.per_image(number, accounting)
         keep = np.isin(found.image, self.images)
-        return PerImage(*[values[keep] for values in vars(found).values()])
+        return PerImage(
+            *[values[keep] if len(values) else values for values in vars(found).values()]
+        )
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate with its per-image scores, for paired comparison.
+    """A candidate with what it scores, for paired comparison.
 
     Attributes:
         candidate: the candidate.
-        scores: of all images of the view, `float64`.
+        scored: on the images of the view.
         used: the share of the budget that it spends.
         asked: whether it was measured for this very budget.
     """
 
     candidate: Candidate
-    scores: npt.NDArray[np.float64]
+    scored: SetScore
     used: float
     asked: bool
 
@@ -137,6 +139,7 @@ class Search:
         measured = {n: self._view.per_image(n, self._accounting) for n in family}
         sizes = np.stack([found.size for found in measured.values()])
         scores = np.stack([found.score for found in measured.values()])
+        records = np.stack([found.record for found in measured.values()])
         any_point = next(iter(measured.values()))
         allowed = np.floor(_allowances(any_point, self._budget) + 1e-9)
         knob_byte = 1 if self._accounting is Accounting.PAYLOAD and len(family) > 1 else 0
@@ -154,6 +157,7 @@ class Search:
             size=sizes[used, columns] + knob_byte,
             least=sizes[smallest, columns] + knob_byte,
             score=scores[used, columns],
+            record=records[used, columns] if records.size else records.reshape(-1),
         )
         numbers = [list(measured)[index] for index in np.unique(used)]
         return self._tried(numbers, family[numbers[0]], found, why, varies=len(numbers) > 1)
@@ -170,8 +174,7 @@ class Search:
     ) -> Tried:
         """What was measured, as a candidate; `why` says what keeps it from the budget, if any."""
         rows = [self._view.rows[n] for n in numbers]
-        score = float(found.score.mean())
-        low, high = wilson(score, len(found.score))
+        scored = set_score(self._view.table.task, found.score, found.record.tolist())
         fitted = ~np.isnan(found.size)
         size = float(found.size[fitted].sum())
         candidate = Candidate(
@@ -181,9 +184,9 @@ class Search:
             words=self._view.descriptions[numbers[0]].words,
             knob=self._view.knob(numbers),
             fits=not why,
-            score=score,
-            low=low,
-            high=high,
+            score=scored.value,
+            low=scored.low,
+            high=scored.high,
             bytes_per_image=size / max(int(fitted.sum()), 1),
             bpp=8 * size / max(float(found.pixels[fitted].sum()), 1.0),
             encode_us=float(np.mean([row.encode_us for row in rows])),
@@ -192,7 +195,7 @@ class Search:
             why=why,
         )
         used = size / float(_allowances(found, self._budget).sum())
-        return Tried(candidate, found.score, used, asked)
+        return Tried(candidate, scored, used, asked)
 
 
 def _bytes(tried: Tried) -> float:

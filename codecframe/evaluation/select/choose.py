@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from codecframe.core.errors import MismatchError, UnknownNameError
-from codecframe.core.statistics import paired_difference
 from codecframe.evaluation.profile import ProfileTable, comparable, coverage
 from codecframe.evaluation.select.answer import Candidate, Selection, share
 from codecframe.evaluation.select.candidates import Search, Tried, View
@@ -123,12 +122,12 @@ def _chosen(fitting: list[Tried]) -> Tried:
 
 def _tied(one: Tried, other: Tried) -> bool:
     """Whether scores differ by little, and by no more than chance."""
-    gap, low, high = paired_difference(one.scores, other.scores)
+    gap, low, high = one.scored.difference(other.scored)
     return gap <= TIE and low <= 0 <= high
 
 
 def _why_quicker(first: Tried, chosen: Tried, measure: str) -> str:
-    gap, _, _ = paired_difference(first.scores, chosen.scores)
+    gap, _, _ = first.scored.difference(chosen.scored)
     said = f"same {measure} as {first.candidate.label}"
     if gap:
         said = f"{_points(gap)} less {measure} than {first.candidate.label}, within the noise"
@@ -137,7 +136,7 @@ def _why_quicker(first: Tried, chosen: Tried, measure: str) -> str:
 
 
 def _compare(winner: Tried, other: Tried, measure: str, budget: Budget) -> Candidate:
-    gap, low, high = paired_difference(winner.scores, other.scores)
+    gap, low, high = winner.scored.difference(other.scored)
     rate = other.candidate.bytes_per_image / winner.candidate.bytes_per_image - 1
     bytes_ = f"{share(abs(rate))} {'more' if rate > 0 else 'fewer'} bytes"
     more_or_less = f"{_points(abs(gap))} {'less' if gap > 0 else 'more'} {measure}"
@@ -147,7 +146,7 @@ def _compare(winner: Tried, other: Tried, measure: str, budget: Budget) -> Candi
         lower = f"{_points(abs(gap))} {'lower' if gap > 0 else 'higher'}"
         why = f"not at the same rate: {bytes_}, {lower}"
     elif low <= 0 <= high:
-        why = f"{more_or_less}; within the noise of {len(winner.scores)} images"
+        why = f"{more_or_less}; within the noise of {len(winner.scored.scores)} images"
     else:
         why = f"{more_or_less}, sure at 95 % ({100 * low:.1f} to {100 * high:.1f})"
     if low <= 0 <= high and _slower(winner, other):
