@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
-# The longest file has few tests: it must not come last.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+# One more worker than cores: some tests wait. The longest file has few tests: it must not come last.
+PYTEST := $(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
+	--dist loadfile --no-loadscope-reorder
 
 COUNT ?= 1000
 SEED ?= 0
@@ -19,8 +20,12 @@ help: ## list the targets
 demo: $(READY) ## choose a codec and classify real photographs through five of them
 	$(BIN)/codecframe demo --output demo-output
 
-test: lint ## everything that must pass: lint, types, tests
-	$(PYTEST)
+test: $(READY) ## everything that must pass: lint and types, while tests run
+	@log=$$(mktemp); $(MAKE) --no-print-directory lint >"$$log" 2>&1 & lint=$$!; \
+	$(PYTEST); tests=$$?; \
+	wait $$lint; linted=$$?; cat "$$log"; rm -f "$$log"; \
+	[ $$linted = 0 ] || echo 'make test: lint or types failed, see above' >&2; \
+	exit $$((tests || linted))
 
 coverage: $(READY) ## which lines the tests run; those that they do not as htmlcov/index.html
 	$(PYTEST) --cov --cov-report=term --cov-report=html

@@ -20,21 +20,25 @@ class Textures(Dataset[tuple[torch.Tensor, int]]):
     """Stripes that rise or fall, on smooth ground, in some noise."""
 
     def __init__(self, count: int, seed: int, transform: torch.nn.Module | None = None) -> None:
-        self._count, self._seed, self._transform = count, seed, transform
+        self._images, self._transform = [stripes(index, seed) for index in range(count)], transform
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._images)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        rng = np.random.default_rng([self._seed, index])
-        target = index % 2
-        y, x = np.mgrid[:SIDE, :SIDE]
-        along, phase = x + (2 * target - 1) * y, rng.uniform(0, 6)
-        wave = 16 * np.sin(along * rng.uniform(1.3, 1.7) + phase) + 12 * np.sin(along / 1.8 + phase)
-        ground = rng.uniform(80, 170, 3) + 20 * np.sin((x * rng.normal() + y) / 20)[..., None]
-        pixels = ground + wave[..., None] + rng.normal(0, 8, (SIDE, SIDE, 3))
-        image = torch.from_numpy(pixels.clip(0, 255).astype(np.uint8)).permute(2, 0, 1)
-        return image if self._transform is None else self._transform(image), target
+        image = self._images[index]
+        return image if self._transform is None else self._transform(image), index % 2
+
+
+def stripes(index: int, seed: int) -> torch.Tensor:
+    """An image, `uint8`, (3, SIDE, SIDE), of the class `index % 2`."""
+    rng = np.random.default_rng([seed, index])
+    y, x = np.mgrid[:SIDE, :SIDE]
+    along, phase = x + (2 * (index % 2) - 1) * y, rng.uniform(0, 6)
+    wave = 16 * np.sin(along * rng.uniform(1.3, 1.7) + phase) + 12 * np.sin(along / 1.8 + phase)
+    ground = rng.uniform(80, 170, 3) + 20 * np.sin((x * rng.normal() + y) / 20)[..., None]
+    pixels = ground + wave[..., None] + rng.normal(0, 8, (SIDE, SIDE, 3))
+    return torch.from_numpy(pixels.clip(0, 255).astype(np.uint8)).permute(2, 0, 1)
 
 
 def trained(transform: torch.nn.Module | None) -> torch.nn.Module:
@@ -46,8 +50,9 @@ def trained(transform: torch.nn.Module | None) -> torch.nn.Module:
         torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(16, 2),
     )  # fmt: skip
     adam = torch.optim.Adam(network.parameters(), 3e-3)
+    textures = Textures(800, 1, transform)
     for _ in range(4):
-        for images, targets in DataLoader(Textures(800, 1, transform), batch_size=20, shuffle=True):
+        for images, targets in DataLoader(textures, batch_size=20, shuffle=True):
             loss = functional.cross_entropy(network(images / 255 - 0.5), targets)
             adam.zero_grad()
             loss.backward()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from PIL import Image as PilImage
 from toys import picture
 
@@ -58,14 +58,13 @@ def run(tmp_path: Path) -> Callable[..., Result]:
     """Run the real `codecframe` command in a folder of its own."""
 
     def call(*arguments: object, stdin: bytes | None = None, **environment: str) -> Result:
-        done = subprocess.run(
-            [Path(sys.executable).with_name("codecframe"), *map(str, arguments)],
+        done = warm.run(
+            warm.CODECFRAME,
+            *arguments,
             cwd=tmp_path,
-            input=stdin,
-            capture_output=True,
-            env={**os.environ, "NO_COLOR": "1", **environment},
-            timeout=300,
-            check=False,
+            stdin=stdin or b"",
+            environment={"NO_COLOR": "1", **environment},
+            anew=bool(environment),
         )
         err = done.stderr.decode()
         assert "Traceback" not in err, err

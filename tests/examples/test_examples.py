@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import warm
 
 from codecframe.testing import CodecContract
 
@@ -46,15 +46,9 @@ def load(name: str) -> ModuleType:
 def test_runs(name: str, needs: list[str], shown: list[str], tmp_path: Path) -> None:
     for package in needs:
         pytest.importorskip(package)
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py"],
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert all(text in done.stdout for text in shown), done.stdout
+    done = warm.run(EXAMPLES / f"{name}.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert all(text in done.stdout.decode() for text in shown), done.stdout
 
 
 def test_every_program_is_run() -> None:

@@ -297,7 +297,7 @@ def _mark(axes: Axes, selection: Selection, bpp: float) -> None:
     if selection.winner is not None and not is_kept:
         axes.plot(
             [selection.winner.bpp], [100 * selection.winner.score], marker="o", ms=13,
-            mfc="none", mec=_INK, mew=1.6, zorder=5,
+            mfc="none", mec=_INK, mew=1.6, zorder=5, clip_on=False,
         )  # fmt: skip
 
 

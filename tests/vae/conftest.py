@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from quickexport import keep_table
+
+keep_table()
