@@ -234,9 +234,9 @@ def learn(
     found.renew()
     held = ImageSet([[items[at] for at in hold_out(report["held_out"], len(items))]])
     compared = held.spread(_COMPARED)
-    known = [float(f"{rate:.2g}") for rate in report["recipe"]["rates"]][1:]
+    known = [_rounded(rate) for rate in report["recipe"]["rates"]][1:]
     rates = known[:_SHOWN]
-    wide = [*rates, *(rates[-1] * more for more in _BEYOND)]
+    wide = [*rates, *(_rounded(rates[-1] * more) for more in _BEYOND)]
     rows = beside(str(path), judge, compared, known, wide, path.stem, shown)
     return Learned(
         path=path,
@@ -253,6 +253,11 @@ def learn(
 
 _LEAST = 16
 """Images."""
+
+
+def _rounded(rate: float) -> float:
+    """A rate as tables say it."""
+    return float(f"{rate:.2g}")
 
 
 def _output(output: str | Path | None, head: TaskHead) -> Path:

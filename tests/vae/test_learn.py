@@ -25,8 +25,9 @@ from codecframe.core import registry
 from codecframe.pipeline import counterparts
 from codecframe.testing import natural_image
 from codecframe_torch import TorchHead
-from codecframe_vae.bottleneck.split import graph_of, tail_of
+from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of
 from codecframe_vae.learn.levelled import Levelled
+from codecframe_vae.learn.merge import with_packed
 from codecframe_vae.learn.places import places
 
 MODULE = """
@@ -219,6 +220,37 @@ def test_a_network_is_cut_where_all_passes_through(folder: Path) -> None:
     assert found[0].parameters == 3 * 8 * 9 + 8
     assert found[0].macs == 27 * 8 * 8 * 8
     assert found[2].layer == "late"
+
+
+def test_what_crosses_a_cut_together_is_packed_as_one() -> None:
+    class Pyramid(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine = nn.Conv2d(3, 8, 3, 2, 1)
+            self.middle = nn.Conv2d(8, 6, 3, 2, 1)
+            self.coarse = nn.Conv2d(6, 5, 3, 2, 1)
+            self.necks = nn.ModuleList(nn.Conv2d(width, 2, 1) for width in (8, 6, 5))
+
+        def forward(self, x: Any) -> Any:
+            fine = self.fine(x).relu()
+            middle = self.middle(fine).relu()
+            coarse = self.coarse(middle).relu()
+            three = [
+                neck(one) for neck, one in zip(self.necks, (fine, middle, coarse), strict=True)
+            ]
+            return torch.cat([one.tanh().mean((2, 3)) for one in three], 1)
+
+    net, images = Pyramid().eval(), torch.rand(3, 3, 32, 48)
+    graph = with_packed(graph_of(net, images, any_size=False))
+    found = places(graph, images[:1])
+    packed = [place for place in found if place.layer.startswith("packed")]
+    assert packed and found[0].shape == (8, 16, 24)
+    assert (2 * 16 + 2 * 4 + 2, 4, 6) in [place.shape for place in packed]
+    for place in packed:
+        front = front_of(graph, place.layer)
+        tail = tail_of(graph, place.layer, [], images)
+        with torch.no_grad():
+            assert torch.allclose(tail(front(images))[0], net(images), atol=1e-6)
 
 
 def test_a_shift_of_nothing_changes_nothing() -> None:

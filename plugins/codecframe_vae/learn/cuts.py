@@ -22,7 +22,7 @@ from codecframe_vae.learn.places import Place, places
 
 _KEPT = 12
 """Places that are looked at closely."""
-_WIDEST = 512
+_WIDEST = 2048
 """Channels, at most."""
 _BATCH = 4
 _NATS = 0.1

@@ -79,11 +79,21 @@ def places(graph: fx.GraphModule, image: Tensor) -> list[Place]:
 
 def _narrow(graph: fx.GraphModule) -> Iterator[fx.Node]:
     """Nodes whose output is all that later nodes see of the image."""
+    for node, live in crossings(graph):
+        passed_on = len(node.users) == 1 and _is_elementwise(next(iter(node.users)))
+        if live == [node] and not passed_on and not _is_named(node, ("pad", "constant_pad_nd")):
+            yield node
+
+
+def crossings(graph: fx.GraphModule) -> Iterator[tuple[fx.Node, list[fx.Node]]]:
+    """Each node that makes a tensor of the image, with all such nodes up to it whose outputs later
+    nodes take.
+    """
     nodes = list(graph.graph.nodes)
     order = {node: number for number, node in enumerate(nodes)}
     image = next(node for node in nodes if node.op == "placeholder")
     moved = {image}
-    live: set[fx.Node] = {image}
+    live = [image]
     last = {node: max((order[user] for user in node.users), default=-1) for node in nodes}
     for number, node in enumerate(nodes):
         if node.op != "call_function" or not moved & set(node.all_input_nodes):
@@ -91,11 +101,8 @@ def _narrow(graph: fx.GraphModule) -> Iterator[fx.Node]:
         if not isinstance(node.meta.get("val"), Tensor):
             continue  # a size
         moved.add(node)
-        live.add(node)
-        live = {value for value in live if last[value] > number}
-        passed_on = len(node.users) == 1 and _is_elementwise(next(iter(node.users)))
-        if live == {node} and not passed_on and not _is_named(node, ("pad", "constant_pad_nd")):
-            yield node
+        live = [value for value in (*live, node) if last[value] > number]
+        yield node, live
 
 
 def _is_elementwise(node: fx.Node) -> bool:

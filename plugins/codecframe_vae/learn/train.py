@@ -28,6 +28,7 @@ from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
 from codecframe_vae.learn.graphs import learned_graph, with_weights
 from codecframe_vae.learn.improve import Channel, HeldOut, Improvement
+from codecframe_vae.learn.merge import with_packed
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
 from codecframe_vae.networks.nets import channels_last
@@ -93,7 +94,7 @@ def _opened(recipe: LearnRecipe, run: codecframe.TrainingRun) -> _Work:
     training, held = run.split(recipe.held_of(len(run.images)))
     values = torch.zeros(2, 3, *shape)
     normalise = Normalise(head.preprocess)
-    graph = graph_of(network, normalise(values), any_size=False)
+    graph = with_packed(graph_of(network, normalise(values), any_size=False))
     whole = Whole(graph, normalise, head.log_probabilities, _watched(graph))
     classes = [head.target_of(name) for name in run.classes]
     origin = origin_of(head, network) | {"images": f"{len(run.images)}"}

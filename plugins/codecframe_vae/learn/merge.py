@@ -1,0 +1,125 @@
+"""Several tensors that cross a cut, packed as one: behind the first skip connection that goes on to
+the end (feature pyramids, detectors' necks, U-Nets), no tensor alone is all that later layers see.
+
+There the graph gets one node that holds them all, finer maps as more channels of the coarsest
+(space to depth), and nodes that take them out again. It does what it did, and can be cut there as
+anywhere else.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from codecframe_vae.learn.places import crossings
+
+_MOST = 4
+"""Tensors that are packed, at most."""
+_WIDEST = 2048
+"""Channels of what is packed, at most."""
+_KEPT = 4
+"""Places that are made, at most."""
+_NAME = "packed"
+
+
+def with_packed(graph: fx.GraphModule) -> fx.GraphModule:
+    """The graph, changed in place: behind the last place where one tensor is all, the places where
+    the fewest numbers cross pack them as one.
+
+    Args:
+        graph: as `split.graph_of` makes it.
+    """
+    crossed = [(node, live) for node, live in crossings(graph) if live]
+    last = max((at for at, (_, live) in enumerate(crossed) if _is_map(live)), default=-1)
+    behind = crossed[last + 1 :]
+    sizes = [sum(map(_numbers, live)) for _, live in behind]
+    lowest = [
+        at
+        for at, size in enumerate(sizes)
+        if _factors(behind[at][1]) and size <= min(sizes[max(at - 1, 0) : at + 2])
+    ]
+    kept = sorted(sorted(lowest, key=lambda at: sizes[at])[:_KEPT])
+    now: dict[fx.Node, fx.Node] = {}
+    for number, at in enumerate(kept):
+        _pack(graph, *behind[at], now, f"{_NAME}_{number}")
+    graph.recompile()
+    return graph
+
+
+def _is_map(live: Sequence[fx.Node]) -> bool:
+    """Whether one tensor of maps is all."""
+    return len(live) == 1 and _shape(live[0]) is not None
+
+
+def _shape(node: fx.Node) -> tuple[int, int, int] | None:
+    """(channels, height, width) of a node's maps; None where it makes no maps of one size."""
+    value = node.meta.get("val")
+    if not isinstance(value, Tensor) or value.ndim != 4 or not value.is_floating_point():
+        return None
+    sides = tuple(value.shape[1:])
+    return sides if all(isinstance(side, int) for side in sides) else None  # type: ignore[return-value]
+
+
+def _numbers(node: fx.Node) -> int:
+    value = node.meta["val"]
+    return int(torch.Size(value.shape[1:]).numel()) if isinstance(value, Tensor) else 0
+
+
+def _factors(live: Sequence[fx.Node]) -> list[int]:
+    """How many times finer each tensor's maps are than the coarsest; none where they do not fit, or
+    are too many.
+    """
+    shapes = [shape for node in live if (shape := _shape(node))]
+    if not 2 <= len(live) <= _MOST or len(shapes) < len(live):
+        return []
+    height, width = (min(shape[axis] for shape in shapes) for axis in (1, 2))
+    found = [rows // height for _, rows, _ in shapes]
+    fits = all(
+        (rows, columns) == (height * factor, width * factor)
+        for factor, (_, rows, columns) in zip(found, shapes, strict=True)
+    )
+    wide = sum(shape[0] * factor**2 for factor, shape in zip(found, shapes, strict=True))
+    return found if fits and wide <= _WIDEST else []
+
+
+def _pack(
+    graph: fx.GraphModule,
+    after: fx.Node,
+    live: Sequence[fx.Node],
+    now: dict[fx.Node, fx.Node],
+    name: str,
+) -> None:
+    """Pack what is live after a node; `now` says what took a node's place before, and is told."""
+    order = {node: number for number, node in enumerate(graph.graph.nodes)}
+    sources = [now.get(node, node) for node in live]
+    users = [[user for user in source.users if order[user] > order[after]] for source in sources]
+    with graph.graph.inserting_after(after):
+        end = graph.graph.call_function(operator.pos, (after,))  # what comes goes before it
+    with graph.graph.inserting_before(end):
+        parts = [
+            _call(graph, torch.ops.aten.pixel_unshuffle.default, source, factor)
+            for source, factor in zip(sources, _factors(live), strict=True)
+        ]
+        packed = _call(graph, torch.ops.aten.cat.default, parts, 1, name=name)
+        start = 0
+        for node, source, factor, behind in zip(live, sources, _factors(live), users, strict=True):
+            stop = start + int(source.meta["val"].shape[1]) * factor**2
+            part = _call(graph, torch.ops.aten.slice.Tensor, packed, 1, start, stop)
+            now[node] = _call(graph, torch.ops.aten.pixel_shuffle.default, part, factor)
+            for user in behind:
+                user.replace_input_with(source, now[node])
+            start = stop
+    graph.graph.erase_node(end)
+
+
+def _call(
+    graph: fx.GraphModule, operation: Callable[..., Any], *args: Any, name: str = ""
+) -> fx.Node:
+    """A node with the shape of what it makes."""
+    node = graph.graph.create_node("call_function", operation, args, name=name or None)
+    node.meta["val"] = operation(*fx.node.map_arg(args, lambda one: one.meta["val"]))
+    return node
