@@ -22,6 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codecframe.core.errors import DependencyError
@@ -155,6 +156,18 @@ class Result(ABC):
             part.html() if isinstance(part, Table) else f"<p>{_escaped(part)}</p>"
             for part in self.shown()
         )
+
+
+class FileResult(Result):
+    """A result that takes the place of the path of the file that was made."""
+
+    path: Path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
 
 
 def _terminal_width() -> int | None:

@@ -11,7 +11,7 @@ from codecframe.core.codec import Codec
 from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.settings import Settings
-from codecframe.core.tables import Result, Table, percent
+from codecframe.core.tables import FileResult, Table, percent
 from codecframe.rate import Accounting, counted_size
 
 
@@ -40,7 +40,7 @@ class AdaptedAt:
 
 
 @dataclass(frozen=True, repr=False)
-class Adapted(Result):
+class Adapted(FileResult):
     """A head that was adapted; takes the place of its path, e.g. `get_head(str(adapted))`.
 
     Attributes:
@@ -68,12 +68,6 @@ class Adapted(Result):
     minutes: float
     peak_memory: int | None
     preset: Path | None = None
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    def __str__(self) -> str:
-        return str(self.path)
 
     def records(self) -> list[dict[str, Any]]:
         """A row for each rate, of uncompressed images first."""

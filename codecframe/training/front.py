@@ -13,14 +13,14 @@ from typing import Any
 from codecframe.core.errors import DataError
 from codecframe.core.files import read_text
 from codecframe.core.progress import ProgressMaker, automatic
-from codecframe.core.tables import Result, Table, interval, percent
+from codecframe.core.tables import FileResult, Result, Table, interval, percent
 from codecframe.training.recipes import read_recipe
 from codecframe.training.runs import run_training
 from codecframe.training.tables import run_recipe
 
 
 @dataclass(frozen=True, repr=False)
-class Trained(Result):
+class Trained(FileResult):
     """A model that was trained; takes the place of its path, e.g. `get_codec(str(trained))`.
 
     Attributes:
@@ -34,12 +34,6 @@ class Trained(Result):
     kind: str
     path: Path
     log: Path
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    def __str__(self) -> str:
-        return str(self.path)
 
     def shown(self) -> Sequence[str | Table]:
         """The model file."""

@@ -17,7 +17,7 @@ from codecframe.core.head import TaskHead
 from codecframe.core.parallel import share_cores
 from codecframe.core.progress import ProgressMaker, automatic
 from codecframe.core.split import hold_out
-from codecframe.core.tables import Result, Table, percent
+from codecframe.core.tables import FileResult, Table, percent
 from codecframe.core.trainer import Trainer
 from codecframe.images import ImageSet, open_labelled
 from codecframe.training.comparison import beside, saved
@@ -38,7 +38,7 @@ _BEYOND = (3.0,)
 
 
 @dataclass(frozen=True, repr=False)
-class Learned(Result):
+class Learned(FileResult):
     """A codec that was learned for a head; takes the place of its path.
 
     Attributes:
@@ -50,7 +50,7 @@ class Learned(Result):
         images: held-out images that the table is of.
         rows: the table: codec, rate asked for, `bpp`, `agreement`, and `score` with labels.
         saved: for each codec, how many bits this one saves where both agree so often.
-        memory: the process's peak memory, in bytes; None where the system does not say.
+        peak_memory: bytes that this process held at most; None where the system does not say.
     """
 
     path: Path
@@ -61,13 +61,7 @@ class Learned(Result):
     images: int
     rows: tuple[Mapping[str, Any], ...]
     saved: tuple[Mapping[str, Any], ...]
-    memory: int | None = None
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    def __str__(self) -> str:
-        return str(self.path)
+    peak_memory: int | None = None
 
     def shown(self) -> Sequence[str | Table]:
         """The candidates, the table, what is saved, the files."""
@@ -76,8 +70,8 @@ class Learned(Result):
             parts += [self._cut_table(), *self._over_limit(), *self._better_cut(), ""]
         parts += [self._rate_table(), *dict.fromkeys(map(_sentence, self.saved))]
         parts += [f"model: {self.path}", f"recipe: {self.recipe}"]
-        if self.memory:
-            parts.append(f"peak memory: {self.memory / 1e9:.1f} GB")
+        if self.peak_memory:
+            parts.append(f"peak memory: {self.peak_memory / 1e9:.1f} GB")
         return parts
 
     def _cut_table(self) -> Table:
@@ -143,7 +137,7 @@ class Learned(Result):
             "images": self.images,
             "rows": self.records(),
             "saved": [dict(one) for one in self.saved],
-            "memory": self.memory,
+            "peak_memory": self.peak_memory,
         }
 
     def records(self) -> list[dict[str, Any]]:
@@ -247,7 +241,7 @@ def learn(
         images=len(compared),
         rows=tuple(rows),
         saved=tuple(saved(rows)),
-        memory=peak_memory(),
+        peak_memory=peak_memory(),
     )
 
 
