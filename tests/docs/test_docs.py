@@ -164,6 +164,12 @@ def test_only_setting_up_is_not_run(page: Path) -> None:
                 assert not line or SETUP.fullmatch(line.partition("#")[0].strip()), line
 
 
+def test_the_first_page_leads_to_every_other() -> None:
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\((\S+\.md)\)", text)) | {"index.md"}
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} <= linked
+
+
 def test_generated_parts_are_fresh() -> None:
     run([sys.executable, ROOT / "docs" / "generate.py", "--check"], ROOT)
 
