@@ -23,6 +23,7 @@ from codecframe.core.errors import MismatchError, SettingsError
 from codecframe.core.image import Image, Shape, check_size
 from codecframe.core.settings import Settings, option
 
+FITS = ("stretch", "letterbox", "corner")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
@@ -48,6 +49,13 @@ class Preprocess(Settings):
     crop: int | tuple[int, ...] | None = option(
         None, low=1, high=65535, help="side, or [height, width], cut from the centre; none: no cut"
     )
+    fit: str = option(
+        "stretch",
+        choices=FITS,
+        help="how an exact resize is filled: stretched; or in proportion, with `fill` around it "
+        "(`letterbox`), or to its right and below (`corner`)",
+    )
+    fill: int = option(114, low=0, high=255, help="grey of what an image does not fill")
     interpolation: str = option("bilinear", choices=INTERPOLATIONS, help="of the resize")
     scale: float = option(1 / 255, help="factor on pixel values")
     mean: tuple[float, ...] = option((0.0, 0.0, 0.0), help="taken away, one value or three")
@@ -70,6 +78,8 @@ class Preprocess(Settings):
             values = getattr(self, name)
             if len(values) not in (1, 3) or not np.isfinite(values).all():
                 raise SettingsError(name, list(values), "one finite number or three")
+        if self.fit != "stretch" and (self.crop or not isinstance(self.resize, tuple)):
+            raise SettingsError("fit", self.fit, "an exact `resize` [height, width], and no crop")
         if 0 in self.std:
             raise SettingsError("std", list(self.std), "numbers other than 0")
 
@@ -112,15 +122,21 @@ class Preprocess(Settings):
 
     @property
     def final_shape(self) -> Shape | None:
-        """(height, width) of the result, or None where it depends on the image."""
+        """(height, width) of what the model gets, or None where it depends on the image."""
         if self.crop is not None:
             return _pair(self.crop)
         return _pair(self.resize) if isinstance(self.resize, tuple) else None
 
+    @property
+    def prepared_shape(self) -> Shape | None:
+        """(height, width) of what `geometry` gives, or None where it depends on the image."""
+        return self.final_shape if self.fit == "stretch" else None
+
     def geometry(self, image: Image) -> Image:
         """Resize and crop; `uint8` in and out. An image of the final size comes back unchanged.
 
-        Where an image is smaller than the crop, its edge pixels are repeated.
+        Where an image is smaller than the crop, its edge pixels are repeated. What is in proportion
+        is filled up by `batch`, not here: nothing need be sent of the rest.
 
         Raises:
             LimitError: if the image would become larger than the pixel limit.
@@ -140,7 +156,7 @@ class Preprocess(Settings):
         Raises:
             MismatchError: if the images differ in size and the geometry does not make them equal.
         """
-        ready = [self.geometry(image) for image in images]
+        ready = [self._filled(self.geometry(image)) for image in images]
         shapes = {image.shape[:2] for image in ready}
         if len(shapes) != 1:
             raise MismatchError(
@@ -160,6 +176,31 @@ class Preprocess(Settings):
             values -= offset[:, None, None] if planar else offset
         return values
 
+    def place(self, shape: Shape) -> tuple[int, int, int, int]:
+        """Where in the model's input an image of `shape` lies: (top, left, height, width).
+
+        Raises:
+            MismatchError: if the geometry cuts images.
+        """
+        if self.crop is not None:
+            raise MismatchError("preprocess has a crop: what is cut off has no place")
+        height, width = self._size_of(shape)
+        top, left = 0, 0
+        if self.fit == "letterbox" and self.final_shape:
+            top = round((self.final_shape[0] - height) / 2 - 0.1)
+            left = round((self.final_shape[1] - width) / 2 - 0.1)
+        return max(top, 0), max(left, 0), height, width
+
+    def _filled(self, image: Image) -> Image:
+        """An image in proportion, on the grey of what it does not fill."""
+        shape = self.final_shape
+        if self.fit == "stretch" or shape is None or image.shape[:2] == shape:
+            return image
+        top, left, height, width = self.place(image.shape[:2])
+        made = np.full((*shape, 3), self.fill, np.uint8)
+        made[top : top + height, left : left + width] = image
+        return made
+
     def pixel_gradients(self, gradients: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Derivatives with respect to what `batch` made, as ones with respect to the pixels of
         images of the final size, `float32`, (images, height, width, 3).
@@ -178,21 +219,27 @@ class Preprocess(Settings):
         return (self.scale / std).astype(np.float32), (self.mean / std).astype(np.float32)
 
     def _resized(self, image: Image) -> Image:
-        height, width = image.shape[:2]
-        if self.resize is None:
-            return image
-        if isinstance(self.resize, tuple):
-            new = _pair(self.resize)
-        else:
-            short = min(height, width)
-            new = (self.resize * height // short, self.resize * width // short)
-        if new == (height, width):
+        new = self._size_of(image.shape[:2])
+        if new == image.shape[:2]:
             return image
         from PIL import Image as PilImage
 
         check_size(*new, "resized image")
         method = PilImage.Resampling[self.interpolation.upper()]
         return np.array(PilImage.fromarray(image).resize((new[1], new[0]), method))
+
+    def _size_of(self, shape: Shape) -> Shape:
+        """(height, width) that an image of `shape` is resized to."""
+        height, width = shape
+        if self.resize is None:
+            return height, width
+        if not isinstance(self.resize, tuple):
+            short = min(height, width)
+            return self.resize * height // short, self.resize * width // short
+        if self.fit == "stretch":
+            return _pair(self.resize)
+        share = min(self.resize[0] / height, self.resize[1] / width)
+        return max(1, round(height * share)), max(1, round(width * share))
 
 
 IMAGENET = Preprocess(resize=256, crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

@@ -150,7 +150,7 @@ class ClassifierHead(TaskHead):
         self.name = name
         self.preprocess = Preprocess.of(preprocess)
         self.labels = class_names(labels)
-        self.input_shape = self.preprocess.final_shape
+        self.input_shape = self.preprocess.prepared_shape
         self._kind = output_kinds.checked_kind(outputs)
         self._kind_source = "" if outputs is None else _DESCRIBED
         self._output = None if output is None else str(output)
@@ -195,7 +195,7 @@ class ClassifierHead(TaskHead):
         """The same model behind another preprocessing."""
         made = copy.copy(self)
         made.preprocess = Preprocess.of(preprocess)
-        made.input_shape = made.preprocess.final_shape
+        made.input_shape = made.preprocess.prepared_shape
         return made
 
     # -- what the model's output means ----------------------------------------------------

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from codecframe.core.errors import DataError, MismatchError, shown
 from codecframe.core.image import Shape
-from codecframe.core.task import Classes, Task, TaskPrediction, Values
+from codecframe.core.task import Classes, Model, Task, TaskPrediction, Values
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -143,6 +143,12 @@ class Embedding(Task):
         if not isinstance(vector, list):
             raise DataError(self.name, f"is not what such a head says: {shown(said)}")
         return f"{len(vector)} dimensions"
+
+    def head(self, model: Model, options: Mapping[str, Any]) -> Any:
+        """A `EmbeddingHead`."""
+        from codecframe.tasks.heads import EmbeddingHead
+
+        return EmbeddingHead.of(model, options)
 
 
 EMBEDDING = Embedding()

@@ -12,7 +12,7 @@ from codecframe.core.classification import Prediction
 from codecframe.core.errors import DataError, MismatchError, shown
 from codecframe.core.image import Shape
 from codecframe.core.rows import read_rows
-from codecframe.core.task import Classes, Task, Values
+from codecframe.core.task import Classes, Model, Task, Values
 
 _SHOWN = 0.5
 """Probability from which on a class is taken to be seen."""
@@ -143,6 +143,12 @@ class MultiLabel(Task):
         except (TypeError, KeyError, ValueError):
             raise DataError(self.name, f"is not what such a head says: {shown(said)}") from None
         return ", ".join(seen) or "nothing"
+
+    def head(self, model: Model, options: Mapping[str, Any]) -> Any:
+        """A `MultiLabelHead`."""
+        from codecframe.tasks.heads import MultiLabelHead
+
+        return MultiLabelHead.of(model, options)
 
 
 MULTILABEL = MultiLabel()

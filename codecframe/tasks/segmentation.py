@@ -17,7 +17,7 @@ from PIL import Image as PilImage
 from codecframe.core.errors import CodecframeError, DataError, MismatchError, shown
 from codecframe.core.files import open_regular
 from codecframe.core.image import Image, Shape, check_size
-from codecframe.core.task import Classes, Task, TaskPrediction, Values
+from codecframe.core.task import Classes, Model, Task, TaskPrediction, Values
 from codecframe.tasks.drawing import draw_classes
 
 ClassMap = npt.NDArray[np.uint8]
@@ -190,6 +190,12 @@ class Segmentation(Task):
             middle = image.shape[0] // 2
             drawn = np.concatenate([drawn[:middle], _drawn(image, truth, said)[middle:]])
         return drawn
+
+    def head(self, model: Model, options: Mapping[str, Any]) -> Any:
+        """A `SegmentationHead`."""
+        from codecframe.tasks.heads import SegmentationHead
+
+        return SegmentationHead.of(model, options)
 
 
 SEGMENTATION = Segmentation()

@@ -1,4 +1,4 @@
-"""Any ONNX classifier as a head, as a codecframe plugin."""
+"""Any ONNX model as a head, as a codecframe plugin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
     """Open `*.onnx`."""
     if not spec.lower().endswith(".onnx"):
         return None
-    from codecframe_onnx.head import OnnxHead
+    from codecframe_onnx.head import open_head
 
-    chosen = codecframe.HeadOptions.read(options)
-    return OnnxHead(spec, **vars(chosen))
+    return open_head(spec, options)

@@ -8,12 +8,14 @@ import codecframe
 
 if TYPE_CHECKING:
     from codecframe_torch.head import TorchHead
+    from codecframe_torch.model import TorchModel
 else:
     import lazy_loader
 
-    __getattr__ = lazy_loader.attach(__name__, submod_attrs={"head": ["TorchHead"]})[0]
+    _places = {"head": ["TorchHead"], "model": ["TorchModel"]}
+    __getattr__ = lazy_loader.attach(__name__, submod_attrs=_places)[0]
 
-__all__ = ["TorchHead", "codecframe_open_head"]
+__all__ = ["TorchHead", "TorchModel", "codecframe_open_head"]
 
 
 @codecframe.hookimpl
@@ -21,6 +23,6 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
     """Open `*.pt2` (torch.export) and TorchScript (`*.pt`, `*.ts`, `*.pth`)."""
     if not spec.lower().endswith((".pt2", ".pt", ".ts", ".pth")):
         return None
-    from codecframe_torch.files import open_file
+    from codecframe_torch.files import open_head
 
-    return open_file(spec, codecframe.HeadOptions.read(options))
+    return open_head(spec, options)

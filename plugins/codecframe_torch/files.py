@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,47 @@ import codecframe
 from codecframe import Preprocess, require
 from codecframe.core.files import open_regular
 from codecframe_torch.head import INSTALL, TorchHead
+from codecframe_torch.model import TorchModel
+
+
+def open_head(path: str, options: Mapping[str, Any]) -> codecframe.TaskHead:
+    """The head in a file, of the task that the options name; a classifier, where they name none.
+
+    Raises:
+        DataError, MismatchError, DependencyError: as `open_file`.
+    """
+    rest = dict(options)
+    task = str(rest.pop("task", "classification"))
+    if task == "classification":
+        return open_file(path, codecframe.HeadOptions.read(rest))
+    made: codecframe.TaskHead = codecframe.get_task(task).head(_model(path), rest)
+    return made
+
+
+def _model(path: str) -> TorchModel:
+    """The module in a file, for any task."""
+    torch = require("torch", INSTALL)
+    members, name = _members(path), Path(path).stem
+    if any("/models/" in one for one in members):
+        with _quiet(path):
+            program = torch.export.load(path)
+            module = program.module()
+            count, *axes = _input_shape(program)
+        layout, shape = _layout(axes)
+        return TorchModel(
+            module, name, spec=path, usual={"layout": layout}, shape=shape,
+            batch_size=count or 1, pad=count is not None,
+        )  # fmt: skip
+    if any("/code/" in one for one in members):
+        with _quiet(path):
+            return TorchModel(torch.jit.load(path, map_location="cpu"), name, spec=path)
+    raise codecframe.DataError(path, _PICKLED)
+
+
+_PICKLED = (
+    "is pickled weights or a pickled module: unpickling could run anything. Build the module "
+    "in Python and save it with torch.export.save, or wrap it in codecframe_torch.TorchHead"
+)
 
 
 def open_file(path: str, options: codecframe.HeadOptions) -> TorchHead:
@@ -32,11 +73,7 @@ def open_file(path: str, options: codecframe.HeadOptions) -> TorchHead:
         return _exported(path, options)
     if any("/code/" in name for name in members):
         return _scripted(path, vars(options))
-    raise codecframe.DataError(
-        path,
-        "is pickled weights or a pickled module: unpickling could run anything. Build the module "
-        "in Python and save it with torch.export.save, or wrap it in codecframe_torch.TorchHead",
-    )
+    raise codecframe.DataError(path, _PICKLED)
 
 
 def _members(path: str) -> list[str]:
@@ -59,12 +96,17 @@ def _exported(path: str, given: codecframe.HeadOptions) -> TorchHead:
         module = program.module()
         count, *axes = _input_shape(program)
     options = dict(vars(given.completed(inside[f"{given.KEY}.json"], path)))
+    layout, shape = _layout(axes)
+    options["preprocess"] = Preprocess.for_input(options["preprocess"], shape, layout=layout)
+    return TorchHead(module, **options, batch_size=count or 32, pad=count is not None)
+
+
+def _layout(axes: list[int | None]) -> tuple[str, tuple[int, int] | None]:
+    """(layout, fixed (height, width)) of an input without its first axis."""
     channels_last = axes[2] == 3 and axes[0] != 3
     height, width = axes[:2] if channels_last else axes[1:]
     shape = None if height is None or width is None else (height, width)
-    layout = "nhwc" if channels_last else "nchw"
-    options["preprocess"] = Preprocess.for_input(options["preprocess"], shape, layout=layout)
-    return TorchHead(module, **options, batch_size=count or 32, pad=count is not None)
+    return "nhwc" if channels_last else "nchw", shape
 
 
 def _scripted(path: str, options: dict[str, Any]) -> TorchHead:

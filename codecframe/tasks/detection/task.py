@@ -11,7 +11,7 @@ import numpy as np
 
 from codecframe.core.errors import DataError, MismatchError, shown
 from codecframe.core.image import Image, Shape
-from codecframe.core.task import Classes, Task, Values
+from codecframe.core.task import Classes, Model, Task, Values
 from codecframe.tasks.detection import coco, truth
 from codecframe.tasks.detection.boxes import (
     Boxes,
@@ -146,6 +146,12 @@ class Detection(Task):
             [label for _, label, _ in found],
             [corners for corners, _, _ in known],
         )
+
+    def head(self, model: Model, options: Mapping[str, Any]) -> Any:
+        """A `DetectorHead`."""
+        from codecframe.tasks.detection.head import DetectorHead
+
+        return DetectorHead.of(model, options)
 
 
 DETECTION = Detection()

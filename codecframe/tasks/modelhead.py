@@ -1,0 +1,178 @@
+"""What heads of models of any task share: images become the model's input, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from codecframe.core.errors import CodecframeError, MismatchError, SettingsError
+from codecframe.core.files import read_lines
+from codecframe.core.head import Batch, TaskHead
+from codecframe.core.image import Image, Shape, check_image
+from codecframe.core.preprocess import Preprocess
+from codecframe.core.settings import Settings, option
+from codecframe.core.task import Model
+
+Outputs = Mapping[str, Any]
+"""Arrays of a model by the names of its outputs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(Settings):
+    """What a head description file says besides `model` and `task`, whatever the task."""
+
+    name: str | None = option(None, low=1, help="what the head is called; none: the file's name")
+    labels: tuple[str, ...] = option((), help="class names")
+    preprocess: dict[str, Any] | None = option(None, help="fields of `Preprocess`")
+
+    @classmethod
+    def read(cls, options: Mapping[str, Any]) -> Self:
+        """Check options that came as plain data; labels may be a file with one a line.
+
+        Raises:
+            SettingsError: for an unknown option, or a value that an option does not take.
+            DataError: if the file with the labels cannot be read.
+        """
+        given = {key: value for key, value in options.items() if value is not None}
+        labels = given.get("labels")
+        if isinstance(labels, (str, Path)):
+            labels = read_lines(labels)
+        if isinstance(labels, (list, tuple)):
+            given["labels"] = [str(label) for label in labels]
+        return cls.from_dict(given)
+
+
+class ModelHead(TaskHead):
+    """A model as a head of a task other than classification.
+
+    A subclass has `_of_outputs`, which makes a prediction of the model's outputs.
+
+    Args:
+        model: runs.
+        options: what is said of it.
+    """
+
+    whole: bool = False
+    """Whether predictions have places in images, so that nothing may be cut off."""
+
+    def __init__(self, model: Model, options: ModelOptions) -> None:
+        self.name = options.name or model.name
+        self.spec = model.spec
+        self.labels = options.labels
+        self.metric = self.task.metric
+        self.requires = self.task.requires
+        self.preprocess: Preprocess = model.preprocess(options.preprocess)
+        self.input_shape = self.preprocess.prepared_shape
+        if self.whole and self.preprocess.crop is not None:
+            raise SettingsError(
+                "crop", self.preprocess.crop, f"none: {self.task.name} has places in images"
+            )
+        self._model = model
+        self._options = options
+
+    def prepare(self, image: Image) -> Image:
+        """Resize and crop as `preprocess` says; what is letterboxed is not filled up yet."""
+        return self.preprocess.geometry(image)
+
+    def details(self) -> dict[str, Any]:
+        """See `TaskHead.details`."""
+        said = {k: v for k, v in self._options.changed().items() if k not in ("labels", "name")}
+        return {
+            **self._model.details(),
+            "task": self.task.name,
+            **said,
+            "preprocess": self.preprocess.to_dict(),
+        }
+
+    def predict(self, batch: Batch) -> Any:
+        """The task's prediction for images of any sizes.
+
+        Raises:
+            DataError: if an item is not an image.
+            MismatchError: if the model does not take images of that size, or its outputs are not
+                what was said.
+        """
+        images = [check_image(image) for image in batch]
+        parts = [self._of(some) for some in self._batches(images)]
+        return type(parts[0]).joined(parts) if parts else self._of_none()
+
+    def _of(self, images: list[Image]) -> Any:
+        """The prediction for images that the model takes at once."""
+        values = self.preprocess.batch([self.preprocess.geometry(image) for image in images])
+        if self._model.pad and len(values) < self._model.batch_size:
+            last = np.repeat(values[-1:], self._model.batch_size - len(values), axis=0)
+            values = np.concatenate([values, last])
+        try:
+            outputs = self._model.run(values)
+        except CodecframeError:
+            raise
+        except Exception as error:  # each kind of model has errors of its own
+            raise MismatchError(
+                f"head {self.name!r} failed on an input of {values.shape}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        shapes = [image.shape[:2] for image in images]
+        return self._of_outputs(outputs, shapes, (len(values), *self._input_size(values)))
+
+    def _input_size(self, values: Any) -> Shape:
+        height, width = values.shape[2:] if self.preprocess.layout == "nchw" else values.shape[1:3]
+        return int(height), int(width)
+
+    def _of_none(self) -> Any:
+        """The prediction for no images: of a grey one, without it."""
+        grey = np.full((*(self.preprocess.final_shape or (64, 64)), 3), 128, np.uint8)
+        return self._of([grey]).take([])
+
+    def _of_outputs(
+        self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
+    ) -> Any:
+        """The prediction, of the model's outputs.
+
+        Args:
+            outputs: by name; of all images that the model was given, those that fill up, too.
+            shapes: (height, width) of the images.
+            given: (images, height, width) of the model's input.
+
+        Raises:
+            MismatchError: if the outputs are not what was said.
+        """
+        raise NotImplementedError
+
+    def _batches(self, images: list[Image]) -> Iterator[list[Image]]:
+        """Consecutive images that become inputs of one size, as many as the model takes."""
+        run: list[Image] = []
+        for image in images:
+            same = not run or self._input_of(image) == self._input_of(run[0])
+            if run and (len(run) == self._model.batch_size or not same):
+                yield run
+                run = []
+            run.append(image)
+        if run:
+            yield run
+
+    def _input_of(self, image: Image) -> Shape:
+        """(height, width) of the input that an image becomes."""
+        return self.preprocess.final_shape or self.preprocess.place(image.shape[:2])[2:]
+
+    def wrong(self, outputs: Outputs, expected: str) -> MismatchError:
+        """What to raise where outputs are not what was said: names their shapes."""
+        listed = ", ".join(f"{name} {tuple(array.shape)}" for name, array in outputs.items())
+        return MismatchError(f"head {self.name!r}: expected {expected}; the model gives {listed}")
+
+    def only(self, outputs: Outputs, name: str | int | None, axes: int, expected: str) -> Any:
+        """The output of that name; without one, the only that has so many axes.
+
+        Raises:
+            MismatchError: if there is none, or several.
+        """
+        if name is not None and str(name) in outputs:
+            return np.asarray(outputs[str(name)])
+        found = [array for array in outputs.values() if array.ndim == axes]
+        if name is not None or len(found) != 1:
+            said = f"an output {str(name)!r}" if name is not None else expected
+            raise self.wrong(outputs, said)
+        return np.asarray(found[0])
