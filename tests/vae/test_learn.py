@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of
 from codecframe_vae.learn.levelled import Levelled
 from codecframe_vae.learn.merge import with_packed
 from codecframe_vae.learn.places import places
+from codecframe_vae.runtime import modelfile
 
 MODULE = """
     import torch
@@ -100,6 +102,18 @@ def test_without_training_the_classifier_says_what_it_said(linear: codecframe.Le
     codec = codecframe.get_codec(str(linear.path))
     image = natural_image(45, 30, seed=4)
     assert codec.decode(codec.encode(image, codec.settings_type())).shape == image.shape
+
+
+def test_a_classifier_without_names_of_classes_does(
+    linear: codecframe.Learned, tmp_path: Path
+) -> None:
+    manifest = modelfile.read_manifest(linear.path)
+    arrays = modelfile.read_arrays(linear.path, manifest)
+    path = tmp_path / "bare.safetensors"
+    modelfile.write_model(path, arrays, replace(manifest, classes=()))
+    codec, head = codecframe.get_codec(str(path)), codecframe.get_head(str(path))
+    data = codec.encode_many([natural_image(32, 28, seed=i) for i in range(2)])
+    assert head.predict(codec.decode_latents_many(data)).scores.shape == (2, 3)
 
 
 def test_what_was_chosen_is_shown(linear: codecframe.Learned) -> None:

@@ -53,8 +53,8 @@ class AdaptRecipe(codecframe.Settings):
         0.02,
         low=0.0,
         high=1.0,
-        help="accuracy that may be lost on uncompressed held-out images, if the classifier's own "
-        "probabilities are right: for that its weights go back some of the way",
+        help="share of the accuracy on uncompressed held-out images that may be lost, if the "
+        "classifier's own probabilities are right: for that its weights go back some of the way",
     )
     part: float = codecframe.option(
         0.714, low=0.1, high=1.0, help="side of the first crops, as a share of the final side"

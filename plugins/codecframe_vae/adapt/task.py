@@ -66,13 +66,13 @@ class Distillation:
         return mean
 
     def lost(self) -> float:
-        """Accuracy lost on the uncompressed held-out images, from 0 to 1, if the teacher's
+        """Share of the accuracy on uncompressed held-out images that is lost, if the teacher's
         probabilities are right.
         """
         logs = self._said(self.model, next(iter(self._held_out.values())))
         chances = self._wanted.exp()
         now = chances.gather(1, logs.argmax(1, keepdim=True))[:, 0]
-        return float((chances.amax(1) - now).mean())
+        return 1 - float(now.mean() / chances.amax(1).mean())
 
     def validate(self) -> dict[str, tuple[float, float]]:
         """(divergence in nats, agreement from 0 to 1) on the held-out images by condition."""

@@ -33,9 +33,10 @@ from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
 from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.runtime import modelfile
+from codecframe_vae.runtime.model import Model
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.data import U8, Labelled, to_tensor
-from codecframe_vae.training.finish import Networks, as_tensor, assembled
+from codecframe_vae.training.finish import Networks, as_tensor, assembled, try_out
 from codecframe_vae.training.ladder import held_row
 from codecframe_vae.training.optim import Optimizers, Part
 from codecframe_vae.training.timed import spent, train_for
@@ -144,6 +145,7 @@ def _begun(work: _Work) -> Linear:
         networks, linear.recipe, run, measured, held, work.head.labels, geometry
     )
     modelfile.write_model(run.output, arrays, manifest)
+    try_out(Model(run.output), list(held.images[:2]))  # what would fail later fails now
     tensors = {
         "forward": linear.transform.forward,
         "back": linear.transform.back,

@@ -222,7 +222,7 @@ class Model:
         rows = map_alike(run, [one.values.shape for one in latents], lambda _: BATCH)
         classes = len(self.manifest.classes)
         values = np.array(rows, np.float32) if rows else np.zeros((0, classes), np.float32)
-        if values.shape != (len(latents), classes):
+        if values.ndim != 2 or (classes and values.shape[1] != classes):
             raise self._broken(f"its head gives scores of {values.shape[1:]}, not ({classes},)")
         if not np.isfinite(values).all():
             raise self._broken("its head gives scores that are not finite")

@@ -153,13 +153,17 @@ def rehearse(
     trial = run.folder / "rehearsal.safetensors"
     try:
         modelfile.write_model(trial, arrays, manifest)
-        _use(Model(trial), list(some))
+        try_out(Model(trial), list(some))
     finally:
         trial.unlink(missing_ok=True)
 
 
-def _use(model: Model, images: list[codecframe.Image]) -> None:
-    """Images through codec and head."""
+def try_out(model: Model, images: list[codecframe.Image]) -> None:
+    """Take images through codec and head.
+
+    Raises:
+        CodecframeError: if they do not do what they should.
+    """
     codec, head = VaeCodec(model), LatentHead("rehearsal", model)
     datas = codec.encode_many(images, codec.settings_type())
     for image, back in zip(images, codec.decode_many(datas), strict=True):
