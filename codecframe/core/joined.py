@@ -24,6 +24,7 @@ from codecframe.core.settings import FieldInfo, Settings
 
 _MAGIC = b"\x8acfl"
 """Begins data that has a picture; without one it is the first codec's."""
+_PICTURE = "picture"
 _PREFIX = "picture_"
 
 
@@ -31,11 +32,11 @@ def join_codecs(task: Codec[Any], pictures: Codec[Any]) -> JoinedCodec:
     """The codec of two layers.
 
     Args:
-        task: gives a head its latents.
+        task: gives a head its latents; a picture layer of its own is left out.
         pictures: encodes the image as a picture.
 
     Raises:
-        MismatchError: if the first has no latents, the second some, or one has layers.
+        MismatchError: if the first has no latents, or the second some or layers.
     """
     name = f"{task.name}{JOINS}{pictures.name}"
     if all(kind == PIXELS for kind in task.emits):
@@ -43,7 +44,7 @@ def join_codecs(task: Codec[Any], pictures: Codec[Any]) -> JoinedCodec:
     if tuple(pictures.emits) != (PIXELS,):
         raise MismatchError(f"{name}: {pictures.name} is not a codec of pixels alone")
     for one in (task, pictures):
-        if layered(one) is not None:
+        if isinstance(one, JoinedCodec) or (one is pictures and layered(one) is not None):
             raise MismatchError(f"{name}: {one.name} has a picture layer of its own")
     return (_SelfFittingJoined if isinstance(task, SelfFitting) else JoinedCodec)(task, pictures)
 
@@ -177,8 +178,9 @@ def _settings_type(name: str, task: Codec[Any], pictures: Codec[Any]) -> type[La
     """
     knob = pictures.settings_type.knob()
     levels = min(pictures.settings_type.knob_levels(), MOST_PICTURES)
-    fields = [(info.name, info.type, _declared(info)) for info in task.settings_type.fields()]
-    fields.append(("picture", int | str, picture(levels)))
+    own = [info for info in task.settings_type.fields() if info.name != _PICTURE]
+    fields = [(info.name, info.type, _declared(info)) for info in own]
+    fields.append((_PICTURE, int | str, picture(levels)))
     fields += [
         (_PREFIX + info.name, info.type, _declared(info))
         for info in pictures.settings_type.fields()
@@ -214,12 +216,14 @@ def _declared(info: FieldInfo) -> Any:
 
 
 def _own(codec: Codec[Any], settings: LayeredSettings, prefix: str) -> Settings:
-    """The settings of one of the codecs; that of pictures at its knob's default."""
+    """The settings of one of the codecs: the first without a picture, the second at its knob's
+    default.
+    """
     knob = codec.settings_type.knob() if prefix else None
     values = {
         info.name: getattr(settings, prefix + info.name)
         for info in codec.settings_type.fields()
-        if knob is None or info.name != knob.field
+        if info.name != (knob.field if knob else _PICTURE)
     }
     found: Settings = codec.settings_type(**values)
     return found

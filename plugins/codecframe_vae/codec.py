@@ -10,15 +10,15 @@ import numpy as np
 
 import codecframe
 from codecframe import Image, Shape
-from codecframe_vae.entropy.context import I8
 from codecframe_vae.entropy.rangecoder import CorruptPayloadError
+from codecframe_vae.entropy.walk import I8
 from codecframe_vae.runtime.batches import map_alike
 from codecframe_vae.runtime.model import F32, Model
 from codecframe_vae.runtime.modelfile import NEEDS
 from codecframe_vae.settings import LEVELS, VaeSettings
 
 _MAGIC = b"cfv1"
-_HEADER = struct.Struct(">4s6sBHH")
+HEADER = struct.Struct(">4s6sBHH")
 """Magic, start of the latent space's digest, level, height, width."""
 _MAX_LATENTS = 1 << 24
 """Latents of one image, at most: they are coded one after the other."""
@@ -103,7 +103,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         Raises:
             BudgetError: if the header alone is larger.
         """
-        overhead = 0 if payload_only else _HEADER.size
+        overhead = 0 if payload_only else HEADER.size
         if max_bytes < overhead:
             raise codecframe.BudgetError(
                 f"{self.name}: no encoding is smaller than {overhead} bytes, over the "
@@ -179,11 +179,11 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
     def _header(self, level: int, shape: Sequence[int]) -> bytes:
         space = bytes.fromhex(self.model.manifest.space[:12])
-        return _HEADER.pack(_MAGIC, space, level, shape[0], shape[1])
+        return HEADER.pack(_MAGIC, space, level, shape[0], shape[1])
 
     def strip(self, data: bytes) -> bytes:
         """The entropy-coded latents alone."""
-        return data[_HEADER.size :]
+        return data[HEADER.size :]
 
     def restore(self, payload: bytes, settings: VaeSettings, shape: Shape) -> bytes:
         """Put the header back."""
@@ -218,7 +218,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         def decode(some: list[int]) -> I8:
             level, shape = headers[some[0]]
             with codecframe.as_data_error(self.name, CorruptPayloadError):
-                payloads = [self.strip(everything[n]) for n in some]
+                payloads = [everything[n][HEADER.size :] for n in some]
                 return self.model.context(level).decode(payloads, *self._grid(shape))
 
         return [
@@ -230,9 +230,9 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
 
     def _read_header(self, data: bytes) -> tuple[int, Shape]:
         """(level, (height, width))."""
-        if len(data) < _HEADER.size or not data.startswith(_MAGIC):
+        if len(data) < HEADER.size or not data.startswith(_MAGIC):
             raise codecframe.DataError(self.name, "is not an encoding of a learned codec")
-        _, space, level, height, width = _HEADER.unpack_from(data)
+        _, space, level, height, width = HEADER.unpack_from(data)
         if space.hex() != self.model.manifest.space[:12]:
             raise codecframe.MismatchError(
                 f"{self.name}: this was encoded with another model than {self.model.manifest.name}"

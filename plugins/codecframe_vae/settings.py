@@ -8,6 +8,8 @@ import codecframe
 
 LEVELS = 18
 """Rate levels of every model."""
+PICTURES = 16
+"""Levels of the picture, in models that have a picture layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,3 +22,10 @@ class VaeSettings(codecframe.Settings):
     int8: bool = codecframe.option(
         True, help="encode in 8-bit integers, twice as fast, if the model has such an encoder"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSettings(VaeSettings, codecframe.LayeredSettings):
+    """The same, and how much picture goes behind the latents."""
+
+    picture: int | str = codecframe.picture(PICTURES)

@@ -29,6 +29,7 @@ from codecframe_torch import TorchHead
 from codecframe_vae.bottleneck.depthwise import depthwise
 from codecframe_vae.bottleneck.photos import random_crop
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
+from codecframe_vae.runtime.model import Model
 
 MODULE = """
     import torch
@@ -253,6 +254,34 @@ def test_what_the_classifier_has_is_left_out(
     _lend(monkeypatch, TorchHead(changed, name="theirs", labels=["red", "green", "blue"]))
     with pytest.raises(codecframe.MismatchError, match=r"another 'middle\.0\.weight'"):
         seen(copy("other.safetensors"))
+
+
+def test_a_head_fades_to_the_classifier_as_it_was(external: Path, made: Path) -> None:
+    folder = made.parent.parent
+    recipe = (
+        f"kind: fade\nname: faded\ncodec: {external}\nimages: [photos]\nheld_out: 8\nmeasured: 30"
+    )
+    (folder / "faded.yaml").write_text(recipe)
+    theirs = codecframe.get_head("theirs_net:head")
+    with pytest.MonkeyPatch.context() as patch:
+        _lend(patch, theirs)
+        path = run_training(folder / "faded.yaml", folder / "faded", folder)
+        codec, head = codecframe.get_codec(str(path)), codecframe.get_head(str(path))
+        shares = Model(path).manifest.recipe["fade"]
+        assert len(shares) == 18 and set(shares) <= {0, 0.25, 0.5, 0.75, 1}
+        before = codecframe.get_codec(str(external))
+        images = [theirs.prepare(natural_image(40, 44, seed=300 + i)) for i in range(20)]
+        datas = codec.encode_many(images, level=17)
+        assert datas == before.encode_many(images, level=17)
+        latents = codec.decode_latents_many(datas)
+        wanted = theirs.log_probabilities(torch.from_numpy(theirs.predict(images).scores))
+        found = torch.from_numpy(head.predict(latents).scores)
+        old = torch.from_numpy(codecframe.get_head(str(external)).predict(latents).scores)
+        new, was = ((wanted.exp() * (wanted - one)).sum(1).mean() for one in (found, old))
+        assert new < was + 0.02
+        (folder / "faded.yaml").write_text(recipe.replace(str(external), str(path)))
+        with pytest.raises(codecframe.MismatchError, match="fades already"):
+            run_training(folder / "faded.yaml", folder / "again", folder)
 
 
 def test_graphs_tell_no_paths(made: Path) -> None:

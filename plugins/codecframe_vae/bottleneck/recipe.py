@@ -94,3 +94,20 @@ class BottleneckRecipe(CodedRecipe):
                 raise codecframe.SettingsError(name, "", "a name")
         if len(self.adapter) != 2 or self.adapter[0] < 1:
             raise codecframe.SettingsError("adapter", self.adapter, "[channels, residual blocks]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FadeRecipe(codecframe.Settings):
+    """A learned codec whose head fades to the classifier as it was, where more is sent."""
+
+    codec: str = codecframe.option(
+        "efficientnet-vae",
+        help="a codec that a recipe of kind `bottleneck` made, whose classifier learned by its "
+        "biases alone: its name or its model file; its payloads stay valid",
+    )
+    measured: int = codecframe.option(
+        192, low=16, help="training images that the linear way is fitted to"
+    )
+    held_out: int = codecframe.option(
+        200, low=1, help="images, evenly spread or by whole groups, that choose"
+    )

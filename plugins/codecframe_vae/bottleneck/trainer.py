@@ -1,9 +1,9 @@
-"""The trainer `bottleneck`."""
+"""The trainers `bottleneck` and `fade`."""
 
 from __future__ import annotations
 
 import codecframe
-from codecframe_vae.bottleneck.recipe import BottleneckRecipe
+from codecframe_vae.bottleneck.recipe import BottleneckRecipe, FadeRecipe
 from codecframe_vae.training.trainers import NEEDS
 
 
@@ -21,3 +21,19 @@ class BottleneckTrainer(codecframe.Trainer[BottleneckRecipe]):
         from codecframe_vae.bottleneck.train import train_bottleneck
 
         train_bottleneck(settings, run)
+
+
+class FadeTrainer(codecframe.Trainer[FadeRecipe]):
+    """A head that fades, in the codec's model file."""
+
+    kind = "fade"
+    summary = "a learned codec's head that fades to the classifier as it was, as the rate rises"
+    suffix = ".safetensors"
+    settings_type = FadeRecipe
+    requires = NEEDS
+
+    def train(self, settings: FadeRecipe, run: codecframe.TrainingRun) -> None:
+        """Choose how much each level is given."""
+        from codecframe_vae.bottleneck.fading import train_fade
+
+        train_fade(settings, run)

@@ -24,7 +24,8 @@ from codecframe_vae.entropy.rangecoder import (
 )
 
 if TYPE_CHECKING:
-    from codecframe_vae.entropy.context import I8, ContextArrays
+    from codecframe_vae.entropy.context import ContextArrays
+    from codecframe_vae.entropy.walk import I8
 
 F = TypeVar("F", bound=Callable[..., Any])
 

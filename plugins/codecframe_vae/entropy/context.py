@@ -1,20 +1,14 @@
 """Integer context model of a grid of latents: exact on every machine.
 
-Coding order: channel groups; within a group first the even squares of the checkerboard, then the
-odd ones; within such a step, squares in raster order and the group's channels at each square. For
-each latent an integer prediction `sum(weight * q)` is formed from latents that are decoded already
-(the 3x3 neighbourhood in earlier groups; for odd squares also the four even neighbours in the own
-group) and looked up to a class; (phase, channel, class) names the frequency table.
-
-The sums are formed in float32 matrix products of small integers: with |sum| < 2 ** 24 every partial
-sum is an integer that float32 holds, so the result is exact in any order of summation.
+For each latent, in the order of `walk`, an integer prediction `sum(weight * q)` is formed from
+latents that are decoded already and looked up to a class; (phase, channel, class) names the
+frequency table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,19 +25,15 @@ from codecframe_vae.entropy.rangecoder import (
     encode,
     ideal_bits,
 )
+from codecframe_vae.entropy.walk import F32, I8, MOST_SUM, Walk, plan_of
 
 if TYPE_CHECKING:
     from codecframe_vae.entropy.compiled import CompiledCoder
-
-F32 = npt.NDArray[np.float32]
-I8 = npt.NDArray[np.int8]
 
 REACH = 256
 """Length of the class look-up tables; predictions are shifted and clipped to this range."""
 LARGEST = 127
 """Magnitude of a latent, at most."""
-_SIDES = [1, 3, 5, 7]
-"""The four side neighbours among the nine taps of a 3x3 neighbourhood."""
 
 
 def fold_sign(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -55,42 +45,6 @@ _SYMBOLS = fold_sign(np.arange(256).astype(np.uint8).view(np.int8).astype(np.int
 """Symbol of an int8 latent seen as uint8."""
 _LATENTS = np.array([-((s + 1) >> 1) if s & 1 else s >> 1 for s in range(256)]).astype(np.int8)
 """Latent of a symbol."""
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Index arrays for one grid size; padded squares are row-major in (height + 2, width + 2)."""
-
-    phases: tuple[I64, I64]
-    """Squares of each phase, numbered in the unpadded grid, raster order."""
-    inner: I64
-    """Padded number of each unpadded square."""
-    around: tuple[I64, I64]
-    """Padded numbers of the 3x3 neighbourhood of each square of a phase, (squares, 9)."""
-    cross: I64
-    """Padded numbers of the four side neighbours of each odd square, (squares, 4)."""
-
-
-@lru_cache(maxsize=64)
-def _plan(height: int, width: int) -> _Plan:
-    y, x = np.divmod(np.arange(height * width), width)
-    odd = (y + x) % 2 == 1
-    inner = (y + 1) * (width + 2) + x + 1
-    taps = np.array([dy * (width + 2) + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
-    around = inner[:, None] + taps
-    return _Plan(
-        (np.flatnonzero(~odd), np.flatnonzero(odd)),
-        inner,
-        (around[~odd], around[odd]),
-        around[odd][:, _SIDES],
-    )
-
-
-def _product(weight: F32, x: F32) -> F32:
-    """(out, k) times (squares, k, n) gives (squares, out, n)."""
-    if x.shape[2] == 1:
-        return np.asarray((x[:, :, 0] @ weight.T)[:, :, None])
-    return np.asarray(np.matmul(weight, x))
 
 
 @dataclass(frozen=True)
@@ -137,23 +91,10 @@ class ContextModel:
         self.arrays = arrays
         self.groups = groups
         self.channels = len(arrays.limit)
-        self._per = self.channels // groups
         self._shift = int(arrays.shift[0])
         self._bound: F32 = arrays.limit.astype(np.float32)[:, None, None]
         self._tables = Tables(arrays.frequency)
-        starts = range(0, self.channels, self._per)
-        self._sent = [np.flatnonzero(arrays.limit[s : s + self._per]) + s for s in starts]
-        # a group's part in the predictions of later channels, (later, 9 * per), by phase, and in
-        # those of its own odd squares, (per, 4 * per)
-        weight = arrays.weight.astype(np.float32).transpose(0, 1, 3, 2)
-        self._onward: list[list[F32]] = []
-        self._beside: list[F32] = []
-        for start in starts:
-            end = start + self._per
-            onward = [np.ascontiguousarray(w[end:, :, start:end]) for w in weight]
-            self._onward.append([w.reshape(-1, 9 * self._per) for w in onward])
-            beside = np.ascontiguousarray(weight[1, start:end][:, _SIDES][:, :, start:end])
-            self._beside.append(beside.reshape(self._per, 4 * self._per))
+        self._walk = Walk(arrays.weight, arrays.limit, groups)
         # straight from (phase, channel, shifted prediction) to the table
         direct = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
         self._direct: I64 = direct.astype(np.int64).ravel()
@@ -183,10 +124,10 @@ class ContextModel:
         if (compiled := self._compiled) is not None:
             return compiled.decode(payloads, height, width)
         n = len(payloads)
-        places = height * width * sum(map(len, self._sent))
+        places = height * width * sum(map(len, self._walk.sent))
         latents = np.zeros((height * width, self.channels, n), np.int8)
         decoder = Decoder(self._tables, payloads, places)
-        for squares, channels, phase, prediction, put in self._steps(n, height, width):
+        for squares, channels, phase, prediction, put in self._walk.steps(n, height, width):
             rows = self._rows(prediction, phase, channels)
             symbols = decoder.decode(rows.reshape(-1, n))
             values = _LATENTS.take(symbols).reshape(rows.shape)
@@ -210,10 +151,10 @@ class ContextModel:
     def keep_first(self, latents: I8, keep: int) -> I8:
         """Latents with all but the first `keep` in coding order set to zero."""
         n, _, height, width = latents.shape
-        plan = _plan(height, width)
+        plan = plan_of(height, width)
         order = [
             np.add.outer(squares, group * (height * width)).ravel()
-            for group in self._sent
+            for group in self._walk.sent
             for squares in plan.phases
         ]
         kept = np.concatenate(order)[:keep]
@@ -231,33 +172,10 @@ class ContextModel:
         """
         n, _, height, width = latents.shape
         flat = latents.reshape(n, self.channels, -1).transpose(2, 1, 0)
-        for squares, channels, phase, prediction, put in self._steps(n, height, width):
+        for squares, channels, phase, prediction, put in self._walk.steps(n, height, width):
             values = flat[squares[:, None], channels]
             yield phase, channels, prediction, _SYMBOLS.take(values.view(np.uint8))
             put(values)
-
-    def _steps(self, n: int, height: int, width: int) -> Any:
-        plan = _plan(height, width)
-        sums = [np.zeros((len(squares), self.channels, n), np.float32) for squares in plan.phases]
-        for group, channels in enumerate(self._sent):
-            if not len(channels):
-                continue
-            first, last = group * self._per, (group + 1) * self._per
-            local = channels - first
-            grid = np.zeros(((height + 2) * (width + 2), self._per, n), np.float32)
-            for phase, squares in enumerate(plan.phases):
-                prediction = sums[phase][:, first:last]
-                if phase:
-                    near = grid.take(plan.cross, 0).reshape(-1, 4 * self._per, n)
-                    prediction = prediction + _product(self._beside[group], near)
-                if len(local) < self._per:
-                    prediction = prediction[:, local]
-                put = partial(_put, grid, plan.inner[squares][:, None], local)
-                yield squares, channels, phase, prediction, put
-            if last < self.channels:
-                for phase, around in enumerate(plan.around):
-                    near = grid.take(around, 0).reshape(-1, 9 * self._per, n)
-                    sums[phase][:, last:] += _product(self._onward[group][phase], near)
 
     def _rows(self, prediction: F32, phase: int, channels: I64) -> I64:
         """Rows of tables for integer-valued predictions, (squares, channels, n)."""
@@ -273,10 +191,6 @@ class ContextModel:
             rows.append(self._rows(prediction, phase, channels).reshape(-1, n))
             symbols.append(symbol.reshape(-1, n))
         return np.concatenate(rows), np.concatenate(symbols)
-
-
-def _put(grid: F32, squares: I64, channels: I64, values: npt.NDArray[Any]) -> None:
-    grid[squares, channels] = values
 
 
 def _compiled_coder() -> type[CompiledCoder] | None:
@@ -327,7 +241,7 @@ def check(arrays: ContextArrays, groups: int) -> None:
         raise ValueError(f"{channels} channels do not make {groups} groups")
     limit = arrays.limit.astype(np.int64)
     sums = np.abs(arrays.weight.astype(np.int64)).sum(axis=3) @ limit
-    if limit.max() > LARGEST or sums.max() >= 1 << 24 or arrays.shift[0] > 24:
+    if limit.max() > LARGEST or sums.max() >= MOST_SUM or arrays.shift[0] > 24:
         raise ValueError("the predictions of the context model are not exact")
     if arrays.lut.max() >= classes[0] or arrays.row.max() >= len(arrays.frequency):
         raise ValueError("a class or table of the context model does not exist")

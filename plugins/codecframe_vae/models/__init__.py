@@ -9,6 +9,7 @@ import codecframe
 from codecframe.core.files import models_folder
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead, PixelHead
+from codecframe_vae.pictured import PictureVaeCodec
 from codecframe_vae.runtime.model import Model
 
 MODELS = Path(__file__).parent
@@ -38,7 +39,7 @@ def codecs() -> list[codecframe.Codec[Any]]:
     """
     found: list[codecframe.Codec[Any]] = []
     if CIFAR10.path.exists():
-        found.append(VaeCodec(CIFAR10))
+        found.append(PictureVaeCodec(CIFAR10))
     if EFFICIENTNET.path.exists():
         summary = "learned in front of EfficientNet-Lite0, which takes its latents"
         found.append(VaeCodec(EFFICIENTNET, "efficientnet-vae", summary, _CLASSIFIER))
@@ -74,7 +75,8 @@ def _in_folder() -> list[Model]:
 
 def _codec(model: Model) -> VaeCodec:
     """Named by its path, by which profiles find it again."""
-    return VaeCodec(model, str(model.path), f"learned: {model.manifest.name}")
+    kind = PictureVaeCodec if model.manifest.pictures else VaeCodec
+    return kind(model, str(model.path), f"learned: {model.manifest.name}")
 
 
 def open_codec(path: Path) -> VaeCodec:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 import codecframe
 from codecframe import Image, Preprocess, Shape, map_threads, require
-from codecframe_vae.entropy.context import I8, ContextArrays, ContextModel, check
+from codecframe_vae.entropy.context import ContextArrays, ContextModel, check
+from codecframe_vae.entropy.walk import I8
 from codecframe_vae.runtime.batches import map_alike
 from codecframe_vae.runtime.external_weights import PREFIX
 from codecframe_vae.runtime.graphs import check_graph
@@ -27,6 +28,7 @@ from codecframe_vae.runtime.modelfile import (
     read_manifest,
     write_model,
 )
+from codecframe_vae.runtime.picture import PictureLayer
 from codecframe_vae.runtime.tiles import Tile, tiles_of
 
 F32 = npt.NDArray[np.float32]
@@ -79,6 +81,8 @@ class Model:
         manifest = self.manifest
         for level in range(manifest.levels):
             self._context_arrays(level)
+        if manifest.pictures:
+            self.picture.check()
         for name in self.arrays:
             if not name.endswith(".onnx"):
                 continue
@@ -98,6 +102,15 @@ class Model:
         if arrays.limit.size != self.manifest.channels:
             raise self._broken(f"level {level} has {arrays.limit.size} channels")
         return arrays
+
+    @cached_property
+    def picture(self) -> PictureLayer:
+        """The picture layer.
+
+        Raises:
+            DataError: if it is not right.
+        """
+        return PictureLayer(self)
 
     @cached_property
     def _contexts(self) -> dict[int, ContextModel]:
@@ -129,7 +142,7 @@ class Model:
             self._sessions[network] = open_session(self.graph(network), str(self.path), weights)
         return self._sessions[network]
 
-    def _run(self, network: str, inputs: dict[str, npt.NDArray[Any]]) -> F32:
+    def run(self, network: str, inputs: dict[str, npt.NDArray[Any]]) -> F32:
         """The output of one of the networks, in one thread."""
         session = self._session(network)
         try:
@@ -176,7 +189,7 @@ class Model:
             for tile in tiles
         ]
         network = self.encoder(int8=int8)
-        found = iter(by_shape(parts, lambda batch: self._run(network, {"images": batch})))
+        found = iter(by_shape(parts, lambda batch: self.run(network, {"images": batch})))
         return [
             self._joined([next(found) for _ in tiles], tiles, image.shape[:2])
             for image, tiles in zip(padded, tiled, strict=True)
@@ -215,7 +228,7 @@ class Model:
 
         def run(some: list[int]) -> F32:
             values, shifts = zip(*(self._real(latents[n], "head") for n in some), strict=True)
-            return self._run("head", {"latents": np.stack(values), "shift": np.stack(shifts)})
+            return self.run("head", {"latents": np.stack(values), "shift": np.stack(shifts)})
 
         for one in latents:
             self._check_size(one)
@@ -253,7 +266,7 @@ class Model:
 
         def make(tile: Tile) -> None:
             part = values[:, *tile.seen(stride)]
-            made = self._run("decoder", {"latents": part[None], "shift": shift[None]})[0]
+            made = self.run("decoder", {"latents": part[None], "shift": shift[None]})[0]
             if made.shape != (*tile.shape, 3):
                 raise self._broken(f"its decoder makes images of shape {made.shape}")
             target, source = tile.kept(1)

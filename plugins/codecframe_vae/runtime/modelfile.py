@@ -7,6 +7,15 @@ Tensors:
     levels.head, levels.decoder              float32, (levels, width): shifts of first layers
     context.LEVEL.NAME                       integers: the entropy coder, see `ContextArrays`
     external.NAME                            float32: may be left out, see `ExternalWeights`
+
+Those of a picture layer, where there is one (see `PictureLayer`), C components of a block:
+    picture.forward, picture.offset          float32, (C, 192), (C,): forward @ block - offset
+    picture.steps                            float32, (pictures,): of quantisation
+    picture.groups                           int32, (1,): channel groups
+    picture.weight                           int8: see `MagnitudeModel`
+    picture.LEVEL.NAME                       integers: see `MagnitudeArrays`
+    picture.shifts                           float32, (pictures, width): of its first layer
+    picture_decoder.onnx                     uint8: latents and components to pixels
 """
 
 from __future__ import annotations
@@ -27,7 +36,7 @@ from codecframe import Preprocess, option, require, write_whole
 from codecframe.core.files import open_regular
 from codecframe_vae.entropy.context import ContextArrays
 from codecframe_vae.runtime.external_weights import ExternalWeights
-from codecframe_vae.settings import LEVELS
+from codecframe_vae.settings import LEVELS, PICTURES
 
 FORMAT = "codecframe-vae/1"
 INT8_ENCODER = "int8_encoder"
@@ -75,6 +84,9 @@ class Manifest(codecframe.Settings):
     )
     filled: bool = option(
         True, help="whether sides are filled up to multiples of the stride for the encoder"
+    )
+    pictures: int = option(
+        0, choices=(0, PICTURES), help="levels of the picture layer; 0: there is none"
     )
     space: str = option("", help="digest of all that latents depend on")
     digest: str = option("", help="digest of all")

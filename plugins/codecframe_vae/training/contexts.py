@@ -9,16 +9,9 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from codecframe_vae.entropy.context import (
-    F32,
-    I8,
-    REACH,
-    ContextArrays,
-    ContextModel,
-    fold_sign,
-    shifted,
-)
+from codecframe_vae.entropy.context import REACH, ContextArrays, ContextModel, fold_sign, shifted
 from codecframe_vae.entropy.rangecoder import I64, TOTAL, U8, U16
+from codecframe_vae.entropy.walk import F32, I8
 
 F64 = npt.NDArray[np.float64]
 
@@ -46,7 +39,7 @@ def fit_context(latents: npt.NDArray[Any], weight: F64, groups: int) -> ContextM
         weight: prediction weights, (2, C, C, 9), 0 where a latent is not decoded yet.
         groups: channel groups.
     """
-    limit = _limits(latents)
+    limit = limits(latents)
     stored = np.clip(np.round(weight * _UNIT), -127, 127).astype(np.int8)
     alphabet = 2 * int(limit.max(initial=0)) + 1
     parts = [latents[at : at + _CHUNK] for at in range(0, len(latents), _CHUNK)]
@@ -63,13 +56,13 @@ def fit_context(latents: npt.NDArray[Any], weight: F64, groups: int) -> ContextM
                 seen[phase, channel] += counted.reshape(REACH, alphabet)
     classes = _classes(seen.reshape(-1, REACH, alphabet))
     counts = _pooled(seen.reshape(-1, REACH, alphabet), classes, CLASSES)
-    frequency, row = _shared_tables(counts.reshape(2, len(limit), CLASSES, alphabet), limit)
+    frequency, row = shared_tables(counts.reshape(2, len(limit), CLASSES, alphabet), limit)
     lut = classes.reshape(2, len(limit), REACH).astype(np.uint8)
     arrays = ContextArrays(limit, stored, np.array([shift], np.uint8), lut, row, frequency)
     return ContextModel(arrays, groups)
 
 
-def _limits(latents: npt.NDArray[Any], rare: float = 3e-6) -> U8:
+def limits(latents: npt.NDArray[Any], rare: float = 3e-6) -> U8:
     """Per channel the largest magnitude found in a share of at least `rare` of all places."""
     limits = np.zeros(latents.shape[1], np.uint8)
     for channel, limit in enumerate(limits):
@@ -208,7 +201,7 @@ def _entropy_bits(counts: F64) -> F64:
     return np.asarray(outer - inner)
 
 
-def _shared_tables(counts: F64, limit: U8) -> tuple[U16, U16]:
+def shared_tables(counts: F64, limit: U8) -> tuple[U16, U16]:
     """(frequency tables, table of each phase, channel and class) from counted symbols."""
     _, channels, classes, alphabet = counts.shape
     rows = counts.reshape(-1, alphabet)

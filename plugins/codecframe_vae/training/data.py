@@ -42,13 +42,16 @@ class Labelled:
         return {"resize": min(height, width), "crop": [height, width]}
 
 
-def load(run: codecframe.TrainingRun, held_out: int, multiple: int) -> tuple[Labelled, Labelled]:
+def load(
+    run: codecframe.TrainingRun, held_out: int, multiple: int, *, needs_labels: bool = True
+) -> tuple[Labelled, Labelled]:
     """Read labelled images into memory: (training, validation).
 
     Args:
         run: gives the images.
         held_out: how many validate, unless the recipe names them.
         multiple: sides must be multiples of this.
+        needs_labels: whether images without labels are refused; else their class is 0.
 
     Raises:
         MismatchError: if there are none, they are of several sizes, a side is not a multiple of
@@ -56,7 +59,8 @@ def load(run: codecframe.TrainingRun, held_out: int, multiple: int) -> tuple[Lab
         DataError: if one cannot be read.
         SettingsError: if none are left to train on.
     """
-    if not run.images or any(i.target is None for i in (*run.images, *(run.held_out or ()))):
+    every = (*run.images, *(run.held_out or ()))
+    if not run.images or (needs_labels and any(i.target is None for i in every)):
         raise codecframe.MismatchError("training takes images with labels")
     training, held = run.split(held_out)
     images = [*training, *held]
@@ -71,7 +75,7 @@ def load(run: codecframe.TrainingRun, held_out: int, multiple: int) -> tuple[Lab
         raise codecframe.MismatchError(
             f"training takes images whose sides are multiples of {multiple}, not {shapes.pop()}"
         )
-    pixels, targets = np.stack(read), np.array([image.target for image in images], np.int64)
+    pixels, targets = np.stack(read), np.array([image.target or 0 for image in images], np.int64)
     count = len(training)
     return Labelled(pixels[:count], targets[:count]), Labelled(pixels[count:], targets[count:])
 

@@ -1,0 +1,199 @@
+"""Coding the grid of a picture layer: tables by what is expected, and by how much may happen.
+
+Of each latent two integers are formed from earlier ones, in the order of `walk`: a prediction, the
+weighted sum of their values, and an expected magnitude, that of their magnitudes. In pictures the
+second says more: busy places are busy in all frequencies. Each is compared with seven bounds, and
+the two classes name the frequency table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe_vae.entropy.context import LARGEST, fold_sign
+from codecframe_vae.entropy.rangecoder import (
+    I64,
+    U8,
+    U16,
+    Decoder,
+    Tables,
+    check_frequencies,
+    encode,
+    ideal_bits,
+)
+from codecframe_vae.entropy.walk import F32, I8, MOST_SUM, Put, Walk
+
+I32 = npt.NDArray[np.int32]
+
+CLASSES = 8
+"""Of predictions, and of expected magnitudes."""
+
+
+@dataclass(frozen=True)
+class MagnitudeArrays:
+    """What a model file holds of the coder of one level: integers only. C channels.
+
+    Attributes:
+        limit: `uint8`, (C,): the largest magnitude that is sent, at most 127. Channels with 0 are
+            not sent.
+        edges: `int32`, (2, 2, C, CLASSES - 1): ascending bounds of the classes of predictions and
+            of expected magnitudes, by phase and channel. A class is how many bounds are not above.
+        row: `uint16`, (2, C, CLASSES, CLASSES): row of `frequency` by phase, channel, class of the
+            prediction and class of the magnitude.
+        frequency: `uint16`, (tables, alphabet).
+    """
+
+    limit: U8
+    edges: I32
+    row: U16
+    frequency: U16
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The arrays' names."""
+        return [field.name for field in fields(cls)]
+
+
+class MagnitudeModel:
+    """The entropy coder of one level of pictures.
+
+    Args:
+        weight: `int8`, (2, 2, C, C, 9), of all levels: for predictions and for magnitudes, as
+            `Walk` takes them.
+        arrays: of this level.
+        groups: channel groups.
+
+    Raises:
+        ValueError: if they do not make a model.
+    """
+
+    def __init__(self, weight: I8, arrays: MagnitudeArrays, groups: int) -> None:
+        check(weight, arrays, groups)
+        self.arrays = arrays
+        self.channels = len(arrays.limit)
+        self._walks = [Walk(one, arrays.limit, groups) for one in weight]
+        self._tables = Tables(arrays.frequency)
+        self._row = arrays.row.astype(np.int64).ravel()
+        self._bound = arrays.limit.astype(np.float32)[:, None, None]
+
+    def clip(self, latents: npt.NDArray[Any]) -> I8:
+        """Whole numbers, (n, C, height, width), within the limits."""
+        clipped: I8 = np.clip(latents, -self._bound, self._bound).astype(np.int8)
+        return clipped
+
+    def encode(self, latents: I8) -> list[bytes]:
+        """Payloads of clipped latents, (n, C, height, width)."""
+        return encode(self._tables, *self._rows_and_symbols(latents))
+
+    def ideal_bytes(self, latents: I8) -> npt.NDArray[np.float64]:
+        """What the tables say each image costs, (n,), without coding."""
+        return np.asarray(ideal_bits(self._tables, *self._rows_and_symbols(latents)) / 8)
+
+    def decode(self, payloads: Sequence[bytes], height: int, width: int) -> I8:
+        """Latents, (n, C, height, width), of n payloads.
+
+        Raises:
+            CorruptPayloadError: if no encoder wrote a payload.
+        """
+        n = len(payloads)
+        latents = np.zeros((height * width, self.channels, n), np.int8)
+        places = height * width * sum(map(len, self._walks[0].sent))
+        decoder = Decoder(self._tables, payloads, places)
+        for squares, channels, phase, sums, put in both(self._walks, n, height, width):
+            rows = self._rows(phase, channels, sums)
+            symbols = decoder.decode(rows.reshape(-1, n)).reshape(rows.shape).astype(np.int16)
+            values = np.where(symbols & 1, -((symbols + 1) >> 1), symbols >> 1)
+            latents[squares[:, None], channels] = values
+            put(values)
+        decoder.finish()
+        shape = (n, self.channels, height, width)
+        return np.ascontiguousarray(latents.transpose(2, 1, 0)).reshape(shape)
+
+    def _rows(self, phase: int, channels: I64, sums: Sequence[F32]) -> I64:
+        """Rows of tables, (squares, channels, n)."""
+        at = (phase * self.channels + channels)[:, None]
+        for value, edges in zip(sums, self.arrays.edges[:, phase, channels], strict=True):
+            at = at * CLASSES + classes_of(value, edges[None, :, None])
+        return self._row.take(at)
+
+    def _rows_and_symbols(self, latents: I8) -> tuple[I64, I64]:
+        """Rows of tables and symbols of clipped latents, (places, n), in coding order."""
+        n = len(latents)
+        rows, symbols = [np.zeros((0, n), np.int64)], [np.zeros((0, n), np.int64)]
+        for phase, channels, sums, symbol in predictions(self._walks, latents):
+            rows.append(self._rows(phase, channels, sums).reshape(-1, n))
+            symbols.append(symbol.reshape(-1, n))
+        return np.concatenate(rows), np.concatenate(symbols)
+
+
+def classes_of(values: F32, edges: npt.NDArray[Any]) -> I64:
+    """How many bounds, along the last axis of `edges`, are not above each value."""
+    return np.asarray((values[..., None] >= edges).sum(-1))
+
+
+def both(walks: Sequence[Walk], n: int, height: int, width: int) -> Iterator[Any]:
+    """(squares, channels, phase, [predictions, magnitudes], put), step by step."""
+    for one, other in zip(*(walk.steps(n, height, width) for walk in walks), strict=True):
+        squares, channels, phase, prediction, put = one
+        yield squares, channels, phase, [prediction, other[3]], _putting(put, other[4])
+
+
+def _putting(put: Put, put_magnitude: Put) -> Put:
+    def both_of_them(values: npt.NDArray[Any]) -> None:
+        put(values)
+        put_magnitude(np.abs(values.astype(np.int16)))
+
+    return both_of_them
+
+
+def predictions(walks: Sequence[Walk], latents: I8) -> Iterator[tuple[int, I64, list[F32], I64]]:
+    """(phase, channels, [predictions, magnitudes], symbols), step by step, for fitting tables.
+
+    Each of them is (squares, channels, n).
+    """
+    n, channels, height, width = latents.shape
+    flat = latents.reshape(n, channels, -1).transpose(2, 1, 0)
+    for squares, some, phase, sums, put in both(walks, n, height, width):
+        values = flat[squares[:, None], some]
+        yield phase, some, sums, fold_sign(values.astype(np.int64))
+        put(values)
+
+
+def check(weight: I8, arrays: MagnitudeArrays, groups: int) -> None:
+    """Whether arrays make a model; takes no memory for it.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    channels = arrays.limit.size
+    if arrays.frequency.ndim != 2:
+        raise ValueError("frequency is not a list of tables")
+    kinds: dict[str, tuple[Any, type, tuple[int, ...]]] = {
+        "weight": (weight, np.int8, (2, 2, channels, channels, 9)),
+        "limit": (arrays.limit, np.uint8, (channels,)),
+        "edges": (arrays.edges, np.int32, (2, 2, channels, CLASSES - 1)),
+        "row": (arrays.row, np.uint16, (2, channels, CLASSES, CLASSES)),
+        "frequency": (arrays.frequency, np.uint16, arrays.frequency.shape),
+    }
+    for name, (array, dtype, shape) in kinds.items():
+        if array.dtype != dtype or array.shape != shape or not array.size:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype.__name__} {shape}")
+    if groups < 1 or channels % groups:
+        raise ValueError(f"{channels} channels do not make {groups} groups")
+    limit = arrays.limit.astype(np.int64)
+    sums = np.abs(weight.astype(np.int64)).sum(axis=4) @ limit
+    if limit.max() > LARGEST or sums.max() >= MOST_SUM:
+        raise ValueError("the sums of the context model are not exact")
+    if arrays.row.max() >= len(arrays.frequency):
+        raise ValueError("a table of the context model does not exist")
+    # symbols 0 to 2 * limit can occur: no table of a channel may lack one of them
+    coded = (arrays.frequency > 0).cumprod(axis=-1).sum(axis=-1)[arrays.row]
+    reach = limit[:, None, None]
+    if ((coded <= 2 * reach) & (reach > 0)).any():
+        raise ValueError("a table of the context model lacks a symbol")
+    check_frequencies(arrays.frequency)

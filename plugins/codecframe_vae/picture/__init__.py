@@ -1,0 +1,1 @@
+"""Fitting of picture layers: transform, tables and the decoder that shows both layers."""
