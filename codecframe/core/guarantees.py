@@ -28,6 +28,7 @@ BETS = 12
 """How many stakes the wealth of who bets is spread over."""
 _BETS = np.geomspace(0.01, 0.9, BETS)
 """Stakes, as shares of the highest that cannot ruin."""
+_RESTART = 32
 _BISECTIONS = 24
 
 
@@ -142,9 +143,10 @@ class RunningTest:
     Args:
         bound: from 0 to 1, exclusive.
         above: whether the mean is claimed to be above the bound, or below it.
-        restarts: also look for values whose mean left the bound some time after the first: at each
-            value k new bets begin with the share 1 / (k (k + 1)) of the capital. They find a change
-            soon, whatever came before (e-detectors: Shin, Ramdas and Rinaldo, NEJSDS 2024).
+        restarts: also look for values whose mean left the bound some time after the first: after
+            every 32 values new bets begin, the k-th with the share 1 / (k (k + 1)) of the capital.
+            They find a change soon, whatever came before (e-detectors: Shin, Ramdas and Rinaldo,
+            NEJSDS 2024).
 
     Attributes:
         n: values so far.
@@ -181,9 +183,12 @@ class RunningTest:
             self.n += len(given)
             return
         for gained in logs:
+            if self.n % _RESTART == 0:
+                k = self.n // _RESTART + 1
+                share = -math.log(k * (k + 1) * len(_BETS))
+                self._log_wealth = np.logaddexp(self._log_wealth, share)
             self.n += 1
-            share = -math.log(self.n * (self.n + 1) * len(_BETS))
-            self._log_wealth = np.logaddexp(self._log_wealth, share) + gained
+            self._log_wealth = self._log_wealth + gained
             self._most = max(self._most, float(np.logaddexp.reduce(self._log_wealth)))
 
     @property
