@@ -114,6 +114,7 @@ class Task(ABC):
         summary: one line for listings.
         metric: what a set is scored by, as tables call it.
         has_records: whether sets are scored by records.
+        image_metric: where they are, what `score` is, image by image: what `--score` is about.
         requires: import name of an optional package -> the pip requirement that installs it.
 
     Examples:
@@ -126,6 +127,7 @@ class Task(ABC):
     summary: str = ""
     metric: str
     has_records: bool = False
+    image_metric: str = ""
     requires: Mapping[str, str] = MappingProxyType({})
 
     # -- image by image -------------------------------------------------------------------

@@ -65,6 +65,7 @@ class Embedding(Task):
     summary = "a vector an image"
     metric = "retrieval@1"
     has_records = True
+    image_metric = "cosine"
 
     def score(self, prediction: Embeddings, targets: Sequence[Any]) -> Values:
         """Cosine with the target vector, 0 if negative; NaN for a label."""

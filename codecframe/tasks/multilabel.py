@@ -30,6 +30,7 @@ class MultiLabel(Task):
     summary = "any number of classes an image, or yes and no"
     metric = "mAP"
     has_records = True
+    image_metric = "F1"
 
     def score(self, prediction: Prediction, targets: Sequence[Any]) -> Values:
         """F1 of the classes that are seen; 1 where none is, and there is none."""

@@ -87,6 +87,7 @@ class Segmentation(Task):
     summary = "a class for every pixel"
     metric = "mIoU"
     has_records = True
+    image_metric = "IoU"
 
     def score(self, prediction: ClassMaps, targets: Sequence[Any]) -> Values:
         """Mean intersection over union; 1 where nothing counts."""

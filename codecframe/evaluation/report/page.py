@@ -158,7 +158,7 @@ class _Page:
         table = tables[0]
         self.missing = coverage(tables).words()
         self.selection = selection
-        self.labelled = table.labelled
+        self.labelled, self.task = table.labelled, table.task
         self.measure = table.meta.get("metric", "score") if table.labelled else "agreement"
         self.heads = list(dict.fromkeys(each.head for each in tables))
         self.title = f"Rate and accuracy for {' and '.join(self.heads)}"
@@ -243,6 +243,7 @@ class _Page:
             ">file bpp": _number(row.file_bpp, ".3f"),
             f">{self.measure} %": _percent(spot.score),
             ">95 %": _Cell(_interval(spot.low, spot.high), spot.low),
+            **{f">{name} %": _percent(value) for name, value in row.figures.items()},
             ">agreement %": _percent(row.agreement),  # once, where it is the measure
             ">divergence": _number(row.divergence, ".3g"),
             ">encode µs": _number(row.encode_us, ".0f"),
@@ -258,6 +259,7 @@ class _Page:
             score = f"{self.measure} against the labels"
         else:
             score = "there are no labels: agreement with the prediction on the uncompressed image"
+        method = "bootstrap over images" if table.has_records else "Wilson's formula"
         prepared = "brought to the head's geometry, then encoded"
         if not table.meta.get("prepared"):
             prepared = "encoded as they are"
@@ -265,7 +267,9 @@ class _Page:
             "head": ", ".join(self.heads),
             "images": f"{self.images}, from {table.meta.get('first_image', '')}; {prepared}",
             "left out": "; ".join(f"{name}: {reason}" for name, reason in table.skipped()[:20]),
-            "score": f"{score}; intervals are 95 % (Wilson)",
+            "task": f"{table.task.name}: {table.task.summary}",
+            "score": f"{score}; intervals are 95 %, by {method}",
+            "agreement": "with the prediction on the uncompressed image; the mean over images",
             "divergence": "of the prediction from the uncompressed one (classification: KL, nats)",
             "bytes": "; ".join(f"{name}: {meaning}" for name, meaning in _BYTES.items()),
             "times": "microseconds an image, on all cores of the machine that measured; medians",

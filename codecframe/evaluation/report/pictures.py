@@ -61,12 +61,16 @@ def _through(one: Series, found: Measurement | None, truth: Any, accounting: Acc
         return Shown(None, note="not measured")
     if found.data is None:
         return Shown(None, note="does not fit the budget")
+    task, says = one.table.task, _says(one.table.task, found.view)
     right = found.score if one.table.labelled else found.agreement
-    task = one.table.task
+    if task.has_records:  # right in part
+        right = None
+        if found.agreement is not None:
+            says = f"{says} ({100 * found.agreement:.0f} % agreement)"
     return _shown(
         _drawn(task, _decoded(one.codec, found.data), found.view, truth),
         size=found.file_bytes if accounting is Accounting.FILE else found.payload_bytes,
-        says=_says(task, found.view),
+        says=says,
         agrees=None if right is None else right >= 0.5,
     )
 

@@ -83,7 +83,10 @@ def select_keeping(
         key=lambda one: (not one.fits, one.bytes_per_image if one.fits else -one.score),
     )
     notes = tuple(filter(None, [covered.words()]))
-    measure = str(tables[0].meta.get("metric", "score")) if keep.needs_labels else "agreement"
+    measure = "agreement"
+    if keep.needs_labels:
+        metric = str(tables[0].meta.get("metric", "score"))
+        measure = tables[0].task.image_metric or metric
     found = Selection(
         str(keep), "keep", str(accounting), measure, len(covered.images), None, (),
         notes=notes, left_out=left_out_of(tables), confidence=keep.confidence,

@@ -40,6 +40,7 @@ class Detection(Task):
     summary = "boxes of objects"
     metric = "mAP"
     has_records = True
+    image_metric = "F1"
     requires = MappingProxyType({"pycocotools": coco.INSTALL})
 
     def score(self, prediction: Detections, targets: Sequence[Any]) -> Values:
