@@ -123,17 +123,20 @@ class TaskHead(ABC):
         return self.task.divergence(prediction, reference)
 
     def pixel_gradients(
-        self, images: Sequence[Image], targets: FloatArray
+        self, images: Sequence[Image], targets: FloatArray | None
     ) -> list[FloatArray] | None:
         """How the loss changes with pixels, for tuning; None where the head cannot say.
 
         Args:
             images: as `prepare` makes them.
-            targets: probabilities of the classes, (images, classes).
+            targets: of classification, probabilities of the classes, (images, classes).
 
         Returns:
-            Derivatives of each image's cross-entropy against its targets, in nats for a step of one
-            pixel value, `float32`, (height, width, 3). Default: None.
+            `float32`, (height, width, 3), for a step of one pixel value: derivatives of each
+            image's cross-entropy against its targets, in nats. Of another task, derivatives of a
+            sum of what the model gives with random signs, weighted by how much each number
+            matters: their squares are, on average, the diagonal of the Gauss-Newton matrix.
+            Default: None.
         """
         del images, targets
         return None

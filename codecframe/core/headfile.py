@@ -7,7 +7,10 @@
     output: scores                   # which, where a model has several
     preprocess: {resize: 48, crop: 48, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]}
 
-Only `model` must be there. Paths are relative to the file.
+    task: detection                  # where it does not classify: see docs/tasks.md
+
+Only `model` must be there. Paths are relative to the file; a model that is not there is looked for
+below the folder that `CODECFRAME_DATA` names.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from codecframe.core.errors import DataError
-from codecframe.core.files import is_file, read_lines, read_mapping
+from codecframe.core.files import data_root, is_file, read_lines, read_mapping
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -39,5 +42,6 @@ def load(path: Path | str) -> tuple[str, dict[str, Any]]:
     labels = options.get("labels")
     if isinstance(labels, str):
         options["labels"] = read_lines(path.parent / labels)
-    beside = path.parent / model
-    return str(beside) if is_file(beside) else model, options
+    folders = [path.parent, *filter(None, [data_root()])]
+    found = next((folder / model for folder in folders if is_file(folder / model)), model)
+    return str(found), options

@@ -66,10 +66,13 @@ class Model(Protocol):
         ...         return cf.Preprocess.of(given)
         ...     def run(self, values):
         ...         return {"mean": values.mean((2, 3))}
+        ...     def torch_model(self):
+        ...         return None
         ...     def details(self):
         ...         return {}
-        >>> Constant().run(np.ones((2, 3, 8, 8)))["mean"].shape
-        (2, 3)
+        >>> head = cf.get_task("embedding").head(Constant(), {})
+        >>> head.predict([photo]).vectors.shape
+        (1, 3)
     """
 
     name: str
@@ -83,6 +86,11 @@ class Model(Protocol):
 
     def run(self, values: Any) -> Mapping[str, Any]:
         """The model's outputs by name, as arrays, for what `Preprocess.batch` made."""
+
+    def torch_model(self) -> Any:
+        """A function from a tensor, as `Preprocess.batch` makes arrays, to the outputs by name, as
+        tensors that have gradients; None where torch cannot follow the model.
+        """
 
     def details(self) -> dict[str, Any]:
         """What `codecframe heads NAME` shows of it, as plain data."""

@@ -359,11 +359,11 @@ class ClassifierHead(TaskHead):
         return Prediction(scores, self.labels, sigmoid=by_itself)
 
     def pixel_gradients(
-        self, images: Sequence[Image], targets: FloatArray
+        self, images: Sequence[Image], targets: FloatArray | None
     ) -> list[FloatArray] | None:
         """See `TaskHead.pixel_gradients`: by `torch_model`."""
         model = self.torch_model()
-        if model is None:
+        if model is None or targets is None:
             return None
         found: list[FloatArray] = []
         largest = max(image.shape[0] * image.shape[1] for image in images)

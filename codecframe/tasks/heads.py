@@ -60,7 +60,7 @@ class MultiLabelHead(ModelHead):
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> Prediction:
         expected = "one output (images, classes)"
-        values = self.only(outputs, self._said.output, 2, expected)
+        values = np.asarray(self.only(outputs, self._said.output, 2, expected))
         if len(values) != given[0] or (self.labels and values.shape[1] != len(self.labels)):
             raise self.wrong(outputs, f"{expected} for {len(self.labels)} labels")
         scores = check_scores(values, given[0], self.name)
@@ -133,7 +133,7 @@ class SegmentationHead(ModelHead):
         name = self._said.output
         if name is None and len(outputs) == 1:
             (name,) = outputs
-        values = self.only(outputs, name, 4, expected)
+        values = np.asarray(self.only(outputs, name, 4, expected))
         if values.ndim == 4 and values.shape[1] == 1:
             values = values[:, 0]
         if len(values) != given[0] or values.ndim not in (3, 4):

@@ -170,9 +170,9 @@ class ModelHead(TaskHead):
             MismatchError: if there is none, or several.
         """
         if name is not None and str(name) in outputs:
-            return np.asarray(outputs[str(name)])
+            return outputs[str(name)]
         found = [array for array in outputs.values() if array.ndim == axes]
         if name is not None or len(found) != 1:
             said = f"an output {str(name)!r}" if name is not None else expected
             raise self.wrong(outputs, said)
-        return np.asarray(found[0])
+        return found[0]

@@ -105,13 +105,14 @@ class Results(Result):
 
     def shown(self) -> Sequence[str | Table]:
         """The table, less what only a program needs."""
-        columns = ("codec", "head", ">bpp", ">top-1 %", ">95 %", ">encode µs", ">n")
+        metric = next((row["metric"] for row in self.rows if "metric" in row), "top-1")
+        columns = ("codec", "head", ">bpp", f">{metric} %", ">95 %", ">encode µs", ">n")
         cells = [
             (
                 row.get("label", row["codec"]),
                 row["head"],
                 f"{row['bpp']:.3f}",
-                percent(row["top1"]),
+                percent(row["score"] if "metric" in row else row["top1"]),
                 interval(row["low"], row["high"]),
                 f"{row['encode_us']:.0f}",
                 row["n"],

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import DataError, SettingsError, shown
 from codecframe.core.files import data_root, read_mapping
 from codecframe.core.settings import Settings, option
+from codecframe.core.task import Task
 from codecframe.images import ImageSet, group_names, open_held_out, open_images, without
 
 _MOST_EXTENDED = 16
@@ -79,13 +81,15 @@ def recipe_root(root: Path | str | None) -> Path:
     return Path(root) if root is not None else data_root() or Path()
 
 
-def open_recipe_images(recipe: Mapping[str, Any], root: Path) -> ImageSet:
-    """The images that a recipe names.
+def open_recipe_images(
+    recipe: Mapping[str, Any], root: Path, task: Task = CLASSIFICATION
+) -> ImageSet:
+    """The images that a recipe names, with what is known of them for a task.
 
     Raises:
         DataError: if they are not there.
     """
-    return open_images(_paths(recipe["images"], root), **_choice(recipe, root))
+    return open_images(_paths(recipe["images"], root), task=task, **_choice(recipe, root))
 
 
 def open_recipe_split(

@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from codecframe.core import registry
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import DataError
 from codecframe.core.files import reported, write_whole
 from codecframe.core.head import TaskHead
@@ -177,10 +178,11 @@ def run_recipe(
     """
     recipe = ProfileRecipe.load(path)
     root = recipe_root(data_root)
-    items = open_recipe_images(vars(recipe), root)
-    tune = open_recipe_images(recipe.tune, root) if recipe.tune else None
-    accounting = Accounting(recipe.accounting)
     heads = recipe.heads(path)  # before hours of measuring
+    task = heads[0].task
+    items = open_recipe_images(vars(recipe), root, task)
+    tune = open_recipe_images(recipe.tune, root, task) if recipe.tune else None
+    accounting = Accounting(recipe.accounting)
     folder = Path(results)
     _check_results(folder, recipe, force)
     with reported(folder):
@@ -195,7 +197,10 @@ def run_recipe(
             for one in _asked_for(plan.variants(head), report.series_of(table, accounting)):
                 said = own.get((one.codec, one.words), one.words)
                 series = replace(one, words=said, note=recipe.note_of(run, one.codec))
-                found.append(_Measured(run, series, _curve(run, one, table, accounting)))
+                curve = None
+                if not table.has_records:
+                    curve = _curve(run, one, table, accounting)
+                found.append(_Measured(run, series, curve))
             measure = report.measure_of(table)
     plot = report.series_plot([one.series for one in found], measure, accounting)
     write_whole(folder / f"{recipe.name}.svg", plot.svg)
@@ -221,11 +226,13 @@ def _check_results(folder: Path, recipe: ProfileRecipe, force: bool) -> None:
 
 @dataclass(frozen=True)
 class _Measured:
-    """A codec variant in front of a head, and the scores of its points by image."""
+    """A codec variant in front of a head, and the scores of its points by image; None where these
+    make no mean (mAP), so that there is nothing to compare image by image.
+    """
 
     run: Run
     series: report.Series
-    curve: Curve
+    curve: Curve | None
 
 
 def _asked_for(variants: Sequence[Variant], series: Sequence[report.Series]) -> list[report.Series]:
@@ -244,7 +251,7 @@ def _curve(run: Run, series: report.Series, table: ProfileTable, accounting: Acc
 
 
 def _rows(recipe: ProfileRecipe, found: Sequence[_Measured]) -> list[dict[str, Any]]:
-    curves = [one.curve for one in found]
+    curves = [one.curve for one in found if one.curve]
     return [
         _row(recipe, one, spot) | compared
         for one in found
@@ -263,10 +270,9 @@ def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, 
         "n": spot.row.n,
         "bpp": round(spot.bpp, 4),
         "accounting": str(Accounting(recipe.accounting)),
-        "top1": round(spot.score, 4),
+        **_scores(one, spot),
         "low": round(spot.low, 4),
         "high": round(spot.high, 4),
-        "top5": _rounded(spot.row.top5),
         "agreement": _rounded(spot.row.agreement),
         "divergence": _rounded(spot.row.divergence),
         "file_bpp": round(spot.row.file_bpp, 4),
@@ -275,11 +281,22 @@ def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, 
     }
 
 
+def _scores(one: _Measured, spot: report.Spot) -> dict[str, Any]:
+    """`top1` and `top5` of a classifier; of other heads `metric`, `score` and what else is told."""
+    task = one.series.table.task
+    if task is CLASSIFICATION:
+        return {"top1": round(spot.score, 4), "top5": _rounded(spot.row.top5)}
+    figures = {name: round(value, 4) for name, value in spot.row.figures.items()}
+    return {"metric": task.metric, "score": round(spot.score, 4), **figures}
+
+
 def _compared(
     recipe: ProfileRecipe, curves: Sequence[Curve], one: _Measured
 ) -> list[dict[str, Any]]:
     """What each point of a curve is compared with."""
     ours = one.curve
+    if ours is None:
+        return [{} for _ in one.series.spots]
     found: list[dict[str, Any]] = [{} for _ in ours.bpp]
     if defaults := defaults_of(ours, curves, one.run.beside):
         for row, gained in zip(found, beside_defaults(ours, defaults), strict=True):

@@ -202,7 +202,7 @@ class Objective:
         seen = self.head.predict(decoded[:1])
         targets = np.asarray(self._targets) if isinstance(seen, Prediction) else np.empty(0)
         if targets.dtype.kind not in "iu" or targets.ndim != 1:
-            return None  # no classification
+            return self.head.pixel_gradients(decoded, None)  # not a classification
         classes = seen.scores.shape[-1]
         return self.head.pixel_gradients(decoded, np.eye(classes, dtype=np.float32)[targets])
 

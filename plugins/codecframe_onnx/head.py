@@ -112,7 +112,7 @@ class OnnxHead(codecframe.ClassifierHead):
         return checked(module, values, self.run(values), self.name, half=half)
 
     def pixel_gradients(
-        self, images: Sequence[Image], targets: FloatArray
+        self, images: Sequence[Image], targets: FloatArray | None
     ) -> list[FloatArray] | None:
         """See `codecframe.TaskHead`: of the graph in torch, where torch can follow it."""
         if missing({"torch": _TORCH, "onnx": INSTALL}):

@@ -9,6 +9,7 @@ from typing import Any
 
 import codecframe
 from codecframe import Preprocess, cpu_count, require
+from codecframe.core.registry import missing
 
 INSTALL = "codecframe[onnx]"
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
@@ -83,6 +84,20 @@ class OnnxModel:
             found = ", ".join(_described(one) for one in outputs)
             raise codecframe.MismatchError(f"{self.spec}: gives {found}, not scores")
         return shapes
+
+    def torch_model(self) -> Any:
+        """The graph in torch: a function from a tensor to its outputs of floating point, by name;
+        None where torch or the package onnx is missing, or torch cannot follow the graph.
+        """
+        if missing({"torch": "codecframe[train]", "onnx": INSTALL}):
+            return None
+        from codecframe_onnx.network.module import network
+
+        try:
+            networks = {name: network(self.spec, name) for name in self.score_shapes()}
+        except codecframe.MismatchError:
+            return None
+        return lambda values: {name: net(values) for name, net in networks.items()}
 
     def details(self) -> dict[str, Any]:
         """Inputs and outputs in words."""

@@ -63,6 +63,10 @@ class TorchModel:
         named = _by_name(found)
         return {name: one.detach().to("cpu").numpy() for name, one in named.items()}
 
+    def torch_model(self) -> Any:
+        """The module, its outputs by name."""
+        return lambda values: _by_name(self._module(values))
+
     def details(self) -> dict[str, Any]:
         """The module's class."""
         return {"module": type(self._module).__name__}

@@ -219,11 +219,13 @@ def detector_file(folder: Path) -> Path:
         helper.make_node("ReduceMean", ["images", "axes"], ["mean"], keepdims=0),
         helper.make_node("Mul", ["mean", "choice"], ["flat"]),
         helper.make_node("Unsqueeze", ["flat", "one"], ["scores"]),
-        helper.make_node("Identity", ["constant"], ["boxes"]),
+        helper.make_node("Mul", ["scores", "zero"], ["none"]),
+        helper.make_node("ReduceMean", ["none", "last"], ["nothing"]),
+        helper.make_node("Add", ["constant", "nothing"], ["boxes"]),
     ]
     given = {
         "axes": np.array([2, 3]), "one": np.array([1]), "choice": np.float32([[1, 0, 0]]),
-        "constant": boxes,
+        "constant": boxes, "zero": np.float32(0), "last": np.array([2]),
     }  # fmt: skip
     graph = helper.make_graph(
         nodes,
@@ -270,3 +272,18 @@ def test_torch_files_open_as_heads_of_any_task(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(text.format("embedding") + "output: scores\n")
     head = cf.get_head(str(tmp_path / "other.yaml"))
     assert head.predict([red, red]).vectors.shape == (2, 3)
+
+
+def test_a_detector_says_what_it_minds(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    head = cf.get_head(str(detector_file(tmp_path)))
+    red = np.zeros((32, 32, 3), np.uint8) + np.uint8([130, 0, 0])
+    (slopes,) = head.pixel_gradients([red], None)
+    assert slopes.shape == red.shape and slopes.dtype == np.float32
+    # the score is the mean of red alone: 1 / (s (1 - s)) is its weight, 1 / (255 * 1024) its slope
+    share = 130 / 255
+    assert np.allclose(
+        np.abs(slopes[..., 0]), (share * (1 - share)) ** -0.5 / 255 / 1024, rtol=1e-3
+    )
+    assert (slopes[..., 1:] == 0).all()

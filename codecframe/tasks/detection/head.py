@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from codecframe.core.errors import SettingsError
-from codecframe.core.image import Shape
+from codecframe.core.image import Image, Shape
 from codecframe.core.settings import option
 from codecframe.core.task import Model, Task
 from codecframe.tasks.detection import layouts
-from codecframe.tasks.detection.boxes import Boxes, Detections
+from codecframe.tasks.detection.boxes import Boxes, Detections, FloatArray
 from codecframe.tasks.detection.layouts import LAYOUTS, Found
 from codecframe.tasks.detection.task import DETECTION
 from codecframe.tasks.modelhead import ModelHead, ModelOptions, Outputs
@@ -93,17 +94,57 @@ class DetectorHead(ModelHead):
         """Of each image the corners, scores and classes, in pixels of the model's input."""
         if self._said.layout == "lists":
             return [self._of_lists(outputs, given[1:])]
-        if self._said.layout.startswith("yolo"):
-            boxes, scores = self._of_yolo(outputs)
-        else:
-            boxes, scores = self._of_pair(outputs)
+        boxes, raw = (np.asarray(each, np.float32) for each in self._parts(outputs))
         if len(boxes) != given[0]:
             raise self.wrong(outputs, f"{self._expected} of {given[0]} images")
+        scores = self._of_classes(layouts.activated(raw, self._activation))
         found = []
         for corners, values in zip(boxes, scores, strict=True):
             placed = layouts.corners_of(corners, self._form, self._unit, given[1:])
             found.append(layouts.each_class(placed, values, self._said.least))
         return found
+
+    def _parts(self, outputs: Outputs) -> tuple[Any, Any]:
+        """Boxes (images, n, 4) and what scores are made of, (images, n, ...), as the model gives
+        them: arrays of numpy or torch.
+        """
+        return self._of_yolo(outputs) if self._is_yolo else self._of_pair(outputs)
+
+    @property
+    def _is_yolo(self) -> bool:
+        return self._said.layout.startswith("yolo")
+
+    def _of_classes(self, activated: Any) -> Any:
+        """Scores of the classes, (images, n, classes), without what else is beside them."""
+        if self._said.layout == "yolo-objectness":
+            return activated[..., :1] * activated[..., 1:]
+        return activated[..., : len(self.labels)] if self.labels else activated
+
+    def pixel_gradients(
+        self, images: Sequence[Image], targets: FloatArray | None
+    ) -> list[FloatArray] | None:
+        """See `TaskHead.pixel_gradients`: of boxes and scores, where torch can follow the model."""
+        if self._said.layout == "lists" or (model := self._network) is None:
+            return None
+        from codecframe.tasks.detection.slopes import slopes
+
+        def scored(values: Any) -> tuple[Any, Any]:
+            boxes, raw = self._parts(model(values))
+            return boxes, self._of_classes(activation(raw))
+
+        activation = layouts.torch_activation(self._activation)
+        found = []
+        for number, image in enumerate(images):
+            values = self.preprocess.batch([image])
+            gradients = slopes(scored, values, self._form, number)
+            top, left, height, width = self.preprocess.place(image.shape[:2])
+            pixels = self.preprocess.pixel_gradients(gradients)[0]
+            found.append(pixels[top : top + height, left : left + width])
+        return found
+
+    @cached_property
+    def _network(self) -> Any:
+        return self._model.torch_model()
 
     @property
     def _expected(self) -> str:
@@ -117,9 +158,7 @@ class DetectorHead(ModelHead):
         parts = layouts.split_yolo(output, objectness, len(self.labels))
         if parts is None:
             raise self.wrong(outputs, self._expected)
-        boxes, scores = parts
-        scores = layouts.activated(scores, self._activation)
-        return boxes, scores[..., :1] * scores[..., 1:] if objectness else scores
+        return parts
 
     def _of_pair(self, outputs: Outputs) -> tuple[Any, Any]:
         boxes, scores = self._by_role(outputs, "boxes"), self._by_role(outputs, "scores")
@@ -128,13 +167,13 @@ class DetectorHead(ModelHead):
         extra = scores.shape[-1] - classes
         if not is_right or boxes.shape[2] != 4 or extra not in (0, 1):
             raise self.wrong(outputs, self._expected)
-        return boxes, layouts.activated(scores, self._activation)[..., :classes]
+        return boxes, scores
 
     def _by_role(self, outputs: Outputs, role: str) -> Any:
         """The boxes or the scores: the output of that name, or of that shape."""
         named = (self._said.outputs or {}).get(role)
         if named is not None:
-            return np.asarray(self.only(outputs, named, 3, self._expected), np.float32)
+            return self.only(outputs, named, 3, self._expected)
         arrays = {name: array for name, array in outputs.items() if array.ndim == 3}
         boxes = [name for name, array in arrays.items() if array.shape[2] == 4]
         if len(boxes) > 1:  # of four classes: their names tell
@@ -142,12 +181,12 @@ class DetectorHead(ModelHead):
         wanted = boxes if role == "boxes" else [name for name in arrays if name not in boxes]
         if len(wanted) != 1:
             raise self.wrong(outputs, self._expected)
-        return np.asarray(arrays[wanted[0]], np.float32)
+        return arrays[wanted[0]]
 
     def _of_lists(self, outputs: Outputs, size: Shape) -> Found:
         named = self._said.outputs or {}
         flat = {name: _without_first(np.asarray(array)) for name, array in outputs.items()}
-        boxes = self.only(flat, named.get("boxes"), 2, self._expected)
+        boxes = np.asarray(self.only(flat, named.get("boxes"), 2, self._expected))
         rest = {name: array for name, array in flat.items() if array.ndim == 1}
         whole = [name for name, array in rest.items() if array.dtype.kind in "iu"]
         labels = named.get("labels", whole[0] if len(whole) == 1 else "labels")

@@ -73,6 +73,15 @@ def activated(values: FloatArray, activation: str) -> FloatArray:
     return np.asarray(values, np.float32)
 
 
+def torch_activation(activation: str) -> Any:
+    """`activated` as a function of tensors of torch."""
+    if activation == "none":
+        return lambda values: values
+    import torch  # what is activated are its tensors
+
+    return torch.sigmoid if activation == "sigmoid" else lambda values: torch.softmax(values, -1)
+
+
 def corners_of(boxes: FloatArray, form: str, unit: str, size: tuple[int, int]) -> FloatArray:
     """Boxes (n, 4) of a form and unit as corners in pixels of the model's input.
 
@@ -131,11 +140,11 @@ def split_yolo(output: Any, objectness: bool, classes: int) -> tuple[Any, Any] |
     before the scores; None if it is none.
 
     Args:
-        output: (images, channels, n) or (images, n, channels).
+        output: (images, channels, n) or (images, n, channels); an array of numpy or torch.
         objectness: whether the fifth channel says how sure it is that there is an object.
         classes: how many there are; 0: not known, then the shorter axis is that of the channels.
     """
-    values = np.asarray(output, np.float32)
+    values = output
     first = 5 if objectness else 4
     if values.ndim != 3:
         return None
@@ -147,5 +156,5 @@ def split_yolo(output: Any, objectness: bool, classes: int) -> tuple[Any, Any] |
         axis = axis if values.shape[axis] > first else 0
     if not axis:
         return None
-    rows = values.transpose(0, 2, 1) if axis == 1 else values
+    rows = values.swapaxes(1, 2) if axis == 1 else values
     return rows[..., :4], rows[..., 4:]
