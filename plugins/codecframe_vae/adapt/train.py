@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +20,7 @@ from codecframe_vae.adapt.views import Views
 from codecframe_vae.bottleneck.inputs import classifier
 from codecframe_vae.bottleneck.network import network_of
 from codecframe_vae.bottleneck.photos import prepared
+from codecframe_vae.bottleneck.split import copied
 from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.training.data import U8, to_tensor
 from codecframe_vae.training.digests import network_digest, text_digest
@@ -51,7 +50,7 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
         BudgetError: if the codec reaches none of the rates.
     """
     head = classifier(run.head or codecframe.get_head(recipe.head))
-    module = copy.deepcopy(network_of(head))
+    module = copied(network_of(head))
     preprocess = replace(head.preprocess, layout="nchw", **_AS_FLOATS[head.preprocess.dtype])
     training, held = run.split(min(recipe.held_out, max(len(run.images) // 5, 1)))
     shape = head.input_shape or held[0].read().shape[:2]
@@ -63,9 +62,7 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
     example = to_tensor(sample[:2])
     teacher = Classifier(module, preprocess, example)
     channels_last(teacher.requires_grad_(requires_grad=False))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's of itself
-        student = copy.deepcopy(teacher)
+    student = copied(teacher)
     student.graph.requires_grad_(requires_grad=True)
     if recipe.start:
         _start_from(student, recipe.start)

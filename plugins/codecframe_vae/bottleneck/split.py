@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -28,7 +28,7 @@ def graph_of(module: nn.Module, example: Tensor, *, any_size: bool = True) -> fx
     Raises:
         MismatchError: if torch cannot follow what the module does.
     """
-    module = copy.deepcopy(module)
+    module = copied(module)
     for layer in module.modules():
         if getattr(layer, "inplace", False) is True:  # a graph cut there must find it as it was
             cast("nn.ReLU", layer).inplace = False
@@ -49,6 +49,16 @@ def graph_of(module: nn.Module, example: Tensor, *, any_size: bool = True) -> fx
     return _simplified(graph)
 
 
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+def copied(module: _Module) -> _Module:
+    """A copy; torch warns of its own inner parts when one of a graph is made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return copy.deepcopy(module)
+
+
 def front_of(graph: fx.GraphModule, layer: str) -> nn.Module:
     """A graph from images to the output of `layer`, for batches of images of any size.
 
@@ -60,7 +70,7 @@ def front_of(graph: fx.GraphModule, layer: str) -> nn.Module:
         UnknownNameError: if there is no such layer.
         MismatchError: if the layer makes no maps.
     """
-    graph = copy.deepcopy(graph)
+    graph = copied(graph)
     made = node_of(graph, layer)
     value = made.meta.get("val")
     if not isinstance(value, Tensor) or value.ndim != 4:
@@ -71,7 +81,7 @@ def front_of(graph: fx.GraphModule, layer: str) -> nn.Module:
 
 def fronts_of(graph: fx.GraphModule, layers: Sequence[str]) -> nn.Module:
     """As `front_of`, to the outputs of several layers, a tuple."""
-    graph = copy.deepcopy(graph)
+    graph = copied(graph)
     finish(graph, tuple(node_of(graph, layer) for layer in layers))
     return graph
 
@@ -91,7 +101,7 @@ def tail_of(
         UnknownNameError: if there is no such layer.
         MismatchError: if something goes round the layer.
     """
-    graph = copy.deepcopy(graph)
+    graph = copied(graph)
     images = next(node for node in graph.graph.nodes if node.op == "placeholder")
     cut = node_of(graph, layer)
     with graph.graph.inserting_before(images):

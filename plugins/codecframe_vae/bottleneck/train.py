@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from codecframe_vae.bottleneck.inputs import (
 from codecframe_vae.bottleneck.model import Bottleneck, Normalise, Whole
 from codecframe_vae.bottleneck.photos import Photos, Views, prepared
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
-from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of
+from codecframe_vae.bottleneck.split import copied, front_of, graph_of, tail_of
 from codecframe_vae.bottleneck.start import Fitted, sensitivity
 from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.networks.nets import channels_last
@@ -109,7 +108,7 @@ def _networks(
     front = front_of(graph, recipe.layer)
     grid = grid_of(front, recipe.layer, values)
     tail = tail_of(graph, recipe.layer, recipe.watched, values)
-    whole = Whole(normalise, copy.deepcopy(front), copy.deepcopy(tail))
+    whole = Whole(normalise, copied(front), copied(tail))
     for part in (front, tail):
         part.requires_grad_(requires_grad=True)
     with torch.no_grad():

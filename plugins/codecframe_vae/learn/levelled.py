@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, fx, nn
 
 from codecframe_vae.bottleneck.depthwise import depthwise
+from codecframe_vae.bottleneck.split import copied
 
 _CONVOLUTIONS = (torch.ops.aten.conv2d.default, torch.ops.aten.convolution.default, depthwise)
 
@@ -25,7 +24,7 @@ class Levelled(nn.Module):
     def __init__(self, tail: nn.Module) -> None:
         super().__init__()
         assert isinstance(tail, fx.GraphModule)  # noqa: S101 - `tail_of`
-        graph = copy.deepcopy(tail)
+        graph = copied(tail)
         features = next(node for node in graph.graph.nodes if node.op == "placeholder")
         with graph.graph.inserting_after(features):
             shift = graph.graph.placeholder("shift")
