@@ -45,8 +45,9 @@ def codecframe_heads() -> Iterable[TaskHead]:
 
 
 @hookspec
-def codecframe_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
+def codecframe_tasks() -> Iterable[Task]:
     """Return the plugin's tasks. Called once, when a task is asked for that codecframe has not."""
+    return ()
 
 
 @hookspec

@@ -242,10 +242,10 @@ class BlocksHead(BrightnessHead):
     accepts = BLOCKS
     reference = "brightness"
 
-    def predict(self, batch: Batch) -> codecframe.Prediction:
-        steps = [1 << (7 - one.level) for one in batch]  # type: ignore[union-attr]
+    def predict(self, batch: Any) -> codecframe.Prediction:
+        steps = [1 << (7 - one.level) for one in batch]
         return super().predict(
-            [one.values * step + step // 2 for one, step in zip(batch, steps, strict=True)]  # type: ignore[union-attr]
+            [one.values * step + step // 2 for one, step in zip(batch, steps, strict=True)]
         )
 
 

@@ -60,8 +60,9 @@ def _shape(node: fx.Node) -> tuple[int, int, int] | None:
     value = node.meta.get("val")
     if not isinstance(value, Tensor) or value.ndim != 4 or not value.is_floating_point():
         return None
-    sides = tuple(value.shape[1:])
-    return sides if all(isinstance(side, int) for side in sides) else None  # type: ignore[return-value]
+    channels, height, width = value.shape[1:]
+    is_known = all(isinstance(side, int) for side in (channels, height, width))
+    return (channels, height, width) if is_known else None
 
 
 def _numbers(node: fx.Node) -> int:

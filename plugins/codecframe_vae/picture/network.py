@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -50,7 +52,7 @@ class PictureDecoder(nn.Module):
         )
         self.last = nn.Conv2d(width, pixels, 3, padding=1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.last.bias = nn.Parameter(torch.zeros(pixels))
 
     def forward(self, latents: Tensor, picture: Tensor, shift: Tensor) -> Tensor:
         """Images, (n, 3, height, width).
@@ -85,4 +87,4 @@ class PictureDecoder(nn.Module):
         moments.diagonal().add_(1e-3 * len(given))
         best = torch.linalg.solve(moments, (given.T @ (wanted - mean)).double()).float()
         self.linear.weight.copy_(best.T.reshape(self.linear.weight.shape))
-        self.linear.bias.copy_(mean)  # type: ignore[union-attr]
+        cast("Tensor", self.linear.bias).copy_(mean)
