@@ -23,6 +23,7 @@ images: [pictures]
 labels: labels.csv
 rates: [1.5, 4]
 compare: bland
+uncompressed: toy
 data: toy pictures
 runs:
   - {head: brightness, training: clean, codecs: [bland]}
@@ -71,6 +72,8 @@ def test_a_recipe_makes_table_and_plot(root: Path) -> None:
     for row in [*rows["toy"], *rows["bland"]]:
         assert row["n"] == 24 and row["data"] == "toy pictures" and row["accounting"] == "payload"
         assert row["low"] <= row["top1"] <= row["high"] and row["top1"] <= row["top5"] <= 1
+    whole = max(row["top1"] for row in rows["toy"])
+    assert all(abs(row["kept"] - row["top1"] / whole) < 2e-4 for row in rows["bland"])
     assert rows["toy"][0]["training"] == "joint" and "strength" in rows["toy"][0]["settings"]
     assert "<svg" in (root / "results/toys.svg").read_text()
     assert PIL.Image.open(root / "results/toys.png").width > 300

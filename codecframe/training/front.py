@@ -106,7 +106,9 @@ class Results(Result):
     def shown(self) -> Sequence[str | Table]:
         """The table, less what only a program needs."""
         metric = next((row["metric"] for row in self.rows if "metric" in row), "top-1")
-        columns = ("codec", "head", ">bpp", f">{metric} %", ">95 %", ">encode µs", ">n")
+        kept = any("kept" in row for row in self.rows)
+        more = (">kept %",) if kept else ()
+        columns = ("codec", "head", ">bpp", f">{metric} %", ">95 %", *more, ">encode µs", ">n")
         cells = [
             (
                 row.get("label", row["codec"]),
@@ -114,6 +116,7 @@ class Results(Result):
                 f"{row['bpp']:.3f}",
                 percent(row["score"] if "metric" in row else row["top1"]),
                 interval(row["low"], row["high"]),
+                *((percent(row.get("kept")),) if kept else ()),
                 f"{row['encode_us']:.0f}",
                 row["n"],
             )

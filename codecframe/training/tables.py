@@ -86,6 +86,8 @@ class ProfileRecipe:
         accounting: bytes that the rates count.
         compare: a codec that each point of the others is compared with, image by image: with its
             point of the highest rate that is not higher.
+        uncompressed: a lossless codec; rows then say as `kept` which share of its highest score
+            they have.
         data: the data in words, for the table.
         notes: what a reader of the table must know.
     """
@@ -100,6 +102,7 @@ class ProfileRecipe:
     tune: Mapping[str, Any] = field(default_factory=dict)
     accounting: str = "payload"
     compare: str = ""
+    uncompressed: str = ""
     data: str = ""
     notes: str = ""
 
@@ -252,11 +255,25 @@ def _curve(run: Run, series: report.Series, table: ProfileTable, accounting: Acc
 
 def _rows(recipe: ProfileRecipe, found: Sequence[_Measured]) -> list[dict[str, Any]]:
     curves = [one.curve for one in found if one.curve]
+    whole = max(
+        (
+            spot.score
+            for one in found
+            if one.series.codec == recipe.uncompressed
+            for spot in one.series.spots
+        ),
+        default=0.0,
+    )
     return [
-        _row(recipe, one, spot) | compared
+        _row(recipe, one, spot) | _kept(spot, whole) | compared
         for one in found
         for spot, compared in zip(one.series.spots, _compared(recipe, curves, one), strict=True)
     ]
+
+
+def _kept(spot: report.Spot, whole: float) -> dict[str, Any]:
+    """The share of the score on uncompressed images, where that is known."""
+    return {"kept": round(spot.score / whole, 4)} if whole > 0 else {}
 
 
 def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, Any]:
