@@ -35,6 +35,8 @@ from codecframe.cli.groups import FunctionCommand
 def command(head: str, codec: str | None, as_json: bool, **arguments: Any) -> int:
     """Predict what images show, straight or through a codec.
 
+    A head of another task than classification says what it finds: boxes, maps.
+
     \b
     Examples:
       codecframe classify photo.jpg --head efficientnet-lite0

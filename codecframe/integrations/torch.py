@@ -63,9 +63,17 @@ class CodecTransform(nn.Module):
         self._arguments = (codecs, budget, knob, p)
         _ = self._augmentation  # what is wrong with arguments is said at once
 
-    def forward(self, image: Any) -> Any:
-        """The image, or the batch, after a codec."""
+    def forward(self, image: Any, *rest: Any) -> Any:
+        """The image, or the batch, after a codec.
+
+        What else a pipeline hands on (boxes, masks, labels) comes back beside it as it is: an image
+        keeps its size and its places.
+        """
         self.sizes = []
+        coded = self._forward(image)
+        return (coded, *rest) if rest else coded
+
+    def _forward(self, image: Any) -> Any:
         if isinstance(image, PIL.Image.Image):
             return PIL.Image.fromarray(self._coded(read_image(image)))
         if isinstance(image, np.ndarray):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from codecframe.core import registry
-from codecframe.core.classification import Top
+from codecframe.core.classification import CLASSIFICATION, Top
 from codecframe.core.codec import Codec
 from codecframe.core.errors import UsageError
 from codecframe.core.head import TaskHead
@@ -16,6 +16,7 @@ from codecframe.core.presets import SettingsLike, settings_for
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.settings import Settings
 from codecframe.core.tables import Result, Table, percent
+from codecframe.core.task import Task
 from codecframe.images import open_images
 from codecframe.images.sets import ImageSpecs
 from codecframe.pipeline.convert import Classified, Failed, classify_set, read_set, without_failed
@@ -28,9 +29,11 @@ class ClassifiedImage:
 
     Attributes:
         name: the image's name in its set.
-        top: the likeliest classes, likeliest first.
+        top: the likeliest classes, likeliest first; empty where the head is not a classifier.
         settings: what it was encoded with; None where no codec is between image and head.
         bytes, bpp: what it cost, in all and a pixel; None as `settings`.
+        said: what a head of another task says, as its `to_json` gives it.
+        words: that in a line.
 
     Examples:
         >>> seen = cf.classify(photo, "photo_heads:brightness", codec="webp", budget="900B")
@@ -43,10 +46,20 @@ class ClassifiedImage:
     settings: Settings | None = None
     bytes: int | None = None
     bpp: float | None = None
+    said: Mapping[str, Any] | None = None
+    words: str = ""
+
+    @property
+    def line(self) -> str:
+        """What the head says, in a line."""
+        if self.said is not None:
+            return self.words
+        return ", ".join(f"{one.label} {percent(one.probability)} %" for one in self.top)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        found: dict[str, Any] = {"name": self.name, "top": [asdict(one) for one in self.top]}
+        ranking = {"top": [asdict(one) for one in self.top]}
+        found: dict[str, Any] = {"name": self.name, **(self.said or ranking)}
         if self.settings is not None:
             found |= {"bytes": self.bytes, "bpp": self.bpp, "settings": self.settings.changed()}
         return found
@@ -87,6 +100,7 @@ class Classification(Result):
             {
                 "name": image.name,
                 **(asdict(image.top[0]) if image.top else {}),
+                **({} if image.said is None else {"said": image.words}),
                 **({"bytes": image.bytes, "bpp": image.bpp} if self.codec else {}),
             }
             for image in self.images
@@ -99,9 +113,8 @@ class Classification(Result):
         sizes = [f">bytes ({self.accounting})", ">bpp"] if self.codec else []
         rows = []
         for image in self.images:
-            seen = ", ".join(f"{one.label} {percent(one.probability)} %" for one in image.top)
             spent = [] if image.bpp is None else [image.bytes, f"{image.bpp:.3f}"]
-            rows.append([image.name, *spent, seen])
+            rows.append([image.name, *spent, image.line])
         return [Table(["image", *sizes, "what the head sees"], rows)]
 
 
@@ -162,14 +175,18 @@ def classify(
     with (progress or Silent)(len(items)) as display:
         ready = read_set(items, judge if prepare else None)
         seen = classify_set(ready, judge, chosen, given, limit, counting)
-        made = [_image(one, top) for one in without_failed(seen, failed, tell, display)]
+        task = judge.task
+        made = [_image(one, top, task) for one in without_failed(seen, failed, tell, display)]
     name = None if chosen is None else chosen.name
     return Classification(judge.name, name, str(counting), tuple(made), tuple(failed))
 
 
-def _image(result: Classified, top: int) -> ClassifiedImage:
-    ranking = tuple(result.prediction.top(top)[0])
+def _image(result: Classified, top: int, task: Task) -> ClassifiedImage:
     encoded = result.encoded
-    if encoded is None:
-        return ClassifiedImage(result.name, ranking)
-    return ClassifiedImage(result.name, ranking, encoded.settings, encoded.size, encoded.bpp)
+    made = ClassifiedImage(result.name, ())
+    if encoded is not None:
+        made = replace(made, settings=encoded.settings, bytes=encoded.size, bpp=encoded.bpp)
+    if task is CLASSIFICATION:
+        return replace(made, top=tuple(result.prediction.top(top)[0]))
+    (said,) = task.to_json(result.prediction)
+    return replace(made, said=said, words=task.words(said))

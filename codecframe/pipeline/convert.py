@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from codecframe.core import registry
-from codecframe.core.classification import Prediction
 from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError, CodecframeError, DataError, DependencyError
 from codecframe.core.head import TaskHead
@@ -88,7 +87,7 @@ class Classified:
     """A head's prediction for one image; `encoded` is None where it saw the image itself."""
 
     name: str
-    prediction: Prediction
+    prediction: Any
     encoded: Encoded | None
 
 
@@ -170,9 +169,7 @@ def classify_set(
                 yield Classified(item.name, next(predictions), encoded)
 
 
-def _predict(
-    head: TaskHead, codec: Codec[Any] | None, items: list[Read | Encoded]
-) -> list[Prediction]:
+def _predict(head: TaskHead, codec: Codec[Any] | None, items: list[Read | Encoded]) -> list[Any]:
     """One single-image prediction for every item."""
     if not items:
         return []

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 import warm
+from models import detector
 
 from codecframe.evaluation.demo import installed_photos
 
@@ -73,6 +74,10 @@ def folder(tmp_path: Path) -> Path:
         if path.stem in {"chelsea", "coffee", "motorcycle_left", "rocket"}:
             shutil.copy(path, photos)
     shutil.copy(photos / "chelsea.png", tmp_path / "photo.png")
+    detector(tmp_path / "detector.onnx", 416)
+    (tmp_path / "classes.txt").write_text("cat\ndog\nfox\n")
+    boxes = [f"photos/{path.name},cat,4,4,60,60" for path in sorted(photos.iterdir())]
+    (tmp_path / "boxes.csv").write_text("\n".join(["file,label,x0,y0,x1,y1", *boxes]))
     return tmp_path
 
 

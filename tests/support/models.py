@@ -155,3 +155,32 @@ def torch_module() -> Any:
     linear = torch.nn.Linear(3, 5, bias=False)
     linear.weight.data = torch.from_numpy(WEIGHTS.T.copy())
     return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), linear)
+
+
+def detector(path: Path, side: int) -> None:
+    """An ONNX file for images of side x side: a box (2, 2, 20, 20), whose scores for three classes
+    are the means of the channels.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("ReduceMean", ["images", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "one"], ["scores"]),
+        helper.make_node("Mul", ["scores", "zero"], ["none"]),
+        helper.make_node("ReduceMean", ["none", "last"], ["nothing"]),
+        helper.make_node("Add", ["constant", "nothing"], ["boxes"]),
+    ]
+    given = {
+        "axes": np.array([2, 3]), "one": np.array([1]), "last": np.array([2]),
+        "constant": np.float32([[[2, 2, 20, 20]]]), "zero": np.float32(0),
+    }  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, side, side])],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("boxes", "scores")],
+        [numpy_helper.from_array(value, name) for name, value in given.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(made, path)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models import detector
 
 import codecframe as cf
 from codecframe.core.errors import MismatchError, SettingsError
@@ -210,32 +211,8 @@ def test_classes_and_vectors() -> None:
 
 
 def detector_file(folder: Path) -> Path:
-    """An ONNX file: each image has a box of class 1 whose score is its mean red."""
-    onnx = pytest.importorskip("onnx")
-    from onnx import TensorProto, helper, numpy_helper
-
-    boxes = np.float32([[[2, 2, 20, 20]]])
-    nodes = [
-        helper.make_node("ReduceMean", ["images", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Mul", ["mean", "choice"], ["flat"]),
-        helper.make_node("Unsqueeze", ["flat", "one"], ["scores"]),
-        helper.make_node("Mul", ["scores", "zero"], ["none"]),
-        helper.make_node("ReduceMean", ["none", "last"], ["nothing"]),
-        helper.make_node("Add", ["constant", "nothing"], ["boxes"]),
-    ]
-    given = {
-        "axes": np.array([2, 3]), "one": np.array([1]), "choice": np.float32([[1, 0, 0]]),
-        "constant": boxes, "zero": np.float32(0), "last": np.array([2]),
-    }  # fmt: skip
-    graph = helper.make_graph(
-        nodes,
-        "detector",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 32])],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("boxes", "scores")],
-        [numpy_helper.from_array(value, name) for name, value in given.items()],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.save(made, folder / "detector.onnx")
+    """A description file of `models.detector`, of images of 32x32."""
+    detector(folder / "detector.onnx", 32)
     text = "model: detector.onnx\ntask: detection\nlabels: [cat, dog, fox]\n"
     (folder / "detector.yaml").write_text(text)
     return folder / "detector.yaml"
