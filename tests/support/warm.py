@@ -1,8 +1,8 @@
 """Programs in processes of their own that begin with the large packages imported.
 
 A process that has done nothing but import what codecframe is built on forks for each program: that
-takes a fifth of a second instead of two. codecframe itself is imported by the program alone. Where
-the system cannot fork, programs are started as usual.
+takes a fifth of a second instead of two. codecframe itself is imported by the program alone. On
+systems other than Linux, programs are started as usual.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def run(
     """
     environment = {**os.environ, **(environment or {})}
     words = [str(program), *map(str, arguments)]
-    if anew or not hasattr(os, "fork"):
+    if anew or sys.platform != "linux":  # macOS forks no process that has its frameworks loaded
         name = Path(sys.executable).with_name(CODECFRAME)
         start: list[Any] = [name] if program == CODECFRAME else [sys.executable, program]
         return subprocess.run(
