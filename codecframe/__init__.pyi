@@ -58,6 +58,7 @@ from .core.representation import PIXELS as PIXELS
 from .core.representation import Latents as Latents
 from .core.representation import LatentSpace as LatentSpace
 from .core.representation import Representation as Representation
+from .core.rows import read_rows as read_rows
 from .core.samples import to_image as to_image
 from .core.scaling import ScalableSettings as ScalableSettings
 from .core.scaling import enlarged as enlarged
@@ -71,8 +72,10 @@ from .core.settings import option as option
 from .core.tables import Result as Result
 from .core.tables import Table as Table
 from .core.task import Model as Model
+from .core.task import PerImage as PerImage
 from .core.task import Task as Task
 from .core.task import TaskPrediction as TaskPrediction
+from .core.task import Values as Values
 from .core.trainer import LabelledImage as LabelledImage
 from .core.trainer import Trainer as Trainer
 from .core.trainer import TrainingRun as TrainingRun

@@ -58,13 +58,16 @@ class TaskHead(ABC):
     labels: tuple[str, ...] = ()
     input_shape: Shape | None = None
     requires: Mapping[str, str] = MappingProxyType({})
-    metric: str = "top-1"
-    """What `score` measures, as tables call it."""
     reference: str = ""
     """The head of pixels whose prediction of uncompressed images this one should agree with; empty
     for its own."""
     spec: str = ""
     """By what it was opened: a model file, an import path; empty: by its name."""
+
+    @property
+    def metric(self) -> str:
+        """What `score` measures, as tables call it; the task's unless a head says otherwise."""
+        return self.task.metric
 
     @abstractmethod
     def predict(self, batch: Batch) -> Any:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,11 @@ from codecframe.core.errors import MismatchError
 from codecframe.core.image import Image, Shape
 
 Values = npt.NDArray[np.float64]
-"""A number for each image, or for each set of images."""
+"""A number for each image, or for each set of images.
+
+Examples:
+    >>> hits: cf.Values = np.array([1.0, 0.0, 1.0])
+"""
 
 
 class TaskPrediction(ABC):
@@ -46,6 +51,38 @@ class TaskPrediction(ABC):
     def one(self, image: int) -> Self:
         """The prediction for one image of the batch."""
         return self.take([image])
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class PerImage(TaskPrediction, Generic[Item]):
+    """A prediction that is something for each image by itself: its boxes, its text.
+
+    Attributes:
+        images: one for each image.
+
+    Examples:
+        >>> class Counts(cf.PerImage[int]):
+        ...     pass
+        >>> Counts((3, 0, 5)).take([2, 0])
+        Counts(images=(5, 3))
+    """
+
+    images: tuple[Item, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, images: Sequence[int]) -> Self:
+        """See `TaskPrediction`."""
+        return replace(self, images=tuple(self.images[int(i)] for i in images))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """See `TaskPrediction`."""
+        return replace(parts[0], images=tuple(one for part in parts for one in part.images))
 
 
 class Model(Protocol):

@@ -63,11 +63,7 @@ def read_labels(path: str, where: Mapping[str, str]) -> dict[str, str]:
     Raises:
         DataError: if it cannot be read, or lacks a column.
     """
-    return {
-        place: row["label"].strip()
-        for place, row in read_rows(path, ["label", *where])
-        if all(row[column] == value for column, value in where.items())
-    }
+    return {place: row["label"].strip() for place, row in read_rows(path, ["label"], where)}
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -125,9 +125,7 @@ class Embedding(Task):
 
     def target(self, truth: Any, head: Classes, shape: Shape, new: Shape) -> Any:
         """A label as it is: what images show need not be a class of the head."""
-        if isinstance(truth, (str, int, np.ndarray)):
-            return truth
-        raise MismatchError(f"the truth of an embedding is a label, not {shown(truth)}")
+        return _checked(truth)
 
     def target_to_json(self, target: Any) -> Any:
         """A label as it is."""
@@ -156,8 +154,14 @@ EMBEDDING = Embedding()
 _ROWS = 512
 
 
+def _checked(target: Any) -> Any:
+    if isinstance(target, (str, int, np.integer, np.ndarray)):
+        return target
+    raise MismatchError(f"the truth of an embedding is a label, not {shown(target)}")
+
+
 def _cosine(direction: FloatArray, target: Any) -> float:
-    if not isinstance(target, np.ndarray):
+    if not isinstance(_checked(target), np.ndarray):
         return float("nan")
     length = max(float(np.linalg.norm(target)), 1e-12)
     cosine = float((direction.astype(np.float64) * target).sum() / length)

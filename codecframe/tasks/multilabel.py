@@ -104,9 +104,8 @@ class MultiLabel(Task):
         if source == "folders":
             return None
         found: dict[str, list[str]] = {}
-        for place, row in read_rows(source, ["label", *where]):
-            if all(row[column] == value for column, value in where.items()):
-                found.setdefault(place, []).append(row["label"].strip())
+        for place, row in read_rows(source, ["label"], where):
+            found.setdefault(place, []).append(row["label"].strip())
         named = (found.get(os.path.abspath(image)) for image in images)
         return [None if one is None else tuple(filter(None, one)) for one in named]
 

@@ -7,8 +7,8 @@ import binascii
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from PIL import Image as PilImage
 from codecframe.core.errors import CodecframeError, DataError, MismatchError, shown
 from codecframe.core.files import open_regular
 from codecframe.core.image import Image, Shape, check_size
-from codecframe.core.task import Classes, Model, Task, TaskPrediction, Values
+from codecframe.core.task import Classes, Model, PerImage, Task, Values
 from codecframe.tasks.drawing import draw_classes
 
 ClassMap = npt.NDArray[np.uint8]
@@ -26,7 +26,7 @@ IGNORED = 255
 
 
 @dataclass(frozen=True)
-class ClassMaps(TaskPrediction):
+class ClassMaps(PerImage[ClassMap]):
     """The class of every pixel, for each image of a batch.
 
     Attributes:
@@ -39,20 +39,7 @@ class ClassMaps(TaskPrediction):
         0.25
     """
 
-    images: tuple[ClassMap, ...]
     labels: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def take(self, images: Sequence[int]) -> Self:
-        """See `TaskPrediction`."""
-        return replace(self, images=tuple(self.images[int(i)] for i in images))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """See `TaskPrediction`."""
-        return replace(parts[0], images=tuple(one for part in parts for one in part.images))
 
     def label(self, index: int) -> str:
         """Name of a class, or its number where it has none."""
@@ -212,6 +199,8 @@ def resized_map(classes: ClassMap, shape: Shape) -> ClassMap:
 
 def _counts(found: ClassMap, truth: ClassMap) -> dict[int, list[int]]:
     """By class: pixels that are right, in the truth, in the prediction."""
+    if not isinstance(truth, np.ndarray):
+        raise MismatchError(f"the truth of a segmentation is a map, not {shown(truth)}")
     if found.shape != truth.shape:
         raise MismatchError(f"a mask of {truth.shape} for a prediction of {found.shape}")
     valid = truth != IGNORED

@@ -1,4 +1,4 @@
-"""The contract kit: what every codec and head must do, as tests that a plugin's author subclasses.
+"""The contract kit: what codecs, heads and tasks must do, as tests that a plugin subclasses.
 
 A plugin's whole test file:
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    "codecframe.testing.codec", "codecframe.testing.head", "codecframe.testing.layers"
+    *(f"codecframe.testing.{part}" for part in ("codec", "head", "layers", "task"))
 )
 
 from codecframe.testing.codec import CodecContract  # noqa: E402 - after the registration
@@ -29,11 +29,13 @@ from codecframe.testing.images import (  # noqa: E402
     psnr,
 )
 from codecframe.testing.layers import LayeredContract  # noqa: E402
+from codecframe.testing.task import TaskContract  # noqa: E402
 
 __all__ = [
     "CodecContract",
     "HeadContract",
     "LayeredContract",
+    "TaskContract",
     "flat_image",
     "natural_image",
     "noise_image",

@@ -22,7 +22,8 @@ class HeadContract:
 
     Attributes:
         head: the head under test.
-        tolerance: by how much a score may change with the batch size, relative to the largest.
+        tolerance: by how much scores may change with the batch size, relative to the largest; of
+            tasks without scores of classes: what the divergence of both predictions may be.
 
     Examples:
         >>> from codecframe.testing import HeadContract
@@ -69,47 +70,70 @@ class HeadContract:
 
     # -- predictions ----------------------------------------------------------------------
 
-    def test_predicts_a_score_row_for_each_input(self) -> None:
-        """Scores are finite `float32`, one row an input, one column a label."""
+    def test_predicts_for_each_input(self) -> None:
+        """A prediction is of as many images as there are inputs, and the task can say it."""
         prediction = self.head.predict(self.samples())
-        assert isinstance(prediction, codecframe.Prediction)
-        assert prediction.scores.dtype == np.float32
+        assert isinstance(prediction, codecframe.TaskPrediction)
         assert len(prediction) == len(self.samples())
+        said = self.head.task.to_json(prediction)
+        assert json.loads(json.dumps(said, allow_nan=False)) == said
+
+    def test_predicts_a_score_for_each_class(self) -> None:
+        """Scores of classes are finite `float32`, one row an input, one column a label."""
+        prediction = self._of_classes(self.samples())
+        assert prediction.scores.dtype == np.float32
         assert np.isfinite(prediction.scores).all()
         if self.head.labels:
             assert prediction.labels == tuple(self.head.labels)
             assert prediction.scores.shape == (len(prediction), len(self.head.labels))
 
     def test_predicts_the_same_again(self) -> None:
-        """A second call gives the same scores, bit for bit."""
-        first, again = self.head.predict(self.samples()), self.head.predict(self.samples())
-        assert np.array_equal(first.scores, again.scores)
+        """A second call gives the same, scores bit for bit."""
+        self._same(self.head.predict(self.samples()), self.head.predict(self.samples()))
+
+    def _of_classes(self, samples: Batch) -> codecframe.Prediction:
+        """The prediction, where it is scores of classes."""
+        prediction = self.head.predict(samples)
+        if not isinstance(prediction, codecframe.Prediction):
+            pytest.skip("this head does not give scores of classes")
+        return prediction
+
+    def _same(self, some: Any, other: Any) -> None:
+        if isinstance(some, codecframe.Prediction):
+            assert np.array_equal(some.scores, other.scores)
+        else:
+            assert self.head.task.to_json(some) == self.head.task.to_json(other)
 
     @pytest.mark.parametrize("size", [1, 2, 5])
     def test_batch_size_changes_nothing(self, size: int) -> None:
-        """Batches of any size give the same scores, up to `tolerance`."""
+        """Batches of any size give the same, up to `tolerance`."""
         samples = self.samples()
-        whole = self.head.predict(samples).scores
+        whole = self.head.predict(samples)
         parts = [
-            self.head.predict(samples[start : start + size]).scores
+            self.head.predict(samples[start : start + size])
             for start in range(0, len(samples), size)
         ]
-        allowed = self.tolerance * float(np.abs(whole).max())
-        assert np.abs(np.concatenate(parts) - whole).max() <= allowed
+        joined = type(whole).joined(parts)
+        if isinstance(whole, codecframe.Prediction):
+            allowed = self.tolerance * float(np.abs(whole.scores).max())
+            assert np.abs(joined.scores - whole.scores).max() <= allowed
+        else:
+            assert self.head.divergence(joined, whole).max() <= self.tolerance
 
     def test_takes_an_empty_batch(self) -> None:
-        """No inputs give no rows, with as many columns as ever."""
+        """No inputs give a prediction of none; scores have as many columns as ever."""
         empty, full = self.head.predict([]), self.head.predict(self.samples()[:1])
         assert len(empty) == 0
-        assert empty.scores.shape[1:] == full.scores.shape[1:]
-        assert empty.scores.dtype == np.float32
+        if isinstance(full, codecframe.Prediction):
+            assert empty.scores.shape[1:] == full.scores.shape[1:]
+            assert empty.scores.dtype == np.float32
 
     def test_has_classes_to_choose_from(self) -> None:
         """A classification has two columns at least: of one alone, every image is the same class.
 
         A model that gives one number an image, a logit or a sigmoid, tells two classes apart.
         """
-        scores = self.head.predict(self.samples()).scores
+        scores = self._of_classes(self.samples()).scores
         if self.head.metric == "top-1" and scores.ndim == 2:
             assert scores.shape[1] >= 2
 
@@ -118,7 +142,7 @@ class HeadContract:
 
         What `top` shows may be a sigmoid for each class, and then does not sum to 1.
         """
-        prediction = self.head.predict(self.samples())
+        prediction = self._of_classes(self.samples())
         if self.head.metric != "top-1" or prediction.scores.ndim != 2:
             pytest.skip("this head is not a classifier")
         assert np.allclose(prediction.probabilities.sum(axis=1), 1, atol=1e-4)
@@ -159,10 +183,14 @@ class HeadContract:
             assert np.array_equal(self.head.prepare(prepared), prepared)
 
     def test_prepares_what_it_is_given(self) -> None:
-        """A prepared image and the original give the same scores."""
+        """A prepared image and the original are taken for the same, whatever places are said."""
         images = self.images()
         prepared = [self.head.prepare(image) for image in images]
-        assert np.array_equal(self.head.predict(prepared).scores, self.head.predict(images).scores)
+        some, other = self.head.predict(prepared), self.head.predict(images)
+        if all(one.shape == image.shape for one, image in zip(prepared, images, strict=True)):
+            self._same(some, other)
+        elif isinstance(some, codecframe.Prediction):
+            assert np.array_equal(some.scores, other.scores)
 
     # -- scores ---------------------------------------------------------------------------
 

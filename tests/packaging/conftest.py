@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STRANGER = ROOT / "examples" / "codecframe-jpegls"
+WITH_TASK = ROOT / "examples" / "codecframe-ocr"
 
 
 class Environment:
@@ -58,7 +59,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stranger(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    """An environment with codecframe and the stranger's plugin, both as wheels."""
+    """An environment with codecframe and strangers' plugins, all as wheels."""
     environment = Environment(tmp_path_factory.mktemp("stranger"))
-    environment.install(wheel, STRANGER)
+    environment.install(wheel, STRANGER, WITH_TASK)
     yield environment

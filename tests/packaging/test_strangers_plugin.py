@@ -10,7 +10,7 @@ from PIL import Image as PilImage
 
 from codecframe.testing import natural_image
 
-STRANGER = Path(__file__).parents[2] / "examples" / "codecframe-jpegls"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -53,8 +53,18 @@ def test_meets_a_budget(stranger, photo: Path) -> None:
     assert 0.9 * 600 < found["images"][0]["bytes"] <= 600
 
 
-def test_passes_its_own_tests_against_the_wheel(stranger) -> None:
-    stranger.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=STRANGER)
+@pytest.mark.parametrize("plugin", ["codecframe-jpegls", "codecframe-ocr"])
+def test_passes_its_own_tests_against_the_wheel(stranger, plugin: str) -> None:
+    options = ["-q", "-p", "no:cacheprovider"]
+    stranger.run("python", "-m", "pytest", *options, "tests", cwd=EXAMPLES / plugin)
+
+
+def test_a_task_is_found_by_its_name(stranger) -> None:
+    (plugin,) = stranger.json("plugins", "ocr")
+    assert plugin["tasks"] == ["text"]
+    assert plugin["errors"] == []
+    of_head = stranger.json("heads", "rapidocr")[0]
+    assert of_head["metric"] == "character agreement"
 
 
 BROKEN = {

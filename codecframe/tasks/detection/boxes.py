@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from codecframe.core.errors import MismatchError
 from codecframe.core.image import Shape
-from codecframe.core.task import TaskPrediction, Values
+from codecframe.core.task import PerImage, Values
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -92,7 +91,7 @@ NO_BOXES = Boxes(np.empty((0, 4), np.float32), np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)
-class Detections(TaskPrediction):
+class Detections(PerImage[Boxes]):
     """What a detector finds in a batch of images.
 
     Attributes:
@@ -107,21 +106,8 @@ class Detections(TaskPrediction):
         'dog'
     """
 
-    images: tuple[Boxes, ...]
     labels: tuple[str, ...] = ()
     threshold: float = 0.5
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def take(self, images: Sequence[int]) -> Self:
-        """See `TaskPrediction`."""
-        return replace(self, images=tuple(self.images[int(i)] for i in images))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """See `TaskPrediction`."""
-        return replace(parts[0], images=tuple(one for part in parts for one in part.images))
 
     def label(self, index: int) -> str:
         """Name of a class, or its number where it has none."""

@@ -50,11 +50,10 @@ def _refuse_where(source: str, where: Mapping[str, str]) -> None:
 
 def _table(source: str, where: Mapping[str, str], images: Sequence[str]) -> list[Any]:
     found: dict[str, list[tuple[str, list[float]]]] = {}
-    for place, row in read_rows(source, ["label", *CORNERS, *where]):
-        if all(row[column] == value for column, value in where.items()):
-            boxes = found.setdefault(place, [])
-            if label := row["label"].strip():
-                boxes.append((label, _numbers(source, [row[name] for name in CORNERS])))
+    for place, row in read_rows(source, ["label", *CORNERS], where):
+        boxes = found.setdefault(place, [])
+        if label := row["label"].strip():
+            boxes.append((label, _numbers(source, [row[name] for name in CORNERS])))
     return [_named(found.get(os.path.abspath(image))) for image in images]
 
 
