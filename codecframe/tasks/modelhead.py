@@ -63,7 +63,6 @@ class ModelHead(TaskHead):
         self.name = options.name or model.name
         self.spec = model.spec
         self.labels = options.labels
-        self.metric = self.task.metric
         self.requires = self.task.requires
         self.preprocess: Preprocess = model.preprocess(options.preprocess)
         self.input_shape = self.preprocess.prepared_shape
