@@ -121,6 +121,9 @@ from .pipeline.transcode import transcode as transcode
 from .rate import Accounting as Accounting
 from .rate import Budget as Budget
 from .rate import Keep as Keep
+from .rate import KeepController as KeepController
+from .rate import LevelTable as LevelTable
+from .rate import Outcomes as Outcomes
 from .rate import RateController as RateController
 from .rate import StreamController as StreamController
 from .rate import controller as controller

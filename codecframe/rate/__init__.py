@@ -13,6 +13,7 @@ from codecframe.rate.keep import Keep, Outcomes
 from codecframe.rate.ladder import Ladder
 from codecframe.rate.levels import level_bytes, read_levels, told_levels
 from codecframe.rate.mean import MeanSearch, SetSize, fit_levels, fit_mean, set_size
+from codecframe.rate.perimage import KeepController, LevelTable
 from codecframe.rate.search import TIGHTNESS, fit
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "CapController",
     "FixedController",
     "Keep",
+    "KeepController",
     "Ladder",
+    "LevelTable",
     "MeanSearch",
     "Outcomes",
     "RateController",

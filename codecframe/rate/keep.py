@@ -44,6 +44,11 @@ class Outcomes:
             None where nobody sees that.
         score: against the label, 0 to 1; None without labels.
         uncompressed: the score on the uncompressed images; None where it is not known.
+
+    Examples:
+        >>> outcomes = cf.Outcomes(np.array([1.0, 1.0, 0.0, 1.0]))
+        >>> cf.Keep("70%").kept(outcomes)
+        0.75
     """
 
     agreement: FloatArray | None
@@ -147,6 +152,10 @@ class Keep:
             return score
         before = float(self._uncompressed(outcomes).mean())
         return score / before if before else 1.0
+
+    def value(self, outcomes: Outcomes) -> float:
+        """The mean of what is compared: of few images, too."""
+        return float(self._claim(outcomes, self.least)[0].mean())
 
     def p_value(self, outcomes: Outcomes, least: float | None = None) -> float:
         """The p-value against the claim that it is kept on images like these."""
