@@ -60,7 +60,7 @@ def resampled(n: int) -> npt.NDArray[np.float64]:
 
 
 _MOST_DRAWS, _LEAST_DRAWS = 300, 50
-_DRAWN = 4_000_000
+_DRAWN = 1_000_000
 """Images of all sets together, at most, where that leaves enough sets."""
 
 

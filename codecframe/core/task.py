@@ -160,6 +160,7 @@ class Task(ABC):
         metric: what a set is scored by, as tables call it.
         has_records: whether sets are scored by records.
         image_metric: where they are, what `score` is, image by image: what `--score` is about.
+        figure_names: names of what `figures` gives.
         requires: import name of an optional package -> the pip requirement that installs it.
 
     Examples:
@@ -173,6 +174,7 @@ class Task(ABC):
     metric: str
     has_records: bool = False
     image_metric: str = ""
+    figure_names: tuple[str, ...] = ()
     requires: Mapping[str, str] = MappingProxyType({})
 
     # -- image by image -------------------------------------------------------------------

@@ -184,8 +184,9 @@ class Profile(Result):
             numbers = {point.key: n for n, point in table.points().items()}
             rows = [_cells(row, descriptions[numbers[row.point.key]]) for row in _sorted(table)]
             metric = table.meta["metric"]
+            figures = [f">{name} %" for name in table.task.figure_names if table.has_records]
         columns = (
-            "codec", "settings", ">payload bpp", ">file bpp", f">{metric} %", ">95 %",
+            "codec", "settings", ">payload bpp", ">file bpp", f">{metric} %", ">95 %", *figures,
             ">agreement %", ">divergence", ">encode µs", ">decode µs", ">n",
         )  # fmt: skip
         return [Table(columns, rows)]
@@ -221,7 +222,7 @@ def _cells(row: Row, about: Description) -> list[object]:
     return [
         row.point.codec, f"{about.words} {knob}".strip(), f"{row.payload_bpp:.3f}",
         f"{row.file_bpp:.3f}", percent(score if row.score is not None else None),
-        interval(low, high), percent(row.agreement),
+        interval(low, high), *map(percent, row.figures.values()), percent(row.agreement),
         "" if row.divergence is None else f"{row.divergence:.3f}",
         f"{row.encode_us:.0f}", f"{row.decode_us:.0f}", row.n,
     ]  # fmt: skip

@@ -31,6 +31,7 @@ class MultiLabel(Task):
     metric = "mAP"
     has_records = True
     image_metric = "F1"
+    figure_names = ("F1",)
 
     def score(self, prediction: Prediction, targets: Sequence[Any]) -> Values:
         """F1 of the classes that are seen; 1 where none is, and there is none."""

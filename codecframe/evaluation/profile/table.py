@@ -459,8 +459,12 @@ class ProfileTable:
             for number, words, knob, ladder, latents in self._file.all(query)
         }
 
-    def rows(self) -> list[Row]:
-        """The rate-accuracy table: a row for every point that has measurements."""
+    def rows(self, *, scored: bool = True) -> list[Row]:
+        """The rate-accuracy table: a row for every point that has measurements.
+
+        Args:
+            scored: whether scores are wanted; those made of records take a while.
+        """
         query = """
             SELECT m.point, COUNT(*), SUM(m.file_bytes IS NULL), AVG(m.file_bytes),
                 AVG(m.payload_bytes),
@@ -485,7 +489,7 @@ class ProfileTable:
                     self.median_us(point, "encode_us"), self.median_us(point, "decode_us"), encs,
                 )
             )  # fmt: skip
-            if self.has_records:
+            if scored and self.has_records:
                 found[-1] = replace(found[-1], **self._by_records(point))
         return found
 

@@ -36,7 +36,7 @@ class View:
         self.descriptions = table.descriptions()
         ids = {point.key: n for n, point in self.points.items()}
         self.rows: dict[int, Row] = {
-            ids[row.point.key]: row for row in table.rows() if row.point.key in ids
+            ids[row.point.key]: row for row in table.rows(scored=False) if row.point.key in ids
         }
 
     def families(self) -> list[dict[int, Point]]:

@@ -155,13 +155,18 @@ class Precision:
         """Average precision of a class, the mean over overlaps, (sets,)."""
         image, score, right, ignored = self._found[of_class].T
         order = np.argsort(-score, kind="stable")
+        is_right, is_ignored = (bits[order].astype(np.int64) for bits in (right, ignored))
+        last = np.flatnonzero(is_right)[-1:] + 1  # what comes after it changes nothing
+        order = order[: int(last[0]) if len(last) else 0]
         often = weights[:, image[order].astype(np.int64)]
+        taken = np.cumsum(often, axis=1)
         levels = np.arange(len(OVERLAPS))[overlaps]
         found = np.zeros(len(weights))
         for level in levels:
-            is_right = (right[order].astype(np.int64) >> level) & 1
-            counts = ((ignored[order].astype(np.int64) >> level) & 1) == 0
-            found += _average(often, (is_right == 1) & counts, counts, truths)
+            left_out = (is_ignored[: len(order)] >> level) & 1 == 1
+            places = np.flatnonzero(((is_right[: len(order)] >> level) & 1 == 1) & ~left_out)
+            counted = taken - np.cumsum(often * left_out, axis=1) if left_out.any() else taken
+            found += _average(often[:, places], counted[:, places], truths)
         return found / len(levels)
 
 
@@ -171,21 +176,17 @@ def _bits(value: Any) -> int:
     return int(value)
 
 
-def _average(
-    often: Values,
-    is_right: npt.NDArray[np.bool_],
-    counts: npt.NDArray[np.bool_],
-    truths: Values,
-) -> Values:
-    """Precision at 101 recalls, the mean, of boxes in order of their scores, (sets,).
+def _average(often: Values, taken: Values, truths: Values) -> Values:
+    """Precision at 101 recalls, the mean, (sets,). It can only be highest after a box that is
+    right, so that no others need be looked at.
 
-    Precision can only be highest after a box that is right, so that others need not be looked at.
+    Args:
+        often: of the boxes that are right, the surest first, how often each set holds them,
+            (sets, boxes).
+        taken: how many boxes are found up to each of them, the same.
+        truths: how many there are to find, (sets,).
     """
-    (places,) = np.nonzero(is_right)
-    if not len(places):
-        return np.zeros(len(often))
-    right = np.cumsum(often[:, places], axis=1)
-    taken = np.cumsum(often * counts, axis=1)[:, places]
+    right = np.cumsum(often, axis=1)
     precision = right / np.maximum(taken, np.spacing(1))
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     recall = right / np.maximum(truths, 1)[:, None]

@@ -41,6 +41,7 @@ class Detection(Task):
     metric = "mAP"
     has_records = True
     image_metric = "F1"
+    figure_names = ("AP50", "AP75")
     requires = MappingProxyType({"pycocotools": coco.INSTALL})
 
     def score(self, prediction: Detections, targets: Sequence[Any]) -> Values:
