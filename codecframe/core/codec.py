@@ -29,6 +29,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+
 from codecframe.core.errors import CodecframeError, DataError, MismatchError, PluginError, told
 from codecframe.core.image import Image, Shape
 from codecframe.core.layers import LayeredSettings, Layers, layered
@@ -41,7 +43,7 @@ S = TypeVar("S", bound=Settings)
 
 _GUARDED = (
     *("encode_image", "encode_images", "fit", "decode", "decode_many"),
-    *("decode_latents", "decode_latents_many", "strip", "restore", "exports"),
+    *("decode_latents", "decode_latents_many", "strip", "restore", "exports", "warm_up"),
     *("picture_encoder", "strip_layers", "restore_layers"),
 )
 """Methods whose unexpected errors become a `PluginError`."""
@@ -247,6 +249,13 @@ class Codec(ABC, Generic[S]):
         if layers.picture is not None:
             raise DataError(self.name, "has a picture layer, and this codec has none")
         return self.restore(layers.task, settings, shape)
+
+    def warm_up(self) -> None:
+        """Load and compile all that the first image would wait for. Default: encodes a small one.
+
+        Called by who cannot wait then, as a camera. May take seconds; may be called again.
+        """
+        self.encode(np.full((32, 32, 3), 128, np.uint8))
 
     def exports(self, settings: S, notes: Sequence[str] = ()) -> Mapping[str, str]:
         """The settings as other software takes them: format name -> text. Default: none.

@@ -63,7 +63,7 @@ class JoinedCodec(Codec[LayeredSettings]):
         self._task, self._pictures = task, pictures
         self.name = f"{task.name}{JOINS}{pictures.name}"
         self.summary = f"latents of {task.name}, and a picture by {pictures.name}"
-        self.settings_type = _settings_type(self.name, task, pictures)
+        self.settings_type = _settings_type(self.name, task.settings_type, pictures.settings_type)
         self.requires = {**task.requires, **pictures.requires}
         self.plugin = task.plugin
 
@@ -96,10 +96,15 @@ class JoinedCodec(Codec[LayeredSettings]):
         return encode
 
     def _of_task(self, settings: LayeredSettings) -> Settings:
-        return _own(self._task, settings, "")
+        return _own(self._task.settings_type, settings, "")
 
     def _of_pictures(self, settings: LayeredSettings) -> Settings:
-        return _own(self._pictures, settings, _PREFIX)
+        return _own(self._pictures.settings_type, settings, _PREFIX)
+
+    def warm_up(self) -> None:
+        """Both codecs."""
+        self._task.warm_up()
+        self._pictures.warm_up()
 
     # -- payloads -------------------------------------------------------------------------
 
@@ -170,20 +175,22 @@ class _SelfFittingJoined(JoinedCodec):
         return Fit(found.data, chosen, found.size, found.encodes)
 
 
-def _settings_type(name: str, task: Codec[Any], pictures: Codec[Any]) -> type[LayeredSettings]:
-    """The settings of both codecs in one class.
+def _settings_type(
+    name: str, task: type[Settings], pictures: type[Settings]
+) -> type[LayeredSettings]:
+    """The settings of two codecs in one class.
 
     Raises:
         MismatchError: if two of them would have one name.
     """
-    knob = pictures.settings_type.knob()
-    levels = min(pictures.settings_type.knob_levels(), MOST_PICTURES)
-    own = [info for info in task.settings_type.fields() if info.name != _PICTURE]
+    knob = pictures.knob()
+    levels = min(pictures.knob_levels(), MOST_PICTURES)
+    own = [info for info in task.fields() if info.name != _PICTURE]
     fields = [(info.name, info.type, _declared(info)) for info in own]
     fields.append((_PICTURE, int | str, picture(levels)))
     fields += [
         (_PREFIX + info.name, info.type, _declared(info))
-        for info in pictures.settings_type.fields()
+        for info in pictures.fields()
         if knob is None or info.name != knob.field
     ]
     names = [field for field, _, _ in fields]
@@ -191,20 +198,42 @@ def _settings_type(name: str, task: Codec[Any], pictures: Codec[Any]) -> type[La
         if names.count(field) > 1:
             raise MismatchError(f"{name}: both codecs have a setting for {field!r}")
 
+    if (made := _made.get((name, task, pictures))) is not None:
+        return made
+
     def check(settings: LayeredSettings) -> None:
         """Each codec takes its own."""
         LayeredSettings.__post_init__(settings)
         _own(task, settings, "")
         _own(pictures, settings, _PREFIX)
 
-    return dataclasses.make_dataclass(
+    def reduce(settings: LayeredSettings) -> tuple[Any, ...]:
+        """For pickle, which finds no class that is made here."""
+        return _unpickled, (name, task, pictures, settings.to_dict())
+
+    made = dataclasses.make_dataclass(
         "JoinedSettings",
         fields,
         bases=(LayeredSettings,),
-        namespace={"__post_init__": check, "__doc__": f"Settings of {name}."},
+        namespace={
+            "__post_init__": check,
+            "__reduce__": reduce,
+            "__doc__": f"Settings of {name}.",
+        },
         frozen=True,
         kw_only=True,
     )
+    return _made.setdefault((name, task, pictures), made)
+
+
+_made: dict[tuple[str, type[Settings], type[Settings]], type[LayeredSettings]] = {}
+"""Classes of settings: of two codecs there is one."""
+
+
+def _unpickled(
+    name: str, task: type[Settings], pictures: type[Settings], values: dict[str, Any]
+) -> LayeredSettings:
+    return _settings_type(name, task, pictures).from_dict(values)
 
 
 def _declared(info: FieldInfo) -> Any:
@@ -215,15 +244,15 @@ def _declared(info: FieldInfo) -> Any:
     return dataclasses.field(default=info.default, metadata=metadata)
 
 
-def _own(codec: Codec[Any], settings: LayeredSettings, prefix: str) -> Settings:
+def _own(kind: type[Settings], settings: LayeredSettings, prefix: str) -> Settings:
     """The settings of one of the codecs: the first without a picture, the second at its knob's
     default.
     """
-    knob = codec.settings_type.knob() if prefix else None
-    values = {
-        info.name: getattr(settings, prefix + info.name)
-        for info in codec.settings_type.fields()
-        if info.name != (knob.field if knob else _PICTURE)
-    }
-    found: Settings = codec.settings_type(**values)
-    return found
+    knob = kind.knob() if prefix else None
+    return kind.from_dict(
+        {
+            info.name: getattr(settings, prefix + info.name)
+            for info in kind.fields()
+            if info.name != (knob.field if knob else _PICTURE)
+        }
+    )

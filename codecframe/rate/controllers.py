@@ -233,6 +233,10 @@ class StreamController:
         self._saved = available - found.size
         return found
 
+    def spend(self, size: float) -> None:
+        """Take bytes that were spent on something else from what is saved up, as far as it goes."""
+        self._saved = max(self.saved - size, 0.0)
+
     def follow(self, budget: Budget) -> None:
         """Go on under another budget of the same mode, as when a link's bit rate changes.
 

@@ -3,6 +3,7 @@
 POST /v1/predict    an image file, or data or a payload of a codec; answered with JSON
 WS   /v1/stream     a stream of frames, as `protocol` says
 GET  /healthz       whether clients are let in; asks for no token
+GET  /v1/picture    the picture of a frame of a stream, as PNG; the camera is asked for it
 GET  /metrics       for Prometheus
 GET  /              a page to watch the server; asks for no token, but what it shows does:
 GET  /v1/watch      figures and pictures, as server-sent events
@@ -29,16 +30,20 @@ from starlette.websockets import WebSocket
 from codecframe import CodecframeError, LimitError, Prediction
 from codecframe_serving import logs
 from codecframe_serving.admission import TurnedAwayError, address
-from codecframe_serving.dashboard import Answered
+from codecframe_serving.dashboard import Answered, png
 from codecframe_serving.metrics import CONTENT_TYPE
 from codecframe_serving.protocol import Status
-from codecframe_serving.query import read_query
+from codecframe_serving.query import read_picture_query, read_query
 from codecframe_serving.room import BusyError, Claim
 from codecframe_serving.service import Service, status_of
 from codecframe_serving.stream import Stream
 from codecframe_serving.worker import Job
 
 _HTTP_STATUS = {Status.BUSY: 503, Status.BAD: 400, Status.FAILED: 500}
+_PICTURE_SECONDS = 15.0
+"""In which a camera must send a picture that it is asked for."""
+_LONGEST_SIDE = 1 << 16
+"""Of a picture, which is not made smaller then."""
 _LATER = {"Retry-After": "1"}
 _PAGE = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}
 """Files of the page, by the end of their path."""
@@ -67,6 +72,7 @@ def make_app(service: Service) -> Starlette:
             WebSocketRoute("/v1/stream", api.stream),
             Route("/healthz", api.health),
             Route("/metrics", api.metrics),
+            Route("/v1/picture", api.picture),
             Route("/v1/watch", api.watch),
             *(Route(f"/{path}", _page_file(name)) for path, name in _PAGE.items()),
         ],
@@ -168,10 +174,30 @@ class _Api:
         with self._guard.admitted(socket):
             stream = Stream(socket, self._service)
             self._service.on_drain.add(stream.stop)
+            self._service.streams[stream.name] = stream
             try:
                 await stream.run()
             finally:
+                del self._service.streams[stream.name]
                 self._service.on_drain.discard(stream.stop)
+
+    async def picture(self, request: Request) -> Response:
+        """The picture of a frame, which its camera is asked for where it has not come."""
+        with self._guard.admitted(request):
+            self._guard.count_request(request)
+            try:
+                name, sequence = read_picture_query(request.query_params.multi_items())
+                stream = self._service.streams.get(name)
+                if stream is None:
+                    return _complaint(404, f"there is no stream {name!r}")
+                seen = await stream.picture(sequence, _PICTURE_SECONDS)
+                image, _ = await asyncio.to_thread(
+                    self._service.worker.picture, seen.job, _LONGEST_SIDE
+                )
+            except CodecframeError as error:
+                return _complaint(404, str(error))
+            content = await asyncio.to_thread(png, image)
+        return Response(content, media_type="image/png", headers={"Cache-Control": "no-store"})
 
     async def health(self, _: Request) -> Response:
         """Whether clients are let in."""

@@ -7,7 +7,7 @@ import base64
 import contextlib
 import io
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,6 +30,8 @@ _SIDE = 320
 _LOSSLESS = 64 * 64
 """Pixels up to which a picture is shown as it is."""
 _TOP = 3
+_PICTURES = 3
+"""Picture layers of a view, at most: the latest."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Answered:
         status: what became of it.
         seconds: from its arrival to its answer.
         prediction: of this one image; None where there is none.
+        sequence: the number of a stream's frame.
+        keeps_pictures: whether its client can be asked for the picture.
     """
 
     source: str
@@ -51,6 +55,27 @@ class Answered:
     status: Status
     seconds: float
     prediction: Prediction | None = None
+    sequence: int | None = None
+    keeps_pictures: bool = False
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A frame whose picture layer came.
+
+    Attributes:
+        source: the stream.
+        sequence: the frame's number.
+        job: both layers.
+        prediction: what the head saw in the task layer.
+        bytes: of the picture layer.
+    """
+
+    source: str
+    sequence: int
+    job: Job
+    prediction: Prediction
+    bytes: int
 
 
 class Watch:
@@ -84,6 +109,11 @@ class Watch:
         for moment in self._moments:
             moment.add(answered)
 
+    def add_picture(self, pictured: Pictured) -> None:
+        """Note a picture that came."""
+        for moment in self._moments:
+            moment.add_picture(pictured)
+
     async def views(self, watcher: str, ended: asyncio.Event) -> AsyncIterator[dict[str, Any]]:
         """What is to be seen, `TICK` after `TICK`, as plain data, until `ended` is set.
 
@@ -95,7 +125,9 @@ class Watch:
         self._moments[moment] = watcher
         try:
             while not ended.is_set():
-                yield {**moment.take(), **self._state(), "picture": await self._shown(moment)}
+                taken = {**moment.take(), **self._state()}
+                pictures = [await self._pictured(one) for one in moment.take_pictures()]
+                yield {**taken, "picture": await self._shown(moment), "pictures": pictures}
                 try:
                     async with asyncio.timeout(TICK):
                         await ended.wait()
@@ -110,13 +142,31 @@ class Watch:
         if latest is None or latest.prediction is None:
             return None
         found: dict[str, Any] = {
+            "stream": latest.source,
+            "sequence": latest.sequence,
+            "can_ask": latest.keeps_pictures,
             "codec": latest.job.codec.name if latest.job.codec else "image file",
             "bytes": len(latest.job.data),
             "top": [asdict(entry) for entry in latest.prediction.top(_TOP)[0]],
         }
+        return found | await self._rebuilt(latest.job)
+
+    async def _pictured(self, pictured: Pictured) -> dict[str, Any]:
+        """A picture that came, and what the head saw."""
+        found: dict[str, Any] = {
+            "stream": pictured.source,
+            "sequence": pictured.sequence,
+            "task_bytes": max(len(pictured.job.data) - pictured.bytes, 0),
+            "picture_bytes": pictured.bytes,
+            "top": [asdict(entry) for entry in pictured.prediction.top(1)[0]],
+        }
+        return found | await self._rebuilt(pictured.job)
+
+    async def _rebuilt(self, job: Job) -> dict[str, Any]:
+        """The image of a job for the page; nothing where it cannot be rebuilt."""
         with contextlib.suppress(Exception):  # of a stranger's codec, or of one that rebuilds none
-            found |= await asyncio.to_thread(lambda: _drawn(*self._picture(latest.job, _SIDE)))
-        return found
+            return await asyncio.to_thread(lambda: _drawn(*self._picture(job, _SIDE)))
+        return {}
 
 
 class _Moment:
@@ -124,6 +174,7 @@ class _Moment:
 
     def __init__(self) -> None:
         self.latest: Answered | None = None
+        self._pictures: deque[Pictured] = deque(maxlen=_PICTURES)
         self._clear()
 
     def _clear(self) -> None:
@@ -163,6 +214,16 @@ class _Moment:
             row["label"] = first.label or str(first.index)
             row["probability"] = first.probability
 
+    def add_picture(self, pictured: Pictured) -> None:
+        self._bytes += pictured.bytes
+        self._pictures.append(pictured)
+
+    def take_pictures(self) -> list[Pictured]:
+        """The latest pictures since the last look."""
+        taken = list(self._pictures)
+        self._pictures.clear()
+        return taken
+
     def take(self) -> dict[str, Any]:
         """The moment as plain data; another one begins."""
         middle, late = np.percentile(self._times, [50, 99]).tolist() if self._times else (None,) * 2
@@ -176,6 +237,13 @@ class _Moment:
         }
         self._clear()
         return taken
+
+
+def png(image: Image) -> bytes:
+    """An image as a PNG file."""
+    file = io.BytesIO()
+    PilImage.fromarray(image).save(file, "PNG")
+    return file.getvalue()
 
 
 def _drawn(image: Image, shape: Shape) -> dict[str, Any]:

@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codecframe import Accounting, Budget, BudgetError, Codec, Image, Settings, StreamController
+from codecframe import (
+    Accounting,
+    Budget,
+    BudgetError,
+    Codec,
+    Image,
+    LayeredSettings,
+    Settings,
+    StreamController,
+)
 from codecframe_serving.protocol import Frame
 
 _OVERHEAD = 13
@@ -28,10 +37,17 @@ _BUFFER_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Choice:
-    """A codec with its settings."""
+    """A codec with its settings.
+
+    Attributes:
+        codec: the codec.
+        settings: of frames.
+        asked: the level of pictures that are asked for; None: what the budget leaves.
+    """
 
     codec: Codec[Any]
     settings: Settings
+    asked: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +59,16 @@ class Shot:
         level: knob level.
         payload: the encoding without what settings and shape determine.
         shape: (height, width).
+        picture: the picture layer; None where there is none.
+        picture_level: its level.
     """
 
     choice: int
     level: int
     payload: bytes
     shape: tuple[int, int]
+    picture: bytes | None = None
+    picture_level: int = 0
 
     def message(self, sequence: int) -> bytes:
         """What is sent."""
@@ -121,12 +141,26 @@ class Encoder:
             fps = (self._budget.fps or 1.0) / stride
             paid = min(_PAYBACK * rate / 8 / fps, self._debt)
             self._debt -= paid
-            bits = max(rate - 8 * (_OVERHEAD + paid) * fps, 1.0)
+            messages = 2 if has_pictures(choice) else 1
+            bits = max(rate - 8 * (messages * _OVERHEAD + paid) * fps, 1.0)
             self._controllers[index].follow(Budget(bits, "bits/s", "link", fps))
             found = self._controllers[index].encode(image)
             data, settings = found.data, found.settings
         shape = image.shape[0], image.shape[1]
-        return Shot(index, settings.level, choice.codec.strip(data), shape)
+        layers = choice.codec.strip_layers(data)
+        picture = settings.picture_level if isinstance(settings, LayeredSettings) else None
+        return Shot(index, settings.level, layers.task, shape, layers.picture, picture or 0)
+
+    def spare(self, index: int) -> float:
+        """Bytes that the budget leaves at this moment, on top of the next frame's allowance, for
+        one of the codecs; infinite without a budget.
+        """
+        return float("inf") if self._controllers is None else self._controllers[index].saved
+
+    def spend_saved(self, index: int, size: int) -> None:
+        """Bytes of a message were sent besides frames that were saved up before."""
+        if self._controllers is not None:
+            self._controllers[index].spend(size)
 
     def _try_better(self, now: float) -> None:
         if self._stage and now - self._changed >= self._patience:
@@ -143,6 +177,12 @@ class Encoder:
         self._stage += 1
         self._changed, self._trying = now, False
         return True
+
+
+def has_pictures(choice: Choice) -> bool:
+    """Whether frames of a codec have picture layers."""
+    settings = choice.settings
+    return isinstance(settings, LayeredSettings) and settings.task_alone != settings
 
 
 def _controller(choice: Choice, budget: Budget) -> StreamController:

@@ -83,6 +83,20 @@ class Metrics:
             buckets=_BATCHES,
             registry=self._registry,
         )
+        self._pictures = Counter(
+            "codecframe_pictures",
+            "Picture layers that came, by what became of them.",
+            ("status",),
+            registry=self._registry,
+        )
+        self._picture_bytes = Counter(
+            "codecframe_picture_bytes", "Bytes of picture layers.", registry=self._registry
+        )
+        self._asked = Counter(
+            "codecframe_pictures_asked",
+            "Pictures that cameras were asked for.",
+            registry=self._registry,
+        )
         self._refused = Counter(
             "codecframe_refused", "Clients not let in.", ("reason",), registry=self._registry
         )
@@ -108,6 +122,15 @@ class Metrics:
     def called(self, images: int) -> None:
         """The head was called with so many images."""
         self._batches.observe(images)
+
+    def asked(self) -> None:
+        """A camera was asked for a picture."""
+        self._asked.inc()
+
+    def picture(self, status: str, size: int) -> None:
+        """A picture layer of `size` bytes came, or what was asked for is not kept any more."""
+        self._pictures.labels(status).inc()
+        self._picture_bytes.inc(size)
 
     def refused(self, reason: str) -> None:
         """A client was not let in."""

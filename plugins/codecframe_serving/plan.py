@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from codecframe import Budget, DataError, as_data_error
-from codecframe_serving.encoder import Choice
+from codecframe_serving.encoder import Choice, has_pictures
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _PATH = "/v1/stream"
@@ -31,6 +31,8 @@ class Plan:
         tls: whom to trust; None for the system's choice.
         audit: the share of frames that is sent once more without loss, for the server to compare.
         promised: the share of them on which the head says the same, at least; None for no promise.
+        keeps_pictures: bytes of images that are kept for a server that asks for their pictures; 0
+            where it must not ask.
     """
 
     url: str
@@ -44,6 +46,12 @@ class Plan:
     tls: ssl.SSLContext | None = None
     audit: float = 0.0
     promised: float | None = None
+    keeps_pictures: int = 0
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether picture layers may be sent."""
+        return self.keeps_pictures > 0 or any(map(has_pictures, self.choices))
 
     @property
     def address(self) -> str:
@@ -65,7 +73,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an image.
+    """What became of an image, or of its picture layer.
 
     Attributes:
         name: the image's name.
@@ -77,6 +85,7 @@ class Outcome:
         bytes: of the message that was sent.
         seconds: from sending to the answer.
         audits: whether it is an image that was sent once more, without loss.
+        layer: `task`; `picture` where it is about the picture layer, which has no prediction.
     """
 
     name: str
@@ -88,11 +97,12 @@ class Outcome:
     bytes: int = 0
     seconds: float = 0.0
     audits: bool = False
+    layer: str = "task"
 
 
 @dataclass
 class State:
-    """What a live view shows."""
+    """What a live view shows. Pictures are counted apart from the images whose layers they are."""
 
     connected: bool = False
     connections: int = 0
@@ -102,4 +112,7 @@ class State:
     ok: int = 0
     failed: int = 0
     dropped: int = 0
+    pictures_ok: int = 0
+    pictures_failed: int = 0
+    pictures_dropped: int = 0
     last: Outcome | None = None

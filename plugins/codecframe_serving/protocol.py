@@ -6,8 +6,11 @@ for what is said of every image.
     server  Welcome   the head, how it prepares images, codecs and limits
     client  Hello     codec, settings and shape of the frames that follow; may be said again
     server  Ready     the hello was taken; or Refused, with the reason
-    client  Frame     sequence number, knob level, payload
+    client  Frame     sequence number, knob level, payload: of a codec of layers, the task layer
     server  Answer    sequence number, what the head sees or why it saw nothing
+    server  Ask       sequence number of a frame whose picture layer is wanted
+    client  Picture   sequence number, its level, picture layer; or that it is not kept
+    server  Answer    of a picture: whether it was taken
 
 Answers may come in another order than frames. A client need not wait for `Ready`: messages are
 taken in order, and frames after a hello that was refused are answered as bad.
@@ -36,7 +39,7 @@ MAX_TEXT = 1 << 20
 """Characters of a JSON message, at most."""
 MAX_HELLO = 16_000
 """Characters of a client's JSON message, at most."""
-MAX_SEQUENCE = (1 << 31) - 1
+MAX_SEQUENCE = (1 << 30) - 1
 MAX_SIDE = 65535
 MAX_TOP = 100
 MAX_REASON = 300
@@ -44,9 +47,12 @@ _MAX_NAME = 200
 _SOURCE = "link"
 
 _FRAME = struct.Struct(">IB")
-"""Sequence number with the shape flag in its top bit, knob level."""
+"""Sequence number below the flags in its two top bits, knob level."""
 _SHAPE = struct.Struct(">HH")
 _HAS_SHAPE = 1 << 31
+_OF_PICTURE = 1 << 30
+_NOT_KEPT = 255
+"""Stands for the level of a picture; there are fewer levels."""
 _ANSWER = struct.Struct(">IBH")
 """Sequence number, status, time at the server in units of `_TICK`."""
 _SEEN = struct.Struct(">HH")
@@ -104,6 +110,8 @@ class Frame:
         if len(message) < _FRAME.size:
             raise DataError(_SOURCE, f"a frame of {len(message)} bytes is truncated")
         first, level = _FRAME.unpack_from(message)
+        if first & _OF_PICTURE:
+            raise DataError(_SOURCE, "a picture is not a frame")
         if not first & _HAS_SHAPE:
             return cls(first, level, message[_FRAME.size :])
         start = _FRAME.size + _SHAPE.size
@@ -116,6 +124,48 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """The picture layer of a frame that was sent before.
+
+    Attributes:
+        sequence: the frame's number.
+        level: the picture's level.
+        payload: the layer; None: the camera does not have it, or has it no more.
+    """
+
+    sequence: int
+    level: int
+    payload: bytes | None
+
+    def pack(self) -> bytes:
+        """As a binary message: 5 bytes and the layer."""
+        level = _NOT_KEPT if self.payload is None else self.level
+        return _FRAME.pack(self.sequence | _OF_PICTURE, level) + (self.payload or b"")
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Picture:
+        """Read a binary message that `is_picture`.
+
+        Raises:
+            DataError: if it is none.
+        """
+        if not is_picture(message):
+            raise DataError(_SOURCE, "is not a picture")
+        first, level = _FRAME.unpack_from(message)
+        if first & _HAS_SHAPE:
+            raise DataError(_SOURCE, "a picture has the shape of its frame")
+        payload = message[_FRAME.size :]
+        if level == _NOT_KEPT and payload:
+            raise DataError(_SOURCE, "a picture that is not kept has no bytes")
+        return cls(first & MAX_SEQUENCE, level, None if level == _NOT_KEPT else payload)
+
+
+def is_picture(message: bytes) -> bool:
+    """Whether a client's binary message is a picture, and not a frame."""
+    return len(message) >= _FRAME.size and bool(message[0] & _OF_PICTURE >> 24)
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the server says to a frame.
 
@@ -125,6 +175,7 @@ class Answer:
         seconds: from the frame's arrival to this answer; exact to 0.1 ms, at most 6.5 s.
         top: (class index, probability) of the likeliest classes, likeliest first.
         reason: why there is none.
+        of_picture: it is about the frame's picture layer, and without a prediction.
     """
 
     sequence: int
@@ -132,11 +183,13 @@ class Answer:
     seconds: float = 0.0
     top: tuple[tuple[int, float], ...] = ()
     reason: str = ""
+    of_picture: bool = False
 
     def pack(self) -> bytes:
         """As a binary message: 7 bytes, and 4 a class or the reason."""
         ticks = min(max(round(self.seconds / _TICK), 0), _MAX_TICKS)
-        head = _ANSWER.pack(self.sequence, self.status, ticks)
+        flag = _OF_PICTURE if self.of_picture else 0
+        head = _ANSWER.pack(self.sequence | flag, self.status, ticks)
         if self.status is not Status.OK:
             return head + _shortened(self.reason)
         return head + b"".join(
@@ -152,7 +205,8 @@ class Answer:
         """
         if len(message) < _ANSWER.size:
             raise DataError(_SOURCE, f"an answer of {len(message)} bytes is truncated")
-        sequence, code, ticks = _ANSWER.unpack_from(message)
+        first, code, ticks = _ANSWER.unpack_from(message)
+        sequence, of_picture = first & ~_OF_PICTURE, bool(first & _OF_PICTURE)
         rest = message[_ANSWER.size :]
         try:
             status = Status(code)
@@ -163,11 +217,12 @@ class Answer:
         if status is not Status.OK:
             if len(rest) > MAX_REASON:
                 raise DataError(_SOURCE, "an answer's reason is too long")
-            return cls(sequence, status, ticks * _TICK, (), rest.decode(errors="replace"))
+            reason = rest.decode(errors="replace")
+            return cls(sequence, status, ticks * _TICK, (), reason, of_picture)
         if len(rest) % _SEEN.size or len(rest) > MAX_TOP * _SEEN.size:
             raise DataError(_SOURCE, f"an answer cannot have {len(message)} bytes")
         top = tuple((index, share / 65535) for index, share in _SEEN.iter_unpack(rest))
-        return cls(sequence, status, ticks * _TICK, top)
+        return cls(sequence, status, ticks * _TICK, top, of_picture=of_picture)
 
 
 def printable(text: str) -> str:
@@ -213,6 +268,7 @@ class Welcome(Text):
     max_message: int = option(low=1, high=1 << 40, help="bytes of a message, at most")
     max_pixels: int = option(low=1, high=1 << 40, help="pixels of a frame, at most")
     max_fps: float = option(low=1e-9, high=1e12, help="frames a second of a client, at most")
+    pictures: bool = option(False, help="whether it takes picture layers")
 
 
 @dataclass(frozen=True)
@@ -241,6 +297,7 @@ class Hello(Text):
     promised: float | None = option(
         None, low=0.0, high=1.0, help="share of audited frames that agree with that, at least"
     )
+    pictures: bool = option(False, help="whether it keeps pictures, to send them when asked")
 
 
 @dataclass(frozen=True)
@@ -256,6 +313,14 @@ class Refused(Text):
 
     kind: ClassVar[str] = "refused"
     reason: str = option(high=MAX_REASON * 4, help="why")
+
+
+@dataclass(frozen=True)
+class Ask(Text):
+    """The picture layer of a frame is wanted; only a client that keeps pictures is asked."""
+
+    kind: ClassVar[str] = "ask"
+    sequence: int = option(low=0, high=MAX_SEQUENCE, help="of the frame")
 
 
 T = TypeVar("T", bound=Text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codecframe import MAX_LEVELS, PIXELS, Codec, DataError, MismatchError, Settings, Shape, option
-from codecframe_serving.protocol import MAX_SIDE, MAX_TOP
+from codecframe_serving.protocol import MAX_SEQUENCE, MAX_SIDE, MAX_TOP
 from codecframe_serving.worker import Job, Worker
 
 
@@ -70,6 +70,24 @@ def read_query(parameters: Iterable[tuple[str, str]], worker: Worker) -> Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _PictureQuery(Settings):
+    """Whose picture is wanted."""
+
+    stream: str = option(low=1, high=64, help="the stream's name, as the page shows it")
+    sequence: int = option(low=0, high=MAX_SEQUENCE, help="the frame's number")
+
+
+def read_picture_query(parameters: Iterable[tuple[str, str]]) -> tuple[str, int]:
+    """(name of the stream, number of the frame) of a URL's parameters.
+
+    Raises:
+        DataError: if they are not these.
+    """
+    asked = _PictureQuery.from_source(_values(parameters), "query")
+    return asked.stream, asked.sequence
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Query(Settings):
     """The parameters of a URL."""
 
@@ -92,6 +110,11 @@ def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, Any]:
         elif name in values:
             raise DataError("query", f"{name[:40]!r} must be given once")
         else:
-            is_number = name != "codec" and text.isascii() and text.isdecimal() and len(text) < 10
+            is_number = (
+                name not in ("codec", "stream")
+                and text.isascii()
+                and text.isdecimal()
+                and len(text) < 10
+            )
             values[name] = int(text) if is_number else text
     return values

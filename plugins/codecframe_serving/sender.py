@@ -25,14 +25,17 @@ from codecframe import (
     CodecframeError,
     DataError,
     Image,
+    LayeredSettings,
     LimitError,
     MismatchError,
     Preprocess,
     as_data_error,
     check_size,
     get_codec,
+    layered,
     limit_pixels,
 )
+from codecframe_serving.album import Album, Kept, picture_of
 from codecframe_serving.audit import lossless_codec
 from codecframe_serving.encoder import Choice, Encoder, Shot
 from codecframe_serving.framequeue import FrameQueue, Item
@@ -43,7 +46,9 @@ from codecframe_serving.protocol import (
     MAX_TEXT,
     SUBPROTOCOL,
     Answer,
+    Ask,
     Hello,
+    Picture,
     Ready,
     Refused,
     Status,
@@ -70,6 +75,15 @@ _MAX_PIXELS = 1 << 24
 """Pixels of an image that a server may ask for, at most."""
 _AGREE_SECONDS = 20.0
 _PING_SECONDS = 5.0
+_ASK_SECONDS = 10.0
+"""Until the budget must leave enough for a picture that was asked for."""
+_ASK_PAUSE = 0.2
+"""Seconds before what it leaves is looked at again."""
+_MOST_ASKS = 64
+"""Pictures that a server may wait for."""
+_MESSAGE_BYTES = 13
+"""Of a picture, beside its payload: of the message, of WebSocket."""
+_LAYER = "picture"
 _HOPELESS = (400, 401, 403, 404)
 """HTTP answers that another try does not change."""
 
@@ -80,6 +94,17 @@ class _Flight:
 
     name: str
     shot: Shot
+    message: bytes
+    sent: float | None = None
+
+
+@dataclass
+class _PictureFlight:
+    """A picture layer that is not answered yet; `sent` is None while it waits to be sent."""
+
+    name: str
+    codec: str
+    level: int
     message: bytes
     sent: float | None = None
 
@@ -111,6 +136,11 @@ class Sender:
         )
         self._flying: dict[int, _Flight] = {}
         self._waiting: deque[int] = deque()
+        self._pictures: dict[int, _PictureFlight] = {}
+        self._album = Album(plan.keeps_pictures)
+        self._asks: deque[tuple[int, float]] = deque()
+        self._not_kept: deque[int] = deque()
+        self._ask_again = 0.0
         self._next = 0
         self._heard = asyncio.Event()
         self._welcome: Welcome | None = None
@@ -128,6 +158,10 @@ class Sender:
             DataError: if the server cannot be reached, or is none, or the source breaks.
             MismatchError: if it takes none of the codecs.
         """
+        loop = asyncio.get_running_loop()
+        for choice in self._plan.choices:  # before the first image, which does not wait
+            with suppress(CodecframeError):  # each image will tell
+                await loop.run_in_executor(self._thread, choice.codec.warm_up)
         taking = asyncio.create_task(self._intake.run(items))
         try:
             await self._keep_connected()
@@ -139,6 +173,7 @@ class Sender:
                 self._drop(flight.name, "sending ended before the answer")
             for name in self._intake.rest():
                 self._drop(name, "sending ended")
+            self._drop_pictures("sending ended")
 
     # -- connecting -----------------------------------------------------------------------
 
@@ -207,6 +242,8 @@ class Sender:
         """
         async with asyncio.timeout(_AGREE_SECONDS):
             self._welcome = self._checked(read_text(await _text(socket), Welcome))
+            if self._plan.wants_pictures and not self._welcome.pictures:
+                raise MismatchError(f"{self._plan.url}: this server takes no pictures")
             self._unready = 0
             self._choices = [*self._plan.choices, *self._for_audit(self._welcome)]
             for choice in reversed(range(len(self._choices))):
@@ -241,6 +278,8 @@ class Sender:
             codec = get_codec(name)
             return [Choice(codec, codec.settings())]
         codec, settings = self._plan.choices[0].codec, self._plan.choices[0].settings
+        if isinstance(settings, LayeredSettings):
+            settings = settings.task_alone
         return [Choice(codec, settings.at_level(settings.knob_levels() - 1))]
 
     def _audits(self, choice: int) -> bool:
@@ -249,6 +288,8 @@ class Sender:
     async def _say(self, socket: ClientConnection, index: int) -> None:
         """Say which codec the next frames are of."""
         codec, settings = self._choices[index].codec, self._choices[index].settings
+        if isinstance(settings, LayeredSettings):
+            settings = settings.task_alone
         knob = settings.knob()
         said = {k: v for k, v in settings.changed().items() if not knob or k != knob.field}
         emits = tuple(str(representation) for representation in codec.emits)
@@ -259,6 +300,7 @@ class Sender:
             top=self._plan.top,
             audits=self._audits(index),
             promised=self._plan.promised,
+            pictures=self._plan.keeps_pictures > 0,
         )
         await socket.send(hello.pack())
         self._said = index
@@ -278,6 +320,7 @@ class Sender:
         for flight in self._flying.values():
             flight.sent = None
         self._waiting = deque(sorted(self._flying))
+        self._drop_pictures("the connection was lost")  # its server knows nothing of the frames
         writing = asyncio.create_task(self._write(socket))
         others = [asyncio.create_task(self._read(socket)), asyncio.create_task(self._watch())]
         try:
@@ -293,29 +336,52 @@ class Sender:
 
     async def _write(self, socket: ClientConnection) -> None:
         """Send frames as the link allows, until all images were taken and answered."""
-        while not (self._intake.has_ended and not self._flying):
-            is_held = asyncio.get_running_loop().time() < self._resume
-            if is_held or not self._has_room():
+        while self._is_due():
+            now = asyncio.get_running_loop().time()
+            if self._not_kept:
+                await socket.send(Picture(self._not_kept.popleft(), 0, None).pack())
+            elif now < self._resume or not self._has_room():
+                self._give_way()
                 await self._hear()
             elif self._waiting:
                 await self._send(socket, self._waiting.popleft())
+            elif (number := self._next_picture()) is not None:
+                await self._send_picture(socket, number)
+            elif self._asks and now >= self._ask_again:
+                await self._encode_asked(*self._asks.popleft())
             elif self._intake.has_ended:
                 await self._hear()
             elif (item := await self._intake.next(_TICK)) is not None:
-                for shot in await self._encoded(item):
-                    self._next = (self._next + 1) & MAX_SEQUENCE
-                    message = shot.message(self._next)
-                    self._flying[self._next] = _Flight(item.name, shot, message)
-                    self._waiting.append(self._next)
+                for shot, image in await self._encoded(item):
+                    self._take(item.name, shot, image)
                 self._intake.release()
+
+    def _is_due(self) -> bool:
+        """Whether anything is still to be sent or answered."""
+        ended = self._intake.has_ended and not self._flying
+        return not ended or bool(self._pictures or self._asks or self._not_kept)
+
+    def _take(self, name: str, shot: Shot, image: Image) -> None:
+        """A frame is to be sent, and its picture behind it where there is one."""
+        self._next = (self._next + 1) & MAX_SEQUENCE
+        self._flying[self._next] = _Flight(name, shot, shot.message(self._next))
+        self._waiting.append(self._next)
+        if self._plan.keeps_pictures and layered(self._choices[shot.choice].codec):
+            self._album.keep(self._next, Kept(name, image, shot))
+        if shot.picture is not None:
+            self._add_picture(self._next, name, shot, shot.picture_level, shot.picture)
 
     def _has_room(self) -> bool:
         """Whether another frame may be under way."""
-        under_way = [f for f in self._flying.values() if f.sent is not None]
+        under_way = [flight for flight in self._flights() if flight.sent is not None]
         if not under_way:
             return True
         bits = sum(8 * len(flight.message) for flight in under_way)
         return len(under_way) < _FLYING and bits < self._goodput.window(_QUEUE_SECONDS)
+
+    def _flights(self) -> list[_Flight | _PictureFlight]:
+        """What waits to be sent or answered."""
+        return [*self._flying.values(), *self._pictures.values()]
 
     async def _hear(self) -> None:
         """Wait for an answer, for a moment."""
@@ -324,8 +390,10 @@ class Sender:
             async with asyncio.timeout(_TICK):  # `wait_for` of Python 3.11 can miss a cancellation
                 await self._heard.wait()
 
-    async def _encoded(self, item: Item) -> list[Shot]:
-        """The encoded image, at times twice; nothing if there is none, which is reported."""
+    async def _encoded(self, item: Item) -> list[tuple[Shot, Image]]:
+        """The encoded image, at times twice, and itself; nothing if there is none, which is
+        reported.
+        """
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._thread, self._shot, item, loop.time())
@@ -337,8 +405,10 @@ class Sender:
             self.state.stride = self._encoder.stride
         return []
 
-    def _shot(self, item: Item, now: float) -> list[Shot]:
-        """Read, prepare and encode an image; now and then once more, for the audit."""
+    def _shot(self, item: Item, now: float) -> list[tuple[Shot, Image]]:
+        """Read, prepare and encode an image, which is given back as it was prepared; now and then
+        once more, for the audit.
+        """
         assert self._welcome is not None  # noqa: S101 - connected
         image = item.read()
         if self._welcome.preprocess is not None:
@@ -351,7 +421,8 @@ class Sender:
         shot = self._encoder.encode(image, self._goodput.rate, now)
         if len(shot.payload) + 16 > self._welcome.max_message:
             raise LimitError(f"{len(shot.payload):,} bytes are more than the server takes")
-        return [shot, *self._audit_of(image, self._welcome.max_message)]
+        shots = [shot, *self._audit_of(image, self._welcome.max_message)]
+        return [(one, image) for one in shots]
 
     def _audit_of(self, image: Image, most: int) -> list[Shot]:
         """The image once more, for a random share of images; none while the last is not paid for.
@@ -381,9 +452,15 @@ class Sender:
         """Hear answers."""
         async for message in socket:
             if isinstance(message, str):
-                self._check(read_text(message, Ready, Refused))
+                text = read_text(message, Ready, Refused, Ask)
+                if isinstance(text, Ask):
+                    self._asked(text.sequence)
+                else:
+                    self._check(text)
+            elif (answer := Answer.unpack(message)).of_picture:
+                self._picture_answered(answer)
             else:
-                await self._answered(Answer.unpack(message))
+                await self._answered(answer)
 
     async def _answered(self, answer: Answer) -> None:
         flight = self._flying.get(answer.sequence)
@@ -438,16 +515,130 @@ class Sender:
         while True:
             await asyncio.sleep(_TICK)
             now = loop.time()
-            if not (self._flying or self._intake.has_waiting):
+            if not (self._flying or self._pictures or self._intake.has_waiting):
                 self._progress = now  # nothing is due
                 continue
             if self._is_hopeless():
                 raise DataError(self._plan.url, f"no answer for {self._plan.give_up:g} s")
-            sent = [flight.sent for flight in self._flying.values() if flight.sent is not None]
+            sent = [flight.sent for flight in self._flights() if flight.sent is not None]
             if sent and now - max(min(sent), self._progress) > _SILENCE:
                 raise TimeoutError
             if sent and self._goodput.stalled(min(sent), now, _STALL):
                 self.state.rate = self._goodput.rate
+
+    # -- pictures -------------------------------------------------------------------------
+
+    def _add_picture(self, number: int, name: str, shot: Shot, level: int, layer: bytes) -> None:
+        """A picture is to be sent, behind its frame."""
+        codec = self._choices[shot.choice].codec.name
+        flight = _PictureFlight(name, codec, level, Picture(number, level, layer).pack())
+        welcome = self._welcome
+        if welcome is not None and len(flight.message) > welcome.max_message:
+            self._end_picture(flight, "failed", "more bytes than the server takes")
+        elif number in self._pictures:
+            self._end_picture(flight, "dropped", "it is on its way already")
+        else:
+            self._pictures[number] = flight
+
+    def _next_picture(self) -> int | None:
+        waiting = (number for number, one in self._pictures.items() if one.sent is None)
+        return next(waiting, None)
+
+    async def _send_picture(self, socket: ClientConnection, number: int) -> None:
+        flight = self._pictures[number]
+        flight.sent = asyncio.get_running_loop().time()
+        await socket.send(flight.message)
+
+    def _give_way(self) -> None:
+        """Pictures of a live camera that wait are dropped when the next frame is there."""
+        if not (self._plan.live and self._intake.has_waiting) or self._plan.keeps_pictures:
+            return
+        for number in [n for n, one in self._pictures.items() if one.sent is None]:
+            self._end_picture(self._pictures.pop(number), "dropped", "the link is behind")
+
+    def _asked(self, number: int) -> None:
+        """The server wants the picture of a frame.
+
+        Raises:
+            DataError: if it must not ask, or asks too often.
+        """
+        if not self._plan.keeps_pictures or len(self._asks) + len(self._not_kept) >= _MOST_ASKS:
+            raise DataError(self._plan.url, "asks for pictures that are not to be had")
+        if self._album.find(number) is None:
+            self._not_kept.append(number)
+            self._end(Outcome(f"frame {number}", "dropped", "is not kept any more", layer=_LAYER))
+        else:
+            self._asks.append((number, asyncio.get_running_loop().time() + _ASK_SECONDS))
+        self._heard.set()
+
+    async def _encode_asked(self, number: int, until: float) -> None:
+        """Encode the picture of a frame into what the budget leaves, or look again later."""
+        loop = asyncio.get_running_loop()
+        kept = self._album.find(number)
+        found = None
+        reason = "is not kept any more"
+        if kept is not None:
+            index = kept.shot.choice
+            choice, limit = self._choices[index], self._encoder.spare(index) - _MESSAGE_BYTES
+            try:
+                found = await loop.run_in_executor(self._thread, picture_of, choice, kept, limit)
+            except CodecframeError as error:
+                reason, until = str(error), 0.0
+            else:
+                reason = "the budget leaves too little for a picture"
+        if kept is not None and found is not None:
+            self._encoder.spend_saved(kept.shot.choice, len(found[1]) + _MESSAGE_BYTES)
+            self._add_picture(number, kept.name, kept.shot, *found)
+        elif kept is not None and loop.time() < until and not self._intake.has_ended:
+            self._asks.append((number, until))
+            self._ask_again = loop.time() + _ASK_PAUSE
+        else:
+            name = kept.name if kept is not None else f"frame {number}"
+            self._not_kept.append(number)
+            self._end(Outcome(name, "dropped", reason, layer=_LAYER))
+
+    def _picture_answered(self, answer: Answer) -> None:
+        flight = self._pictures.get(answer.sequence)
+        if flight is None or flight.sent is None:
+            raise DataError(
+                self._plan.url, f"answered picture {answer.sequence}, which is not sent"
+            )
+        now = asyncio.get_running_loop().time()
+        self._progress = self._last_answer = now
+        del self._pictures[answer.sequence]
+        self._goodput.answered(8 * len(flight.message), flight.sent, now, answer.seconds)
+        self.state.rate = self._goodput.rate
+        busy = answer.status in (Status.BUSY, Status.TOO_FAST)
+        status = "ok" if answer.status is Status.OK else "dropped" if busy else "failed"
+        self._end_picture(flight, status, printable(answer.reason), now - flight.sent)
+        self._heard.set()
+
+    def _drop_pictures(self, reason: str) -> None:
+        for flight in self._pictures.values():
+            self._end_picture(flight, "dropped", reason)
+        for number, _ in self._asks:
+            kept = self._album.find(number)
+            name = kept.name if kept else f"frame {number}"
+            self._end(Outcome(name, "dropped", reason, layer=_LAYER))
+        self._pictures.clear()
+        self._asks.clear()
+        self._not_kept.clear()
+
+    def _end_picture(
+        self, flight: _PictureFlight, status: str, reason: str, seconds: float = 0.0
+    ) -> None:
+        self._end(
+            Outcome(
+                flight.name,
+                status,
+                reason,
+                codec=flight.codec,
+                level=flight.level,
+                bytes=len(flight.message),
+                seconds=seconds,
+                layer=_LAYER,
+            )
+        )
 
     # -- reporting ------------------------------------------------------------------------
 
@@ -456,8 +647,10 @@ class Sender:
 
     def _end(self, outcome: Outcome) -> None:
         state = self.state
-        setattr(state, outcome.status, getattr(state, outcome.status) + 1)
-        state.last = outcome if outcome.status == "ok" else state.last
+        counter = f"pictures_{outcome.status}" if outcome.layer == _LAYER else outcome.status
+        setattr(state, counter, getattr(state, counter) + 1)
+        if outcome.status == "ok" and outcome.layer != _LAYER:
+            state.last = outcome
         self._report(outcome)
 
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import codecframe
-from codecframe import Budget, DataError, UsageError
+from codecframe import Budget, DataError, LayeredSettings, Settings, UsageError
 
 if TYPE_CHECKING:
+    from codecframe_serving.encoder import Choice
     from codecframe_serving.plan import Outcome, State
 
 EXTRA = "codecframe[send]"
 _FPS = 10.0
+_PICTURES = ("never", "spare", "asked")
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,11 +30,15 @@ class Sent(codecframe.Result):
         ok: images that were answered.
         dropped: images that the link could not carry in time.
         failed: images that sending again would not bring through.
+        pictures_ok, pictures_dropped, pictures_failed: the same of picture layers.
     """
 
     ok: int
     dropped: int
     failed: int
+    pictures_ok: int = 0
+    pictures_dropped: int = 0
+    pictures_failed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -40,7 +46,16 @@ class Sent(codecframe.Result):
 
     def shown(self) -> list[str | codecframe.Table]:
         """A sentence."""
-        return [f"{self.ok} ok, {self.dropped} dropped, {self.failed} failed"]
+        return [sentence(self)]
+
+
+def sentence(counted: Sent | State) -> str:
+    """What became of the images, and of their pictures where there were any."""
+    said = f"{counted.ok} ok, {counted.dropped} dropped, {counted.failed} failed"
+    pictures = counted.pictures_ok, counted.pictures_dropped, counted.pictures_failed
+    if not any(pictures):
+        return said
+    return "{}; pictures: {} ok, {} dropped, {} failed".format(said, *pictures)
 
 
 class Watcher(Protocol):
@@ -86,6 +101,8 @@ def send(
     top: int = 1,
     audit: float | str | None = None,
     keep: codecframe.Keep | str | None = None,
+    picture: str = "never",
+    picture_memory: int = 64,
     token_file: Path | None = None,
     tls_ca: Path | None = None,
     give_up: float = 60,
@@ -115,6 +132,10 @@ def send(
             level, within the budget: `0.1%`. The server compares and keeps a running estimate of
             what compression costs.
         keep: what was promised, `98%`: the server warns once less is kept, for sure.
+        picture: when picture layers are sent, of codecs that have them: `never`; `spare`: with each
+            image, as much as the budget leaves, at most the level that the codec's settings name;
+            `asked`: when the server asks.
+        picture_memory: MiB of images that are kept for a server that asks.
         token_file: file with the token that the server wants; else that of `CODECFRAME_TOKEN`.
         tls_ca: PEM file with the authority of the server's TLS.
         give_up: seconds without an answer, while one is due, after which sending ends; 0: never.
@@ -129,7 +150,6 @@ def send(
         DataError: if the source or a file cannot be read, the server cannot be reached, or refuses.
     """
     codecframe.require("websockets", EXTRA)
-    from codecframe_serving.encoder import Choice
     from codecframe_serving.plan import Plan
     from codecframe_serving.sender import Sender
     from codecframe_serving.sources import open_source
@@ -141,7 +161,7 @@ def send(
     specs = [codecs] if isinstance(codecs, str) else codecs
     plan = Plan(
         url=url,
-        choices=[Choice(*codecframe.parse_spec(spec)) for spec in specs],
+        choices=_choices([codecframe.parse_spec(spec) for spec in specs], picture, found),
         budget=found,
         fps=fps if found is None else found.fps,
         live=live,
@@ -151,13 +171,52 @@ def send(
         promised=_promised(keep, audit),
         give_up=give_up or None,
         tls=_trusted(tls_ca) if tls_ca else None,
+        keeps_pictures=picture_memory << 20 if picture == "asked" else 0,
     )
     items = open_source(source, loop=loop, limit=limit, data_root=data_root)
     seen = watcher or _Nobody()
     sender = Sender(plan, tell or (lambda outcome: None), seen.say)
     with seen.follow(sender.state):
         asyncio.run(seen.watch(sender.run(items)))
-    return Sent(sender.state.ok, sender.state.dropped, sender.state.failed)
+    return Sent(**{name: getattr(sender.state, name) for name in Sent.__dataclass_fields__})
+
+
+def _choices(
+    parsed: Sequence[tuple[codecframe.Codec[Any], Settings]], picture: str, budget: Budget | None
+) -> list[Choice]:
+    """The codecs as frames are sent with them, with or without pictures.
+
+    Raises:
+        UsageError: if the pictures that are wanted cannot be sent.
+    """
+    from codecframe_serving.encoder import Choice
+
+    if picture not in _PICTURES:
+        raise UsageError(f"{{picture}} is {picture!r}: expected {', '.join(_PICTURES)}")
+    if picture != "never" and not any(codecframe.layered(codec) for codec, _ in parsed):
+        first = parsed[0][0].name
+        raise UsageError(
+            f"{{picture}} {picture} needs a codec with a picture layer, which {first} is not: two "
+            "codecs are one as in efficientnet-vae+avif"
+        )
+    found = []
+    for codec, settings in parsed:
+        if not isinstance(settings, LayeredSettings):
+            found.append(Choice(codec, settings))
+            continue
+        level = settings.picture if isinstance(settings.picture, int) else None
+        if picture == "never" and settings.picture != settings.task_alone.picture:
+            raise UsageError(
+                f"{{picture}} never and {codec.name}:picture={settings.picture} differ"
+            )
+        if picture != "spare":
+            found.append(Choice(codec, settings.task_alone, level))
+        elif level is None and budget is None:
+            raise UsageError("{picture} spare needs {budget}, or a level: picture=LEVEL")
+        else:
+            wanted = settings if level is not None else settings.replace(picture="spare")
+            found.append(Choice(codec, wanted))
+    return found
 
 
 def _share(audit: float | str | None) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from codecframe import PIXELS, DataError, LimitError, Prediction, SettingsError
 from codecframe_serving import logs
 from codecframe_serving.admission import Admission
+from codecframe_serving.asking import Rule
 from codecframe_serving.audit import Audit
 from codecframe_serving.batcher import Batching, BusyError
 from codecframe_serving.dashboard import Watch
@@ -22,6 +23,9 @@ from codecframe_serving.replicas import Replicas
 from codecframe_serving.room import Claim, Room
 from codecframe_serving.stages import Stages
 from codecframe_serving.worker import Job, Worker
+
+if TYPE_CHECKING:
+    from codecframe_serving.stream import Stream
 
 _FAILURE_SECONDS = 1.0
 """Between two lines in the log that say that the head failed."""
@@ -37,6 +41,7 @@ class Service:
         token: what clients must bring, or None.
         replicas: what predicts in place of the worker, which then serves for all else.
         hosts: names that the server is called by, as `Guard` takes them.
+        rules: when cameras are asked for pictures.
     """
 
     def __init__(
@@ -47,7 +52,11 @@ class Service:
         token: str | None = None,
         replicas: Replicas | None = None,
         hosts: Iterable[str] = (),
+        rules: Sequence[Rule] = (),
     ) -> None:
+        self.rules = rules
+        self.streams: dict[str, Stream] = {}
+        """Those that are open, by name."""
         self.worker = worker
         self.limits = limits or Limits()
         self.guard = Admission(self.limits, token, hosts)

@@ -35,6 +35,7 @@ def serve(
     decode_timeout: float = 5,
     max_fps: float = 120,
     grace: float = 30,
+    ask: Sequence[str] = (),
     engine: str = "local",
     ray_address: str | None = None,
     replicas: int = 2,
@@ -70,6 +71,8 @@ def serve(
         decode_timeout: seconds after which decoding an image is ended, in the sandbox.
         max_fps: frames a second of a stream, or requests of an address, at most.
         grace: seconds to answer what is under way when the server is ended.
+        ask: when cameras that send pictures if asked are asked for that of a frame:
+            `probability < 0.6`, `label in cat, dog`.
         engine: `local` or `ray`.
         ray_address: the Ray cluster; None: the one that `RAY_ADDRESS` names, else one is started.
         replicas: workers on a Ray cluster.
@@ -90,6 +93,7 @@ def serve(
         raise UsageError("{tls_key} needs {tls_cert}")
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
         codecframe.require(package, EXTRA)
+    from codecframe_serving.asking import Rule
     from codecframe_serving.batcher import Batching
     from codecframe_serving.confine import can_confine
     from codecframe_serving.limits import Limits
@@ -119,5 +123,6 @@ def serve(
     spread = None
     if engine == "ray":
         spread = Replicas(recipe, replicas, batching, ray_address)
-    service = Service(worker, limits, batching, token, spread, (*address.names, *hosts))
+    rules = [Rule.parse(text, worker.head.labels) for text in ask]
+    service = Service(worker, limits, batching, token, spread, (*address.names, *hosts), rules)
     run(service, address, grace=grace, ready=ready or (lambda url: None))

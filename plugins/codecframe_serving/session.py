@@ -10,6 +10,7 @@ from codecframe import (
     Codec,
     CodecframeError,
     DataError,
+    LayeredSettings,
     MismatchError,
     Prediction,
     Settings,
@@ -39,6 +40,7 @@ class _Agreed:
     top: int
     audits: bool
     promised: float | None
+    keeps_pictures: bool
 
 
 class Session:
@@ -59,12 +61,25 @@ class Session:
                 )
             codec = self._worker.find(hello.codec, hello.emits)
             settings = codec.settings_type.from_dict(hello.settings)
+            if isinstance(settings, LayeredSettings):
+                settings = settings.task_alone
         except CodecframeError as error:
             return Refused(str(error)[:1000])
         self._agreed = _Agreed(
-            codec, settings, hello.shape, hello.top, hello.audits, hello.promised
+            codec,
+            settings,
+            hello.shape,
+            hello.top,
+            hello.audits,
+            hello.promised,
+            hello.pictures,
         )
         return Ready()
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether the client can be asked for the pictures of its frames."""
+        return self._agreed is not None and self._agreed.keeps_pictures
 
     def job(self, frame: Frame) -> Job:
         """What a frame asks for.
@@ -112,6 +127,7 @@ def welcome(worker: Worker, limits: Limits) -> Welcome:
         max_message=limits.message,
         max_pixels=worker.max_pixels,
         max_fps=limits.fps,
+        pictures=True,
     )
 
 

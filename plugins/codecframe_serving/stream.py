@@ -12,14 +12,24 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from codecframe import CodecframeError, DataError
+from codecframe import CodecframeError, DataError, LayeredSettings
 from codecframe_serving import logs
 from codecframe_serving.admission import address
 from codecframe_serving.audit import Pairs
-from codecframe_serving.dashboard import Answered
+from codecframe_serving.dashboard import Answered, Pictured
+from codecframe_serving.gallery import Gallery, Seen
 from codecframe_serving.limits import RateLimiter
 from codecframe_serving.protocol import IDLE as _IDLE
-from codecframe_serving.protocol import SUBPROTOCOL, Answer, Frame, Status, Text
+from codecframe_serving.protocol import (
+    SUBPROTOCOL,
+    Answer,
+    Ask,
+    Frame,
+    Picture,
+    Status,
+    Text,
+    is_picture,
+)
 from codecframe_serving.service import Service, status_of
 from codecframe_serving.session import Session, welcome
 from codecframe_serving.worker import Job
@@ -40,6 +50,8 @@ class Stream:
         self._client = address(socket)
         self._session = Session(service.worker)
         self._pace = RateLimiter(service.limits.fps)
+        self._picture_pace = RateLimiter(service.limits.fps)
+        self._gallery = Gallery()
         self._places = asyncio.Semaphore(service.limits.pending)
         self._pairs = Pairs()
         self._answered: Counter[Status] = Counter()
@@ -47,6 +59,11 @@ class Stream:
         self._idle = False
         self._pending = 0
         self._waiting: asyncio.Timeout | None = None
+
+    @property
+    def name(self) -> str:
+        """By which those who watch know it."""
+        return self._name
 
     async def run(self) -> None:
         """Serve until the client goes or `stop` is called; what was read is answered first."""
@@ -59,6 +76,7 @@ class Stream:
                 code = await self._read(answers)
             await self._tell(lambda: self._socket.close(code))
         finally:
+            self._gallery.close()
             counts = {status.name.lower(): count for status, count in self._answered.items()}
             logs.event(logging.INFO, "stream closed", client=self._client, **counts)
 
@@ -83,6 +101,13 @@ class Stream:
                 # off the loop: even a short text may take long to check
                 await self._say(await asyncio.to_thread(self._session.hello, message))
                 continue
+            if is_picture(message):
+                self._places.release()
+                try:
+                    await self._take_picture(Picture.unpack(message), arrived)
+                except DataError:
+                    return _INVALID
+                continue
             try:
                 frame = Frame.unpack(message)
             except DataError:
@@ -90,6 +115,8 @@ class Stream:
             if (job := await self._job(frame, arrived)) is None:
                 self._places.release()
             else:
+                if isinstance(job.settings, LayeredSettings):
+                    self._gallery.add(Seen(frame.sequence, job))
                 said = self._session.audits, self._session.promised
                 answers.create_task(self._predict(frame.sequence, job, arrived, *said))
 
@@ -141,13 +168,88 @@ class Stream:
             status, spent = status_of(error), time.monotonic() - arrived
             answer = Answer(sequence, status, spent, reason=str(error))
         self._service.watch.add(
-            Answered(self._name, self._client, job, answer.status, answer.seconds, prediction)
+            Answered(
+                self._name,
+                self._client,
+                job,
+                answer.status,
+                answer.seconds,
+                prediction,
+                sequence,
+                self._session.keeps_pictures,
+            )
         )
         try:
+            self._show(self._gallery.judge(sequence, prediction))
             await self._send(answer, arrived)
+            if prediction is not None and any(r.applies(prediction) for r in self._service.rules):
+                await self._ask(sequence)
         finally:
             self._pending -= 1
             self._places.release()
+
+    # -- pictures -------------------------------------------------------------------------
+
+    async def picture(self, sequence: int, seconds: float) -> Seen:
+        """A frame with its picture; the client is asked for it where it has not come.
+
+        Raises:
+            DataError: if the frame is not kept, or the client does not send its picture in time.
+        """
+        seen = self._gallery.find(sequence)
+        if seen is not None and seen.picture_bytes is not None:
+            return seen
+        if not self._session.keeps_pictures:
+            raise DataError("picture", "this camera sends no pictures when asked")
+        future, is_new = self._gallery.asking(sequence)
+        if is_new:
+            await self._ask_client(sequence)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            self._gallery.give_up(sequence)
+            raise DataError("picture", f"it did not come in {seconds:g} s") from None
+
+    async def _ask(self, sequence: int) -> None:
+        """Ask by a rule, if the client can be asked; what comes is kept and shown."""
+        if not self._session.keeps_pictures:
+            return
+        with contextlib.suppress(DataError):  # it waits for many already
+            _, is_new = self._gallery.asking(sequence)
+            if is_new:
+                await self._ask_client(sequence)
+
+    async def _ask_client(self, sequence: int) -> None:
+        self._service.metrics.asked()
+        await self._say(Ask(sequence))
+
+    def _show(self, seen: Seen | None) -> None:
+        """Show a frame to those who watch, when picture and prediction are there."""
+        if seen is None or seen.prediction is None or seen.picture_bytes is None:
+            return
+        self._service.watch.add_picture(
+            Pictured(self._name, seen.sequence, seen.job, seen.prediction, seen.picture_bytes)
+        )
+
+    async def _take_picture(self, picture: Picture, arrived: float) -> None:
+        """Keep a picture, show it, and answer it."""
+        status, reason, seen = Status.OK, "", None
+        if not self._picture_pace.allows(arrived):
+            status, reason = Status.TOO_FAST, f"over {self._service.limits.fps:g} a second"
+        else:
+            try:
+                seen = self._gallery.take(picture)
+            except DataError as error:
+                status, reason = Status.BAD, str(error)
+        self._show(seen)
+        if picture.payload is None:
+            self._service.metrics.picture("not kept", 0)
+            return
+        self._service.metrics.picture(status.name.lower(), len(picture.payload))
+        spent = time.monotonic() - arrived
+        answer = Answer(picture.sequence, status, spent, reason=reason, of_picture=True)
+        await self._tell(lambda: self._socket.send_bytes(answer.pack()))
 
     async def _send(self, answer: Answer, arrived: float) -> None:
         self._answered[answer.status] += 1

@@ -280,7 +280,7 @@ def _with_pictures(
     return [
         registry.default().codec(f"{one.name}+{pictures.name}")
         for one in codecs
-        if one.emits[0] != PIXELS and layered(one) is None
+        if one.emits[0] != PIXELS
         for pictures in installed
         if tuple(pictures.emits) == (PIXELS,) and layered(pictures) is None
     ]

@@ -10,6 +10,7 @@ import numpy as np
 
 import codecframe
 from codecframe import Image, Shape
+from codecframe_vae.entropy.context import COMPILED
 from codecframe_vae.entropy.rangecoder import CorruptPayloadError
 from codecframe_vae.entropy.walk import I8
 from codecframe_vae.runtime.batches import map_alike
@@ -174,6 +175,13 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         """Rows and columns of an image's latents."""
         stride = self.model.manifest.stride
         return -(-shape[0] // stride), -(-shape[1] // stride)
+
+    def warm_up(self) -> None:
+        """Load the networks and the tables of all levels, and wait until the coder is compiled."""
+        COMPILED.wait()
+        for level in range(LEVELS):
+            self.model.context(level)
+        super().warm_up()
 
     # -- header and payload ------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -226,6 +227,7 @@ def test_two_codecs_are_the_layers_of_one() -> None:
     layers = codec.strip_layers(data)
     assert layers == codecframe.Layers(vae.strip(task), webp.strip(picture))
     assert codec.emits == vae.emits
+    assert pickle.loads(pickle.dumps(settings)) == settings
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,16 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="What was promised, e.g. 98% of predictions: the server warns once less is kept.",
 )
 @click.option(
+    "--picture",
+    type=click.Choice(["never", "spare", "asked"]),
+    default="never",
+    show_default=True,
+    help="When a codec's picture layer is sent, such as that of efficientnet-vae+avif: with what "
+    "the budget leaves, or when the server asks.",
+)
+@click.option("--picture-memory", type=click.IntRange(1), default=64, show_default=True,
+              help="MiB of images kept for a server that asks.")  # fmt: skip
+@click.option(
     "--token-file",
     type=_FILE,
     help="File with the token that the server wants.  [env: CODECFRAME_TOKEN for the token]",
@@ -100,6 +110,7 @@ def command(url: str, as_json: bool, **arguments: Any) -> int:
     """
     import codecframe_serving
     from codecframe_serving.commands.sendview import View
+    from codecframe_serving.sending import sentence
 
     def tell(outcome: Outcome) -> None:
         view.print(_json_line(outcome) if as_json else _line(outcome))
@@ -111,27 +122,33 @@ def command(url: str, as_json: bool, **arguments: Any) -> int:
         sent = codecframe_serving.send(url=url, **arguments, tell=tell, watcher=view)
     finally:
         if view.state is not None:  # however it ends, what became of the images is told
-            state = view.state
-            output.say(f"{state.ok} ok, {state.dropped} dropped, {state.failed} failed")
-    return 1 if sent.failed else 0
+            output.say(sentence(view.state))
+    return 1 if sent.failed or sent.pictures_failed else 0
 
 
 def _json_line(outcome: Outcome) -> str:
     seen = [{"index": i, "label": label, "probability": round(p, 5)} for i, label, p in outcome.top]
     values = {**vars(outcome), "top": seen, "seconds": round(outcome.seconds, 4)}
     if outcome.status != "ok":
-        values = {key: values[key] for key in ("name", "status", "reason")}
+        values = {key: values[key] for key in ("name", "status", "reason", "layer")}
     else:
         del values["reason"]
         if not outcome.audits:
             del values["audits"]
+    if outcome.layer == "task":
+        del values["layer"]
+    else:
+        values.pop("top", None)
     return output.json_text(values)
 
 
 def _line(outcome: Outcome) -> str:
+    name = outcome.name if outcome.layer == "task" else f"{outcome.name}: picture"
     if outcome.status != "ok":
-        return f"{outcome.name}: {outcome.status}: {outcome.reason}"
+        return f"{name}: {outcome.status}: {outcome.reason}"
     seen = ", ".join(f"{label} {100 * p:.0f} %" for _, label, p in outcome.top)
     why = "audit, " if outcome.audits else ""
     how = f"{why}{outcome.codec} level {outcome.level}, {outcome.bytes} bytes"
-    return f"{outcome.name}: {seen} ({how}, {1000 * outcome.seconds:.0f} ms)"
+    if outcome.layer != "task":
+        return f"{name}: sent ({how}, {1000 * outcome.seconds:.0f} ms)"
+    return f"{name}: {seen} ({how}, {1000 * outcome.seconds:.0f} ms)"

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from codecframe.cli import output
 from codecframe_serving.plan import State
+from codecframe_serving.sending import sentence
 
 _REFRESH = 0.2
 
@@ -95,5 +96,5 @@ class View:
             parts.append(f"{last.codec} level {last.level}, {last.bytes} B")
             parts.append(f"{1000 * last.seconds:.0f} ms")
             parts.append(f"{last.top[0][1]} {100 * last.top[0][2]:.0f} %" if last.top else "-")
-        parts.append(f"{state.ok} ok, {state.dropped} dropped, {state.failed} failed")
+        parts.append(sentence(state))
         return Text("  ".join(parts), overflow="ellipsis", no_wrap=True)

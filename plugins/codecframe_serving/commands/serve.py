@@ -76,6 +76,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
               help="Frames a second of a stream, or requests of an address, at most.")  # fmt: skip
 @click.option("--grace", type=options.Finite(0), default=30, show_default=True,
               help="Seconds to answer what is under way when the server is ended.")  # fmt: skip
+@click.option(
+    "--ask",
+    multiple=True,
+    metavar="RULE",
+    help="Ask cameras for the picture of a frame, where they send pictures when asked: "
+    "'probability < 0.6', or 'label in cat, dog'; repeat for several.",
+)
 @options.engine_options
 @click.option("--replicas", type=click.IntRange(1), default=2, show_default=True,
               help="Workers on a Ray cluster.")  # fmt: skip

@@ -68,6 +68,7 @@ function show(view) {
   draw($("rates"), now, [["first", "kbits"]]);
   draw($("times"), now, [["second", "p99"], ["first", "p50"]]);
   if (view.picture) picture(view.picture);
+  view.pictures.forEach(came);
   table(view, now);
   for (const [status, n] of Object.entries(view.images)) counts.set(status, (counts.get(status) ?? 0) + n);
   const said = [...counts].map(([status, n]) => `${n.toLocaleString("en")} ${status}`).join(", ");
@@ -107,6 +108,8 @@ function picture(seen) {
     said.push(`${seen.width}×${seen.height}`, `${((seen.bytes * 8) / seen.width / seen.height).toFixed(3)} bpp`);
   }
   $("about").textContent = said.join(", ");
+  latest = seen.can_ask ? seen : null;
+  $("ask-picture").hidden = !latest;
   $("top").replaceChildren(...seen.top.map(({ index, label, probability }) => {
     const meter = element("meter", "");
     meter.value = probability;
@@ -114,6 +117,36 @@ function picture(seen) {
     item.append(meter);
     return item;
   }));
+}
+
+// -- picture layers -------------------------------------------------------------------------------
+
+const ALBUM = 6; // pictures that are shown, the latest first
+let latest = null; // the frame that is shown, if its camera can be asked for its picture
+
+$("ask-picture").addEventListener("click", async () => {
+  const { stream, sequence } = latest;
+  const token = sessionStorage.getItem("token");
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  $("asked").textContent = `asking ${stream} for picture ${sequence}`;
+  const query = new URLSearchParams({ stream, sequence });
+  const response = await fetch(`v1/picture?${query}`, { headers }); // the album shows what comes
+  $("asked").textContent = response.ok ? "" : (await response.json()).error;
+});
+
+function came(one) {
+  if (!one.source) return;
+  const seen = one.top[0];
+  const image = element("img", "");
+  image.src = one.source;
+  image.alt = `Picture ${one.sequence} of ${one.stream}`;
+  const size = (bytes) => bytes.toLocaleString("en");
+  const about = `${one.stream}, ${one.sequence}: ${seen.label ?? seen.index} ${(100 * seen.probability).toFixed(0)} %`;
+  const item = element("li", "");
+  item.append(image, element("p", about), element("p", `${size(one.task_bytes)} + ${size(one.picture_bytes)} bytes`, "faint"));
+  $("album").prepend(item);
+  while ($("album").children.length > ALBUM) $("album").lastChild.remove();
+  $("pictures").hidden = false;
 }
 
 function table(view, now) {
