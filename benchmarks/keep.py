@@ -33,6 +33,7 @@ from codecframe.rate import Keep, Outcomes
 from codecframe.rate.perimage import candidates
 
 _BATCH = 250
+_NO_DATE: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".png": {}}
 _FIT, _CALIBRATE = 0.2, 0.2
 """Shares of the images."""
 
@@ -138,6 +139,31 @@ def _row(
     }
 
 
+def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Bytes of each way, for each promise, beside the table as SVG and PNG."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    promises = list(dict.fromkeys(row["promised"] for row in rows))
+    ways = list(dict.fromkeys(row["levels"] for row in rows))
+    figure, axes = pyplot.subplots(figsize=(7.2, 3.6), layout="constrained")
+    for i, (way, colour) in enumerate(zip(ways, ("#7f7f7f", "#0072b2", "#d55e00"), strict=True)):
+        mine = [row["bytes"] or np.nan for row in rows if row["levels"] == way]
+        axes.bar(np.arange(len(promises)) + 0.27 * (i - 1), mine, 0.25, label=way, color=colour)
+    axes.set_xticks(range(len(promises)), promises)
+    axes.set_ylabel("payload bytes an image")
+    axes.set_title(
+        f"{rows[0]['codec']}, {rows[0]['images']}: bytes at the same promise", loc="left"
+    )
+    axes.legend(frameon=False, title="levels")
+    axes.spines[["top", "right"]].set_visible(False)
+    for suffix in (".svg", ".png"):
+        figure.savefig(path.with_suffix(suffix), dpi=110, metadata=_NO_DATE[suffix])
+    pyplot.close(figure)
+
+
 def main() -> None:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,7 +174,7 @@ def main() -> None:
     parser.add_argument("--keep", action="append", required=True)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--splits", type=int, default=200)
-    parser.add_argument("--output", "-o", required=True, type=Path)
+    parser.add_argument("--output", "-o", required=True, type=Path, help="with a plot beside it")
     arguments = parser.parse_args()
     found = measured(arguments)
     rows = []
@@ -169,6 +195,7 @@ def main() -> None:
         f"--levels {arguments.levels} " + " ".join(f"--keep {text}" for text in arguments.keep)
     )
     write_results(arguments.output, "keep", command, rows, notes)
+    plot(rows, arguments.output)
     print(cf.BenchmarkTable(rows, notes))
 
 
