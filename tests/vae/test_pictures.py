@@ -92,7 +92,8 @@ def test_a_picture_of_other_tables_is_refused(made: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "change", ["forward", "offset", "steps", "shifts", "weight", "3.edges", "3.row", "3.limit"]
+    "change",
+    ["forward", "offset", "steps", "shifts", "weight", "groups", "3.edges", "3.row", "3.limit"],
 )
 def test_damaged_layers_are_refused(made: Path, tmp_path: Path, change: str) -> None:
     model, path = Model(made), tmp_path / "bad.safetensors"

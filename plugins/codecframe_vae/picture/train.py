@@ -28,10 +28,10 @@ from codecframe_vae.training.optim import Optimizers, Part
 from codecframe_vae.training.precision import autocast
 from codecframe_vae.training.timed import train_for
 
-_FITTED = 20_000
-"""Training images that the transform is fitted to, and whose components are counted for tables."""
-_MOMENTS = 8_000
-"""Images that weights of contexts and the linear decoder are fitted to."""
+_FITTED = 320_000
+"""Blocks that the transform is fitted to, and whose components are counted for tables, at most."""
+_MOMENTS = 128_000
+"""Blocks that weights of contexts and the linear decoder are fitted to, at most."""
 _MIDDLE = 5
 """Level whose components the weights of all are fitted to, among 16."""
 _SHOWN = 500
@@ -84,15 +84,15 @@ def train_picture(recipe: PictureRecipe, run: codecframe.TrainingRun) -> None:
     stride = model.manifest.stride
     training, held = datasets.load(run, recipe.held_out, max(SIDE, stride), needs_labels=False)
     torch.manual_seed(recipe.seed)
-    transform = Transform.of(training.images[:_FITTED], recipe.channels)
+    transform = Transform.of(_some(training.images, _FITTED), recipe.channels)
     steps = (recipe.coarsest * 2 ** (-np.arange(PICTURES) / recipe.octave)).astype(np.float32)
-    arrays = _coders(transform, steps, training.images[:_FITTED], recipe, run)
+    arrays = _coders(transform, steps, _some(training.images, _FITTED), recipe, run)
     decoder = PictureDecoder(
         model.manifest.channels, stride, recipe.channels, PICTURES, recipe.width, recipe.blocks
     )
-    some = transform(training.images[:_MOMENTS])
-    start = torch.from_numpy(quantised(some, steps[_MIDDLE]) * steps[_MIDDLE])
-    decoder.start_from(start, torch.from_numpy(blocks_of(training.images[:_MOMENTS])))
+    some = _some(training.images, _MOMENTS)
+    start = torch.from_numpy(quantised(transform(some), steps[_MIDDLE]) * steps[_MIDDLE])
+    decoder.start_from(start, torch.from_numpy(blocks_of(some)))
     if recipe.minutes:
         channels_last(decoder, "cpu")
         task = DecoderTask(decoder, model, transform, steps, training.images, held.images, recipe)
@@ -111,6 +111,12 @@ def train_picture(recipe: PictureRecipe, run: codecframe.TrainingRun) -> None:
     modelfile.write_model(run.output, {**model.arrays, **arrays}, manifest)
 
 
+def _some(images: U8, blocks: int) -> U8:
+    """The first images, of so many blocks at most."""
+    height, width = images.shape[1:3]
+    return images[: max(1, blocks * SIDE**2 // (height * width))]
+
+
 def _coders(
     transform: Transform,
     steps: F32,
@@ -120,7 +126,8 @@ def _coders(
 ) -> modelfile.Arrays:
     """The entropy coders of all levels, as tensors."""
     components = transform(images)
-    middle = quantised(components[:_MOMENTS], steps[_MIDDLE]).clip(-127, 127).astype(np.int8)
+    some = components[: len(_some(images, _MOMENTS))]
+    middle = quantised(some, steps[_MIDDLE]).clip(-127, 127).astype(np.int8)
     weight = fit_weights(middle, recipe.groups)
     arrays: modelfile.Arrays = {PREFIX + "weight": weight}
     with run.progress(PICTURES) as display:

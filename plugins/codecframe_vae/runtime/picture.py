@@ -52,10 +52,13 @@ class PictureLayer:
             self._steps = arrays[PREFIX + "steps"]
             self._shifts = arrays[PREFIX + "shifts"]
             self._weight = arrays[PREFIX + "weight"]
-            self.groups = int(arrays[PREFIX + "groups"][0])
-        except (KeyError, IndexError) as error:
+            groups = arrays[PREFIX + "groups"]
+        except KeyError as error:
             raise self._broken(f"lacks {error}") from None
-        self.channels = len(self._forward)
+        if groups.dtype != np.int32 or groups.shape != (1,):
+            raise self._broken("has a wrong 'groups'")
+        self.groups = int(groups[0])
+        self.channels = min(self._offset.size, 3 * SIDE * SIDE)
         levels = model.manifest.pictures
         shapes = {
             "forward": (self._forward, (self.channels, 3 * SIDE * SIDE)),
