@@ -82,11 +82,15 @@ def _tried(codec: Codec[Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
             if choice != field.default:
                 changes = {field.name: choice}
                 yield changes, None
-                yield changes, _fault(codec, changes)
+                yield changes, _fault(codec, changes, alone=False)
 
 
-def _fault(codec: Codec[Any], changes: dict[str, Any], *, near: bool = False) -> str:
-    """What goes wrong with these settings, if anything."""
+def _fault(
+    codec: Codec[Any], changes: dict[str, Any], *, near: bool = False, alone: bool = True
+) -> str:
+    """What goes wrong with these settings, if anything; not `alone`: they may need others, too, or
+    a budget.
+    """
     try:
         settings = codec.settings_type(**changes)
     except codecframe.SettingsError:
@@ -96,6 +100,8 @@ def _fault(codec: Codec[Any], changes: dict[str, Any], *, near: bool = False) ->
     except codecframe.DependencyError:
         return ""  # an optional package for some settings
     except Exception as error:  # the libraries raise many kinds
+        if isinstance(error, codecframe.SettingsError) and not alone:
+            return ""
         return f"{_named(changes)}{type(error).__name__}: {error}"
     return ""
 
