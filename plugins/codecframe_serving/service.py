@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from codecframe import PIXELS, DataError, LimitError, Prediction, SettingsError
 from codecframe_serving import logs
 from codecframe_serving.admission import Admission
@@ -127,11 +129,16 @@ class Service:
             CodecframeError: if the head fails.
         """
         self.worker.open()
-        if self.worker.head.accepts != PIXELS:
-            return
-        (result,) = self.worker.run([Job(grey_png())])
-        if isinstance(result, Exception):
-            raise result
+        if self.worker.head.accepts == PIXELS:
+            job = Job(grey_png())
+        else:  # the codec's networks and its compiled coder, in each process that decodes
+            codec = next(iter(self.worker.codecs.values()))
+            grey = np.full((32, 32, 3), 128, np.uint8)
+            job = Job(codec.encode(self.worker.head.prepare(grey)), codec)
+        for _ in range(1 if job.codec is None else self.worker.lanes + 1):
+            (result,) = self.worker.run([job])
+            if isinstance(result, Exception):
+                raise result
 
     def _note_failure(self, error: Exception) -> None:
         """Log it, once a second at most: one of a call is enough to know."""

@@ -25,6 +25,7 @@ from codecframe.core import registry
 from codecframe.core.codec import Codec
 from codecframe.core.errors import DataError
 from codecframe.core.image import limit_pixels, max_pixels
+from codecframe.core.layers import LayeredSettings
 from codecframe.core.representation import PIXELS
 from codecframe.evaluation.profile import ProfileTable
 from codecframe.images import read_image
@@ -164,11 +165,21 @@ def _codecs() -> list[Codec[Any]]:
     return registry.available(registry.default().codecs.values())
 
 
+def _with_layers() -> list[Codec[Any]]:
+    """The codecs, and one of the layers of two."""
+    return [*_codecs(), registry.default().codec("vae+webp")]
+
+
 def _at(codec: Codec[Any], number: int) -> Any:
-    """Settings from fewest bytes to most, by number."""
+    """Settings from fewest bytes to most, by number; of codecs of layers the odd ones with a
+    picture.
+    """
     knob = codec.settings_type.knob()
     most = knob.levels - 1 if knob else 0
-    return codec.settings_type().at_level(number * most // (_LEVELS - 1))
+    settings = codec.settings_type().at_level(number * most // (_LEVELS - 1))
+    if isinstance(settings, LayeredSettings) and number % 2:
+        return settings.replace(picture=number * (settings.picture_levels() - 1) // _LEVELS)
+    return settings
 
 
 def _fixtures() -> Iterator[tuple[str, Path]]:
@@ -186,7 +197,7 @@ def _fixtures() -> Iterator[tuple[str, Path]]:
 def make_codecs(folder: Path) -> list[Path]:
     """Encodings by each codec: of several images at several levels, and the fixtures."""
     made = []
-    for codec in _codecs():
+    for codec in _with_layers():
         for number in range(_LEVELS):
             settings = _at(codec, number)
             image = natural_image(24 + 9 * number, 49 - 8 * number, seed=number)
@@ -215,11 +226,13 @@ def use_codecs(path: Path) -> None:
 def make_payloads(folder: Path) -> list[Path]:
     """Payloads by each codec, after a line with settings and shape."""
     made = []
-    for codec in _codecs():
+    for codec in _with_layers():
         for number in range(_LEVELS):
             settings = _at(codec, number)
             image = natural_image(24 + 9 * number, 49 - 8 * number, seed=number)
             said = {"level": settings.level, "shape": image.shape[:2]}
+            if isinstance(settings, LayeredSettings):
+                said["picture"] = settings.picture
             made.append(folder / f"{codec.name}.{number}.payload")
             payload = codec.strip(codec.encode(image, settings))
             made[-1].write_bytes(json.dumps(said).encode() + b"\n" + payload)
@@ -234,6 +247,8 @@ def use_payloads(path: Path) -> None:
     said = json.loads(line)
     codec = registry.default().codec(path.name.partition(".")[0])
     settings = codec.settings_type().at_level(said["level"])
+    if "picture" in said:
+        settings = settings.replace(picture=said["picture"])
     height, width = said["shape"]
     if not 0 < height * width < 1 << 20:
         raise DataError("shape", "is larger than a server with a head for small images takes")
@@ -364,6 +379,38 @@ def use_frames(path: Path) -> None:
     Answer.unpack(session.answer(frame.sequence, found, 0.1).pack())
 
 
+def make_pictures(folder: Path) -> list[Path]:
+    """Picture layers that come behind the first of two frames."""
+    from codecframe_serving.protocol import Picture
+
+    codec = registry.default().codec("vae+webp")
+    made = []
+    for number, level in enumerate((0, 30, 90)):
+        layers = codec.strip_layers(codec.encode(natural_image(24, 31), picture=level))
+        made.append(folder / f"{number}.picture")
+        made[-1].write_bytes(Picture(0, level, layers.picture).pack())
+    made.append(folder / "gone.picture")
+    made[-1].write_bytes(Picture(0, 0, None).pack())
+    return made
+
+
+def use_pictures(path: Path) -> None:
+    """As the server takes and shows them."""
+    from codecframe_serving.decoding import Decoder, Job
+    from codecframe_serving.gallery import Gallery, Seen
+    from codecframe_serving.protocol import Picture
+
+    codec = registry.default().codec("vae+webp")
+    gallery = Gallery()
+    for number in range(2):
+        settings = codec.settings_type()
+        payload = codec.strip(codec.encode(natural_image(24, 31), settings))
+        gallery.add(Seen(number, Job(payload, codec, settings, (24, 31))))
+    seen = gallery.take(Picture.unpack(path.read_bytes()))
+    if seen is not None:
+        Decoder(codec.emits[0], lambda image: image, 1 << 20).picture(seen.job)
+
+
 def make_posts(folder: Path) -> list[Path]:
     """What is posted, each after a line with the query."""
     made = []
@@ -479,6 +526,7 @@ TARGETS = {
     "images": Target(make_images, mutation.damage_bytes, use_images),
     "hellos": Target(make_hellos, mutation.damage_json, use_hellos),
     "frames": Target(make_frames, mutation.damage_bytes, use_frames),
+    "pictures": Target(make_pictures, mutation.damage_bytes, use_pictures),
     "posts": Target(make_posts, mutation.damage_post, use_posts),
     "welcomes": Target(make_welcomes, mutation.damage_json, use_welcomes),
     "answers": Target(make_answers, mutation.damage_bytes, use_answers),

@@ -17,7 +17,7 @@ FINDINGS = sorted((FOLDER / "findings").glob("[!.]*"))
 COUNTS = {
     "profiles": 15, "presets": 40, "recipes": 40, "heads": 40, "models": 6, "codecs": 60,
     "payloads": 60, "images": 80, "hellos": 40, "frames": 40, "posts": 40, "welcomes": 40,
-    "answers": 40,
+    "answers": 40, "pictures": 40,
 }  # fmt: skip
 
 ONCE_HARMFUL = {"models": [10_000_067, 30_000_387, 30_000_545, 30_000_583, 30_000_846,
