@@ -24,6 +24,11 @@ class PictureVaeCodec(VaeCodec):
 
     settings_type = PictureSettings
 
+    def warm_up(self) -> None:
+        """Load the tables of all levels of pictures, too."""
+        self.model.picture.check()
+        super().warm_up()
+
     def picture_encoder(
         self, image: Image, data: bytes, settings: VaeSettings
     ) -> Callable[[int], bytes]:
