@@ -27,8 +27,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from codecframe import CodecframeError, LimitError, Prediction
-from codecframe_serving import logs
+from codecframe import CodecframeError, LimitError, TaskPrediction
+from codecframe_serving import answers, logs
 from codecframe_serving.admission import TurnedAwayError, address
 from codecframe_serving.dashboard import Answered, png
 from codecframe_serving.metrics import CONTENT_TYPE
@@ -116,7 +116,7 @@ class _Api:
         job = asked.job(data)
         try:
             prediction = await self._service.predict(job, claim, address(request))
-            seen = prediction.top(asked.top)[0]
+            seen = self._said(prediction, asked.top)
         except Exception as error:  # of a stranger's head or codec
             status = status_of(error)
             self._note(request, job, status, arrived)
@@ -124,10 +124,17 @@ class _Api:
         self._note(request, job, Status.OK, arrived, prediction)
         found = {
             "head": self._service.worker.head.name,
-            "top": [asdict(entry) for entry in seen],
+            **seen,
             "seconds": round(time.monotonic() - arrived, 6),
         }
         return Status.OK, JSONResponse(found)
+
+    def _said(self, prediction: TaskPrediction, most: int) -> dict[str, Any]:
+        """What is answered: classes, or what another task says."""
+        worker = self._service.worker
+        if worker.task == answers.CLASSES:
+            return {"top": [asdict(entry) for entry in answers.top(prediction, most)]}
+        return {"task": worker.task, "prediction": answers.said(worker.head, prediction)}
 
     def _note(
         self,
@@ -135,7 +142,7 @@ class _Api:
         job: Job,
         status: Status,
         arrived: float,
-        prediction: Prediction | None = None,
+        prediction: TaskPrediction | None = None,
     ) -> None:
         """Tell those who watch."""
         spent = time.monotonic() - arrived

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codecframe import Prediction, UsageError
+from codecframe import Detections, Prediction, TaskPrediction, UsageError
 
 _PROBABILITY = re.compile(r"probability\s*(<|under)\s*(0?\.\d+|0|1|1\.0*)")
 _LABEL = re.compile(r"label\s*(in|=)\s*(.+)")
@@ -22,8 +22,8 @@ class Rule:
     """When a person will want to look.
 
     Attributes:
-        below: the likeliest class has a smaller probability.
-        labels: the likeliest class is one of these.
+        below: the likeliest class, or a box, has a smaller probability.
+        labels: the likeliest class, or that of a box, is one of these.
     """
 
     below: float = 0.0
@@ -53,7 +53,20 @@ class Rule:
             f"{{ask}} cannot be {text!r}: write probability < 0.6, or label in cat, dog"
         )
 
-    def applies(self, prediction: Prediction) -> bool:
+    def applies(self, prediction: TaskPrediction) -> bool:
         """Whether the prediction of one image asks for its picture."""
+        return any(
+            probability < self.below or label in self.labels
+            for label, probability in _seen(prediction)
+        )
+
+
+def _seen(prediction: TaskPrediction) -> list[tuple[str, float]]:
+    """(label, probability): of a classifier's likeliest class, of each box of a detector."""
+    if isinstance(prediction, Prediction):
         (first,) = prediction.top(1)[0]
-        return first.probability < self.below or (first.label or str(first.index)) in self.labels
+        return [(first.label or str(first.index), first.probability)]
+    if isinstance(prediction, Detections):
+        boxes = (zip(one.classes, one.scores, strict=True) for one in prediction.sure())
+        return [(prediction.label(int(k)), float(p)) for image in boxes for k, p in image]
+    return []

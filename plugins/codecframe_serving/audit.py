@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from codecframe import Prediction, RunningTest, TaskHead, mean_interval
+from codecframe import RunningTest, TaskHead, TaskPrediction, mean_interval
 from codecframe_serving import logs
 
 WINDOW = 1000
@@ -39,7 +39,9 @@ class Audit:
         self._warned: set[float] = set()
         self.frames = 0
 
-    def compare(self, seen: Prediction, lossless: Prediction, promised: float | None) -> None:
+    def compare(
+        self, seen: TaskPrediction, lossless: TaskPrediction, promised: float | None
+    ) -> None:
         """Take in one audited frame.
 
         Args:
@@ -103,12 +105,12 @@ class Pairs:
     """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[int, Prediction] = OrderedDict()
-        self._lossless: OrderedDict[int, Prediction] = OrderedDict()
+        self._seen: OrderedDict[int, TaskPrediction] = OrderedDict()
+        self._lossless: OrderedDict[int, TaskPrediction] = OrderedDict()
 
     def add(
-        self, sequence: int, prediction: Prediction, *, audits: bool
-    ) -> tuple[Prediction, Prediction] | None:
+        self, sequence: int, prediction: TaskPrediction, *, audits: bool
+    ) -> tuple[TaskPrediction, TaskPrediction] | None:
         """Take in a prediction; the pair (as it came, without loss) where it is complete."""
         number = sequence - 1 if audits else sequence
         mine, others = (self._lossless, self._seen) if audits else (self._seen, self._lossless)

@@ -10,13 +10,16 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PIL import Image as PilImage
 
-from codecframe import Image, Prediction, Shape
-from codecframe_serving.protocol import Status
+from codecframe import Image, Shape, TaskHead, TaskPrediction
+from codecframe_serving import answers
+from codecframe_serving.decoding import reduced
+from codecframe_serving.protocol import MAX_SIDE, Status
 from codecframe_serving.worker import Job
 
 TICK = 0.25
@@ -27,6 +30,8 @@ _TIMES = 2048
 """Times of a view that its percentiles are taken of, at most."""
 _SIDE = 320
 """Pixels of a picture's longer side, at most."""
+_DRAWN_SIDE = 640
+"""The same of a picture on which something is drawn."""
 _LOSSLESS = 64 * 64
 """Pixels up to which a picture is shown as it is."""
 _TOP = 3
@@ -54,7 +59,7 @@ class Answered:
     job: Job
     status: Status
     seconds: float
-    prediction: Prediction | None = None
+    prediction: TaskPrediction | None = None
     sequence: int | None = None
     keeps_pictures: bool = False
 
@@ -74,7 +79,7 @@ class Pictured:
     source: str
     sequence: int
     job: Job
-    prediction: Prediction
+    prediction: TaskPrediction
     bytes: int
 
 
@@ -85,6 +90,7 @@ class Watch:
         picture: rebuilds the image of a job, reduced to at most so many pixels a side; says also
             which (height, width) it had.
         state: figures that every view has.
+        head: says and draws what it sees.
         most: who may look at a time.
     """
 
@@ -92,8 +98,10 @@ class Watch:
         self,
         picture: Callable[[Job, int], tuple[Image, Shape]],
         state: Callable[[], dict[str, Any]],
+        head: TaskHead,
         most: int = 8,
     ) -> None:
+        self._head = head
         self._picture = picture
         self._state = state
         self._most = most
@@ -121,7 +129,7 @@ class Watch:
             watcher: the network address of who looks.
             ended: set from outside.
         """
-        moment = _Moment()
+        moment = _Moment(self._head)
         self._moments[moment] = watcher
         try:
             while not ended.is_set():
@@ -147,9 +155,8 @@ class Watch:
             "can_ask": latest.keeps_pictures,
             "codec": latest.job.codec.name if latest.job.codec else "image file",
             "bytes": len(latest.job.data),
-            "top": [asdict(entry) for entry in latest.prediction.top(_TOP)[0]],
         }
-        return found | await self._rebuilt(latest.job)
+        return found | await self._looked_at(latest.job, latest.prediction, _TOP)
 
     async def _pictured(self, pictured: Pictured) -> dict[str, Any]:
         """A picture that came, and what the head saw."""
@@ -158,23 +165,37 @@ class Watch:
             "sequence": pictured.sequence,
             "task_bytes": max(len(pictured.job.data) - pictured.bytes, 0),
             "picture_bytes": pictured.bytes,
-            "top": [asdict(entry) for entry in pictured.prediction.top(1)[0]],
         }
-        return found | await self._rebuilt(pictured.job)
+        return found | await self._looked_at(pictured.job, pictured.prediction, 1)
 
-    async def _rebuilt(self, job: Job) -> dict[str, Any]:
-        """The image of a job for the page; nothing where it cannot be rebuilt."""
+    async def _looked_at(self, job: Job, prediction: TaskPrediction, most: int) -> dict[str, Any]:
+        """What the head saw: `top`, or of other tasks `words`; and the image of a job, on which
+        these are drawn, unless it cannot be rebuilt.
+        """
+        if self._head.task.name == answers.CLASSES:
+            seen: dict[str, Any] = {"top": [asdict(one) for one in answers.top(prediction, most)]}
+            rebuilt = partial(self._picture, job, _SIDE)
+        else:
+            said = answers.said(self._head, prediction)
+            seen = {"words": self._head.task.words(said)}
+            rebuilt = partial(self._told, job, said)
         with contextlib.suppress(Exception):  # of a stranger's codec, or of one that rebuilds none
-            return await asyncio.to_thread(lambda: _drawn(*self._picture(job, _SIDE)))
-        return {}
+            return seen | await asyncio.to_thread(lambda: _drawn(*rebuilt()))
+        return seen
+
+    def _told(self, job: Job, said: dict[str, Any]) -> tuple[Image, Shape]:
+        """The image of a job with what is seen drawn on it, reduced, and its own shape."""
+        image, shape = self._picture(job, MAX_SIDE)
+        return reduced(self._head.task.draw(image, said), _DRAWN_SIDE), shape
 
 
 class _Moment:
     """What happened since one looked last."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: TaskHead) -> None:
         self.latest: Answered | None = None
         self._pictures: deque[Pictured] = deque(maxlen=_PICTURES)
+        self._head = head
         self._clear()
 
     def _clear(self) -> None:
@@ -210,9 +231,14 @@ class _Moment:
         row["seconds"] = answered.seconds
         row["label"] = row["probability"] = None
         if answered.prediction is not None:
-            first = answered.prediction.top(1)[0][0]
-            row["label"] = first.label or str(first.index)
-            row["probability"] = first.probability
+            row |= self._seen(answered.prediction)
+
+    def _seen(self, prediction: TaskPrediction) -> dict[str, Any]:
+        """`label` and, of classes, `probability` for the table."""
+        if self._head.task.name != answers.CLASSES:
+            return {"label": self._head.task.words(answers.said(self._head, prediction))}
+        (first,) = answers.top(prediction, 1)
+        return {"label": first.label or str(first.index), "probability": first.probability}
 
     def add_picture(self, pictured: Pictured) -> None:
         self._bytes += pictured.bytes

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from codecframe import DataError, LayeredSettings, Layers, Prediction, SettingsError
+from codecframe import DataError, LayeredSettings, Layers, SettingsError, TaskPrediction
 from codecframe_serving.decoding import Job
 from codecframe_serving.protocol import Picture
 
@@ -31,7 +31,7 @@ class Seen:
 
     sequence: int
     job: Job
-    prediction: Prediction | None = None
+    prediction: TaskPrediction | None = None
     picture_bytes: int | None = None
 
 
@@ -55,7 +55,7 @@ class Gallery:
         """The frame of that number, if it is kept."""
         return self._seen.get(sequence)
 
-    def judge(self, sequence: int, prediction: Prediction | None) -> Seen | None:
+    def judge(self, sequence: int, prediction: TaskPrediction | None) -> Seen | None:
         """Note what the head saw in a frame; one in which it saw nothing is forgotten."""
         seen = self._seen.get(sequence)
         if seen is None or prediction is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from codecframe import Budget, DataError, as_data_error
@@ -86,6 +87,8 @@ class Outcome:
         seconds: from sending to the answer.
         audits: whether it is an image that was sent once more, without loss.
         layer: `task`; `picture` where it is about the picture layer, which has no prediction.
+        prediction: in place of `top`, what a head of another task than classification says.
+        words: the same in a line.
     """
 
     name: str
@@ -98,6 +101,13 @@ class Outcome:
     seconds: float = 0.0
     audits: bool = False
     layer: str = "task"
+    prediction: Mapping[str, Any] | None = None
+    words: str = ""
+
+    def seen(self) -> str:
+        """What the head saw, in a line."""
+        classes = ", ".join(f"{label} {100 * p:.0f} %" for _, label, p in self.top)
+        return self.words if self.prediction is not None else classes
 
 
 @dataclass

@@ -7,7 +7,8 @@ for what is said of every image.
     client  Hello     codec, settings and shape of the frames that follow; may be said again
     server  Ready     the hello was taken; or Refused, with the reason
     client  Frame     sequence number, knob level, payload: of a codec of layers, the task layer
-    server  Answer    sequence number, what the head sees or why it saw nothing
+    server  Answer    sequence number, what the head sees or why it saw nothing; classes are
+                      binary, of other tasks it is JSON
     server  Ask       sequence number of a frame whose picture layer is wanted
     client  Picture   sequence number, its level, picture layer; or that it is not kept
     server  Answer    of a picture: whether it was taken
@@ -43,6 +44,8 @@ MAX_SEQUENCE = (1 << 30) - 1
 MAX_SIDE = 65535
 MAX_TOP = 100
 MAX_REASON = 300
+MAX_SAID = 1 << 20
+"""Bytes of what an answer says of an image, at most."""
 _MAX_NAME = 200
 _SOURCE = "link"
 
@@ -55,6 +58,8 @@ _NOT_KEPT = 255
 """Stands for the level of a picture; there are fewer levels."""
 _ANSWER = struct.Struct(">IBH")
 """Sequence number, status, time at the server in units of `_TICK`."""
+_IS_SAID = 1 << 7
+"""Flag of an answer's status: what follows is JSON."""
 _SEEN = struct.Struct(">HH")
 """Class index, probability in 65535ths."""
 _TICK = 1e-4
@@ -176,6 +181,7 @@ class Answer:
         top: (class index, probability) of the likeliest classes, likeliest first.
         reason: why there is none.
         of_picture: it is about the frame's picture layer, and without a prediction.
+        said: in place of `top`, what a head of another task says: the text of a JSON object.
     """
 
     sequence: int
@@ -184,14 +190,18 @@ class Answer:
     top: tuple[tuple[int, float], ...] = ()
     reason: str = ""
     of_picture: bool = False
+    said: str = ""
 
     def pack(self) -> bytes:
-        """As a binary message: 7 bytes, and 4 a class or the reason."""
+        """As a binary message: 7 bytes, and 4 a class, the JSON or the reason."""
         ticks = min(max(round(self.seconds / _TICK), 0), _MAX_TICKS)
-        flag = _OF_PICTURE if self.of_picture else 0
-        head = _ANSWER.pack(self.sequence | flag, self.status, ticks)
+        first = self.sequence | (_OF_PICTURE if self.of_picture else 0)
+        status = self.status | (_IS_SAID if self.said else 0)
+        head = _ANSWER.pack(first, status, ticks)
         if self.status is not Status.OK:
             return head + _shortened(self.reason)
+        if self.said:
+            return head + self.said.encode()
         return head + b"".join(
             _SEEN.pack(index, round(probability * 65535)) for index, probability in self.top
         )
@@ -209,7 +219,7 @@ class Answer:
         sequence, of_picture = first & ~_OF_PICTURE, bool(first & _OF_PICTURE)
         rest = message[_ANSWER.size :]
         try:
-            status = Status(code)
+            status = Status(code & ~_IS_SAID)
         except ValueError:
             raise DataError(_SOURCE, f"an answer has no status {code}") from None
         if sequence > MAX_SEQUENCE:
@@ -219,10 +229,22 @@ class Answer:
                 raise DataError(_SOURCE, "an answer's reason is too long")
             reason = rest.decode(errors="replace")
             return cls(sequence, status, ticks * _TICK, (), reason, of_picture)
+        if code & _IS_SAID:
+            return cls(sequence, status, ticks * _TICK, of_picture=of_picture, said=_said(rest))
         if len(rest) % _SEEN.size or len(rest) > MAX_TOP * _SEEN.size:
             raise DataError(_SOURCE, f"an answer cannot have {len(message)} bytes")
         top = tuple((index, share / 65535) for index, share in _SEEN.iter_unpack(rest))
         return cls(sequence, status, ticks * _TICK, top, of_picture=of_picture)
+
+
+def _said(data: bytes) -> str:
+    """The JSON text of an answer, which is an object."""
+    if len(data) > MAX_SAID:
+        raise DataError(_SOURCE, f"an answer of {len(data):,} bytes is too long")
+    with as_data_error(_SOURCE, ValueError, saying="an answer is not text"):
+        text = data.decode()
+    read_object(text)
+    return text
 
 
 def printable(text: str) -> str:
@@ -269,6 +291,7 @@ class Welcome(Text):
     max_pixels: int = option(low=1, high=1 << 40, help="pixels of a frame, at most")
     max_fps: float = option(low=1e-9, high=1e12, help="frames a second of a client, at most")
     pictures: bool = option(False, help="whether it takes picture layers")
+    task: str = option("classification", low=1, high=_MAX_NAME, help="the head's task")
 
 
 @dataclass(frozen=True)
@@ -290,6 +313,9 @@ class Hello(Text):
     top: int = option(1, low=1, high=MAX_TOP, help="how many classes an answer shall have")
     head: str | None = option(
         None, low=1, high=_MAX_NAME, help="that is expected; none: whatever the server has"
+    )
+    says: bool = option(
+        False, help="whether it reads answers of other tasks than classification, which are JSON"
     )
     audits: bool = option(
         False, help="each frame is the one of the number before it once more, without loss"
@@ -334,10 +360,7 @@ def read_text(message: str, *kinds: type[T], most: int = MAX_TEXT) -> T:
     """
     if len(message) > most:
         raise DataError(_SOURCE, f"a message of {len(message):,} characters is too long")
-    with as_data_error(_SOURCE, ValueError, RecursionError, saying="a message is not JSON"):
-        values = json.loads(message, parse_constant=_no_constant)
-    if not isinstance(values, dict):
-        raise DataError(_SOURCE, "a message is not a JSON object")
+    values = read_object(message)
     for kind in kinds:
         if values.get("type") == kind.kind:
             if values.get("version") != VERSION:
@@ -349,6 +372,19 @@ def read_text(message: str, *kinds: type[T], most: int = MAX_TEXT) -> T:
             return kind.from_source(known, f"{_SOURCE}: {kind.kind}")
     expected = " or ".join(kind.kind for kind in kinds)
     raise DataError(_SOURCE, f"expected {expected}, not {values.get('type')!r:.40}")
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """Read the text of a JSON object.
+
+    Raises:
+        DataError: if it is none.
+    """
+    with as_data_error(_SOURCE, ValueError, RecursionError, saying="a message is not JSON"):
+        values = json.loads(text, parse_constant=_no_constant)
+    if not isinstance(values, dict):
+        raise DataError(_SOURCE, "a message is not a JSON object")
+    return values
 
 
 def _no_constant(name: str) -> Any:

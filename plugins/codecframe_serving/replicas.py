@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codecframe import CodecframeError, MismatchError, Prediction, Shape
+from codecframe import CodecframeError, MismatchError, Shape, TaskPrediction
 from codecframe.core import registry
 from codecframe.pipeline.engine import Ray
 from codecframe_serving.batcher import Batching, BusyError
@@ -121,7 +121,7 @@ class Replicas:
         self._serve.shutdown()
         self._engine.disconnect()
 
-    async def submit(self, job: Job, client: str = "") -> Prediction:
+    async def submit(self, job: Job, client: str = "") -> TaskPrediction:
         """The prediction for one image; one whose replica is lost goes to another.
 
         Args:
@@ -140,16 +140,16 @@ class Replicas:
             result = await self._asked(_Sent.of(job))
         finally:
             self.waiting -= 1
-        if isinstance(result, Prediction):
-            return result
-        raise result
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    async def _asked(self, sent: _Sent) -> Prediction | Exception:
+    async def _asked(self, sent: _Sent) -> TaskPrediction | Exception:
         import ray
 
         for tries_left in reversed(range(_TRIES)):
             try:
-                answer: Prediction | Exception = await self._handle.remote(sent)
+                answer: TaskPrediction | Exception = await self._handle.remote(sent)
                 return answer
             except ray.exceptions.RayError as error:
                 if not tries_left:
@@ -181,7 +181,7 @@ class Replicas:
         return Replica
 
 
-def _predicted(worker: Worker, sent: Sequence[_Sent]) -> list[tuple[Prediction | Exception]]:
+def _predicted(worker: Worker, sent: Sequence[_Sent]) -> list[tuple[TaskPrediction | Exception]]:
     """What each job comes to; in tuples, since Ray Serve raises bare exceptions as its own."""
     jobs: list[Job | CodecframeError] = []
     for one in sent:

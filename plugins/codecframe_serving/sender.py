@@ -36,6 +36,7 @@ from codecframe import (
     limit_pixels,
 )
 from codecframe_serving.album import Album, Kept, picture_of
+from codecframe_serving.answers import printable_data, words
 from codecframe_serving.audit import lossless_codec
 from codecframe_serving.encoder import Choice, Encoder, Shot
 from codecframe_serving.framequeue import FrameQueue, Item
@@ -55,6 +56,7 @@ from codecframe_serving.protocol import (
     Text,
     Welcome,
     printable,
+    read_object,
     read_text,
 )
 
@@ -298,6 +300,7 @@ class Sender:
             said,
             emits,
             top=self._plan.top,
+            says=True,
             audits=self._audits(index),
             promised=self._plan.promised,
             pictures=self._plan.keeps_pictures > 0,
@@ -481,6 +484,7 @@ class Sender:
         self._goodput.answered(8 * len(flight.message), flight.sent, now, answer.seconds)
         self.state.rate, self.state.flying = self._goodput.rate, len(self._flying)
         labels = self._welcome.labels if self._welcome else ()
+        found = printable_data(read_object(answer.said)) if answer.said else None
         status = "ok" if answer.status is Status.OK else "dropped" if again else "failed"
         self._end(
             Outcome(
@@ -493,6 +497,8 @@ class Sender:
                 len(flight.message),
                 spent,
                 self._audits(flight.shot.choice),
+                prediction=found,
+                words=words(self._welcome.task, found) if found and self._welcome else "",
             )
         )
         self._heard.set()

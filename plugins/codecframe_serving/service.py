@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from codecframe import PIXELS, DataError, LimitError, Prediction, SettingsError
+from codecframe import PIXELS, DataError, LimitError, SettingsError, TaskPrediction
 from codecframe_serving import logs
 from codecframe_serving.admission import Admission
 from codecframe_serving.asking import Rule
@@ -75,7 +75,7 @@ class Service:
         self._silent_until = 0.0
         self.on_drain: set[Callable[[], None]] = set()
         """Called when the service drains: what ends clients that would stay."""
-        self.watch = Watch(worker.picture, self._state)
+        self.watch = Watch(worker.picture, self._state, worker.head)
 
     async def __aenter__(self) -> Service:
         await self._queue.__aenter__()
@@ -85,7 +85,7 @@ class Service:
         await self._queue.__aexit__(*error)
         await asyncio.to_thread(self.worker.close)
 
-    async def predict(self, job: Job, claim: Claim, client: str = "") -> Prediction:
+    async def predict(self, job: Job, claim: Claim, client: str = "") -> TaskPrediction:
         """The prediction for one image.
 
         Args:

@@ -12,11 +12,13 @@ from codecframe import (
     DataError,
     LayeredSettings,
     MismatchError,
-    Prediction,
     Settings,
     Shape,
     TaskHead,
+    TaskPrediction,
 )
+from codecframe_serving import answers
+from codecframe_serving.answers import CLASSES
 from codecframe_serving.limits import Limits
 from codecframe_serving.protocol import (
     MAX_HELLO,
@@ -58,6 +60,11 @@ class Session:
             if hello.head is not None and hello.head != self._worker.head.name:
                 raise MismatchError(
                     f"this server has head {self._worker.head.name!r}, not {hello.head!r}"
+                )
+            if self._worker.task != CLASSES and not hello.says:
+                raise MismatchError(
+                    f"head {self._worker.head.name!r} does {self._worker.task}; this client reads "
+                    "answers of classifiers alone"
                 )
             codec = self._worker.find(hello.codec, hello.emits)
             settings = codec.settings_type.from_dict(hello.settings)
@@ -107,10 +114,17 @@ class Session:
         """The share of them that agrees, at least, as the client was promised."""
         return self._agreed.promised if self._agreed else None
 
-    def answer(self, sequence: int, prediction: Prediction, seconds: float) -> Answer:
-        """The answer with the classes that were asked for."""
-        top = self._agreed.top if self._agreed else 1
-        seen = tuple((entry.index, entry.probability) for entry in prediction.top(top)[0])
+    def answer(self, sequence: int, prediction: TaskPrediction, seconds: float) -> Answer:
+        """The answer: the classes that were asked for, or what another task says.
+
+        Raises:
+            MismatchError: if the head does not say what its task does, or too much.
+        """
+        if self._worker.task != CLASSES:
+            found = answers.packed(answers.said(self._worker.head, prediction))
+            return Answer(sequence, Status.OK, seconds, said=found)
+        most = self._agreed.top if self._agreed else 1
+        seen = tuple((one.index, one.probability) for one in answers.top(prediction, most))
         return Answer(sequence, Status.OK, seconds, seen)
 
 
@@ -128,6 +142,7 @@ def welcome(worker: Worker, limits: Limits) -> Welcome:
         max_pixels=worker.max_pixels,
         max_fps=limits.fps,
         pictures=True,
+        task=worker.task,
     )
 
 
@@ -135,6 +150,6 @@ def _geometry(head: TaskHead) -> dict[str, Any] | None:
     """How cameras bring images to the head's size, as plain data."""
     if isinstance(head, ClassifierHead):
         return head.preprocess.changed()
-    if head.input_shape is None:
-        return None
+    if head.input_shape is None or head.task.name != CLASSES:
+        return None  # places are said in pixels of the image as it is
     return {"resize": min(head.input_shape), "crop": list(head.input_shape)}

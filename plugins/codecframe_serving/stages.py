@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from codecframe import Prediction, limit_threads
+from codecframe import TaskPrediction, limit_threads
 from codecframe_serving.apart import Apart
 from codecframe_serving.batcher import Batcher, Batching, BusyError
 from codecframe_serving.room import Room
@@ -58,7 +58,7 @@ class Stages:
         self._apart: Batcher[_Sent, Any] = Batcher(
             self._decoded_apart, size=1, delay=0, lanes=worker.lanes
         )
-        self._predicting: Batcher[Any, Prediction] = Batcher(
+        self._predicting: Batcher[Any, TaskPrediction] = Batcher(
             self._predicted, size=batching.size, delay=batching.delay, depth=self._most
         )
 
@@ -78,7 +78,7 @@ class Stages:
         """Images that wait, to be decoded or for the head."""
         return self._under_way - self._at_head
 
-    async def submit(self, job: Job, client: str = "") -> Prediction:
+    async def submit(self, job: Job, client: str = "") -> TaskPrediction:
         """The prediction for one image.
 
         Args:
@@ -99,7 +99,7 @@ class Stages:
         finally:
             self._under_way -= 1
 
-    async def _once(self, job: Job, client: str) -> Prediction:
+    async def _once(self, job: Job, client: str) -> TaskPrediction:
         """The prediction.
 
         Raises:
@@ -137,7 +137,7 @@ class Stages:
                 self._ended.add(client)
         return decoded
 
-    def _predicted(self, decoded: list[Any]) -> Sequence[Prediction | Exception]:
+    def _predicted(self, decoded: list[Any]) -> Sequence[TaskPrediction | Exception]:
         self._called(len(decoded))
         self._at_head = len(decoded)
         try:

@@ -21,6 +21,7 @@ from codecframe import (
     Prediction,
     Shape,
     TaskHead,
+    TaskPrediction,
     check_size,
     cpu_count,
     join,
@@ -28,6 +29,7 @@ from codecframe import (
     limit_pixels,
 )
 from codecframe.core import registry
+from codecframe_serving.answers import CLASSES
 from codecframe_serving.decoding import Decoder, Job, all_or_each, reduced
 from codecframe_serving.sandbox import Confinement, Sandbox
 
@@ -64,6 +66,9 @@ class Worker:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.head = head
+        self.task = head.task.name
+        """The task's name. Of others than classification images are decoded at their own size, as
+        what is said of them has places."""
         self.max_pixels = _bounded(head, max_pixels)
         self.lanes = cpu_count()
         """Calls of `decode` that are useful at a time; one more is kept for quick images."""
@@ -79,7 +84,8 @@ class Worker:
                 f"no installed codec emits {head.accepts}, which head {head.name!r} accepts"
             )
         self._sandbox = sandbox
-        self._decoder = Decoder(head.accepts, head.prepare, self.max_pixels)
+        prepare = head.prepare if self.task == CLASSES else _as_it_is
+        self._decoder = Decoder(head.accepts, prepare, self.max_pixels)
 
     def sandboxed(self, specs: Mapping[str, str], seconds: float) -> Worker:
         """The same worker, decoding in processes that can be ended.
@@ -176,7 +182,7 @@ class Worker:
             taken[index] = item
         return taken
 
-    def predict(self, decoded: Sequence[Any]) -> list[Prediction | Exception]:
+    def predict(self, decoded: Sequence[Any]) -> list[TaskPrediction | Exception]:
         """A prediction of one image, or what was wrong, for each item that `decode` gave.
 
         An item that is an exception stays what it is.
@@ -193,13 +199,13 @@ class Worker:
             results[index] = self._blamed(decoded[index], prediction)
         return results
 
-    def run(self, jobs: Sequence[Job]) -> list[Prediction | Exception]:
+    def run(self, jobs: Sequence[Job]) -> list[TaskPrediction | Exception]:
         """A prediction of one image, or what was wrong with it, for each job in order.
 
         A job that fails does not touch the others. Decoded is a part at a time where all together
         would take much memory.
         """
-        results: list[Prediction | Exception] = []
+        results: list[TaskPrediction | Exception] = []
         for part in self._parts(jobs):
             results += self.predict(self.decode(part))
         return results
@@ -256,7 +262,7 @@ class Worker:
         if part:
             yield part
 
-    def _blamed(self, item: Any, result: Prediction | Exception) -> Prediction | Exception:
+    def _blamed(self, item: Any, result: TaskPrediction | Exception) -> TaskPrediction | Exception:
         """Whose fault a failed prediction is: latents of another size are the client's."""
         wanted = self.head.input_shape
         if (
@@ -295,9 +301,13 @@ def _bounded(head: TaskHead, max_pixels: int) -> int:
     return min(max_pixels, _LATENT_SHARE * height * width)
 
 
-def _rows(prediction: Prediction, count: int) -> list[Prediction]:
+def _as_it_is(image: Image) -> Image:
+    return image
+
+
+def _rows(prediction: TaskPrediction, count: int) -> list[TaskPrediction]:
     if len(prediction) != count:
         raise MismatchError(f"the head gave {len(prediction)} predictions for {count} images")
-    if not np.isfinite(prediction.scores).all():
+    if isinstance(prediction, Prediction) and not np.isfinite(prediction.scores).all():
         raise MismatchError("the head gave scores that are not finite")
     return [prediction.one(index) for index in range(count)]

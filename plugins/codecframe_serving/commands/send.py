@@ -132,7 +132,8 @@ def _json_line(outcome: Outcome) -> str:
     if outcome.status != "ok":
         values = {key: values[key] for key in ("name", "status", "reason", "layer")}
     else:
-        del values["reason"]
+        del values["reason"], values["words"]
+        del values["prediction" if outcome.prediction is None else "top"]
         if not outcome.audits:
             del values["audits"]
     if outcome.layer == "task":
@@ -146,9 +147,7 @@ def _line(outcome: Outcome) -> str:
     name = outcome.name if outcome.layer == "task" else f"{outcome.name}: picture"
     if outcome.status != "ok":
         return f"{name}: {outcome.status}: {outcome.reason}"
-    seen = ", ".join(f"{label} {100 * p:.0f} %" for _, label, p in outcome.top)
     why = "audit, " if outcome.audits else ""
     how = f"{why}{outcome.codec} level {outcome.level}, {outcome.bytes} bytes"
-    if outcome.layer != "task":
-        return f"{name}: sent ({how}, {1000 * outcome.seconds:.0f} ms)"
+    seen = outcome.seen() if outcome.layer == "task" else "sent"
     return f"{name}: {seen} ({how}, {1000 * outcome.seconds:.0f} ms)"

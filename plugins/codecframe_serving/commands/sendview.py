@@ -95,6 +95,6 @@ class View:
         if last is not None:
             parts.append(f"{last.codec} level {last.level}, {last.bytes} B")
             parts.append(f"{1000 * last.seconds:.0f} ms")
-            parts.append(f"{last.top[0][1]} {100 * last.top[0][2]:.0f} %" if last.top else "-")
+            parts.append(last.seen() or "-")
         parts.append(sentence(state))
         return Text("  ".join(parts), overflow="ellipsis", no_wrap=True)

@@ -103,13 +103,14 @@ function picture(seen) {
   const said = [seen.codec, `${seen.bytes.toLocaleString("en")} bytes`];
   if (seen.source) {
     image.src = seen.source;
-    image.alt = `The latest image: ${seen.top[0].label ?? seen.top[0].index}`;
+    image.alt = `The latest image: ${seen.words ?? seen.top[0].label ?? seen.top[0].index}`;
     image.classList.toggle("small", seen.width < 160);
     said.push(`${seen.width}×${seen.height}`, `${((seen.bytes * 8) / seen.width / seen.height).toFixed(3)} bpp`);
   }
   $("about").textContent = said.join(", ");
   latest = seen.can_ask ? seen : null;
   $("ask-picture").hidden = !latest;
+  if (seen.words !== undefined) return $("top").replaceChildren(element("li", seen.words));
   $("top").replaceChildren(...seen.top.map(({ index, label, probability }) => {
     const meter = element("meter", "");
     meter.value = probability;
@@ -136,12 +137,12 @@ $("ask-picture").addEventListener("click", async () => {
 
 function came(one) {
   if (!one.source) return;
-  const seen = one.top[0];
+  const seen = one.top?.[0];
   const image = element("img", "");
   image.src = one.source;
   image.alt = `Picture ${one.sequence} of ${one.stream}`;
   const size = (bytes) => bytes.toLocaleString("en");
-  const about = `${one.stream}, ${one.sequence}: ${seen.label ?? seen.index} ${(100 * seen.probability).toFixed(0)} %`;
+  const about = `${one.stream}, ${one.sequence}: ${one.words ?? `${seen.label ?? seen.index} ${(100 * seen.probability).toFixed(0)} %`}`;
   const item = element("li", "");
   item.append(image, element("p", about), element("p", `${size(one.task_bytes)} + ${size(one.picture_bytes)} bytes`, "faint"));
   $("album").prepend(item);
@@ -166,7 +167,8 @@ function table(view, now) {
 }
 
 function line(row) {
-  const sees = row.label === null ? row.status : `${row.label} ${(100 * row.probability).toFixed(0)} %`;
+  const chance = row.probability === null ? "" : ` ${(100 * row.probability).toFixed(0)} %`;
+  const sees = row.label === null ? row.status : row.label + chance;
   const numbers = [row.knob === null ? "" : digits(row.knob), digits(row.fps), digits(row.kbits),
     Math.round(row.bytes / row.images).toLocaleString("en"), digits(ms(row.seconds))];
   const cells = [

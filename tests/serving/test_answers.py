@@ -1,0 +1,182 @@
+"""Answers of other tasks than classification: said by the task, bounded at both ends, drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+from starlette.testclient import TestClient
+from toys import BrightnessHead
+
+import codecframe as cf
+from codecframe_serving import answers
+from codecframe_serving.app import make_app
+from codecframe_serving.dashboard import Answered, Watch
+from codecframe_serving.limits import Limits
+from codecframe_serving.protocol import (
+    MAX_SAID,
+    Answer,
+    Frame,
+    Hello,
+    Ready,
+    Refused,
+    Status,
+    Welcome,
+    read_object,
+    read_text,
+)
+from codecframe_serving.service import Service
+from codecframe_serving.session import Session, welcome
+from codecframe_serving.worker import Job, Worker
+
+PNG = cf.get_codec("png")
+
+
+class BrightestHead(cf.TaskHead):
+    """Finds what is bright, looking at 32x32 pixels."""
+
+    name = "brightest"
+    task = cf.get_task("detection")
+    labels = ("lamp",)
+    input_shape = (32, 32)
+
+    def prepare(self, image: cf.Image) -> cf.Image:
+        return np.asarray(PilImage.fromarray(image).resize((32, 32), 0))
+
+    def predict(self, batch: Any) -> cf.Detections:
+        found = []
+        for image in batch:
+            y, x = np.nonzero(image.max(axis=2) > 200)
+            corners = [[x.min(), y.min(), x.max() + 1, y.max() + 1]] if len(x) else []
+            found.append(cf.Boxes(corners, [0] * len(corners), [0.9] * len(corners)))
+        return cf.Detections(tuple(found), self.labels)
+
+
+class TalkativeTask(type(cf.get_task("detection"))):  # type: ignore[misc]
+    def to_json(self, prediction: Any) -> list[dict[str, Any]]:
+        return [{"boxes": [], "more": "x" * MAX_SAID} for _ in range(len(prediction))]
+
+
+class TalkativeHead(BrightestHead):
+    task = TalkativeTask()
+
+
+def lamp() -> cf.Image:
+    image = np.full((64, 96, 3), 40, np.uint8)
+    image[10:30, 50:80] = 255
+    return image
+
+
+def job() -> Job:
+    payload = PNG.strip(PNG.encode(lamp()))
+    return Job(payload, PNG, PNG.settings_type(), (64, 96))
+
+
+def session(head: cf.TaskHead | None = None) -> tuple[Session, Worker]:
+    worker = Worker(head or BrightestHead(), [PNG])
+    return Session(worker), worker
+
+
+BOX = {"box": [50.0, 10.0, 80.0, 30.0], "label": "lamp", "index": 0, "score": 0.9}
+
+
+def test_boxes_cross_the_link_in_pixels_of_the_image() -> None:
+    stream, worker = session()
+    said = read_text(welcome(worker, Limits()).pack(), Welcome)
+    assert (said.task, said.preprocess) == ("detection", None)
+    assert stream.hello(Hello("png", says=True, shape=(64, 96)).pack()) == Ready()
+    frame = stream.job(Frame(3, 0, job().data))
+    (prediction,) = worker.run([frame])
+    assert not isinstance(prediction, Exception)
+    answer = Answer.unpack(stream.answer(3, prediction, 0.01).pack())
+    assert (answer.sequence, answer.status, answer.top) == (3, Status.OK, ())
+    found = read_object(answer.said)
+    assert found == {"boxes": [BOX]}
+    assert answers.words("detection", found) == "lamp"
+
+
+def test_clients_of_classifiers_are_served_as_before_and_told_of_other_tasks() -> None:
+    old = json.loads(Hello("png", shape=(64, 96)).pack())
+    del old["says"]
+    refused = session()[0].hello(json.dumps(old))
+    assert isinstance(refused, Refused) and "does detection" in refused.reason
+    stream, worker = session(BrightnessHead())
+    assert stream.hello(json.dumps(old)) == Ready()
+    (prediction,) = worker.run([stream.job(Frame(0, 0, job().data))])
+    assert not isinstance(prediction, Exception)
+    answer = Answer.unpack(stream.answer(0, prediction, 0.01).pack())
+    assert len(answer.top) == 1 and not answer.said
+
+
+def test_a_server_that_says_no_task_classifies() -> None:
+    said = json.loads(welcome(session(BrightnessHead())[1], Limits()).pack())
+    del said["task"]
+    assert read_text(json.dumps(said), Welcome).task == "classification"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"boxes":NaN}',
+        b"\xff{}",
+        b'{"a":' * 100_000,
+        b'{"a":"' + b"x" * MAX_SAID + b'"}',
+    ],
+)
+def test_answers_of_a_stranger_are_bounded(rest: bytes) -> None:
+    head = Answer(1, Status.OK, said="{}").pack()[:-2]
+    with pytest.raises(cf.DataError):
+        Answer.unpack(head + rest)
+
+
+def test_what_is_said_can_be_shown() -> None:
+    found = answers.printable_data({"text": ["a\x1b[2Jb", 1, None], "b\x9b": 0.5})
+    assert found == {"text": ["a�[2Jb", 1, None], "b�": 0.5}
+    assert answers.words("no-such-task", {"text": "EXIT"}) == '{"text": "EXIT"}'
+    assert "does not say" in answers.words("detection", {"boxes": 3})
+
+
+def test_a_head_that_says_too_much_fails_alone() -> None:
+    stream, worker = session(TalkativeHead())
+    (prediction,) = worker.run([job()])
+    assert not isinstance(prediction, Exception)
+    with pytest.raises(cf.MismatchError, match="more than"):
+        stream.answer(0, prediction, 0.0)
+
+
+def test_a_posted_image_is_answered_with_what_the_task_says() -> None:
+    file = io.BytesIO()
+    PilImage.fromarray(lamp()).save(file, "PNG")
+    app = make_app(Service(Worker(BrightestHead(), [PNG])))
+    with TestClient(app, base_url="http://localhost") as client:
+        found = client.post("/v1/predict", content=file.getvalue()).json()
+    assert (found["head"], found["task"]) == ("brightest", "detection")
+    assert found["prediction"] == {"boxes": [BOX]}
+
+
+def test_the_page_shows_what_is_drawn() -> None:
+    _, worker = session()
+    (prediction,) = worker.run([job()])
+    assert not isinstance(prediction, Exception)
+
+    async def looked() -> list[dict[str, Any]]:
+        watch, ended = Watch(worker.picture, dict, worker.head), asyncio.Event()
+        views = watch.views("here", ended)
+        first = await anext(views)
+        watch.add(Answered("stream 1", "there", job(), Status.OK, 0.01, prediction))
+        second = await anext(views)
+        await views.aclose()  # type: ignore[attr-defined]
+        return [first, second]
+
+    _, view = asyncio.run(looked())
+    assert view["picture"]["words"] == view["streams"][0]["label"] == "lamp"
+    assert "top" not in view["picture"] and view["picture"]["width"] == 96
+    assert view["picture"]["source"].startswith("data:image/jpeg")
