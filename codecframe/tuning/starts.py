@@ -9,9 +9,11 @@ from typing import Any, Protocol, runtime_checkable
 from codecframe.core.codec import Codec
 from codecframe.core.errors import SettingsError
 from codecframe.core.presets import find_preset, preset_names
+from codecframe.core.scaling import ScalableSettings
 from codecframe.core.settings import FieldInfo, Settings
 from codecframe.tuning.search import alternatives, searchable
 
+_SCALES = (0.75, 0.5, 0.375)
 _MOST = 4
 """Values of a field that are each a starting point, at most: longer ranges are the search's."""
 
@@ -36,7 +38,8 @@ class Variable(Protocol):
 def starting_points(
     codec: Codec[Any], base: Settings, encoder: str | None = None
 ) -> list[Settings]:
-    """`base`, the codec's variants of it and the presets that come with the codec, each once.
+    """`base`, the codec's variants of it, smaller resolutions, and the presets that come with the
+    codec, each once.
 
     Args:
         codec: the codec.
@@ -46,11 +49,18 @@ def starting_points(
     presets = [find_preset(codec, name) for name in preset_names(codec)]
     variants = codec.variants(base) if isinstance(codec, Variable) else _variants(base)
     found = {base.at_level(0): base}
-    for settings in (*variants, *presets):
+    for settings in (*variants, *_smaller(base), *presets):
         with contextlib.suppress(SettingsError):  # what lacks them does not go together
             made = settings if encoder is None else _adapted(codec, settings, base, encoder)
             found.setdefault(made.at_level(0), made)
     return list(found.values())
+
+
+def _smaller(base: Settings) -> list[Settings]:
+    """The settings at smaller resolutions: at few bits that is most of what can be won."""
+    if not isinstance(base, ScalableSettings) or base.scale != 1:
+        return []
+    return [base.replace(scale=scale) for scale in _SCALES]
 
 
 def _adapted(codec: Codec[Any], settings: Settings, base: Settings, encoder: str) -> Settings:

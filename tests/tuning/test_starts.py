@@ -125,6 +125,7 @@ def test_starting_points_of_jpeg() -> None:
     assert JpegSettings(optimize=True) in found
     assert JpegSettings(progressive=True) in found
     assert JpegSettings(subsampling="4:4:4", optimize=True) in found
+    assert {s.scale for s in found if not s.qtables} == {1, 0.75, 0.5, 0.375}
     assert len([s for s in found if s.qtables]) >= 3  # presets
     assert len(found) == len({s.at_level(0) for s in found})
     for encoder, lacks in JPEG.encoders.items():
