@@ -28,6 +28,7 @@ from codecframe.core.head import TaskHead
 from codecframe.core.outputs import make_way, refuse_foreign
 from codecframe.core.presets import describe, own_words, parse_spec, shortest
 from codecframe.core.progress import ProgressMaker
+from codecframe.core.task import Task
 from codecframe.evaluation import report
 from codecframe.evaluation.comparison import Curve, at_no_more_bits, beside_defaults, defaults_of
 from codecframe.evaluation.profile import Plan, ProfileTable, Variant, is_profile, profile_images
@@ -203,7 +204,7 @@ def run_recipe(
                 curve = None
                 if not table.has_records:
                     curve = _curve(run, one, table, accounting)
-                found.append(_Measured(run, series, curve))
+                found.append(_Measured(run, head.task, series, curve))
             measure = report.measure_of(table)
     plot = report.series_plot([one.series for one in found], measure, accounting)
     write_whole(folder / f"{recipe.name}.svg", plot.svg)
@@ -234,6 +235,7 @@ class _Measured:
     """
 
     run: Run
+    task: Task
     series: report.Series
     curve: Curve | None
 
@@ -300,11 +302,10 @@ def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, 
 
 def _scores(one: _Measured, spot: report.Spot) -> dict[str, Any]:
     """`top1` and `top5` of a classifier; of other heads `metric`, `score` and what else is told."""
-    task = one.series.table.task
-    if task is CLASSIFICATION:
+    if one.task is CLASSIFICATION:
         return {"top1": round(spot.score, 4), "top5": _rounded(spot.row.top5)}
     figures = {name: round(value, 4) for name, value in spot.row.figures.items()}
-    return {"metric": task.metric, "score": round(spot.score, 4), **figures}
+    return {"metric": one.task.metric, "score": round(spot.score, 4), **figures}
 
 
 def _compared(
