@@ -66,6 +66,7 @@ def test_what_every_task_promises(name: str) -> None:
 
 
 def test_multilabel_precision_is_that_of_scikit_learn() -> None:
+    pytest.importorskip("sklearn")
     from sklearn.metrics import average_precision_score, f1_score
 
     task = cf.get_task("multilabel")
@@ -99,6 +100,7 @@ def test_multilabel_truth(tmp_path: Path) -> None:
 
 
 def test_segmentation_scores_as_scikit_learn_does(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
     from sklearn.metrics import jaccard_score
 
     task = cf.get_task("segmentation")
