@@ -75,7 +75,7 @@ def _by_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def adapted(pictures: Path, output: Path, **more: Any) -> codecframe.Adapted:
-    options = {"rates": [1.0, 2.0], "minutes": 0.2, "warn": lambda _: None, **more}
+    options = {"rates": [1.0, 2.0], "minutes": 0.5, "warn": lambda _: None, **more}
     return codecframe.adapt(grain(), pictures, "jpeg", output=output, **options)
 
 
@@ -95,7 +95,7 @@ def test_a_head_gains_behind_the_codec_and_the_same_call_goes_on(
     check_described(target)
     rows = logged(tmp_path / "new.log")
     assert rows[-1]["found"] < rows[0]["found"]
-    adapted(pictures, target, minutes=0.3)
+    adapted(pictures, target, minutes=0.6)
     more = logged(tmp_path / "new.log")
     assert more[: len(rows)] == rows
     assert more[-1]["step"] > rows[-1]["step"] > 0
@@ -180,6 +180,15 @@ def test_heads_without_gradients_are_told_so(pictures: Path, tmp_path: Path) -> 
     assert not (tmp_path / "new.pt2").exists()
 
 
+def test_the_first_kernels_learn_faster_than_the_last() -> None:
+    layers = torch.nn.Sequential(*(torch.nn.Linear(4, 4, bias=False) for _ in range(3)))
+    with torch.no_grad():
+        for scale, layer in zip((1.0, 2.0, 100.0), layers, strict=True):
+            layer.weight.fill_(scale)
+    rates = [part.rate for part in train.parts(layers, 1e-3, 4.0)]
+    assert rates == pytest.approx([4e-3, 2e-3, 25e-3])
+
+
 def test_weights_go_back_as_far_as_they_must() -> None:
     old, new = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
     with torch.no_grad():
@@ -198,6 +207,8 @@ class Falling:
         self.weights = {"weight": self.weight}
         self.now = 0.0
         self.stop_at = float("inf")
+        self.validation = 0.0
+        self.looks = 0
         self.seen: list[float] = []
 
     def clock(self) -> float:
@@ -211,6 +222,8 @@ class Falling:
         return self.weight.square().sum()
 
     def validate(self) -> tuple[float, str]:
+        self.now += self.validation
+        self.looks += 1
         return float(self.weight.detach().abs()), "weight"
 
 
@@ -230,6 +243,13 @@ def test_a_timed_training_ends_with_its_time_and_the_best_model(tmp_path: Path) 
     assert 119 < task.now < 121
     assert task.seen == sorted(task.seen)
     assert float(task.weight.detach()) < 1
+
+
+def test_a_timed_training_hardly_waits_for_slow_validation(tmp_path: Path) -> None:
+    task = Falling()
+    task.validation = 6.0
+    timed(task, tmp_path)
+    assert task.looks * task.validation < 0.2 * task.now
 
 
 def test_a_stopped_timed_training_goes_on_with_the_time_that_is_left(tmp_path: Path) -> None:

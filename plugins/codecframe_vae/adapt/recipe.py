@@ -41,13 +41,20 @@ class AdaptRecipe(codecframe.Settings):
         16, low=1, help="images a step; fewer of images so large that memory would not do"
     )
     rate: float = codecframe.option(
-        1e-3, low=0.0, help="learning rate at first, relative to the size of each kernel"
+        3e-4, low=0.0, help="learning rate at first, relative to the size of each kernel"
+    )
+    front: float = codecframe.option(
+        3.0,
+        low=0.1,
+        high=30.0,
+        help="factor of the first kernel's learning rate, divisor of the last one's: what a codec "
+        "leaves is seen first by the first layers",
     )
     clean: float = codecframe.option(
         0.2, low=0.0, high=1.0, help="share of the images that are trained uncompressed"
     )
     features: float = codecframe.option(
-        1.0, low=0.0, help="weight of the error of what the last layer sees"
+        4.0, low=0.0, help="weight of the error of what the last layer sees"
     )
     lost: float = codecframe.option(
         0.02,
@@ -60,7 +67,7 @@ class AdaptRecipe(codecframe.Settings):
         0.714, low=0.1, high=1.0, help="side of the first crops, as a share of the final side"
     )
     parts_until: float = codecframe.option(
-        0.65, low=0.0, high=1.0, help="share of the time after which crops have the final size"
+        0.8, low=0.0, high=1.0, help="share of the time after which crops have the final size"
     )
     least: float = codecframe.option(
         0.5,

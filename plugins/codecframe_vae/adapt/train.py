@@ -84,7 +84,7 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
         train_for(
             recipe.minutes,
             _Adapting(task, views),
-            Optimizers(_parts(student, recipe.rate)),
+            Optimizers(parts(student.graph, recipe.rate, recipe.front)),
             run,
             _facts(recipe, run, module, levels),
         )
@@ -92,6 +92,25 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
         written()
         raise
     written()
+
+
+def parts(module: nn.Module, rate: float, front: float) -> list[Part]:
+    """Each kernel by itself, its learning rate relative to its size: where normalisation is folded
+    into kernels, those of one network differ a hundredfold. The first one's is `front` times as
+    high, the last one's as many times lower, and those between lie on a geometric sequence.
+
+    Raises:
+        MismatchError: if there is nothing that learns.
+    """
+    parameters = list(module.parameters())
+    if not parameters:
+        raise codecframe.MismatchError("the classifier has no weights that could be trained")
+    sizes = [float(one.detach().square().mean().sqrt()) for one in parameters]
+    factors = np.geomspace(front, 1 / front, len(parameters)).tolist()
+    return [
+        Part(f"kernel{number}", [one], rate * factor * max(size, _SMALLEST))
+        for number, (one, size, factor) in enumerate(zip(parameters, sizes, factors, strict=True))
+    ]
 
 
 @torch.no_grad()
@@ -145,20 +164,6 @@ class _Adapting:
         words = ", ".join(f"{name} {100 * agrees:.0f}" for name, (_, agrees) in found.items())
         mean = sum(divergence for divergence, _ in found.values()) / len(found)
         return mean, f"agreement % {words}"
-
-
-def _parts(student: Classifier, rate: float) -> list[Part]:
-    """Each kernel by itself, its learning rate relative to its size: where normalisation is folded
-    into kernels, those of one network differ a hundredfold.
-    """
-    parameters = list(student.graph.parameters())
-    if not parameters:
-        raise codecframe.MismatchError("the classifier has no weights that could be trained")
-    sizes = [float(one.detach().square().mean().sqrt()) for one in parameters]
-    return [
-        Part(f"kernel{number}", [one], rate * max(size, _SMALLEST))
-        for number, (one, size) in enumerate(zip(parameters, sizes, strict=True))
-    ]
 
 
 def _start_from(student: Classifier, name: str) -> None:

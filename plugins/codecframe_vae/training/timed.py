@@ -19,6 +19,8 @@ _LOOKS = 10
 """Validations in all, about; in a short training fewer."""
 _APART = 20.0
 """Seconds from one validation to the next, at least."""
+_TRAINED = 10
+"""How many times as long as a validation took is trained before the next, at least."""
 _WARMUP = 0.02
 """Share of the time over which learning rates rise."""
 _AVERAGED = 0.98
@@ -109,6 +111,7 @@ class _Loop:
         self._facts, self._better, self._clock = facts, better, clock
         self._steps, self._before, self._found, self._words = 0, 0.0, math.inf, ""
         self._averaged, self.best = self._now(), self._now()
+        self._apart = _APART
         self._resume()
         self._began = clock()
 
@@ -119,7 +122,7 @@ class _Loop:
 
     def run(self, total: float) -> None:
         """Train until `total` seconds are spent."""
-        apart = max(total / _LOOKS, _APART)
+        self._apart = max(total / _LOOKS, _APART)
         with self._run.progress(math.ceil(total)) as display:
             if self._before:
                 display.skip(min(int(self._before), math.ceil(total)), "resumed")
@@ -129,7 +132,7 @@ class _Loop:
             shown = int(self._before)
             while (now := self._spent) < total:
                 self._step(now / total)
-                if now - looked >= apart and total - now > apart / 2:
+                if now - looked >= self._apart and total - now > self._apart / 2:
                     self._look()
                     looked = self._spent
                 if now - told >= _SHOWN:
@@ -150,7 +153,7 @@ class _Loop:
 
     def _look(self) -> None:
         """Validate the averaged weights, keep them if they are the best, and leave a checkpoint."""
-        own = self._now()
+        began, own = self._spent, self._now()
         self.take(self._averaged)
         found, self._words = self._task.validate()
         if found < self._found:
@@ -158,6 +161,7 @@ class _Loop:
             if self._steps:
                 self._better(self._spent)
         self.take(own)
+        self._apart = max(self._apart, _TRAINED * (self._spent - began))
         self.save()
         row = {"step": self._steps, "seconds": round(self._spent, 1), "found": found}
         log_row(self._run.folder / "log.jsonl", row | {"words": self._words})
