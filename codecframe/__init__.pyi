@@ -136,6 +136,7 @@ from .tasks.detection import Boxes as Boxes
 from .tasks.detection import Detections as Detections
 from .tasks.embedding import Embeddings as Embeddings
 from .tasks.known import get_task as get_task
+from .tasks.modelhead import ModelHead as ModelHead
 from .tasks.segmentation import ClassMaps as ClassMaps
 from .training.adapt import adapt as adapt
 from .training.adapted import Adapted as Adapted

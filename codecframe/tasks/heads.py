@@ -56,9 +56,10 @@ class MultiLabelHead(ModelHead):
         """Of plain data."""
         return cls(model, MultiLabelOptions.read(options))
 
-    def _of_outputs(
+    def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> Prediction:
+        """See `ModelHead.of_outputs`."""
         expected = "one output (images, classes)"
         values = np.asarray(self.only(outputs, self._said.output, 2, expected))
         if len(values) != given[0] or (self.labels and values.shape[1] != len(self.labels)):
@@ -90,9 +91,10 @@ class EmbeddingHead(ModelHead):
         """Of plain data."""
         return cls(model, OneOutput.read(options))
 
-    def _of_outputs(
+    def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> Embeddings:
+        """See `ModelHead.of_outputs`."""
         name = self._said.output
         if name is None and len(outputs) == 1:
             (name,) = outputs
@@ -126,9 +128,10 @@ class SegmentationHead(ModelHead):
         """Of plain data."""
         return cls(model, OneOutput.read(options))
 
-    def _of_outputs(
+    def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> ClassMaps:
+        """See `ModelHead.of_outputs`."""
         expected = "one output (images, classes, height, width), or classes (images, height, width)"
         name = self._said.output
         if name is None and len(outputs) == 1:

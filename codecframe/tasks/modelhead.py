@@ -47,13 +47,18 @@ class ModelOptions(Settings):
 
 
 class ModelHead(TaskHead):
-    """A model as a head of a task other than classification.
+    """A model as a head of a task other than classification; `Task.head` makes it.
 
-    A subclass has `_of_outputs`, which makes a prediction of the model's outputs.
+    A subclass has `of_outputs`, which makes a prediction of the model's outputs; and `residuals`,
+    where codecs can be learned for it.
 
     Args:
         model: runs.
         options: what is said of it.
+
+    Examples:
+        >>> isinstance(cf.get_head("photo_heads:brightness"), cf.ModelHead)
+        False
     """
 
     whole: bool = False
@@ -87,6 +92,32 @@ class ModelHead(TaskHead):
             "preprocess": self.preprocess.to_dict(),
         }
 
+    def described(self) -> dict[str, Any]:
+        """What a description file would say of it besides the model, its task and its labels."""
+        said = {k: v for k, v in self._options.changed().items() if k != "labels"}
+        return said | {"preprocess": self.preprocess.changed()}
+
+    def torch_model(self) -> Any:
+        """The model as something that torch can differentiate, from a tensor of what
+        `preprocess.batch` makes to its outputs by name; None where torch cannot follow it.
+        """
+        return self._model.torch_model()
+
+    def residuals(self, outputs: Outputs, reference: Outputs) -> Any:
+        """How far outputs are from others in what the task minds, so that half the sum of their
+        squares is the loss, as Gauss and Newton have it.
+
+        Args:
+            outputs: of `torch_model`.
+            reference: others, for the same images: what is minded is read off them.
+
+        Returns:
+            A tensor (images, ...), with gradients for `outputs`; None where the task has no such
+            measure, the default.
+        """
+        del outputs, reference
+        return None
+
     def predict(self, batch: Batch) -> Any:
         """The task's prediction for images of any sizes.
 
@@ -115,7 +146,7 @@ class ModelHead(TaskHead):
                 f"{type(error).__name__}: {error}"
             ) from error
         shapes = [image.shape[:2] for image in images]
-        return self._of_outputs(outputs, shapes, (len(values), *self._input_size(values)))
+        return self.of_outputs(outputs, shapes, (len(values), *self._input_size(values)))
 
     def _input_size(self, values: Any) -> Shape:
         height, width = values.shape[2:] if self.preprocess.layout == "nchw" else values.shape[1:3]
@@ -126,7 +157,7 @@ class ModelHead(TaskHead):
         grey = np.full((*(self.preprocess.final_shape or (64, 64)), 3), 128, np.uint8)
         return self._of([grey]).take([])
 
-    def _of_outputs(
+    def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> Any:
         """The prediction, of the model's outputs.

@@ -6,11 +6,12 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from codecframe.core import headfile, registry, yamltext
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import MismatchError, UsageError
 from codecframe.core.files import models_folder, read_text, write_whole
 from codecframe.core.head import TaskHead
@@ -218,8 +219,9 @@ def learn(
         if value:
             general[key] = dict(value) if isinstance(value, Mapping) else value
     shown = progress or automatic("learn")
+    learnt = items if judge.task is CLASSIFICATION else _without_labels(items)
     run = run_on(
-        trainer, settings, items, general, path.parent,
+        trainer, settings, learnt, general, path.parent,
         data_root=data_root, progress=shown, force=force, warn=warn,
     )  # fmt: skip
     report = json.loads(read_text(run.folder / REPORT))
@@ -247,6 +249,11 @@ def learn(
 
 _LEAST = 16
 """Images."""
+
+
+def _without_labels(items: ImageSet) -> ImageSet:
+    """The images: what trains has no use for labels that are not classes."""
+    return ImageSet([[replace(item, target=None) for item in items]])
 
 
 def _rounded(rate: float) -> float:

@@ -86,7 +86,7 @@ class OnnxModel:
         return shapes
 
     def torch_model(self) -> Any:
-        """The graph in torch: a function from a tensor to its outputs of floating point, by name;
+        """The graph in torch: a module from a tensor to its outputs of floating point, by name;
         None where torch or the package onnx is missing, or torch cannot follow the graph.
         """
         if missing({"torch": "codecframe[train]", "onnx": INSTALL}):
@@ -94,10 +94,9 @@ class OnnxModel:
         from codecframe_onnx.network.module import network
 
         try:
-            networks = {name: network(self.spec, name) for name in self.score_shapes()}
+            return network(self.spec, *self.score_shapes(), by_name=True)
         except codecframe.MismatchError:
             return None
-        return lambda values: {name: net(values) for name, net in networks.items()}
 
     def details(self) -> dict[str, Any]:
         """Inputs and outputs in words."""

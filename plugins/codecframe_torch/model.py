@@ -60,24 +60,26 @@ class TorchModel:
         torch = require("torch", INSTALL)
         with torch.inference_mode():
             found = self._module(torch.from_numpy(values))
-        named = _by_name(found)
+        named = by_name(found)
         return {name: one.detach().to("cpu").numpy() for name, one in named.items()}
 
     def torch_model(self) -> Any:
-        """The module, its outputs by name."""
-        return lambda values: _by_name(self._module(values))
+        """The module, its outputs by name; a module as well."""
+        from codecframe_torch.named import ByName
+
+        return ByName(self._module)
 
     def details(self) -> dict[str, Any]:
         """The module's class."""
         return {"module": type(self._module).__name__}
 
 
-def _by_name(found: Any) -> dict[str, Any]:
+def by_name(found: Any) -> dict[str, Any]:
     """Tensors by name. TorchScript's detectors give (losses, a mapping for each image)."""
     if hasattr(found, "_asdict"):
         found = found._asdict()
     if isinstance(found, (tuple, list)) and found and isinstance(found[-1], (list, Mapping)):
-        return _by_name(found[-1])
+        return by_name(found[-1])
     if isinstance(found, (tuple, list)):
         found = {str(number): one for number, one in enumerate(found)}
     if not isinstance(found, Mapping):

@@ -7,14 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 import codecframe
 from codecframe import Batch, Image, Preprocess
 from codecframe_vae.runtime.model import BATCH, Model, open_session
-from codecframe_vae.runtime.modelfile import INSTALL, NEEDS
+from codecframe_vae.runtime.modelfile import INSTALL, NEEDS, Manifest
 
 
 class LatentHead(codecframe.TaskHead):
-    """The classifier that a learned codec was trained with; it takes the codec's latents.
+    """The head that a learned codec was trained with; it takes the codec's latents.
 
     Args:
         name: what users type.
@@ -24,9 +26,27 @@ class LatentHead(codecframe.TaskHead):
 
     def __init__(self, name: str, model: Model, requires: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self.requires = {**NEEDS, **(requires or {})}
+        self._requires = {**NEEDS, **(requires or {})}
         self.summary = "the classifier of a learned codec: takes its latents"
         self._model = model
+
+    @property
+    def task(self) -> codecframe.Task:  # type: ignore[override]
+        """What the model was made for."""
+        name = self._model.manifest.task.name
+        return codecframe.get_task(name) if name else super().task
+
+    @property
+    def requires(self) -> Mapping[str, str]:  # type: ignore[override]
+        """Packages that run it, and those of its task."""
+        return {**self._requires, **self.task.requires}
+
+    @cached_property
+    def _reader(self) -> Any:
+        """The head that reads the outputs of a task other than classification."""
+        manifest = self._model.manifest
+        given = {**manifest.task.options, "labels": list(self.labels)}
+        return self.task.head(_Outputs(manifest), given)
 
     @property
     def accepts(self) -> codecframe.Representation:  # type: ignore[override]
@@ -57,8 +77,8 @@ class LatentHead(codecframe.TaskHead):
         """The image at the size that the model was trained on."""
         return self._geometry.geometry(image)
 
-    def predict(self, batch: Batch) -> codecframe.Prediction:
-        """Logits.
+    def predict(self, batch: Batch) -> Any:
+        """The task's prediction; of a classifier: logits.
 
         Raises:
             MismatchError: if the latents are of another model.
@@ -67,7 +87,13 @@ class LatentHead(codecframe.TaskHead):
         for one in latents:
             if not isinstance(one, codecframe.Latents) or one.space != self._model.space:
                 raise codecframe.MismatchError(f"head {self.name!r} takes {self._model.space}")
-        return codecframe.Prediction(self._model.scores(latents), self.labels)
+        scores = self._model.scores(latents)
+        outputs = self._model.manifest.task
+        if not outputs.name:
+            return codecframe.Prediction(scores, self.labels)
+        sides = self.input_shape or (0, 0)
+        shapes = [one.shape for one in latents]
+        return self._reader.of_outputs(outputs.split(scores), shapes, (len(scores), *sides))
 
     def target_of(self, label: str) -> Any:
         """The class that a label means, also by names that the head has which it is trained for,
@@ -76,6 +102,34 @@ class LatentHead(codecframe.TaskHead):
         if not label.isdecimal() and label not in self.labels and self.reference:
             return codecframe.get_head(self.reference).target_of(label)
         return super().target_of(label)
+
+
+class _Outputs:
+    """A `codecframe.Model` whose outputs are said to be of some shapes. What it makes of images
+    says no more than that: they are zeros.
+    """
+
+    spec, batch_size, pad = "", 1, True
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.name = manifest.name
+        self.shapes: Mapping[str, Sequence[Any]] = manifest.task.shapes
+
+    def preprocess(self, given: Mapping[str, Any] | None) -> Preprocess:
+        """As it is said."""
+        return Preprocess.of(given)
+
+    def run(self, values: Any) -> Mapping[str, Any]:
+        """Zeros."""
+        count = len(values)
+        return {name: np.zeros((count, *shape), np.float32) for name, shape in self.shapes.items()}
+
+    def torch_model(self) -> None:
+        """None."""
+
+    def details(self) -> dict[str, Any]:
+        """None."""
+        return {}
 
 
 class PixelHead(codecframe.ClassifierHead):

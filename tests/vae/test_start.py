@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from codecframe_vae.bottleneck.start import Fitted, sensitivity  # noqa: E402
+from codecframe_vae.bottleneck.start import Fitted, drawn, sensitivity  # noqa: E402
 
 PIXELS = 32 * 32
 
@@ -72,7 +72,7 @@ def test_sensitivity_is_where_the_classifier_looks() -> None:
             first = x[:, 0].mean((1, 2))
             return (torch.stack([first, -first], 1),)
 
-    fisher = sensitivity(Tail(), lambda scores: scores.log_softmax(1), features())
+    fisher = sensitivity(Tail(), lambda scores, rng: drawn(scores.log_softmax(1), rng), features())
     assert fisher[0, 0] > 0
     assert fisher[1:].abs().max() == 0
     assert fisher[:, 1:].abs().max() == 0

@@ -81,9 +81,10 @@ class DetectorHead(ModelHead):
         """Of plain data."""
         return cls(model, DetectorOptions.read(options))
 
-    def _of_outputs(
+    def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> Detections:
+        """See `ModelHead.of_outputs`."""
         found = self._found(outputs, given)
         images = [
             self._placed(one, shape, given[1:]) for one, shape in zip(found, shapes, strict=False)
@@ -128,23 +129,31 @@ class DetectorHead(ModelHead):
             return None
         from codecframe.tasks.detection.slopes import slopes
 
-        def scored(values: Any) -> tuple[Any, Any]:
-            boxes, raw = self._parts(model(values))
-            return boxes, self._of_classes(activation(raw))
-
-        activation = layouts.torch_activation(self._activation)
         found = []
         for number, image in enumerate(images):
             values = self.preprocess.batch([image])
-            gradients = slopes(scored, values, self._form, number)
+            gradients = slopes(lambda given: self._scored(model(given)), values, self._form, number)
             top, left, height, width = self.preprocess.place(image.shape[:2])
             pixels = self.preprocess.pixel_gradients(gradients)[0]
             found.append(pixels[top : top + height, left : left + width])
         return found
 
+    def residuals(self, outputs: Outputs, reference: Outputs) -> Any:
+        """See `ModelHead.residuals`: of scores and boxes, before suppression."""
+        if self._said.layout == "lists":
+            return None
+        from codecframe.tasks.detection.slopes import residuals
+
+        return residuals(self._scored(outputs), self._scored(reference), self._form)
+
+    def _scored(self, outputs: Outputs) -> tuple[Any, Any]:
+        """Boxes and the scores of the classes, tensors (images, n, ...)."""
+        boxes, raw = self._parts(outputs)
+        return boxes, self._of_classes(layouts.torch_activation(self._activation)(raw))
+
     @cached_property
     def _network(self) -> Any:
-        return self._model.torch_model()
+        return self.torch_model()
 
     @property
     def _expected(self) -> str:

@@ -23,8 +23,30 @@ _SIDES = 2.0
 """By how much a side, as a share of the box's size, counts more than a score."""
 
 
+Found = tuple[Any, Any]
+"""Tensors: boxes (images, n, 4) and scores (images, n, classes)."""
+
+
+def residuals(found: Found, wanted: Found, form: str) -> Any:
+    """How far boxes and scores are from others in the metric of these, (images, numbers).
+
+    Args:
+        found: of a detector.
+        wanted: those that say what is minded.
+        form: of the boxes, one of `layouts.FORMS`.
+    """
+    import torch  # the outputs are torch's
+
+    boxes, scores = (each.detach() for each in wanted)
+    weight = (scores * (1 - scores)).clamp_min(1e-6).rsqrt() * (scores >= _LEAST)
+    sure = scores.amax(-1, keepdim=True)
+    shares = _SIDES * (sure * (sure >= _LEAST)).sqrt() / _sizes(boxes, form)
+    parts = [weight * (found[1] - scores), shares * (found[0] - boxes)]
+    return torch.cat([part.flatten(1) for part in parts], 1)
+
+
 def slopes(
-    scored: Callable[[Any], tuple[Any, Any]],
+    scored: Callable[[Any], Found],
     values: npt.NDArray[Any],
     form: str,
     seed: int,
@@ -45,25 +67,14 @@ def slopes(
     tensor = torch.from_numpy(values).float().requires_grad_()
     signs = torch.Generator().manual_seed(seed)
     with torch.enable_grad():
-        boxes, scores = scored(tensor)
-        kept = scores.detach()
-        weight = (kept * (1 - kept)).clamp_min(1e-6).rsqrt() * (kept >= _LEAST)
-        sums = (_signs(scores, signs) * weight * scores).sum()
-        sizes = _sizes(boxes.detach(), form)
-        sure = kept.amax(-1, keepdim=True)
-        shares = _SIDES * (sure * (sure >= _LEAST)).sqrt() / sizes
-        sums = sums + (_signs(boxes, signs) * shares * boxes).sum()
-        (gradients,) = torch.autograd.grad(sums, tensor)
+        found = scored(tensor)
+        errors = residuals(found, found, form)
+        drawn = torch.randint(0, 2, errors.shape, generator=signs) * 2.0 - 1
+        (gradients,) = torch.autograd.grad((drawn * errors).sum(), tensor)
     return np.asarray(gradients.numpy(), np.float32)
 
 
-def _signs(like: Any, generator: Any) -> Any:
-    import torch
-
-    return torch.randint(0, 2, like.shape, generator=generator) * 2.0 - 1
-
-
 def _sizes(boxes: Any, form: str) -> Any:
-    """(1, n, 4): width and height of each box, twice, in the boxes' unit."""
+    """(images, n, 4): width and height of each box, twice, in the boxes' unit."""
     sides = boxes[..., 2:] - boxes[..., :2] if form == "corners" else boxes[..., 2:]
     return sides.abs().clamp_min(1e-3).repeat(1, 1, 2)

@@ -113,7 +113,7 @@ class _Step:
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX model's graph from its input to one of its outputs.
+    """An ONNX model's graph from its input to one of its outputs, or some.
 
     Weights are parameters, in float32 whatever the file's type; statistics of normalisation are
     buffers. A graph of a fixed number of images takes any, where it only has that number as the
@@ -121,7 +121,8 @@ class OnnxNetwork(nn.Module):
 
     Args:
         path: the model file.
-        output: name of the output.
+        outputs: names of the outputs.
+        by_name: give them by name, even the only one.
 
     Raises:
         DataError: if the file cannot be read.
@@ -130,15 +131,15 @@ class OnnxNetwork(nn.Module):
         DependencyError: if the package onnx is not installed.
     """
 
-    def __init__(self, path: str, output: str) -> None:
+    def __init__(self, path: str, *outputs: str, by_name: bool = False) -> None:
         super().__init__()
         graph, version = _loaded(path)
         constants = {one.name: _array(one) for one in graph.initializer}
         (images,) = [one for one in graph.input if one.name not in constants]
         first = images.type.tensor_type.shape.dim[0]
         self._fixed = first.dim_value if first.dim_value > 0 else None
-        self._input, self._output = images.name, output
-        nodes = _needed(graph.node, output)
+        self._input, self._outputs, self._by_name = images.name, outputs, by_name
+        nodes = _needed(graph.node, outputs)
         _check_known(path, nodes)
         weights: dict[str, nn.Parameter] = {}
         steps: list[_Step] = []
@@ -155,8 +156,8 @@ class OnnxNetwork(nn.Module):
                 self.add_module(layer, Layer(node.op_type, call, own, weights, node.input))
                 inputs = tuple("" if at in own else name for at, name in enumerate(node.input))
                 steps.append(_Step(layer, inputs, tuple(node.output), ()))
-        self._steps = _with_ends(steps, output)
-        if output in constants:
+        self._steps = _with_ends(steps, outputs)
+        for output in constants.keys() & set(outputs):
             raise codecframe.MismatchError(f"{path}: {output} does not depend on the image")
         self.requires_grad_(requires_grad=True)
         self.eval()
@@ -168,8 +169,8 @@ class OnnxNetwork(nn.Module):
             plain += "_"
         return plain
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Scores, for what the model takes, as `float32`."""
+    def forward(self, images: Tensor) -> Any:
+        """The output, or outputs by name, for what the model takes, as `float32`."""
         values: dict[str, Value] = {self._input: images}
         for step in self._steps:
             layer = self.get_submodule(step.layer)
@@ -182,8 +183,8 @@ class OnnxNetwork(nn.Module):
             values.update(zip(step.outputs, outputs, strict=False))
             for name in step.done:
                 values.pop(name, None)
-        result: Tensor = values[self._output]
-        return result
+        found = {name: values[name] for name in self._outputs}
+        return found if self._by_name else found[self._outputs[0]]
 
     def _reshaped(self, layer: Any, given: list[Value], images: Tensor) -> Value:
         """A `Reshape`, with the number of images for that which the graph was made for."""
@@ -194,10 +195,10 @@ class OnnxNetwork(nn.Module):
         return layer(x, shape)
 
 
-def network(path: str, output: str) -> OnnxNetwork:
+def network(path: str, *outputs: str, by_name: bool = False) -> OnnxNetwork:
     """A model file as a module; see `OnnxNetwork`."""
     try:
-        return OnnxNetwork(path, output)
+        return OnnxNetwork(path, *outputs, by_name=by_name)
     except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise codecframe.MismatchError(f"{path}: torch cannot follow the graph: {error}") from error
 
@@ -245,9 +246,9 @@ def _loaded(path: str) -> tuple[Any, int]:
     return model.graph, int(version)
 
 
-def _needed(nodes: Sequence[Any], output: str) -> list[Any]:
-    """The nodes that an output depends on, in order."""
-    wanted = {output}
+def _needed(nodes: Sequence[Any], outputs: Sequence[str]) -> list[Any]:
+    """The nodes that outputs depend on, in order."""
+    wanted = set(outputs)
     found = []
     for node in reversed(nodes):
         if wanted & set(node.output):
@@ -317,12 +318,12 @@ def _folded(node: Any, call: Call, constants: Mapping[str, Value]) -> dict[str, 
     return dict(zip(node.output, arrays, strict=False))
 
 
-def _with_ends(steps: list[_Step], output: str) -> list[_Step]:
+def _with_ends(steps: list[_Step], outputs: Sequence[str]) -> list[_Step]:
     """The steps, each with the values that may go after it."""
     last = {name: number for number, step in enumerate(steps) for name in step.inputs if name}
     ends: dict[int, list[str]] = {}
     for name, number in last.items():
-        if name != output:
+        if name not in outputs:
             ends.setdefault(number, []).append(name)
     return [
         _Step(step.layer, step.inputs, step.outputs, tuple(ends.get(number, ())))

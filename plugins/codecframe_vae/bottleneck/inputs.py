@@ -18,9 +18,15 @@ from codecframe_vae.training.digests import network_digest
 Images = Sequence[codecframe.LabelledImage]
 
 
-def origin_of(head: codecframe.ClassifierHead, module: nn.Module) -> dict[str, str]:
-    """Digest of the classifier: weights, preprocessing, classes."""
-    said = head.preprocess.to_dict(), list(head.labels), head.options().outputs
+Head = codecframe.ClassifierHead | codecframe.ModelHead
+
+
+def origin_of(head: Head, module: nn.Module) -> dict[str, str]:
+    """Digest of the head: weights, preprocessing, classes."""
+    read = (
+        head.options().outputs if isinstance(head, codecframe.ClassifierHead) else head.described()
+    )
+    said = head.preprocess.to_dict(), list(head.labels), read
     return {"head": network_digest(module, *said)}
 
 
@@ -33,6 +39,20 @@ def classifier(head: codecframe.TaskHead) -> codecframe.ClassifierHead:
     if not isinstance(head, codecframe.ClassifierHead) or head.accepts != codecframe.PIXELS:
         raise codecframe.MismatchError(f"head {head.name!r} is not a classifier of pixels")
     return head
+
+
+def head_of(name: str) -> tuple[Head, Shape]:
+    """(the head of that name, the size of its images).
+
+    Raises:
+        MismatchError: if it has no model behind pixels, or takes images of any size.
+    """
+    head = codecframe.get_head(name)
+    if not isinstance(head, codecframe.ModelHead):
+        return classifier_of(name)
+    if head.input_shape is None:
+        raise codecframe.MismatchError(f"the preprocess of head {name!r} needs a fixed size")
+    return head, head.input_shape
 
 
 def classifier_of(name: str) -> tuple[codecframe.ClassifierHead, Shape]:
@@ -63,11 +83,9 @@ def seen(images: Images, classes: list[Any], head: codecframe.TaskHead, shape: S
     return Labelled(ready, np.array(targets, np.int64))
 
 
-def shares_of(
-    images: Images, classes: list[Any], head: codecframe.ClassifierHead
-) -> npt.NDArray[np.float32]:
+def shares_of(images: Images, classes: list[Any], head: Head) -> npt.NDArray[np.float32]:
     """Labels as shares of the classes, (images, classes); of no classes without labels."""
-    if not classes:
+    if not classes or not isinstance(head, codecframe.ClassifierHead):
         return np.zeros((len(images), 0), np.float32)
     targets = [classes[cast("int", image.target)] for image in images]
     return np.eye(head.classes, dtype=np.float32)[targets]

@@ -111,22 +111,26 @@ class Fitted:
         return self._rates.bits(low) / self._pixels
 
 
-def sensitivity(
-    tail: nn.Module, log_probabilities: Callable[[Tensor], Tensor], features: Tensor
-) -> Tensor:
-    """Fisher information of a classifier's prediction about the features at a square, (C, C).
+Direction = Callable[[Tensor, torch.Generator], Tensor]
+"""Of scores, (n, ...): a random number whose gradients' second moments are the metric of what is
+said: the Fisher information of a classifier, see `drawn`."""
+
+
+def sensitivity(tail: nn.Module, direction: Direction, features: Tensor) -> Tensor:
+    """The metric of what a head says, about the features at a square, (C, C): the Fisher
+    information of a classifier's prediction.
 
     Args:
         tail: features to (scores, ...).
-        log_probabilities: of its scores.
+        direction: of its scores.
         features: (n, C, height, width).
     """
     generator = torch.Generator().manual_seed(0)
     found = torch.zeros(features.shape[1], features.shape[1])
     for some in torch.split(features, _BATCH):
         given = some.detach().clone().requires_grad_()
-        logs = log_probabilities(tail(given)[0].float())
-        (slope,) = torch.autograd.grad(drawn(logs, generator), given)
+        scores = tail(given)[0].float()
+        (slope,) = torch.autograd.grad(direction(scores, generator), given)
         flat = slope.transpose(0, 1).flatten(1)
         found += flat @ flat.T
     return found / features[:, 0].numel()

@@ -23,7 +23,7 @@ from codecframe_vae.bottleneck.model import Bottleneck, Normalise, Whole
 from codecframe_vae.bottleneck.photos import Photos, Views, prepared
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.split import copied, front_of, graph_of, tail_of
-from codecframe_vae.bottleneck.start import Fitted, sensitivity
+from codecframe_vae.bottleneck.start import Fitted, drawn, sensitivity
 from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.training.data import to_tensor
@@ -114,7 +114,9 @@ def _networks(
     with torch.no_grad():
         parts = torch.split(example, recipe.batch)
         features = torch.cat([whole.features(part) for part in parts])
-    fisher = sensitivity(whole.tail, head.log_probabilities, features)
+    fisher = sensitivity(
+        whole.tail, lambda scores, draws: drawn(head.log_probabilities(scores), draws), features
+    )
     pixels = example[0, 0].numel()
     start = Fitted(features, fisher, recipe.latents, pixels).start(recipe.rates)
     model = Bottleneck(normalise, front, tail, start, grid, recipe)

@@ -20,6 +20,7 @@ from codecframe_vae.bottleneck.start import Fitted, Transform, sensitivity
 from codecframe_vae.learn.cuts import Cut, candidates, chosen
 from codecframe_vae.learn.fronts import Fronts
 from codecframe_vae.learn.head import LearnedHead
+from codecframe_vae.learn.measure import Measure
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.networks.nets import Gains
 from codecframe_vae.runtime.model import open_session
@@ -34,7 +35,7 @@ _ANCHORS = 6
 """Rates that are trained."""
 _OCTAVE = 4
 _CLOSE = 0.004
-"""Nats that the highest level costs, about."""
+"""Nats that the highest level costs, about; see `Measure.unit`."""
 _MOST_SLOPES = 128
 """Images that the Fisher information is taken from, at most."""
 _WIDEST = 128
@@ -72,13 +73,13 @@ class Whole:
     Attributes:
         graph: as `split.graph_of` makes it.
         normalise: what it does to images first.
-        logs: logarithms of probabilities, of its scores.
+        measure: what is minded of its scores.
         watched: the node that the last layer takes, if that is a tensor of its own.
     """
 
     graph: fx.GraphModule
     normalise: Normalise
-    logs: Callable[[Tensor], Tensor]
+    measure: Measure
     watched: tuple[str, ...]
 
 
@@ -101,7 +102,8 @@ def linear_codec(
         return _at(whole, recipe, recipe.layer, tensors, tell)
     tell("looking for places to cut")
     values = whole.normalise(tensors[:_LOOKED_AT])
-    found = candidates(whole.graph, whole.logs, values, recipe.device_ms)
+    unit = _unit(whole, tensors)
+    found = candidates(whole.graph, whole.measure.direction, values, recipe.device_ms, unit)
     tell("timing encoders")
     layers = [place.layer for place, _ in found]
     fronts = Fronts(whole.normalise, fronts_of(whole.graph, layers), layers, tensors)
@@ -159,14 +161,17 @@ def _at(
     with torch.no_grad():
         parts = [front(whole.normalise(part)) for part in torch.split(images, _BATCH)]
     features = torch.cat(parts)
-    fisher = sensitivity(tail, whole.logs, features[:: -(-len(features) // _MOST_SLOPES)])
+    fisher = sensitivity(
+        tail, whole.measure.direction, features[:: -(-len(features) // _MOST_SLOPES)]
+    )
     pixels = images[0, 0].numel()
     is_chosen = bool(recipe.layer)
     if not is_chosen:
         recipe = replace(recipe, layer=layer, **_shape_for(features.shape[1]))
     fitted = Fitted(features, fisher, recipe.latents, pixels)
     if not is_chosen:
-        recipe = replace(recipe, **_rates_for(fitted.rate_for(_CLOSE)))
+        top = fitted.rate_for(_CLOSE * _unit(whole, images))
+        recipe = replace(recipe, **_rates_for(top))
     start = fitted.start(recipe.rates)
     gains = Gains(recipe.latents, len(recipe.rates), start.log_gains)
     made = _joined(whole, recipe, start.transform, gains, values, b"")
@@ -174,6 +179,13 @@ def _at(
     if fronts is not None and made.encoder.grid.fits:
         return replace(made, graph=fronts.encoder(layer, made.encoder.project))
     return replace(made, graph=encoder_graph(made.encoder, images))
+
+
+@torch.no_grad()
+def _unit(whole: Whole, images: Tensor) -> float:
+    """The divergence that counts as a nat; see `Measure.unit`."""
+    (scores,) = whole.graph(whole.normalise(images[:_BATCH]))
+    return whole.measure.unit(whole.measure.said(scores.float()))
 
 
 def _joined(

@@ -9,7 +9,7 @@ One backward pass gives the Fisher information at all places.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx
 
 import codecframe
-from codecframe_vae.bottleneck.start import drawn
+from codecframe_vae.bottleneck.start import Direction
 from codecframe_vae.learn.places import Place, places
 
 _KEPT = 12
@@ -66,17 +66,19 @@ class Cut:
 
 def candidates(
     graph: fx.GraphModule,
-    log_probabilities: Callable[[Tensor], Tensor],
+    direction: Direction,
     images: Tensor,
     device_ms: float,
+    unit: float = 1.0,
 ) -> list[tuple[Place, float]]:
     """Places where a network can be cut, in order, with the bits per pixel that they need.
 
     Args:
         graph: as `split.graph_of` makes it.
-        log_probabilities: of its scores.
+        direction: of its scores.
         images: some, as the network takes them.
         device_ms: what takes far longer than this is left out.
+        unit: the divergence that counts as a nat.
 
     Raises:
         MismatchError: if there is none, or gradients do not pass.
@@ -88,10 +90,10 @@ def candidates(
         )
     quick = [place for place in usable if 1000 * place.seconds <= _SLACK * device_ms] or usable[:1]
     kept = quick[-_KEPT:]
-    spectra = _spectra(graph, kept, log_probabilities, images)
+    spectra = _spectra(graph, kept, direction, images)
     pixels = images[0, 0].numel()
     return [
-        (place, _bits(spectrum, place.shape[1] * place.shape[2]) / pixels)
+        (place, _bits(spectrum, place.shape[1] * place.shape[2], _NATS * unit) / pixels)
         for place, spectrum in zip(kept, spectra, strict=True)
     ]
 
@@ -152,7 +154,7 @@ class _Kept(fx.Interpreter):
 def _spectra(
     graph: fx.GraphModule,
     some: Sequence[Place],
-    log_probabilities: Callable[[Tensor], Tensor],
+    direction: Direction,
     images: Tensor,
 ) -> list[Tensor]:
     """Eigenvalues of the features' covariance in the metric of the Fisher information, at each."""
@@ -161,10 +163,9 @@ def _spectra(
     for batch in torch.split(images, _BATCH):
         run = _Kept(graph, set(sums))
         (scores,) = run.run(batch)
-        logs = log_probabilities(scores.float())
         kept = [run.kept[name] for name in sums]
         try:
-            slopes = torch.autograd.grad(drawn(logs, generator), kept)
+            slopes = torch.autograd.grad(direction(scores.float(), generator), kept)
         except RuntimeError as error:
             raise codecframe.MismatchError(
                 f"the head has no gradients, so that nothing can be learned from it: {error}"
@@ -210,10 +211,10 @@ class _Moments:
         return found
 
 
-def _bits(spectrum: Tensor, squares: int) -> float:
-    """Of an image, for `_NATS` of divergence: half the error in the Fisher metric."""
+def _bits(spectrum: Tensor, squares: int, nats: float) -> float:
+    """Of an image, for so much divergence: half the error in the metric."""
     most = float(spectrum.sum()) * squares / 2
-    wanted = 2 * min(_NATS, _SHARE * most) / squares
+    wanted = 2 * min(nats, _SHARE * most) / squares
     low, high = 1e-30, float(spectrum.max()) + 1e-30
     for _ in range(100):
         middle = (low * high) ** 0.5

@@ -21,26 +21,26 @@ _PREFIX = "head."
 class _Scores(nn.Module):
     """`latents` and `shift`, float32, to `logits`."""
 
-    def __init__(self, head: LearnedHead, logs: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, head: LearnedHead, said: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.head, self._logs = head, logs
+        self.head, self._said = head, said
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
-        """Logarithms of the classes' probabilities."""
-        return self._logs(self.head(latents, shift)[1])
+        """Logarithms of the classes' probabilities, or raw outputs."""
+        return self._said(self.head(latents, shift)[1])
 
 
-def learned_graph(head: LearnedHead, logs: Callable[[Tensor], Tensor], latents: Tensor) -> bytes:
+def learned_graph(head: LearnedHead, said: Callable[[Tensor], Tensor], latents: Tensor) -> bytes:
     """The head as it is now; what it does not learn is stored in 16 bits.
 
     Args:
         head: in evaluation mode.
-        logs: of its scores.
+        said: what is compared, of its scores.
         latents: some, `float32`, (2, C, height, width); later ones are of this size.
     """
     given = {"latents": latents, "shift": head.shifts.detach()[[0, 0]]}
     batches = {name: {0: _ANY} for name in given}
-    graph = exported(_Scores(head, logs).eval(), given, batches, "logits")
+    graph = exported(_Scores(head, said).eval(), given, batches, "logits")
     return _halved(graph, {_PREFIX + name for name in head.learned()})
 
 

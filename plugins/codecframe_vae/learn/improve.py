@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from codecframe_vae.learn.head import LearnedHead
+from codecframe_vae.learn.measure import Measure
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.networks.nets import Gains
 from codecframe_vae.training.precision import autocast
@@ -34,11 +35,11 @@ class HeldOut:
 
     Attributes:
         real: their latents.
-        logs: what the whole network says of them.
+        said: what the whole network says of them.
     """
 
     real: Tensor
-    logs: Tensor
+    said: Tensor
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Measured:
     """What held-out images say, at each trained rate.
 
     Attributes:
-        divergence: mean Kullback-Leibler divergence from the whole network, in nats, (rates,).
-        agreement: share of predictions that are the whole network's, (rates,).
+        divergence: mean divergence from the whole network, (rates,).
+        agreement: mean agreement with the whole network, (rates,).
     """
 
     divergence: Tensor
@@ -55,7 +56,7 @@ class Measured:
 
 
 Batches = Callable[[int], tuple[list[Tensor], Tensor]]
-"""From a step's number to ([real latents, log-probabilities, watched outputs...], shares)."""
+"""From a step's number to ([real latents, what is wanted, watched outputs...], shares)."""
 
 
 class Improvement:
@@ -64,7 +65,7 @@ class Improvement:
     Args:
         head: to train; as it is, it adds nothing.
         channel: in front of it.
-        logs: logarithms of probabilities, of its scores.
+        measure: what is minded of its scores.
         recipe: how.
         held: images that choose.
         batches: to train with.
@@ -77,12 +78,12 @@ class Improvement:
         self,
         head: LearnedHead,
         channel: Channel,
-        logs: Callable[[Tensor], Tensor],
+        measure: Measure,
         recipe: LearnRecipe,
         held: HeldOut,
         batches: Batches,
     ) -> None:
-        self._head, self._channel, self._logs = head, channel, logs
+        self._head, self._channel, self._measure = head, channel, measure
         self._recipe, self._held, self._batches = recipe, held, batches
         self.weights = head.learned()
         self._linear = self._found = self._measured()
@@ -99,10 +100,11 @@ class Improvement:
         latents = self._channel.through(real, level).to(memory_format=torch.channels_last)
         with autocast(recipe.device):
             _, scores, *found = self._head(latents, self._head.shifts[level])
-        aim = wanted.float().exp()
-        if targets.shape[1]:
-            aim = recipe.label_share * targets + (1 - recipe.label_share) * aim
-        loss = -(aim * self._logs(scores.float())).sum(1)
+        wanted = wanted.float()
+        if targets.shape[1]:  # of a classifier
+            aim = recipe.label_share * targets + (1 - recipe.label_share) * wanted.exp()
+            wanted = aim.log()
+        loss = self._measure.loss(wanted, self._measure.said(scores.float()))
         for made, whole in zip(found, watched, strict=True):
             error = (made.float() - whole.float()).square().flatten(1).mean(1)
             loss = loss + recipe.features * error / whole.float().square().mean().clamp_min(1e-12)
@@ -135,14 +137,14 @@ class Improvement:
         for number in range(len(self._recipe.rates)):
             far, same = [], []
             for at in range(0, len(held.real), _BATCH):
-                real, wanted = held.real[at : at + _BATCH], held.logs[at : at + _BATCH]
+                real, wanted = held.real[at : at + _BATCH], held.said[at : at + _BATCH]
                 level = torch.full((len(real),), number)
                 shift = self._head.shifts[level]
                 with autocast(self._recipe.device):
                     scores = self._head(self._channel.through(real, level), shift)[1]
-                logs = self._logs(scores.float())
-                far.append((wanted.exp() * (wanted - logs)).sum(1))
-                same.append((logs.argmax(1) == wanted.argmax(1)).float())
+                said = self._measure.said(scores.float())
+                far.append(self._measure.divergence(wanted, said))
+                same.append(self._measure.agreement(wanted, said))
             divergence.append(torch.cat(far).mean().clamp_min(0))
             agreement.append(torch.cat(same).mean())
         return Measured(torch.stack(divergence), torch.stack(agreement))

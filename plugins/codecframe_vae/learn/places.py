@@ -98,7 +98,7 @@ def crossings(graph: fx.GraphModule) -> Iterator[tuple[fx.Node, list[fx.Node]]]:
     for number, node in enumerate(nodes):
         if node.op != "call_function" or not moved & set(node.all_input_nodes):
             continue
-        if not isinstance(node.meta.get("val"), Tensor):
+        if not isinstance(node.meta.get("val"), (Tensor, tuple, list)):
             continue  # a size
         moved.add(node)
         live = [value for value in (*live, node) if last[value] > number]

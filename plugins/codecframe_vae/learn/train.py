@@ -16,18 +16,18 @@ import codecframe
 from codecframe import write_whole
 from codecframe_vae.bottleneck.inputs import (
     Images,
-    classifier_of,
+    head_of,
     origin_of,
     shares_of,
     spread,
 )
 from codecframe_vae.bottleneck.model import Normalise
-from codecframe_vae.bottleneck.network import network_of
 from codecframe_vae.bottleneck.photos import prepared
 from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
 from codecframe_vae.learn.graphs import learned_graph, with_weights
 from codecframe_vae.learn.improve import Channel, HeldOut, Improvement
+from codecframe_vae.learn.measure import Head, measure_of
 from codecframe_vae.learn.merge import with_packed
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
@@ -59,7 +59,7 @@ class _Work:
     Attributes:
         recipe: as it is asked for.
         run: where things are written.
-        head: the classifier.
+        head: what it is made for.
         shape: of its images.
         whole: its network.
         training, held: images.
@@ -69,7 +69,7 @@ class _Work:
 
     recipe: LearnRecipe
     run: codecframe.TrainingRun
-    head: codecframe.ClassifierHead
+    head: Head
     shape: tuple[int, int]
     whole: Whole
     training: Images
@@ -79,7 +79,7 @@ class _Work:
 
 
 def train_learn(recipe: LearnRecipe, run: codecframe.TrainingRun) -> None:
-    """Make a codec for a classifier, and write its model file; go on with one that was begun."""
+    """Make a codec for a head, and write its model file; go on with one that was begun."""
     work = _opened(recipe, run)
     linear = _resumed(work)
     if linear is None:
@@ -90,15 +90,15 @@ def train_learn(recipe: LearnRecipe, run: codecframe.TrainingRun) -> None:
 
 def _opened(recipe: LearnRecipe, run: codecframe.TrainingRun) -> _Work:
     torch.manual_seed(recipe.seed)
-    head, shape = classifier_of(recipe.head)
-    network = network_of(head)
+    head, shape = head_of(recipe.head)
+    measure = measure_of(head, shape)
     training, held = run.split(recipe.held_of(len(run.images)))
     values = torch.zeros(2, 3, *shape)
     normalise = Normalise(head.preprocess)
-    graph = with_packed(graph_of(network, normalise(values), any_size=False))
-    whole = Whole(graph, normalise, head.log_probabilities, _watched(graph))
+    graph = with_packed(graph_of(measure.network, normalise(values), any_size=False))
+    whole = Whole(graph, normalise, measure, _watched(graph) if measure.watches else ())
     classes = [head.target_of(name) for name in run.classes]
-    origin = origin_of(head, network) | {"images": f"{len(run.images)}"}
+    origin = origin_of(head, measure.network) | {"images": f"{len(run.images)}"}
     return _Work(recipe, run, head, shape, whole, training, held, classes, origin)
 
 
@@ -130,7 +130,7 @@ def _begun(work: _Work) -> Linear:
         tell("head")
         with torch.no_grad():
             latents = linear.encoder(to_tensor(held.images[:2]))
-        graph = learned_graph(linear.head, work.whole.logs, latents)
+        graph = learned_graph(linear.head, work.whole.measure.said, latents)
     run = replace(run, recipe={**run.recipe, **linear.recipe.to_dict()})
     networks = Networks(
         linear, linear.graph, graph, linear.head.shifts, linear.encoder.grid.stride,
@@ -144,6 +144,7 @@ def _begun(work: _Work) -> Linear:
     arrays, manifest, ladder = assembled(
         networks, linear.recipe, run, measured, held, work.head.labels, geometry
     )
+    manifest = replace(manifest, task=work.whole.measure.outputs)
     modelfile.write_model(run.output, arrays, manifest)
     try_out(Model(run.output), list(held.images[:2]))  # what would fail later fails now
     tensors = {
@@ -172,17 +173,18 @@ def _untold(images: U8) -> Labelled:
 
 @torch.no_grad()
 def _check(work: _Work, linear: Linear, images: Tensor) -> None:
-    """Refuse a codec that loses what the classifier says.
+    """Refuse a codec that loses what the head says.
 
     Raises:
         MismatchError: if it keeps less than half of its predictions at the highest rate.
     """
+    measure = work.whole.measure
     features = linear.encoder.features(images)
-    wanted = linear.tail(features)[0].argmax(1)
+    wanted = measure.said(linear.tail(features)[0].float())
     level = torch.full((len(images),), len(linear.recipe.rates) - 1)
     decoded = Channel(linear.gains).through(linear.encoder.latents(features), level)
-    found = linear.head(decoded, linear.head.shifts[level])[1].argmax(1)
-    kept = float((found == wanted).float().mean())
+    found = measure.said(linear.head(decoded, linear.head.shifts[level])[1].float())
+    kept = float(measure.agreement(wanted, found).mean())
     if kept < _LEAST:
         recipe = linear.recipe
         raise codecframe.MismatchError(
@@ -244,7 +246,7 @@ def _improved(work: _Work, linear: Linear) -> None:
     recipe, head = linear.recipe, linear.head
     channels_last(head)
     made = _maker(work, linear)
-    real, logs, *_ = made(to_tensor(prepared(work.held, work.head, work.shape)))
+    real, said, *_ = made(to_tensor(prepared(work.held, work.head, work.shape)))
     crops = Crops(
         work.training,
         shares_of(work.training, work.classes, work.head),
@@ -255,9 +257,9 @@ def _improved(work: _Work, linear: Linear) -> None:
     task = Improvement(
         head,
         Channel(linear.gains),
-        work.whole.logs,
+        work.whole.measure,
         recipe,
-        HeldOut(real.float(), logs.float()),
+        HeldOut(real.float(), said.float()),
         crops.draw,
     )
     optimizers = Optimizers([Part("adam", list(task.weights.values()), recipe.adam_rate)])
@@ -273,7 +275,7 @@ def _improved(work: _Work, linear: Linear) -> None:
 
 def _maker(work: _Work, linear: Linear) -> Callable[[Tensor], list[Tensor]]:
     """From crops, `uint8`, (n, 3, height, width), to real latents, the whole network's
-    log-probabilities, and its watched outputs, `float16`.
+    word (`Measure.said`), and its watched outputs, `float16`.
     """
     encoder = linear.encoder
 
@@ -283,8 +285,8 @@ def _maker(work: _Work, linear: Linear) -> Callable[[Tensor], list[Tensor]]:
         for some in torch.split(images, _BATCH):
             features = encoder.features(some)
             scores, *watched = linear.tail(features)
-            logs = work.whole.logs(scores.float())
-            parts.append([encoder.latents(features), logs, *watched])
+            said = work.whole.measure.said(scores.float())
+            parts.append([encoder.latents(features), said, *watched])
         return [torch.cat(column).half() for column in zip(*parts, strict=True)]
 
     return made

@@ -220,7 +220,7 @@ class Model:
     # -- decoding -------------------------------------------------------------------------
 
     def scores(self, latents: Sequence[codecframe.Latents]) -> F32:
-        """Logits of the head, (n, classes).
+        """Logits of the head, (n, classes); of another task all its outputs, see `TaskOutputs`.
 
         Raises:
             MismatchError: if its classifier takes images of another size.
@@ -233,7 +233,8 @@ class Model:
         for one in latents:
             self._check_size(one)
         rows = map_alike(run, [one.values.shape for one in latents], lambda _: BATCH)
-        classes = len(self.manifest.classes)
+        task = self.manifest.task
+        classes = task.width if task.name else len(self.manifest.classes)
         values = np.array(rows, np.float32) if rows else np.zeros((0, classes), np.float32)
         if values.ndim != 2 or (classes and values.shape[1] != classes):
             raise self._broken(f"its head gives scores of {values.shape[1:]}, not ({classes},)")

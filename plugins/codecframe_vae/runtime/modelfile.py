@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ _NAMES = (
 """Names of the tensors that are not a level's alone."""
 
 _MOST_SIDE = 4096
+_MOST_NUMBERS = 1 << 24
+"""That a head gives for an image."""
 _MOST_HEADER = 4 << 20
 """Bytes of the header, which holds the manifest and what tensors there are."""
 
@@ -61,6 +64,51 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 _DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class TaskOutputs:
+    """What the head's numbers are, where they are not scores of classes.
+
+    Attributes:
+        name: the task; empty: classification.
+        options: as `Task.head` takes them, without labels.
+        shapes: of the model's outputs for an image, by name, in order.
+    """
+
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def width(self) -> int:
+        """Numbers of an image."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def split(self, rows: Any) -> dict[str, Any]:
+        """The outputs by name, of rows (images, width): views of an array or a tensor."""
+        found, start = {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + math.prod(shape)
+            found[name] = rows[:, start:stop].reshape(len(rows), *shape)
+            start = stop
+        return found
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> TaskOutputs:
+        """Of plain data, which may be a stranger's.
+
+        Raises:
+            ValueError: if it is not of that form; or an error of a missing or wrong key.
+        """
+        shapes = {str(name): tuple(map(int, shape)) for name, shape in said["shapes"].items()}
+        made = cls(str(said["name"]), dict(said["options"]), shapes)
+        if (
+            any(min(shape, default=1) < 1 for shape in shapes.values())
+            or made.width > _MOST_NUMBERS
+        ):
+            raise ValueError("shapes")
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +133,7 @@ class Manifest(codecframe.Settings):
     filled: bool = option(
         True, help="whether sides are filled up to multiples of the stride for the encoder"
     )
+    task: TaskOutputs = option(TaskOutputs(), help="what the head's numbers are; empty: scores")
     pictures: int = option(
         0, choices=(0, PICTURES), help="levels of the picture layer; 0: there is none"
     )
@@ -139,6 +188,10 @@ def read_manifest(path: Path) -> Manifest:
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         raise codecframe.DataError(str(path), "has wrong 'external_weights'") from None
+    try:
+        said["task"] = TaskOutputs.from_dict(said["task"]) if said.get("task") else TaskOutputs()
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        raise codecframe.DataError(str(path), "has a wrong 'task'") from None
     manifest = Manifest.from_source(said, str(path))
     if not (0 < len(manifest.name) <= _LONGEST_NAME and manifest.name.isprintable()):
         raise codecframe.DataError(str(path), "has a name that is empty, too long or not printable")
