@@ -17,7 +17,7 @@ import codecframe
 from codecframe import BudgetError, DependencyError, UnknownNameError
 from codecframe.core import registry
 from codecframe.core.errors import OutputError
-from codecframe.evaluation import demo
+from codecframe.evaluation import demo, shapes
 from codecframe.evaluation.profile import ProfileTable
 
 HEAD = BrightnessHead()
@@ -225,3 +225,76 @@ def test_without_any_photographs_it_says_what_to_install(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DependencyError, match="pip install 'scikit-image'"):
         demo.installed_photos()
+
+
+# -- detection: shapes drawn over the photographs ---------------------------------------------
+
+
+def test_scenes_are_the_same_each_time_and_their_truth_can_be_read(
+    tmp_path: Path, photos: list[Path]
+) -> None:
+    paths, truth = shapes.write_scenes(tmp_path / "scenes", photos)
+    made = [path.read_bytes() for path in paths]
+    assert shapes.write_scenes(tmp_path / "scenes", photos) == (paths, truth)
+    assert [path.read_bytes() for path in paths] == made
+    items = codecframe.open_images(paths, labels=truth, task=codecframe.get_task("detection"))
+    for item in items:
+        boxes = item.target
+        assert len(boxes) and set(boxes.classes.tolist()) <= set(shapes.CLASSES)
+        assert boxes.corners.min() >= 0 and boxes.corners.max() <= shapes.SIDE
+    paths[0].write_text("years")
+    with pytest.raises(OutputError, match="--force"):
+        shapes.write_scenes(tmp_path / "scenes", photos)
+    assert paths[0].read_text() == "years"
+
+
+def test_a_shape_changes_what_is_in_its_box_and_nothing_else() -> None:
+    grey = np.full((200, 240, 3), 128, np.uint8)
+    scene = shapes.draw_scene(grey, np.random.default_rng(3), 5)
+    assert len(scene.classes) == 5
+    changed = (scene.image != grey).any(axis=2)
+    for x0, y0, x1, y1 in scene.corners:
+        box = np.s_[int(y0) : int(y1) + 1, int(x0) : int(x1) + 1]
+        assert changed[box].mean() > 0.3
+        changed[box] = False
+    assert not changed.any()
+
+
+def test_a_detector_is_scored_by_the_truth(tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
+    pytest.importorskip("onnxruntime")
+    photographs = [path for path in demo.installed_photos() if path.stem in ("china", "rocket")]
+    if not photographs:
+        pytest.skip("none of these photographs is installed")
+    paths, truth = shapes.write_scenes(tmp_path / "scenes", photographs)
+    found = demo.run_demo(
+        tmp_path / "out",
+        codecs=["jpeg"],
+        budgets=["2bpp", "0.03bpp"],
+        head=str(shapes.DETECTOR),
+        photos=paths,
+        labels=truth,
+    )
+    assert found.metric == "mAP" and found.score is not None and found.score > 0.3
+    assert 0 < found.scores["2bpp"]["jpeg"] <= 1
+    assert found.scores["0.03bpp"]["jpeg"] == 0  # no photograph fits: nothing is seen
+    for photo in found.photos:
+        assert photo.label and photo.probability is None and photo.score is not None
+        good, none = photo.outcomes
+        assert good.score is not None and good.divergence is not None
+        assert none.score is None and photo.winners["0.03bpp"] is None
+    assert "mAP" in str(found)
+    shown = np.asarray(Image.open(found.contact_sheet).convert("RGB"))
+    assert not contains(shown, np.asarray(Image.open(paths[0])))  # boxes are drawn on it
+
+
+def test_a_demonstration_of_an_unknown_task(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="detection"):
+        codecframe.demo(tmp_path, "detektion")
+
+
+def test_detection_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(DependencyError, match=r"codecframe\[detection\]"):
+        codecframe.demo(tmp_path, "detection")
+    assert not list(tmp_path.iterdir())

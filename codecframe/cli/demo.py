@@ -12,6 +12,9 @@ from codecframe.cli.groups import FunctionCommand
 
 
 @click.command("demo", cls=FunctionCommand, function="codecframe.demo")
+@click.argument(
+    "task", default="classification", type=click.Choice(["classification", "detection"])
+)
 @click.option(
     "--output", "-o", default="demo-output", show_default=True,
     type=click.Path(file_okay=False), help="Folder for the pictures, the report and the profile.",
@@ -22,16 +25,20 @@ from codecframe.cli.groups import FunctionCommand
 )  # fmt: skip
 @options.combined(options.force_option, options.json_option)
 def command(as_json: bool, **arguments: Any) -> None:
-    """Select a codec and classify real photographs through JPEG, WebP, AVIF, JPEG XL and the
-    learned codec, where `codecframe[learned]` is installed.
+    """Select a codec for real photographs: JPEG, WebP, AVIF, JPEG XL or the learned codec, where
+    `codecframe[learned]` is installed.
 
-    The photographs are those that scikit-image, scikit-learn and matplotlib ship; the classifier
-    is EfficientNet-Lite0. Behind the learned codec it is the head that was trained to stand for it,
-    from latents; the standard codecs' classifier is as it was published. Nothing is downloaded.
+    The photographs are those that scikit-image, scikit-learn and matplotlib ship; nothing is
+    downloaded. EfficientNet-Lite0 classifies them. Behind the learned codec it is the head that was
+    trained to stand for it, from latents; the standard codecs' classifier is as it was published.
+
+    For `detection`, circles, squares and triangles are drawn faintly over the photographs, and a
+    small detector looks for them behind the standard codecs.
 
     \b
     Examples:
       codecframe demo
+      codecframe demo detection
       codecframe demo --budget 0.4bpp --output out/ --json
     """
     found = codecframe.demo(**arguments, progress=output.progress("measure"))

@@ -1,8 +1,8 @@
-"""The demonstration: real photographs through several codecs at two budgets, to one classifier.
+"""The demonstration: real photographs through several codecs at two budgets, to one head.
 
-A learned codec hands its latents to the head that stands for that classifier; its rebuilt pictures
+A learned codec hands its latents to the head that stands for a classifier; its rebuilt pictures
 are for people. The photographs are those that widely installed packages ship; nothing is
-downloaded.
+downloaded. A detector looks for shapes that are drawn over them, so that the truth is known.
 """
 
 from __future__ import annotations
@@ -10,14 +10,22 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from codecframe.core import registry
 from codecframe.core.classification import Prediction
 from codecframe.core.codec import Codec
-from codecframe.core.errors import BudgetError, DependencyError, OutputError
+from codecframe.core.errors import (
+    BudgetError,
+    CodecframeError,
+    DependencyError,
+    OutputError,
+    UnknownNameError,
+)
 from codecframe.core.files import write_whole
 from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
@@ -32,15 +40,17 @@ from codecframe.evaluation.profile import Plan, ProfileTable, is_profile, profil
 from codecframe.evaluation.report import SheetRow, Shown, says
 from codecframe.evaluation.select import Selection, select
 from codecframe.evaluation.select.images import profile_path
+from codecframe.evaluation.shapes import DETECTOR, write_scenes
 from codecframe.images import ImageItem, open_images
 from codecframe.pipeline import counterpart, counterparts
-from codecframe.pipeline.convert import Classified, Failed, Read, classify_set, read_set
+from codecframe.pipeline.convert import Classified, Failed, Read, classify_set
 from codecframe.rate import Accounting, Budget
 
 DEFAULT_CODECS = ("jpeg", "webp", "avif", "jpegxl")
 """Tried unless others are named, and with them each learned codec that has a head which stands for
 the classifier."""
 DEFAULT_BUDGETS = ("0.2bpp", "0.8bpp")
+TASKS = ("classification", "detection")
 _RATES = (0.1, 0.2, 0.4, 0.8, 1.6)
 _PHOTOS = {
     "skimage": (
@@ -62,12 +72,16 @@ class Outcome:
 
     Attributes:
         budget, codec: which.
-        head: what judges it: the classifier, or behind a learned codec the head that stands for it.
+        head: what judges it: the one of the demonstration, or behind a learned codec the head that
+            stands for it.
         size: counted bytes; None, as what the head sees, where the codec cannot meet the budget.
         bpp: counted bits a pixel.
-        label, probability: the head's first choice.
-        agrees: whether that is the classifier's first choice for the uncompressed photograph.
-        divergence: of the prediction from the classifier's for the uncompressed photograph.
+        label, probability: a classifier's first choice; of another task what the head sees, in
+            words, and None.
+        agrees: whether that is what the head sees in the uncompressed photograph; of a detector,
+            all boxes, and no others.
+        score: how right it is, from 0 to 1, where the truth is known: of a detector F1.
+        divergence: of the prediction from that for the uncompressed photograph.
         smallest: where the budget cannot be met, the fewest bytes that were reached.
         why: why there is no encoding, or empty.
     """
@@ -80,6 +94,7 @@ class Outcome:
     label: str | None = None
     probability: float | None = None
     agrees: bool | None = None
+    score: float | None = None
     divergence: float | None = None
     smallest: int | None = None
     why: str = ""
@@ -91,7 +106,7 @@ class Photo:
 
     Attributes:
         name: its file's name.
-        label, probability: the head's first choice for it, uncompressed.
+        label, probability, score: as those of an `Outcome`, of the uncompressed photograph.
         outcomes: one for every budget and codec, in that order.
         winners: for every budget the codec that changes the prediction least, None where none
             meets the budget.
@@ -99,9 +114,10 @@ class Photo:
 
     name: str
     label: str
-    probability: float
+    probability: float | None
     outcomes: tuple[Outcome, ...]
     winners: Mapping[str, str | None]
+    score: float | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,13 +125,17 @@ class Demo(Result):
     """What the demonstration found.
 
     Attributes:
-        head: the classifier's name.
+        head: the head's name.
         accounting: which bytes are counted.
         codecs, budgets: what was tried.
         photos: one for every photograph.
         selections: for every budget the codec and settings chosen over all photographs.
         contact_sheet, report, profile: the files that were written.
-        more_profiles: the profiles of heads that stand for the classifier.
+        more_profiles: the profiles of heads that stand for a classifier.
+        metric: what the photographs together are scored by, such as mAP, where the truth is known.
+        score: of the uncompressed photographs, 0 to 1.
+        scores: for every budget that of each codec; a photograph that does not fit counts as one
+            in which nothing is seen.
 
     Examples:
         >>> found = cf.demo("demo-output")  # doctest: +SKIP
@@ -132,6 +152,9 @@ class Demo(Result):
     report: Path
     profile: Path
     more_profiles: tuple[Path, ...] = ()
+    metric: str = ""
+    score: float | None = None
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -152,12 +175,21 @@ class Demo(Result):
         for budget in self.budgets:
             columns = ["photograph", "uncompressed", *self.codecs, "changes least"]
             title = f"{budget} a photograph, {self.accounting} bytes: what {self.head} sees"
-            parts.append(Table(columns, [_cells(photo, budget) for photo in self.photos], title))
+            rows = [_cells(photo, budget) for photo in self.photos]
+            if budget in self.scores:
+                rows.append(self._together(self.scores[budget]))
+            parts.append(Table(columns, rows, title))
             parts.append(self._heads())
             chosen = self.selections[budget]
             answer = chosen.winner.label if chosen.winner else f"nothing fits; {chosen.would_fit}"
             parts.append(f"select: {answer}\n")
         return [*parts, f"contact sheet: {self.contact_sheet}", f"report: {self.report}"]
+
+    def _together(self, scores: Mapping[str, float]) -> list[object]:
+        """The last row: what all photographs together score."""
+        cells = [f"{self.metric} {percent(scores[codec])}" for codec in self.codecs]
+        best = max(self.codecs, key=lambda codec: scores[codec])
+        return ["all", f"{self.metric} {percent(self.score)}", *cells, f"highest: {best}"]
 
     def _heads(self) -> str:
         """What the marks mean, and which codecs hand latents to which other head."""
@@ -167,7 +199,7 @@ class Demo(Result):
 
 
 def _cells(photo: Photo, budget: str) -> list[object]:
-    cells: list[object] = [photo.name, f"{photo.label} {percent(photo.probability)} %"]
+    cells: list[object] = [photo.name, _seen(photo)]
     for outcome in photo.outcomes:
         if outcome.budget != budget:
             continue
@@ -175,9 +207,15 @@ def _cells(photo: Photo, budget: str) -> list[object]:
             cells.append("does not fit")
         else:
             mark = "=" if outcome.agrees else "!"
-            seen = f"{outcome.label} {percent(outcome.probability)} %"
-            cells.append(f"{mark} {seen}, {outcome.size} B")
+            cells.append(f"{mark} {_seen(outcome)}, {outcome.size} B")
     return [*cells, photo.winners[budget] or "none"]
+
+
+def _seen(found: Photo | Outcome) -> str:
+    """What the head sees, for the table: `tabby 62.1 %`; `2 circle, square (80.0)`."""
+    if found.probability is not None:
+        return f"{found.label} {percent(found.probability)} %"
+    return str(found.label) if found.score is None else f"{found.label} ({percent(found.score)})"
 
 
 def installed_photos() -> list[Path]:
@@ -198,25 +236,30 @@ def installed_photos() -> list[Path]:
 
 def demo(
     output: Path | str = "demo-output",
+    task: str = "classification",
     *,
     budgets: Sequence[str] = DEFAULT_BUDGETS,
     force: bool = False,
     progress: ProgressMaker | None = None,
 ) -> Demo:
-    """Select a codec and classify real photographs through JPEG, WebP, AVIF and JPEG XL.
+    """Select a codec for real photographs: JPEG, WebP, AVIF or JPEG XL, in front of one head.
 
-    The photographs are those that scikit-image, scikit-learn and matplotlib ship; the classifier
-    is EfficientNet-Lite0. Nothing is downloaded.
+    The photographs are those that scikit-image, scikit-learn and matplotlib ship; nothing is
+    downloaded. EfficientNet-Lite0 classifies them; for `detection`, circles, squares and triangles
+    are drawn faintly over them, and a small detector that comes with codecframe looks for these.
 
     Args:
-        output: folder for the pictures, the report and the profile.
+        output: folder for the pictures, the report and the profile; the scenes of `detection`, with
+            their truth, go to `scenes` in it.
+        task: `classification` or `detection`.
         budgets: bytes to spend on each photograph, such as `0.8bpp`.
         force: files of these names are replaced, whoever made them.
         progress: shows how far the measuring is.
 
     Raises:
-        DependencyError: if the classifier's or a codec's packages, or all of the photographs', are
-            not installed.
+        UnknownNameError: if there is no demonstration of such a task.
+        DependencyError: if the head's or a codec's packages, or all of the photographs', are not
+            installed.
         BudgetError: if a budget cannot be read.
         OutputError: if a file cannot be written, or one of these names is there that no
             demonstration made.
@@ -224,7 +267,18 @@ def demo(
     Examples:
         >>> found = cf.demo("demo-output", budgets=["0.4bpp"])  # doctest: +SKIP
     """
-    return run_demo(output, budgets=budgets, progress=progress, force=force)
+    if task not in TASKS:
+        raise UnknownNameError("task of the demonstration", task, TASKS)
+    if task == "classification":
+        return run_demo(output, budgets=budgets, progress=progress, force=force)
+    head = registry.default().head(str(DETECTOR))
+    for package, install in head.requires.items():
+        registry.require(package, install)
+    photos, truth = write_scenes(Path(output) / "scenes", installed_photos(), force=force)
+    return run_demo(
+        output, budgets=budgets, head=head, photos=photos, labels=truth, progress=progress,
+        force=force,
+    )  # fmt: skip
 
 
 def run_demo(
@@ -232,8 +286,9 @@ def run_demo(
     *,
     codecs: Sequence[str] = (),
     budgets: Sequence[str] = (),
-    head: str = "efficientnet-lite0",
+    head: str | TaskHead = "efficientnet-lite0",
     photos: Sequence[Path | str] | None = None,
+    labels: Path | str | None = None,
     progress: ProgressMaker | None = None,
     force: bool = False,
 ) -> Demo:
@@ -248,12 +303,13 @@ def run_demo(
             go; profiles of further heads beside that.
         codecs: codecs with settings, such as `jpeg:optimize=true`; empty for the default ones.
         budgets: budgets as text; empty for the default ones.
-        head: name of the head.
+        head: the head, or its name.
         photos: image files; by default those that installed packages ship.
+        labels: their truth, as the head's task reads it, where it is known.
         progress, force: as `demo` takes them.
     """
     folder = Path(folder)
-    judge = registry.default().head(head)
+    judge = head if isinstance(head, TaskHead) else registry.default().head(head)
     asked = [Budget.parse(text) for text in budgets or DEFAULT_BUDGETS]
     entrants = [_entrant(spec, judge) for spec in codecs or _default_codecs(judge)]
     profiles = _profiles(folder / "demo.profile", entrants)
@@ -264,16 +320,17 @@ def run_demo(
         refuse_foreign(path, lambda _: known, force=force)
     for path in others:
         refuse_foreign(path, is_profile, force=force)
-    items = open_images(list(photos) if photos is not None else installed_photos())
+    files = list(photos) if photos is not None else installed_photos()
+    items = open_images(files, labels=labels, task=judge.task)
     selections = _select(profiles, page, items, entrants, asked, progress)
-    reads = [found for found in read_set(items, judge) if isinstance(found, Read)]
-    plain = [found.prediction for found in _classified(reads, judge)]
-    columns = [_through(reads, plain, entrant, budget) for budget in asked for entrant in entrants]
+    views = list(_views(items, judge))
+    columns = [[*_through(views, entrant, budget)] for budget in asked for entrant in entrants]
     shown = [
-        _photo(read, prediction, [tried.outcome for tried in row])
-        for read, prediction, row in zip(reads, plain, zip(*columns, strict=True), strict=True)
+        _photo(view, judge, [tried.outcome for tried in row])
+        for view, row in zip(views, zip(*columns, strict=True), strict=True)
     ]
-    write_whole(sheet, _contact_sheet(judge, reads, shown, columns))
+    together = _scores(views, judge, columns)
+    write_whole(sheet, _contact_sheet(judge, views, shown, columns))
     return Demo(
         head=judge.name,
         accounting=str(Accounting.PAYLOAD),
@@ -285,6 +342,7 @@ def run_demo(
         report=page,
         profile=first,
         more_profiles=tuple(others),
+        **together,
     )
 
 
@@ -358,58 +416,120 @@ def _profile(
 
 
 @dataclass(frozen=True)
+class _View:
+    """A photograph as the head looks at it.
+
+    Attributes:
+        read: the image.
+        prediction: what the head sees in it.
+        truth: what is in it; None where that is not known.
+    """
+
+    read: Read
+    prediction: Any
+    truth: Any
+
+
+@dataclass(frozen=True)
 class _Tried:
-    """An outcome and the rebuilt photograph, None where there is none."""
+    """An outcome; the prediction and the rebuilt photograph, None where there is none."""
 
     outcome: Outcome
-    image: Image | None
+    prediction: Any = None
+    image: Image | None = None
 
 
-def _classified(reads: Sequence[Read], head: TaskHead) -> Iterator[Classified]:
-    for found in classify_set(reads, head):
-        if isinstance(found, Classified):
-            yield found
+def _views(items: Sequence[ImageItem], head: TaskHead) -> Iterator[_View]:
+    """The photographs that can be read."""
+    for item in items:
+        try:
+            image = item.read()
+            seen = head.prepare(image)
+            known = item.target is not None
+            truth = head.truth(item.target, image.shape[:2], seen.shape[:2]) if known else None
+        except CodecframeError:
+            continue
+        yield _View(Read(item.name, seen), head.predict([seen]), truth)
 
 
-def _through(
-    reads: Sequence[Read], plain: Sequence[Prediction], entrant: _Entrant, budget: Budget
-) -> list[_Tried]:
-    """Every photograph through one codec at one budget; `plain` is what the judge saw without."""
+def _through(views: Sequence[_View], entrant: _Entrant, budget: Budget) -> Iterator[_Tried]:
+    """Every photograph through one codec at one budget."""
+    reads = [view.read for view in views]
     found = classify_set(reads, entrant.head, entrant.codec, entrant.settings, budget)
     asked = Outcome(str(budget), entrant.spec, entrant.head.name)
-    return [
-        _tried(entrant, asked, one, reference) for one, reference in zip(found, plain, strict=True)
-    ]
+    for view, one in zip(views, found, strict=True):
+        yield _tried(entrant, asked, one, view)
 
 
-def _tried(
-    entrant: _Entrant, asked: Outcome, found: Classified | Failed, reference: Prediction
-) -> _Tried:
+def _tried(entrant: _Entrant, asked: Outcome, found: Classified | Failed, view: _View) -> _Tried:
     if isinstance(found, Failed) or found.encoded is None:
         error = found.error if isinstance(found, Failed) else None
         smallest = error.smallest if isinstance(error, BudgetError) else None
-        return _Tried(replace(asked, smallest=smallest, why=str(error)), None)
+        return _Tried(replace(asked, smallest=smallest, why=str(error)))
     head = entrant.head
-    first = found.prediction.top(1)[0][0]
-    agrees = head.score(found.prediction, head.pseudo_targets(reference))
+    label, probability = _said(head, found.prediction)
+    agreement = head.score(found.prediction, head.pseudo_targets(view.prediction))[0]
     outcome = replace(
         asked,
         size=found.encoded.size,
         bpp=found.encoded.bpp,
-        label=first.label,
-        probability=first.probability,
-        agrees=bool(agrees[0] >= 0.5),
-        divergence=float(head.divergence(found.prediction, reference)[0]),
+        label=label,
+        probability=probability,
+        agrees=bool(agreement >= (1 if head.task.has_records else 0.5)),
+        score=_score(head, found.prediction, view.truth),
+        divergence=float(head.divergence(found.prediction, view.prediction)[0]),
     )
     seen = PIXELS in entrant.codec.emits
-    return _Tried(outcome, entrant.codec.decode(found.encoded.data) if seen else None)
+    image = entrant.codec.decode(found.encoded.data) if seen else None
+    return _Tried(outcome, found.prediction, image)
 
 
-def _photo(read: Read, prediction: Prediction, outcomes: list[Outcome]) -> Photo:
-    first = prediction.top(1)[0][0]
+def _said(head: TaskHead, prediction: Any) -> tuple[str, float | None]:
+    """A classifier's first choice and its probability; what another head sees, in words."""
+    if isinstance(prediction, Prediction) and not head.task.has_records:
+        first = prediction.top(1)[0][0]
+        return first.label, first.probability
+    return head.task.words(head.task.to_json(prediction)[0]), None
+
+
+def _score(head: TaskHead, prediction: Any, truth: Any) -> float | None:
+    return None if truth is None else float(head.score(prediction, [truth])[0])
+
+
+def _scores(
+    views: Sequence[_View], head: TaskHead, columns: Sequence[Sequence[_Tried]]
+) -> dict[str, Any]:
+    """`metric`, `score` and `scores` of a `Demo`; nothing where the truth is not known."""
+    truths = [view.truth for view in views]
+    if any(truth is None for truth in truths):
+        return {}
+
+    def score(predictions: Sequence[Any]) -> float:
+        records = [
+            record
+            for prediction, truth in zip(predictions, truths, strict=True)
+            for record in (
+                head.task.missed([truth])
+                if prediction is None
+                else head.task.records(prediction, [truth])
+            )
+        ]
+        return float(head.task.set_scores(records, np.ones((1, len(records))))[0])
+
+    scores: dict[str, dict[str, float]] = {}
+    for column in columns:
+        of = column[0].outcome
+        scores.setdefault(of.budget, {})[of.codec] = score([tried.prediction for tried in column])
+    plain = score([view.prediction for view in views])
+    return {"metric": head.metric, "score": plain, "scores": scores}
+
+
+def _photo(view: _View, head: TaskHead, outcomes: list[Outcome]) -> Photo:
+    label, probability = _said(head, view.prediction)
     budgets = dict.fromkeys(outcome.budget for outcome in outcomes)
     winners = {budget: _winner(outcomes, budget) for budget in budgets}
-    return Photo(read.name, first.label, first.probability, tuple(outcomes), winners)
+    score = _score(head, view.prediction, view.truth)
+    return Photo(view.read.name, label, probability, tuple(outcomes), winners, score)
 
 
 def _winner(outcomes: Sequence[Outcome], budget: str) -> str | None:
@@ -424,20 +544,42 @@ def _winner(outcomes: Sequence[Outcome], budget: str) -> str | None:
 
 def _contact_sheet(
     head: TaskHead,
-    reads: Sequence[Read],
+    views: Sequence[_View],
     photos: Sequence[Photo],
     columns: Sequence[Sequence[_Tried]],
 ) -> bytes:
     headings = [_heading(column[0].outcome, head) for column in columns]
     rows = []
-    for i, (read, photo) in enumerate(zip(reads, photos, strict=True)):
-        plain = Shown(read.image, says=says(photo.label, photo.probability))
-        through = [_shown(column[i], photo) for column in columns]
+    for i, (view, photo) in enumerate(zip(views, photos, strict=True)):
+        drawn = _drawn(head, view.read.image, view.prediction, view.truth)
+        plain = Shown(drawn, says=_caption(photo), note=_points(head, photo))
+        through = [_shown(head, column[i], view, photo) for column in columns]
         rows.append(SheetRow(photo.name, (plain, *through)))
     title = f"What {head.name} sees: payload bytes, compared with the uncompressed image"
     if any(column[0].outcome.head != head.name for column in columns):
         title += "; where latents go to a head, the picture is for people"
+    if any(view.truth is not None for view in views):
+        title += "; dashed: the truth"
     return report.contact_sheet(["uncompressed", *headings], rows, title=title)
+
+
+def _drawn(head: TaskHead, image: Image, prediction: Any, truth: Any) -> Image:
+    """The picture with what the head sees, beside the truth where that is known."""
+    known = None if truth is None else head.task.target_to_json(truth)
+    return head.task.draw(image, head.task.to_json(prediction)[0], known)
+
+
+def _caption(found: Photo | Outcome) -> str:
+    if found.probability is None:
+        return str(found.label)
+    return says(str(found.label), found.probability)
+
+
+def _points(head: TaskHead, found: Photo | Outcome) -> str:
+    """The score as words, where the truth is known: `F1 80 %`."""
+    if found.score is None:
+        return ""
+    return f"{head.task.image_metric or head.metric} {100 * found.score:.0f} %"
 
 
 def _heading(outcome: Outcome, judge: TaskHead) -> str:
@@ -446,14 +588,15 @@ def _heading(outcome: Outcome, judge: TaskHead) -> str:
     return "\n".join([outcome.codec, *own, outcome.budget])
 
 
-def _shown(tried: _Tried, photo: Photo) -> Shown:
-    outcome = tried.outcome
-    if outcome.label is None or outcome.probability is None:
+def _shown(head: TaskHead, tried: _Tried, view: _View, photo: Photo) -> Shown:
+    outcome, image = tried.outcome, tried.image
+    if outcome.label is None:
         return Shown(None, note=f"over budget: {outcome.smallest} B at least")
+    least = "changes least" if photo.winners[outcome.budget] == outcome.codec else ""
     return Shown(
-        tried.image,
+        None if image is None else _drawn(head, image, tried.prediction, view.truth),
         size=outcome.size,
-        says=says(outcome.label, outcome.probability),
+        says=_caption(outcome),
         agrees=outcome.agrees,
-        note="changes least" if photo.winners[outcome.budget] == outcome.codec else "",
+        note=", ".join(filter(None, [_points(head, outcome), least])),
     )
