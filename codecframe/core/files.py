@@ -105,6 +105,18 @@ def open_regular(path: Path | str) -> Iterator[BinaryIO]:
             yield file
 
 
+def named_like(path: str, folder: str, suffix: str) -> str | None:
+    """The file below a folder that is named as another, but for the suffix, and shares the most of
+    its path (eight parts at most); None where there is none.
+    """
+    parts = os.path.splitext(os.path.abspath(path))[0].split(os.sep)[1:]
+    for first in range(max(0, len(parts) - 8), len(parts)):
+        found = os.path.join(folder, *parts[first:]) + suffix
+        if os.path.isfile(found):
+            return found
+    return None
+
+
 def read_text(path: Path | str, most: int = MOST_TEXT) -> str:
     """The text of a UTF-8 file. The name may come from anybody: devices and pipes are refused.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from PIL import Image as PilImage
@@ -41,31 +41,23 @@ class MultiLabelOptions(OneOutput):
     outputs: str = option("sigmoid", choices=("sigmoid", "logits"), help="what the model gives")
 
 
-class MultiLabelHead(ModelHead):
+class MultiLabelHead(ModelHead[MultiLabelOptions]):
     """A model that gives each class a probability by itself: (images, classes)."""
 
     task: Task = MULTILABEL
+    options_type = MultiLabelOptions
     summary = "any number of classes an image"
-
-    def __init__(self, model: Model, options: MultiLabelOptions) -> None:
-        super().__init__(model, options)
-        self._said = options
-
-    @classmethod
-    def of(cls, model: Model, options: Mapping[str, Any]) -> Self:
-        """Of plain data."""
-        return cls(model, MultiLabelOptions.read(options))
 
     def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> Prediction:
         """See `ModelHead.of_outputs`."""
         expected = "one output (images, classes)"
-        values = np.asarray(self.only(outputs, self._said.output, 2, expected))
+        values = np.asarray(self.only(outputs, self._options.output, 2, expected))
         if len(values) != given[0] or (self.labels and values.shape[1] != len(self.labels)):
             raise self.wrong(outputs, f"{expected} for {len(self.labels)} labels")
         scores = check_scores(values, given[0], self.name)
-        if self._said.outputs == "sigmoid":
+        if self._options.outputs == "sigmoid":
             if scores.min() < -1e-3 or scores.max() > 1 + 1e-3:
                 raise MismatchError(
                     f"head {self.name!r} gives values from {scores.min():.3g} to "
@@ -76,26 +68,18 @@ class MultiLabelHead(ModelHead):
         return Prediction(scores[: len(shapes)], self.labels, sigmoid=True)
 
 
-class EmbeddingHead(ModelHead):
+class EmbeddingHead(ModelHead[OneOutput]):
     """A model one of whose outputs is a vector an image; more axes are flattened."""
 
     task: Task = EMBEDDING
+    options_type = OneOutput
     summary = "a vector an image"
-
-    def __init__(self, model: Model, options: OneOutput) -> None:
-        super().__init__(model, options)
-        self._said = options
-
-    @classmethod
-    def of(cls, model: Model, options: Mapping[str, Any]) -> Self:
-        """Of plain data."""
-        return cls(model, OneOutput.read(options))
 
     def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> Embeddings:
         """See `ModelHead.of_outputs`."""
-        name = self._said.output
+        name = self._options.output
         if name is None and len(outputs) == 1:
             (name,) = outputs
         values = np.asarray(self.only(outputs, name, 2, "one output (images, ...)"), np.float32)
@@ -107,7 +91,7 @@ class EmbeddingHead(ModelHead):
         return Embeddings(vectors)
 
 
-class SegmentationHead(ModelHead):
+class SegmentationHead(ModelHead[OneOutput]):
     """A model that gives a class, or scores of classes, for places of a grid over the image.
 
     The grid may be of any stride: scores are interpolated to the size of the image, classes taken
@@ -115,25 +99,20 @@ class SegmentationHead(ModelHead):
     """
 
     task: Task = SEGMENTATION
+    options_type = OneOutput
     whole = True
     summary = "a class for every pixel"
 
     def __init__(self, model: Model, options: OneOutput) -> None:
         super().__init__(model, options)
-        self._said = options
         self._of_none()  # an output that is wrong is told now
-
-    @classmethod
-    def of(cls, model: Model, options: Mapping[str, Any]) -> Self:
-        """Of plain data."""
-        return cls(model, OneOutput.read(options))
 
     def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
     ) -> ClassMaps:
         """See `ModelHead.of_outputs`."""
         expected = "one output (images, classes, height, width), or classes (images, height, width)"
-        name = self._said.output
+        name = self._options.output
         if name is None and len(outputs) == 1:
             (name,) = outputs
         values = np.asarray(self.only(outputs, name, 4, expected))

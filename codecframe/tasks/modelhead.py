@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -46,11 +46,14 @@ class ModelOptions(Settings):
         return cls.from_dict(given)
 
 
-class ModelHead(TaskHead):
+Said = TypeVar("Said", bound=ModelOptions)
+
+
+class ModelHead(TaskHead, Generic[Said]):
     """A model as a head of a task other than classification; `Task.head` makes it.
 
-    A subclass has `of_outputs`, which makes a prediction of the model's outputs; and `residuals`,
-    where codecs can be learned for it.
+    A subclass has `options_type`, which reads what is said of it; `of_outputs`, which makes a
+    prediction of the model's outputs; and `residuals`, where codecs can be learned for it.
 
     Args:
         model: runs.
@@ -61,10 +64,11 @@ class ModelHead(TaskHead):
         False
     """
 
+    options_type: type[Said]
     whole: bool = False
     """Whether predictions have places in images, so that nothing may be cut off."""
 
-    def __init__(self, model: Model, options: ModelOptions) -> None:
+    def __init__(self, model: Model, options: Said) -> None:
         self.name = options.name or model.name
         self.spec = model.spec
         self.labels = options.labels
@@ -77,6 +81,11 @@ class ModelHead(TaskHead):
             )
         self._model = model
         self._options = options
+
+    @classmethod
+    def of(cls, model: Model, options: Mapping[str, Any]) -> Self:
+        """Of plain data."""
+        return cls(model, cls.options_type.read(options))
 
     def prepare(self, image: Image) -> Image:
         """Resize and crop as `preprocess` says; what is letterboxed is not filled up yet."""

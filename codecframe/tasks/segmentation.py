@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image as PilImage
 
 from codecframe.core.errors import CodecframeError, DataError, MismatchError, shown
-from codecframe.core.files import open_regular
+from codecframe.core.files import named_like, open_regular
 from codecframe.core.image import Image, Shape, check_size
 from codecframe.core.task import Classes, Model, PerImage, Task, Values
 from codecframe.tasks.drawing import draw_classes
@@ -231,13 +231,9 @@ def _of_records(records: Sequence[Any]) -> tuple[Values, Values]:
 
 
 def _mask_of(folder: str, image: str) -> MaskFile | None:
-    """The mask of an image: the file that shares the most of its path, below the folder."""
-    parts = os.path.splitext(os.path.abspath(image))[0].split(os.sep)[1:]
-    for first in range(max(0, len(parts) - 8), len(parts)):
-        path = os.path.join(folder, *parts[first:]) + ".png"
-        if os.path.isfile(path):
-            return MaskFile(path)
-    return None
+    """The mask of an image."""
+    path = named_like(image, folder, ".png")
+    return MaskFile(path) if path else None
 
 
 def _read_png(file: Any, source: str) -> ClassMap:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class DetectorOptions(ModelOptions):
                 raise SettingsError("outputs", role, f"names of {', '.join(_ROLES)}")
 
 
-class DetectorHead(ModelHead):
+class DetectorHead(ModelHead[DetectorOptions]):
     """A detector: boxes come back in pixels of the images that it was given.
 
     Args:
@@ -63,23 +63,18 @@ class DetectorHead(ModelHead):
     """
 
     task: Task = DETECTION
+    options_type = DetectorOptions
     whole = True
     summary = "a detector"
 
     def __init__(self, model: Model, options: DetectorOptions) -> None:
         super().__init__(model, options)
-        self._said = options
         usual = LAYOUTS[options.layout]
         self._form = options.form or usual.form
         self._unit = options.unit or usual.unit
         self._activation = options.activation or usual.activation
         self._overlap = usual.suppression if options.suppression is None else options.suppression
         self._of_none()  # a layout that is wrong is told now
-
-    @classmethod
-    def of(cls, model: Model, options: Mapping[str, Any]) -> Self:
-        """Of plain data."""
-        return cls(model, DetectorOptions.read(options))
 
     def of_outputs(
         self, outputs: Outputs, shapes: Sequence[Shape], given: tuple[int, int, int]
@@ -89,11 +84,11 @@ class DetectorHead(ModelHead):
         images = [
             self._placed(one, shape, given[1:]) for one, shape in zip(found, shapes, strict=False)
         ]
-        return Detections(tuple(images), self.labels, self._said.threshold)
+        return Detections(tuple(images), self.labels, self._options.threshold)
 
     def _found(self, outputs: Outputs, given: tuple[int, int, int]) -> list[Found]:
         """Of each image the corners, scores and classes, in pixels of the model's input."""
-        if self._said.layout == "lists":
+        if self._options.layout == "lists":
             return [self._of_lists(outputs, given[1:])]
         boxes, raw = (np.asarray(each, np.float32) for each in self._parts(outputs))
         if len(boxes) != given[0]:
@@ -102,7 +97,7 @@ class DetectorHead(ModelHead):
         found = []
         for corners, values in zip(boxes, scores, strict=True):
             placed = layouts.corners_of(corners, self._form, self._unit, given[1:])
-            found.append(layouts.each_class(placed, values, self._said.least))
+            found.append(layouts.each_class(placed, values, self._options.least))
         return found
 
     def _parts(self, outputs: Outputs) -> tuple[Any, Any]:
@@ -113,11 +108,11 @@ class DetectorHead(ModelHead):
 
     @property
     def _is_yolo(self) -> bool:
-        return self._said.layout.startswith("yolo")
+        return self._options.layout.startswith("yolo")
 
     def _of_classes(self, activated: Any) -> Any:
         """Scores of the classes, (images, n, classes), without what else is beside them."""
-        if self._said.layout == "yolo-objectness":
+        if self._options.layout == "yolo-objectness":
             return activated[..., :1] * activated[..., 1:]
         return activated[..., : len(self.labels)] if self.labels else activated
 
@@ -125,7 +120,7 @@ class DetectorHead(ModelHead):
         self, images: Sequence[Image], targets: FloatArray | None
     ) -> list[FloatArray] | None:
         """See `TaskHead.pixel_gradients`: of boxes and scores, where torch can follow the model."""
-        if self._said.layout == "lists" or (model := self._network) is None:
+        if self._options.layout == "lists" or (model := self._network) is None:
             return None
         from codecframe.tasks.detection.slopes import slopes
 
@@ -140,7 +135,7 @@ class DetectorHead(ModelHead):
 
     def residuals(self, outputs: Outputs, reference: Outputs) -> Any:
         """See `ModelHead.residuals`: of scores and boxes, before suppression."""
-        if self._said.layout == "lists":
+        if self._options.layout == "lists":
             return None
         from codecframe.tasks.detection.slopes import residuals
 
@@ -158,12 +153,12 @@ class DetectorHead(ModelHead):
     @property
     def _expected(self) -> str:
         classes = f" ({len(self.labels)} classes)" if self.labels else ""
-        return f"layout `{self._said.layout}`, {LAYOUTS[self._said.layout].expected}{classes}"
+        return f"layout `{self._options.layout}`, {LAYOUTS[self._options.layout].expected}{classes}"
 
     def _of_yolo(self, outputs: Outputs) -> tuple[Any, Any]:
-        name = (self._said.outputs or {}).get("boxes")
+        name = (self._options.outputs or {}).get("boxes")
         output = self.only(outputs, name, 3, self._expected)
-        objectness = self._said.layout == "yolo-objectness"
+        objectness = self._options.layout == "yolo-objectness"
         parts = layouts.split_yolo(output, objectness, len(self.labels))
         if parts is None:
             raise self.wrong(outputs, self._expected)
@@ -180,7 +175,7 @@ class DetectorHead(ModelHead):
 
     def _by_role(self, outputs: Outputs, role: str) -> Any:
         """The boxes or the scores: the output of that name, or of that shape."""
-        named = (self._said.outputs or {}).get(role)
+        named = (self._options.outputs or {}).get(role)
         if named is not None:
             return self.only(outputs, named, 3, self._expected)
         arrays = {name: array for name, array in outputs.items() if array.ndim == 3}
@@ -193,7 +188,7 @@ class DetectorHead(ModelHead):
         return arrays[wanted[0]]
 
     def _of_lists(self, outputs: Outputs, size: Shape) -> Found:
-        named = self._said.outputs or {}
+        named = self._options.outputs or {}
         flat = {name: _without_first(np.asarray(array)) for name, array in outputs.items()}
         boxes = np.asarray(self.only(flat, named.get("boxes"), 2, self._expected))
         rest = {name: array for name, array in flat.items() if array.ndim == 1}
@@ -202,12 +197,12 @@ class DetectorHead(ModelHead):
         scores = named.get("scores", next((n for n in rest if n not in whole), "scores"))
         if str(labels) not in flat or str(scores) not in flat:
             raise self.wrong(outputs, self._expected)
-        classes = np.asarray(flat[str(labels)]).astype(np.int64) - self._said.first
+        classes = np.asarray(flat[str(labels)]).astype(np.int64) - self._options.first
         values = np.asarray(flat[str(scores)], np.float32)
         if boxes.shape[1:] != (4,) or not len(boxes) == len(classes) == len(values):
             raise self.wrong(outputs, self._expected)
         corners = layouts.corners_of(np.asarray(boxes, np.float32), self._form, self._unit, size)
-        kept = (values >= self._said.least) & (classes >= 0)
+        kept = (values >= self._options.least) & (classes >= 0)
         return corners[kept], values[kept], classes[kept]
 
     def _placed(self, found: Found, shape: Shape, given: Shape) -> Boxes:
@@ -221,7 +216,7 @@ class DetectorHead(ModelHead):
         corners = (corners - start) * (end / np.array([width, height] * 2))
         corners = corners.clip(0, end)
         good = np.flatnonzero((corners[:, 2:] - corners[:, :2] > 1e-3).all(axis=1))
-        good = good[: self._said.most]
+        good = good[: self._options.most]
         return Boxes(corners[good], classes[good], scores[good].clip(0, 1))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from codecframe.core.errors import DataError, as_data_error, shown
-from codecframe.core.files import open_regular
+from codecframe.core.files import named_like, open_regular
 from codecframe.core.rows import MOST_LABELS, read_rows
 from codecframe.tasks.detection.boxes import Boxes, RelativeBoxes
 
@@ -128,13 +128,9 @@ class _Ends:
 
 
 def _yolo(folder: str, image: str) -> RelativeBoxes | None:
-    """The boxes of an image: of the file that shares the most of its path, below the folder."""
-    parts = os.path.splitext(os.path.abspath(image))[0].split(os.sep)[1:]
-    for first in range(max(0, len(parts) - 8), len(parts)):
-        path = os.path.join(folder, *parts[first:]) + ".txt"
-        if os.path.isfile(path):
-            return _read_text(path)
-    return None
+    """The boxes of an image."""
+    path = named_like(image, folder, ".txt")
+    return _read_text(path) if path else None
 
 
 def _read_text(path: str) -> RelativeBoxes:

@@ -17,8 +17,7 @@ from codecframe_vae.training.digests import network_digest
 
 Images = Sequence[codecframe.LabelledImage]
 
-
-Head = codecframe.ClassifierHead | codecframe.ModelHead
+Head = codecframe.ClassifierHead | codecframe.ModelHead[Any]
 
 
 def origin_of(head: Head, module: nn.Module) -> dict[str, str]:

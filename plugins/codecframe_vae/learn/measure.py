@@ -19,11 +19,11 @@ from torch import Tensor, nn
 import codecframe
 from codecframe import Shape
 from codecframe_vae.bottleneck.batchfree import freed
+from codecframe_vae.bottleneck.inputs import Head
 from codecframe_vae.bottleneck.network import network_of
 from codecframe_vae.bottleneck.start import drawn
 from codecframe_vae.runtime.modelfile import TaskOutputs
 
-Head = codecframe.ClassifierHead | codecframe.ModelHead
 _APART = 2e-2
 """Outputs may differ so much from the head's own, relative to the largest."""
 _APART_NATS = math.log(1000)
@@ -116,7 +116,7 @@ class OfOutputs(Measure):
 
     watches = False
 
-    def __init__(self, head: codecframe.ModelHead, shape: Shape) -> None:
+    def __init__(self, head: codecframe.ModelHead[Any], shape: Shape) -> None:
         self._head, self._shape = head, shape
         model = head.torch_model()
         if model is None:
@@ -208,7 +208,7 @@ class _Flat(nn.Module):
 
 
 def _flat(
-    model: Any, values: Tensor, head: codecframe.ModelHead
+    model: Any, values: Tensor, head: codecframe.ModelHead[Any]
 ) -> tuple[nn.Module, Mapping[str, tuple[int, ...]]]:
     """(the network, the shape of each output for an image)."""
     last = head.preprocess.layout == "nhwc"

@@ -15,6 +15,7 @@ from torch import Tensor, fx
 import codecframe
 from codecframe import write_whole
 from codecframe_vae.bottleneck.inputs import (
+    Head,
     Images,
     head_of,
     origin_of,
@@ -27,7 +28,7 @@ from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
 from codecframe_vae.learn.graphs import learned_graph, with_weights
 from codecframe_vae.learn.improve import Channel, HeldOut, Improvement
-from codecframe_vae.learn.measure import Head, measure_of
+from codecframe_vae.learn.measure import measure_of
 from codecframe_vae.learn.merge import with_packed
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
