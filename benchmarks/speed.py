@@ -42,7 +42,8 @@ from codecframe.rate import Accounting, fit
 from codecframe.testing import natural_image
 from codecframe_torch import TorchHead
 from codecframe_vae.bench.baselines import resnet18
-from codecframe_vae.entropy.context import REACH, ContextArrays, ContextModel, fold_sign
+from codecframe_vae.entropy.context import REACH, ContextArrays, ContextModel
+from codecframe_vae.entropy.grid import fold_sign
 from codecframe_vae.entropy.rangecoder import TOTAL
 from codecframe_vae.runtime.model import open_session
 

@@ -7,7 +7,7 @@ frequency table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -15,36 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from codecframe_vae.entropy.background import Background
-from codecframe_vae.entropy.rangecoder import (
-    I64,
-    U8,
-    U16,
-    Decoder,
-    Tables,
-    check_frequencies,
-    encode,
-    ideal_bits,
-)
-from codecframe_vae.entropy.walk import F32, I8, MOST_SUM, Walk, plan_of
+from codecframe_vae.entropy.grid import LARGEST, GridCoder
+from codecframe_vae.entropy.rangecoder import I64, U8, U16, check_frequencies
+from codecframe_vae.entropy.walk import F32, I8, MOST_SUM, Step, Walk, plan_of
 
 if TYPE_CHECKING:
     from codecframe_vae.entropy.compiled import CompiledCoder
 
 REACH = 256
 """Length of the class look-up tables; predictions are shifted and clipped to this range."""
-LARGEST = 127
-"""Magnitude of a latent, at most."""
-
-
-def fold_sign(value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Latents to symbols: 0, -1, 1, -2, 2 to 0, 1, 2, 3, 4."""
-    return np.where(value < 0, -2 * value - 1, 2 * value)
-
-
-_SYMBOLS = fold_sign(np.arange(256).astype(np.uint8).view(np.int8).astype(np.int64))
-"""Symbol of an int8 latent seen as uint8."""
-_LATENTS = np.array([-((s + 1) >> 1) if s & 1 else s >> 1 for s in range(256)]).astype(np.int8)
-"""Latent of a symbol."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +54,7 @@ class ContextArrays:
         return [field.name for field in fields(cls)]
 
 
-class ContextModel:
+class ContextModel(GridCoder[F32]):
     """The entropy coder of one rate level.
 
     Args:
@@ -88,12 +67,11 @@ class ContextModel:
 
     def __init__(self, arrays: ContextArrays, groups: int) -> None:
         check(arrays, groups)
+        super().__init__(arrays.frequency, arrays.limit)
         self.arrays = arrays
         self.groups = groups
-        self.channels = len(arrays.limit)
         self._shift = int(arrays.shift[0])
         self._bound: F32 = arrays.limit.astype(np.float32)[:, None, None]
-        self._tables = Tables(arrays.frequency)
         self._walk = Walk(arrays.weight, arrays.limit, groups)
         # straight from (phase, channel, shifted prediction) to the table
         direct = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
@@ -113,7 +91,7 @@ class ContextModel:
         """Payloads of clipped latents, (n, C, height, width)."""
         if (compiled := self._compiled) is not None:
             return compiled.encode(latents)
-        return encode(self._tables, *self._rows_and_symbols(latents))
+        return super().encode(latents)
 
     def decode(self, payloads: Sequence[bytes], height: int, width: int) -> I8:
         """Latents, (n, C, height, width), of n payloads.
@@ -123,23 +101,7 @@ class ContextModel:
         """
         if (compiled := self._compiled) is not None:
             return compiled.decode(payloads, height, width)
-        n = len(payloads)
-        places = height * width * sum(map(len, self._walk.sent))
-        latents = np.zeros((height * width, self.channels, n), np.int8)
-        decoder = Decoder(self._tables, payloads, places)
-        for squares, channels, phase, prediction, put in self._walk.steps(n, height, width):
-            rows = self._rows(prediction, phase, channels)
-            symbols = decoder.decode(rows.reshape(-1, n))
-            values = _LATENTS.take(symbols).reshape(rows.shape)
-            latents[squares[:, None], channels] = values
-            put(values)
-        decoder.finish()
-        shape = (n, self.channels, height, width)
-        return np.ascontiguousarray(latents.transpose(2, 1, 0)).reshape(shape)
-
-    def ideal_bytes(self, latents: I8) -> npt.NDArray[np.float64]:
-        """What the tables say each image costs, (n,), without coding."""
-        return np.asarray(ideal_bits(self._tables, *self._rows_and_symbols(latents)) / 8)
+        return super().decode(payloads, height, width)
 
     def clip(self, latents: npt.NDArray[Any]) -> I8:
         """Latents, (n, C, height, width), rounded and brought within the limits."""
@@ -165,32 +127,14 @@ class ContextModel:
 
     # -- the walk -------------------------------------------------------------------------
 
-    def predictions(self, latents: I8) -> Any:
-        """(phase, channels, prediction `float32`, symbols), step by step, for fitting tables.
+    def _steps(self, n: int, height: int, width: int) -> Iterator[Step]:
+        return self._walk.steps(n, height, width)
 
-        Predictions and symbols are (squares, channels, n).
-        """
-        n, _, height, width = latents.shape
-        flat = latents.reshape(n, self.channels, -1).transpose(2, 1, 0)
-        for squares, channels, phase, prediction, put in self._walk.steps(n, height, width):
-            values = flat[squares[:, None], channels]
-            yield phase, channels, prediction, _SYMBOLS.take(values.view(np.uint8))
-            put(values)
-
-    def _rows(self, prediction: F32, phase: int, channels: I64) -> I64:
+    def _rows(self, sums: F32, phase: int, channels: I64) -> I64:
         """Rows of tables for integer-valued predictions, (squares, channels, n)."""
-        at = shifted(prediction, self._shift)
+        at = shifted(sums, self._shift)
         at += ((phase * self.channels + channels) * REACH)[:, None]
         return self._direct.take(at)
-
-    def _rows_and_symbols(self, latents: I8) -> tuple[I64, I64]:
-        """Rows of tables and symbols of clipped latents, (places, n), in coding order."""
-        n = len(latents)
-        rows, symbols = [np.zeros((0, n), np.int64)], [np.zeros((0, n), np.int64)]
-        for phase, channels, prediction, symbol in self.predictions(latents):
-            rows.append(self._rows(prediction, phase, channels).reshape(-1, n))
-            symbols.append(symbol.reshape(-1, n))
-        return np.concatenate(rows), np.concatenate(symbols)
 
 
 def _compiled_coder() -> type[CompiledCoder] | None:

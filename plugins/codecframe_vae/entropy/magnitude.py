@@ -15,19 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codecframe_vae.entropy.context import LARGEST, fold_sign
-from codecframe_vae.entropy.rangecoder import (
-    I64,
-    U8,
-    U16,
-    Decoder,
-    Tables,
-    check_frequencies,
-    encode,
-    ideal_bits,
-)
+from codecframe_vae.entropy.grid import LARGEST, GridCoder
+from codecframe_vae.entropy.rangecoder import I64, U8, U16, check_frequencies
 from codecframe_vae.entropy.walk import F32, I8, MOST_SUM, Put, Walk
 
+BothStep = tuple[I64, I64, int, list[F32], Put]
+"""A `Step` with the sums of two walks: predictions and expected magnitudes."""
 I32 = npt.NDArray[np.int32]
 
 CLASSES = 8
@@ -59,7 +52,7 @@ class MagnitudeArrays:
         return [field.name for field in fields(cls)]
 
 
-class MagnitudeModel:
+class MagnitudeModel(GridCoder[list[F32]]):
     """The entropy coder of one level of pictures.
 
     Args:
@@ -74,10 +67,9 @@ class MagnitudeModel:
 
     def __init__(self, weight: I8, arrays: MagnitudeArrays, groups: int) -> None:
         check(weight, arrays, groups)
+        super().__init__(arrays.frequency, arrays.limit)
         self.arrays = arrays
-        self.channels = len(arrays.limit)
         self._walks = [Walk(one, arrays.limit, groups) for one in weight]
-        self._tables = Tables(arrays.frequency)
         self._row = arrays.row.astype(np.int64).ravel()
         self._bound = arrays.limit.astype(np.float32)[:, None, None]
 
@@ -86,49 +78,14 @@ class MagnitudeModel:
         clipped: I8 = np.clip(latents, -self._bound, self._bound).astype(np.int8)
         return clipped
 
-    def encode(self, latents: I8) -> list[bytes]:
-        """Payloads of clipped latents, (n, C, height, width)."""
-        return encode(self._tables, *self._rows_and_symbols(latents))
+    def _steps(self, n: int, height: int, width: int) -> Iterator[BothStep]:
+        return both(self._walks, n, height, width)
 
-    def ideal_bytes(self, latents: I8) -> npt.NDArray[np.float64]:
-        """What the tables say each image costs, (n,), without coding."""
-        return np.asarray(ideal_bits(self._tables, *self._rows_and_symbols(latents)) / 8)
-
-    def decode(self, payloads: Sequence[bytes], height: int, width: int) -> I8:
-        """Latents, (n, C, height, width), of n payloads.
-
-        Raises:
-            CorruptPayloadError: if no encoder wrote a payload.
-        """
-        n = len(payloads)
-        latents = np.zeros((height * width, self.channels, n), np.int8)
-        places = height * width * sum(map(len, self._walks[0].sent))
-        decoder = Decoder(self._tables, payloads, places)
-        for squares, channels, phase, sums, put in both(self._walks, n, height, width):
-            rows = self._rows(phase, channels, sums)
-            symbols = decoder.decode(rows.reshape(-1, n)).reshape(rows.shape).astype(np.int16)
-            values = np.where(symbols & 1, -((symbols + 1) >> 1), symbols >> 1)
-            latents[squares[:, None], channels] = values
-            put(values)
-        decoder.finish()
-        shape = (n, self.channels, height, width)
-        return np.ascontiguousarray(latents.transpose(2, 1, 0)).reshape(shape)
-
-    def _rows(self, phase: int, channels: I64, sums: Sequence[F32]) -> I64:
-        """Rows of tables, (squares, channels, n)."""
+    def _rows(self, sums: list[F32], phase: int, channels: I64) -> I64:
         at = (phase * self.channels + channels)[:, None]
         for value, edges in zip(sums, self.arrays.edges[:, phase, channels], strict=True):
             at = at * CLASSES + classes_of(value, edges[None, :, None])
         return self._row.take(at)
-
-    def _rows_and_symbols(self, latents: I8) -> tuple[I64, I64]:
-        """Rows of tables and symbols of clipped latents, (places, n), in coding order."""
-        n = len(latents)
-        rows, symbols = [np.zeros((0, n), np.int64)], [np.zeros((0, n), np.int64)]
-        for phase, channels, sums, symbol in predictions(self._walks, latents):
-            rows.append(self._rows(phase, channels, sums).reshape(-1, n))
-            symbols.append(symbol.reshape(-1, n))
-        return np.concatenate(rows), np.concatenate(symbols)
 
 
 def classes_of(values: F32, edges: npt.NDArray[Any]) -> I64:
@@ -136,7 +93,7 @@ def classes_of(values: F32, edges: npt.NDArray[Any]) -> I64:
     return np.asarray((values[..., None] >= edges).sum(-1))
 
 
-def both(walks: Sequence[Walk], n: int, height: int, width: int) -> Iterator[Any]:
+def both(walks: Sequence[Walk], n: int, height: int, width: int) -> Iterator[BothStep]:
     """(squares, channels, phase, [predictions, magnitudes], put), step by step."""
     for one, other in zip(*(walk.steps(n, height, width) for walk in walks), strict=True):
         squares, channels, phase, prediction, put = one
@@ -149,19 +106,6 @@ def _putting(put: Put, put_magnitude: Put) -> Put:
         put_magnitude(np.abs(values.astype(np.int16)))
 
     return both_of_them
-
-
-def predictions(walks: Sequence[Walk], latents: I8) -> Iterator[tuple[int, I64, list[F32], I64]]:
-    """(phase, channels, [predictions, magnitudes], symbols), step by step, for fitting tables.
-
-    Each of them is (squares, channels, n).
-    """
-    n, channels, height, width = latents.shape
-    flat = latents.reshape(n, channels, -1).transpose(2, 1, 0)
-    for squares, some, phase, sums, put in both(walks, n, height, width):
-        values = flat[squares[:, None], some]
-        yield phase, some, sums, fold_sign(values.astype(np.int64))
-        put(values)
 
 
 def check(weight: I8, arrays: MagnitudeArrays, groups: int) -> None:

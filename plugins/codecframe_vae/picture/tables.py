@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from codecframe_vae.entropy.grid import predictions
 from codecframe_vae.entropy.magnitude import (
     CLASSES,
     I32,
     MagnitudeArrays,
     MagnitudeModel,
-    predictions,
+    both,
 )
 from codecframe_vae.entropy.rangecoder import I64
 from codecframe_vae.entropy.walk import F32, I8, MOST_SUM, Walk
@@ -56,7 +57,8 @@ def fit_level(weight: I8, latents: npt.NDArray[np.int16], groups: int) -> Magnit
     edges: I32 = np.zeros((2, 2, channels, CLASSES - 1), np.int32)
     counts: F64 = np.zeros((2, channels, CLASSES * CLASSES, alphabet))
     walks = [Walk(one, limit, groups) for one in weight]
-    for phase, some, sums, symbol in predictions(walks, clipped):
+    sizes = len(clipped), *clipped.shape[2:]
+    for phase, some, sums, symbol in predictions(both(walks, *sizes), clipped):
         for place, channel in enumerate(some):
             at: I64 = np.zeros(symbol[:, place].size, np.int64)
             for kind, values in enumerate(sums):

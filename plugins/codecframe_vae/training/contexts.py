@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from codecframe_vae.entropy.context import REACH, ContextArrays, ContextModel, fold_sign, shifted
+from codecframe_vae.entropy.context import REACH, ContextArrays, ContextModel, shifted
+from codecframe_vae.entropy.grid import fold_sign
 from codecframe_vae.entropy.rangecoder import I64, TOTAL, U8, U16
 from codecframe_vae.entropy.walk import F32, I8
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 import codecframe
-from codecframe_vae.entropy.context import LARGEST, ContextModel
+from codecframe_vae.entropy.context import ContextModel
+from codecframe_vae.entropy.grid import LARGEST
 from codecframe_vae.networks.nets import Gains
 from codecframe_vae.runtime.model import by_shape, open_session
 from codecframe_vae.settings import LEVELS
