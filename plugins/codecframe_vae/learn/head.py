@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from codecframe_vae.bottleneck.grid import Grid, resized
 from codecframe_vae.bottleneck.start import Transform
 from codecframe_vae.learn.levelled import Levelled
+from codecframe_vae.networks.nets import ResidualBlocks
 
 
 class LearnedHead(nn.Module):
@@ -42,14 +42,7 @@ class LearnedHead(nn.Module):
         latents, features = transform.forward.shape
         self.linear = nn.Conv2d(latents, features, 1)
         self.first = nn.Conv2d(latents, width, 3, padding=1)
-        self.body = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, padding=1),
-            )
-            for _ in range(blocks)
-        )
+        self.body = ResidualBlocks(width, blocks)
         self.last = nn.Conv2d(width, features, 3, padding=1, bias=False)
         self.tail = Levelled(tail)
         self._width = width
@@ -67,11 +60,8 @@ class LearnedHead(nn.Module):
         `shifts` for each image.
         """
         width = self._width
-        x = self.first(latents)
-        x = functional.relu(x + shift[:, :width, None, None].to(x.dtype))
-        for block in self.body:
-            x = x + block(x)
-        added = self.last(functional.relu(x)) * shift[:, width, None, None, None].to(x.dtype)
+        x = self.body(self.first(latents), shift[:, :width])
+        added = self.last(x) * shift[:, width, None, None, None].to(x.dtype)
         features = self.linear(latents) + added
         if not self.grid.fits:
             features = resized(features, *self.grid.maps)

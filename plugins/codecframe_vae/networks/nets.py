@@ -57,6 +57,32 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.S
     return nn.Sequential(conv, norm)
 
 
+class ResidualBlocks(nn.ModuleList):
+    """Blocks of two 3x3 convolutions, each added to what goes in; a rectifier before and after.
+
+    Args:
+        width: channels.
+        blocks: how many.
+    """
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__(
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+            )
+            for _ in range(blocks)
+        )
+
+    def forward(self, x: Tensor, shift: Tensor) -> Tensor:
+        """Of `x`, (n, width, height, width), with a level's `shift`, (n, width), of channels."""
+        x = functional.relu(x + shift[:, :, None, None].to(x.dtype))
+        for block in self:
+            x = x + block(x)
+        return functional.relu(x)
+
+
 def halving(inputs: int, outputs: int) -> nn.Sequential:
     """Convolution, and the largest of each 2x2, normalised.
 

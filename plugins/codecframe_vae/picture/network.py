@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from codecframe_vae.networks.nets import ResidualBlocks
 from codecframe_vae.runtime.picture import SIDE
 
 _UNIT = 64.0
@@ -42,14 +43,7 @@ class PictureDecoder(nn.Module):
         self.linear = nn.Conv2d(channels, 3 * SIDE * SIDE, 3, padding=1)
         self.first = nn.Conv2d(pixels + latents, width, 3, padding=1)
         self.shifts = nn.Parameter(torch.zeros(levels, width))
-        self.body = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, padding=1),
-            )
-            for _ in range(blocks)
-        )
+        self.body = ResidualBlocks(width, blocks)
         self.last = nn.Conv2d(width, pixels, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         self.last.bias = nn.Parameter(torch.zeros(pixels))
@@ -65,10 +59,7 @@ class PictureDecoder(nn.Module):
         rough = functional.pixel_shuffle(self.linear(picture / _UNIT), SIDE)
         beside = functional.interpolate(latents, scale_factor=self._factor, mode="nearest")
         x = self.first(torch.cat([functional.pixel_unshuffle(rough, _FINE), beside], 1))
-        x = functional.relu(x + shift[:, :, None, None].to(x.dtype))
-        for block in self.body:
-            x = x + block(x)
-        mended = functional.pixel_shuffle(self.last(functional.relu(x)), _FINE)
+        mended = functional.pixel_shuffle(self.last(self.body(x, shift)), _FINE)
         return (rough + mended).float() * _UNIT + _MIDDLE
 
     @torch.no_grad()
