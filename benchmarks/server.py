@@ -92,7 +92,8 @@ class Server:
 def start(head: str, port: int = 0) -> Server:
     """A server with the token, once it takes connections; port 0 chooses a free one."""
     options = ["--codec", "jpeg", "--port", port, "--batch", BATCH, "--max-fps", 1e6,
-               "--max-message", 100_000, "--max-pixels", 1 << 20]  # fmt: skip
+               "--max-message", 100_000, "--max-pixels", 1 << 20,
+               "--max-per-address", 256]  # fmt: skip
     process = subprocess.Popen(
         [str(PROGRAM), "serve", "--head", head, *map(str, options)],
         env={**os.environ, "CODECFRAME_TOKEN": TOKEN},

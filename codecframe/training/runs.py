@@ -155,8 +155,6 @@ def run_trainer(
     Raises:
         OutputError: if files of these names are there that no training made.
     """
-    if run.output.is_dir():  # known before a long training, not after it
-        raise OutputError(str(run.output), "is a folder")
     _claim(run, force)
     trainer.train(settings, run)
 
@@ -165,11 +163,13 @@ def _claim(run: TrainingRun, force: bool) -> None:
     """Make the run's folder with its record, or check that a training made the one there.
 
     Raises:
-        OutputError: if it did not, if the model file is there and the folder is not, or if a folder
-            has its name: known before a long training, not after it.
+        OutputError: if it did not, if the model file is there and the folder is not, or if either
+            name is taken by the other kind: known before a long training, not after it.
     """
     if run.output.is_dir():
         raise OutputError(str(run.output), "is a folder")
+    if run.folder.is_file():
+        raise OutputError(str(run.folder), "is a file; log and checkpoints need a folder there")
     record = run.folder / RECORD
     known = record.is_file()
     refuse_foreign(run.output, lambda _: known, force=force)

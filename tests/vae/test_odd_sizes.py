@@ -154,6 +154,18 @@ def test_a_place_that_cannot_be_written_fails_before_any_training(
     assert not (photos / "models" / "mine.log" / "log.jsonl").exists()
 
 
+def test_a_file_where_log_and_checkpoints_belong_is_named(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_head(monkeypatch, convolutions((3, 3, 3), (1, 1, 1)), (24, 24))
+    (photos / "models").mkdir()
+    (
+        photos / "models" / "mine.log"
+    ).touch()  # as `codecframe learn -o mine.safetensors > mine.log` does
+    with pytest.raises(OutputError, match=r"mine\.log: is a file"):
+        run_training(photos / "mine.yaml", photos / "models", photos)
+
+
 def test_a_changed_head_or_other_images_do_not_go_on_silently(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
