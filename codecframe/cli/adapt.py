@@ -6,34 +6,23 @@ from typing import Any
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
+from codecframe.core.parallel import share_cores
 
 
 @click.command("adapt", cls=FunctionCommand, function="codecframe.adapt")
-@click.option(
-    "--codec",
-    "-c",
-    required=True,
+@options.codec_option(
+    "Codec with optional settings, e.g. avif, jpeg:optimize=true or jpeg:preset=jpeg.yaml.",
     metavar="SPEC",
-    shell_complete=options.complete_codec,
-    help="Codec with optional settings, e.g. avif, jpeg:optimize=true or jpeg:preset=jpeg.yaml.",
+    required=True,
 )
-@click.option(
-    "--images", multiple=True, required=True, metavar="PATH", help="Images; repeat for several."
-)
-@click.option(
-    "--budget",
-    "-b",
-    metavar="BUDGET",
-    help="Bytes to adapt for, met on average: 0.2bpp, 1200B, 12kB or 12KiB.",
-)
-@click.option(
-    "--rates",
-    metavar="BPP,BPP,...",
-    type=options.numbers,
-    help="Mean rates to adapt for, in bits per pixel. One head serves all from the lowest to the "
-    "highest.  [default: 0.1,0.2,0.4,0.8]",
+@options.images_option(required=True)
+@options.bytes_option("Bytes to adapt for, met on average: 0.2bpp, 1200B, 12kB or 12KiB.")
+@options.rates_option(
+    "Mean rates to adapt for, in bits per pixel. One head serves all from the lowest to the "
+    "highest.  [default: 0.1,0.2,0.4,0.8]"
 )
 @options.combined(
     options.group_option,
@@ -62,11 +51,9 @@ from codecframe.cli.groups import FunctionCommand
     type=click.IntRange(1),
     help="Settings to try each time, with --and-tune.",
 )
-@click.option(
-    "--output", "-o", metavar="FILE", help="The head, .pt2 or .onnx; default: HEAD-CODEC.pt2."
-)
+@options.output_option("The head, .pt2 or .onnx; default: HEAD-CODEC.pt2.")
 @options.combined(options.force_option, options.json_option)
-def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
+def command(as_json: bool, **arguments: Any) -> None:
     """Train a copy of a head so that it says behind a codec what it says of uncompressed images.
 
     No labels are needed: the head as it is teaches. The new head takes the old one's place wherever
@@ -81,15 +68,6 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
           --rates 0.2,0.4,0.8 --minutes 30 -o behind-jpeg.onnx
       codecframe adapt --head net.pt2 --codec jpeg --images photos/ --budget 0.8bpp --and-tune
     """
-    from codecframe.core.parallel import share_cores
-
     share_cores()  # before numerical libraries are imported
-    import codecframe
-
-    made = codecframe.adapt(
-        **arguments,
-        where=options.where_of(where),
-        progress=output.progress("adapt"),
-        warn=output.remark,
-    )
+    made = codecframe.adapt(**arguments, **output.telling("adapt"))
     output.show(made, as_json=as_json)

@@ -61,7 +61,7 @@ def _command(benchmark: Benchmark[Any]) -> click.Command:
         )
         output.show(found, as_json=as_json)
 
-    result = click.option("--output", "-o", metavar="FILE", help="Write the table as JSON, too.")
+    result = options.output_option("Write the table as JSON, too.")
     shared = (result, options.force_option, options.json_option)
     decorated = options.combined(*_settings_options(benchmark), *shared)(run)
     text = f"{benchmark.summary[:1].upper()}{benchmark.summary[1:]}."

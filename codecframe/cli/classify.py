@@ -14,13 +14,7 @@ from codecframe.cli.groups import FunctionCommand
 @click.command("classify", cls=FunctionCommand, function="codecframe.classify")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @options.head_option
-@click.option(
-    "--codec",
-    "-c",
-    metavar="NAME",
-    shell_complete=options.complete_codec,
-    help="Codec between image and head; none if left out.",
-)
+@options.codec_option("Codec between image and head; none if left out.")
 @options.combined(
     options.codec_settings_options,
     options.budget_option,

@@ -13,20 +13,12 @@ from codecframe.cli.groups import FunctionCommand
 
 @click.command("decode", cls=FunctionCommand, function="codecframe.decode_files")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--output",
-    "-o",
-    metavar="PATH",
-    help="PNG file for one input (- for stdout), folder for several. "
+@options.output_option(
+    "PNG file for one input (- for stdout), folder for several. "
     "Default: the input's name with .png, in the current folder.",
+    metavar="PATH",
 )
-@click.option(
-    "--codec",
-    "-c",
-    metavar="NAME",
-    shell_complete=options.complete_codec,
-    help="Codec; by default the file says.",
-)
+@options.codec_option("Codec; by default the file says.")
 @click.option(
     "--payload",
     is_flag=True,

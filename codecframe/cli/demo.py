@@ -15,13 +15,13 @@ from codecframe.cli.groups import FunctionCommand
 @click.argument(
     "task", default="classification", type=click.Choice(["classification", "detection"])
 )
-@click.option(
-    "--output", "-o", default="demo-output", show_default=True,
-    type=click.Path(file_okay=False), help="Folder for the pictures, the report and the profile.",
+@options.output_option(
+    "Folder for the pictures, the report and the profile.", metavar="DIRECTORY",
+    default="demo-output", show_default=True, type=click.Path(file_okay=False),
 )  # fmt: skip
-@click.option(
-    "--budget", "-b", "budgets", multiple=True, default=("0.2bpp", "0.8bpp"), show_default=True,
-    metavar="BUDGET", help="Bytes to spend on each photograph; repeat for several.",
+@options.bytes_option(
+    "Bytes to spend on each photograph; repeat for several.", "budgets",
+    multiple=True, default=("0.2bpp", "0.8bpp"), show_default=True,
 )  # fmt: skip
 @options.combined(options.force_option, options.json_option)
 def command(as_json: bool, **arguments: Any) -> None:

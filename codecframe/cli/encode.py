@@ -20,12 +20,10 @@ from codecframe.cli.groups import FunctionCommand
     options.mean_option,
     options.written_option,
 )
-@click.option(
-    "--output",
-    "-o",
-    metavar="PATH",
-    help="File for one image (- for stdout), folder for several. "
+@options.output_option(
+    "File for one image (- for stdout), folder for several. "
     "Default: the image's own name with the codec's suffix, in the current folder.",
+    metavar="PATH",
 )
 @options.payload_option
 @options.overwrite_option

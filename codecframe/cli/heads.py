@@ -40,13 +40,8 @@ def show(name: str | None, as_json: bool) -> None:
 
 @command.command("check", cls=FunctionCommand, function="codecframe.check_head")
 @click.argument("head", shell_complete=options.complete_head)
-@click.option(
-    "--images",
-    "-i",
-    multiple=True,
-    required=True,
-    metavar="PATH",
-    help="Images, folders, or a data set such as cifar10:test. Repeat for several.",
+@options.images_option(
+    "Images, folders, or a data set such as cifar10:test. Repeat for several.", "-i", required=True
 )
 @options.image_set_options
 @options.json_option
@@ -64,7 +59,6 @@ def check(as_json: bool, **arguments: Any) -> int:
       codecframe heads check model.onnx --images photos/ --labels labels.csv
       codecframe heads check head.yaml --images photos/ --json
     """
-    arguments["where"] = options.where_of(arguments["where"])
     found = codecframe.check_head(**arguments, progress=output.progress("check"))
     for reason in found.failed:
         output.say(f"codecframe: {reason}")

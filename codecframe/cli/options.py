@@ -12,6 +12,7 @@ import click
 from codecframe.core.errors import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
 
 
 class Finite(click.FloatRange):
@@ -57,7 +58,7 @@ def complete_head(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return [name for name in registry.default().heads if name.startswith(incomplete)]
 
 
-def combined(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+def combined(*decorators: Decorator) -> Callable[[F], F]:
     """Several options as one decorator, in reading order."""
 
     def apply(function: F) -> F:
@@ -78,26 +79,24 @@ overwrite_option = click.option(
     "--force", is_flag=True, help="Replace files that are there with other content, even inputs."
 )
 
-one_codec_option = click.option(
-    "--codec",
-    "-c",
-    required=True,
-    metavar="NAME",
-    shell_complete=complete_codec,
-    help="Codec, e.g. jpeg; `codecframe codecs` lists them.",
-)
 
-codecs_option = click.option(
-    "--codec",
-    "-c",
-    "codecs",
-    multiple=True,
-    metavar="SPEC",
-    shell_complete=complete_codec,
-    help="Codec with optional settings, e.g. webp or jpeg:subsampling=4:4:4,optimize=true. "
+def codec_option(help: str, *names: str, metavar: str = "NAME", **more: Any) -> Decorator:
+    """Which codec, or which several."""
+    complete = complete_codec
+    return click.option(
+        "--codec", "-c", *names, metavar=metavar, shell_complete=complete, help=help, **more
+    )
+
+
+one_codec_option = codec_option("Codec, e.g. jpeg; `codecframe codecs` lists them.", required=True)
+
+codecs_option = codec_option(
+    "Codec with optional settings, e.g. webp or jpeg:subsampling=4:4:4,optimize=true. "
     "Repeat for several. Default: all installed lossy codecs that suit the head.",
+    "codecs",
+    metavar="SPEC",
+    multiple=True,
 )
-
 
 codec_settings_options = combined(
     click.option(
@@ -127,12 +126,29 @@ head_option = click.option(
     "or a Python function (package.module:function).",
 )
 
-budget_option = click.option(
-    "--budget",
-    "-b",
-    metavar="BUDGET",
-    help="Bytes to spend: 0.8bpp, 1200B, 12kB, 12KiB or 256kbit/s@5fps.",
-)
+
+def bytes_option(help: str, *names: str, **more: Any) -> Decorator:
+    """A budget."""
+    return click.option("--budget", "-b", *names, metavar="BUDGET", help=help, **more)
+
+
+budget_option = bytes_option("Bytes to spend: 0.8bpp, 1200B, 12kB, 12KiB or 256kbit/s@5fps.")
+
+
+def images_option(help: str = "Images; repeat for several.", *names: str, **more: Any) -> Decorator:
+    """Which images, where they are not the command's argument."""
+    return click.option("--images", *names, multiple=True, metavar="PATH", help=help, **more)
+
+
+def output_option(help: str, metavar: str = "FILE", **more: Any) -> Decorator:
+    """Where what is made goes."""
+    return click.option("--output", "-o", metavar=metavar, help=help, **more)
+
+
+def rates_option(help: str) -> Decorator:
+    """Rates in bits per pixel."""
+    return click.option("--rates", metavar="BPP,BPP,...", type=numbers, help=help)
+
 
 keep_options = combined(
     click.option(
@@ -201,6 +217,17 @@ engine_options = combined(
     ),
 )
 
+
+def data_root_option(what: str) -> Decorator:
+    """The folder with what is read."""
+    return click.option(
+        "--data-root",
+        type=click.Path(file_okay=False),
+        envvar="CODECFRAME_DATA",
+        help=f"Folder with {what}.  [env: CODECFRAME_DATA]",
+    )
+
+
 image_set_options = combined(
     click.option(
         "--labels",
@@ -211,16 +238,12 @@ image_set_options = combined(
     click.option(
         "--where",
         multiple=True,
+        callback=lambda _ctx, _param, texts: _where(texts),
         metavar="COLUMN=VALUE",
         help="Only rows of the labels file with that value, e.g. split=eval.",
     ),
     click.option("--limit", type=click.IntRange(1), help="Use at most so many images."),
-    click.option(
-        "--data-root",
-        type=click.Path(file_okay=False),
-        envvar="CODECFRAME_DATA",
-        help="Folder with the data sets cifar10 and cifar100.  [env: CODECFRAME_DATA]",
-    ),
+    data_root_option("the data sets cifar10 and cifar100"),
 )
 
 group_option = click.option(
@@ -239,7 +262,7 @@ held_out_option = click.option(
 )
 
 
-def where_of(texts: tuple[str, ...]) -> dict[str, str]:
+def _where(texts: tuple[str, ...]) -> dict[str, str]:
     """The filters that --where describes."""
     found = {}
     for text in texts:

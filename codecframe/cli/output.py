@@ -31,6 +31,7 @@ __all__ = [
     "show",
     "show_listed",
     "tell_left_out",
+    "telling",
 ]
 
 
@@ -163,6 +164,11 @@ def progress(title: str) -> ProgressMaker:
     time to time.
     """
     return lambda total: _Bar(total, title) if sys.stderr.isatty() else Lines(total, title, say)
+
+
+def telling(title: str) -> dict[str, Any]:
+    """What functions that warn are told to show while they work."""
+    return {"progress": progress(title), "warn": remark}
 
 
 def left_out(failed: Failed) -> None:

@@ -14,16 +14,11 @@ from codecframe.cli.groups import FunctionCommand
 @click.command("presets", cls=FunctionCommand, function="codecframe.presets")
 @click.argument("preset", required=False)
 @click.option("--export", metavar="FORMAT", help="Print the settings for other software.")
-@click.option(
-    "--images",
-    multiple=True,
-    metavar="PATH",
-    help="Measure the export on these images, and set its quality so that it meets the budget.",
+@options.images_option(
+    "Measure the export on these images, and set its quality so that it meets the budget."
 )
 @click.option("--head", "-H", metavar="HEAD", help="The head to measure with.")
-@click.option(
-    "--budget", "-b", metavar="BUDGET", help="Bytes of a file, on average.  [default: the preset's]"
-)
+@options.bytes_option("Bytes of a file, on average.  [default: the preset's]")
 @options.combined(options.image_set_options, options.json_option)
 def command(as_json: bool, **arguments: Any) -> None:
     """List the presets that come with codecs, or show one: CODEC:NAME, or a file.
@@ -39,7 +34,6 @@ def command(as_json: bool, **arguments: Any) -> None:
       codecframe presets jpeg.yaml --export cjpeg > tables.txt
       codecframe presets jpeg:imagenet --export pillow --images photos/ --head efficientnet-lite0
     """
-    arguments["where"] = options.where_of(arguments["where"])
     found = codecframe.presets(**arguments)
     if isinstance(found, codecframe.PresetExport):
         for note in found.notes:

@@ -6,26 +6,20 @@ from typing import Any
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
+from codecframe.core.parallel import share_cores
 
 
 @click.command("profile", cls=FunctionCommand, function="codecframe.profile")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @options.combined(options.head_option, options.codecs_option, options.image_set_options)
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    metavar="FILE",
-    help="The profile: one table file. If it exists, the run goes on where it stopped.",
+@options.output_option(
+    "The profile: one table file. If it exists, the run goes on where it stopped.", required=True
 )
-@click.option(
-    "--rates",
-    metavar="BPP,BPP,...",
-    type=options.numbers,
-    help="Mean rates at which to measure, in bits per pixel.  "
-    "[default: 0.1,0.2,0.3,0.4,0.6,0.8,1.2]",
+@options.rates_option(
+    "Mean rates at which to measure, in bits per pixel.  [default: 0.1,0.2,0.3,0.4,0.6,0.8,1.2]"
 )
 @click.option(
     "--levels",
@@ -42,7 +36,7 @@ from codecframe.cli.groups import FunctionCommand
     options.force_option,
     options.json_option,
 )
-def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
+def command(as_json: bool, **arguments: Any) -> int:
     """Measure rate and accuracy of codecs for a head over images.
 
     Real bytes; accuracy against labels or, without any, agreement with the head's own predictions
@@ -58,19 +52,10 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
       codecframe profile photos/ --head model.onnx --labels folders -c jpeg -c webp -o p.profile
       codecframe profile cifar10:test --head head.yaml -c jpeg --levels 5,10,20,40 -o c.profile
     """
-    from codecframe.core.parallel import share_cores
-
     share_cores()  # before numerical libraries are imported
-    import codecframe
-
     path = arguments["output"]
     try:
-        made = codecframe.profile(
-            **arguments,
-            where=options.where_of(where),
-            progress=output.progress("profile"),
-            warn=output.remark,
-        )
+        made = codecframe.profile(**arguments, **output.telling("profile"))
     except KeyboardInterrupt:
         output.say(
             f"codecframe: stopped; {path} keeps what was measured. Run the same command again to "

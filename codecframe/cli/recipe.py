@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
 
@@ -19,12 +20,7 @@ from codecframe.cli.groups import FunctionCommand
     type=click.Path(file_okay=False),
     help="Folder for the table (JSON) and the plot (SVG, PNG).",
 )
-@click.option(
-    "--data-root",
-    type=click.Path(file_okay=False),
-    envvar="CODECFRAME_DATA",
-    help="Folder with the recipe's data.  [env: CODECFRAME_DATA]",
-)
+@options.data_root_option("the recipe's data")
 @options.force_option
 def command(**arguments: Any) -> None:
     """Run a recipe file: reproduce a published table and its plot.
@@ -35,7 +31,5 @@ def command(**arguments: Any) -> None:
     Examples:
       codecframe recipe recipes/imagenet-sample.yaml --data-root data/
     """
-    import codecframe
-
     made = codecframe.recipe(**arguments, progress=output.progress("recipe"))
     output.say(f"results: {made.path}")

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
 
 
 @click.command("report", cls=FunctionCommand, function="codecframe.report")
 @click.argument("profiles", nargs=-1, required=True, metavar="PROFILE...", type=click.Path())
-@click.option("--output", "-o", required=True, metavar="FILE", help="The HTML page.")
+@options.output_option("The HTML page.", required=True)
 @options.combined(
     options.budget_option,
     options.keep_options,
@@ -31,7 +32,5 @@ def command(**arguments: Any) -> None:
       codecframe report photos.profile --budget 0.4bpp --mean -o report.html
       codecframe report photos.profile --keep 98% -o report.html
     """
-    import codecframe
-
     codecframe.report(**arguments)
     output.say(f"report: {arguments['output']}")

@@ -6,18 +6,14 @@ from typing import Any
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
 
 
 @click.command("select", cls=FunctionCommand, function="codecframe.select")
 @click.argument("profiles", nargs=-1, metavar="[PROFILE]...", type=click.Path())
-@click.option(
-    "--images",
-    multiple=True,
-    metavar="PATH",
-    help="Images to measure on, instead of a saved profile; repeat for several.",
-)
+@options.images_option("Images to measure on, instead of a saved profile; repeat for several.")
 @click.option(
     "--head",
     "-H",
@@ -28,10 +24,7 @@ from codecframe.cli.groups import FunctionCommand
     help="The head to measure with, with --images. Repeat for several: each with the codecs that "
     "it can be joined to.",
 )
-@options.combined(
-    options.budget_option,
-    options.keep_options,
-)
+@options.combined(options.budget_option, options.keep_options)
 @click.option(
     "--device",
     type=click.Path(dir_okay=False),
@@ -55,14 +48,9 @@ from codecframe.cli.groups import FunctionCommand
     options.image_set_options,
     options.prepare_option,
 )
-@click.option(
-    "--output",
-    "-o",
-    metavar="FILE",
-    help="Keep what was measured as a profile; those of further heads lie beside it.",
-)
+@options.output_option("Keep what was measured as a profile; those of further heads lie beside it.")
 @options.json_option
-def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
+def command(as_json: bool, **arguments: Any) -> int:
     """Choose codec and settings for a budget, or for what must stay right.
 
     From profiles, or straight from images.
@@ -93,14 +81,7 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> int:
       codecframe select --images photos/ --head head.yaml --labels folders --budget 2kB --json
       codecframe select --images cifar10:test --head cifar10 --head cifar10-vae --budget 0.4bpp
     """
-    import codecframe
-
-    found = codecframe.select(
-        **arguments,
-        where=options.where_of(where),
-        progress=output.progress("select"),
-        warn=output.remark,
-    )
+    found = codecframe.select(**arguments, **output.telling("select"))
     left_out = output.tell_left_out(found.left_out)
     output.show(found, as_json=as_json)
     for reason in found.failed.values():

@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
+from codecframe.core.parallel import share_cores
 
 
 @click.command("train", cls=FunctionCommand, function="codecframe.train")
@@ -20,12 +22,7 @@ from codecframe.cli.groups import FunctionCommand
     type=click.Path(file_okay=False),
     help="Folder for the model file; log and checkpoints go into NAME.log beside it.",
 )
-@click.option(
-    "--data-root",
-    type=click.Path(file_okay=False),
-    envvar="CODECFRAME_DATA",
-    help="Folder with the recipe's images.  [env: CODECFRAME_DATA]",
-)
+@options.data_root_option("the recipe's images")
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Override one of the settings."
 )
@@ -40,10 +37,6 @@ def command(**arguments: Any) -> None:
       codecframe train recipes/cifar10-vae.yaml --data-root data/
       codecframe train signs.yaml --set epochs=5 -o trial/
     """
-    from codecframe.core.parallel import share_cores
-
     share_cores()  # before torch is imported
-    import codecframe
-
-    made = codecframe.train(**arguments, progress=output.progress("train"), warn=output.remark)
+    made = codecframe.train(**arguments, **output.telling("train"))
     output.say(f"model: {made.path}")

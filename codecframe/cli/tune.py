@@ -6,21 +6,17 @@ from typing import Any
 
 import click
 
+import codecframe
 from codecframe.cli import options, output
 from codecframe.cli.groups import FunctionCommand
+from codecframe.core.parallel import share_cores
 
 
 @click.command("tune", cls=FunctionCommand, function="codecframe.tune")
 @click.argument("codec", shell_complete=options.complete_codec)
-@click.option(
-    "--images", multiple=True, required=True, metavar="PATH", help="Images; repeat for several."
-)
-@click.option(
-    "--budget",
-    "-b",
-    required=True,
-    metavar="BUDGET",
-    help="Bytes to tune for, met on average: 0.8bpp, 1200B, 12kB or 12KiB.",
+@options.images_option(required=True)
+@options.bytes_option(
+    "Bytes to tune for, met on average: 0.8bpp, 1200B, 12kB or 12KiB.", required=True
 )
 @click.option(
     "--for",
@@ -52,9 +48,9 @@ from codecframe.cli.groups import FunctionCommand
     show_default=True,
     help="Settings may take this many times as long to encode as those started from.",
 )
-@click.option("--output", "-o", metavar="FILE", help="Preset file; default: CODEC.yaml.")
+@options.output_option("Preset file; default: CODEC.yaml.")
 @options.combined(options.force_option, options.json_option)
-def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
+def command(as_json: bool, **arguments: Any) -> None:
     """Find settings of a codec that suit a head, and write them as a preset.
 
     Every other image tunes; the rest decides whether what was found is kept, so that on images that
@@ -71,17 +67,8 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
       codecframe tune jpeg --images cars/ --group "pattern:track(\\d+)" --head net.onnx -b 0.8bpp
       codecframe encode photo.png --codec jpeg --preset jpeg.yaml
     """
-    from codecframe.core.parallel import share_cores
-
     share_cores()  # before numerical libraries are imported
-    import codecframe
-
     name = codecframe.get_codec(arguments["codec"]).name
     arguments["output"] = arguments["output"] or f"{name}.yaml"
-    found = codecframe.tune(
-        **arguments,
-        where=options.where_of(where),
-        progress=output.progress(f"tune {name}"),
-        warn=output.remark,
-    )
+    found = codecframe.tune(**arguments, **output.telling(f"tune {name}"))
     output.show(found, as_json=as_json)

@@ -44,7 +44,7 @@ from codecframe.cli.groups import FunctionCommand
 )
 @options.force_option
 @options.json_option
-def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
+def command(as_json: bool, **arguments: Any) -> None:
     """Make a learned codec for a model that exists, in minutes, without labels.
 
     The model is cut where its features need fewest bits; what is before the cut is the encoder.
@@ -61,10 +61,5 @@ def command(as_json: bool, where: tuple[str, ...], **arguments: Any) -> None:
 
     import codecframe
 
-    learned = codecframe.learn(
-        **arguments,
-        where=options.where_of(where),
-        progress=output.progress("learn"),
-        warn=output.remark,
-    )
+    learned = codecframe.learn(**arguments, **output.telling("learn"))
     output.show(learned, as_json=as_json)
