@@ -43,10 +43,6 @@ class BenchmarkTable(Result):
     rows: Sequence[Mapping[str, Any]]
     notes: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"rows": self.records(), "notes": self.notes}
-
     def records(self) -> list[dict[str, Any]]:
         """The rows."""
         return [dict(row) for row in self.rows]
@@ -54,14 +50,11 @@ class BenchmarkTable(Result):
     def shown(self) -> list[str | Table]:
         """The table and its notes."""
         names = list(self.rows[0]) if self.rows else []
-        right = {name for name in names if all(_is_number(row[name]) for row in self.rows)}
+        number = (int, float, type(None))
+        right = {n for n in names if all(isinstance(row[n], number) for row in self.rows)}
         columns = [(">" if name in right else "") + name.replace("_", " ") for name in names]
         cells = [[_cell(row[name]) for name in names] for row in self.rows]
         return [Table(columns, cells), f"\n{self.notes}"]
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or isinstance(value, (int, float))
 
 
 def _cell(value: Any) -> str:

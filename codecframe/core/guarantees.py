@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -97,12 +98,7 @@ def sequence(p_values: Iterable[float], error: float) -> int:
 
     The chance that any of them is false is at most `error`.
     """
-    count = 0
-    for p in p_values:
-        if p > error:
-            break
-        count += 1
-    return count
+    return sum(1 for _ in takewhile(lambda p: p <= error, p_values))
 
 
 def bisect(holds: Callable[[float], bool], low: float = 0.0, high: float = 1.0) -> float:

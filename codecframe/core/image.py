@@ -5,6 +5,7 @@ An image is a `uint8` array of shape (height, width, 3), RGB, C-contiguous.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,3 +122,12 @@ def check_image(image: object, source: str = "image") -> Image:
             f"got {image.dtype} of shape {image.shape}",
         )
     return np.ascontiguousarray(image)
+
+
+def to_png(image: npt.NDArray[np.uint8]) -> bytes:
+    """A PNG file of an image, or of one channel."""
+    from PIL import Image as PilImage
+
+    buffer = io.BytesIO()
+    PilImage.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

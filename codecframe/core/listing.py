@@ -140,17 +140,12 @@ class CodecInfo(Result):
 
     def brief(self) -> dict[str, Any]:
         """All but the settings, as plain data."""
-        found = {name: value for name, value in vars(self).items() if name != "settings"}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
+        return {key: value for key, value in self.to_dict().items() if key != "settings"}
 
     def row(self) -> list[object]:
         """Cells of a table."""
         note = installed_by(self.missing)
         return [self.name, self.knob or "none", self.emits[0], self.summary, note]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**self.brief(), "settings": list(self.settings)}
 
     def records(self) -> list[dict[str, Any]]:
         """One for each setting."""
@@ -250,8 +245,8 @@ class HeadInfo(Result):
 
     def brief(self) -> dict[str, Any]:
         """All but labels and details, as plain data."""
-        found = {k: v for k, v in vars(self).items() if k not in ("labels", "details")}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
+        found = super().to_dict()
+        return {key: value for key, value in found.items() if key not in ("labels", "details")}
 
     def row(self) -> list[object]:
         """Cells of a table."""

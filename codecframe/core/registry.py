@@ -77,6 +77,16 @@ class PluginInfo:
         return [self.name, f"{self.distribution} {self.version}".strip(), *brought]
 
 
+def _collected(brought: str, module: str, kind: str) -> Any:
+    """A registry's property: what plugins bring of one kind, by name."""
+
+    def collect(registry: Registry) -> Mapping[str, Any]:
+        wanted = getattr(importlib.import_module(f"codecframe.core.{module}"), kind)
+        return registry._collect(brought, wanted)
+
+    return cached_property(collect)
+
+
 class Registry:
     """The plugins of one process and the codecs, heads and commands they bring.
 
@@ -152,44 +162,16 @@ class Registry:
 
     # -- what they bring ------------------------------------------------------------------
 
-    @cached_property
-    def codecs(self) -> Mapping[str, Codec[Any]]:
-        """All codecs by name."""
-        from codecframe.core.codec import Codec
+    codecs: Mapping[str, Codec[Any]] = _collected("codecs", "codec", "Codec")
+    heads: Mapping[str, TaskHead] = _collected("heads", "head", "TaskHead")
+    tasks: Mapping[str, Task] = _collected("tasks", "task", "Task")
+    """Those of plugins alone."""
+    trainers: Mapping[str, Trainer[Any]] = _collected("trainers", "trainer", "Trainer")
+    """By the kind of recipe that they run."""
+    benchmarks: Mapping[str, Benchmark[Any]] = _collected("benchmarks", "benchmark", "Benchmark")
 
-        return self._collect("codecframe_codecs", Codec, lambda info: info.codecs)
-
-    @cached_property
-    def heads(self) -> Mapping[str, TaskHead]:
-        """All named heads by name."""
-        from codecframe.core.head import TaskHead
-
-        return self._collect("codecframe_heads", TaskHead, lambda info: info.heads)
-
-    @cached_property
-    def tasks(self) -> Mapping[str, Task]:
-        """All tasks of plugins by name."""
-        from codecframe.core.task import Task
-
-        return self._collect("codecframe_tasks", Task, lambda info: info.tasks)
-
-    @cached_property
-    def trainers(self) -> Mapping[str, Trainer[Any]]:
-        """All trainers by the kind of recipe that they run."""
-        from codecframe.core.trainer import Trainer
-
-        return self._collect("codecframe_trainers", Trainer, lambda info: info.trainers)
-
-    @cached_property
-    def benchmarks(self) -> Mapping[str, Benchmark[Any]]:
-        """All benchmarks by name."""
-        from codecframe.core.benchmark import Benchmark
-
-        return self._collect("codecframe_benchmarks", Benchmark, lambda info: info.benchmarks)
-
-    def _collect(
-        self, hook: str, kind: type[Any], names: Callable[[PluginInfo], list[str]]
-    ) -> dict[str, Any]:
+    def _collect(self, brought: str, kind: type[Any]) -> dict[str, Any]:
+        hook = f"codecframe_{brought}"
         found: dict[str, Any] = {}
         for plugin, function in self._implementations(hook):
             info = self._infos[plugin]
@@ -200,7 +182,7 @@ class Registry:
                     info.errors.append(f"{item.name!r} is taken by another plugin")
                 else:
                     found[item.name] = item
-                    names(info).append(item.name)
+                    getattr(info, brought).append(item.name)
                     _sign(item, plugin)
         return dict(sorted(found.items()))
 

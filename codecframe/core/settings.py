@@ -293,7 +293,8 @@ class Settings:
         for name, value in values.items():
             now = renamed.get(name, name)
             if now not in known:
-                raise SettingsError(str(name), value, f"a known name; {_nearest(name, known)}")
+                nearest = str(UnknownNameError("setting", str(name), known)).partition("; ")[2]
+                raise SettingsError(str(name), value, f"a known name; {nearest}")
             if now != name and now in values:
                 raise SettingsError(name, value, f"a known name; it is called {now!r} now")
             given[now] = value
@@ -350,7 +351,7 @@ def words(values: Mapping[str, Any]) -> str:
 # -- types, values, words -----------------------------------------------------------------
 
 
-def _alternatives(kind: Any) -> tuple[Any, ...]:
+def members(kind: Any) -> tuple[Any, ...]:
     """The members of a union, or the type itself."""
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         return typing.get_args(kind)
@@ -359,7 +360,7 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:
 
 def _fits(kind: Any, value: Any) -> tuple[bool, Any]:
     """Whether `value` is of `kind`, and the normalised value."""
-    for alternative in _alternatives(kind):
+    for alternative in members(kind):
         if alternative is type(None):
             if value is None:
                 return True, None
@@ -443,7 +444,7 @@ def _type_words(kind: Any) -> str:
     if typing.get_origin(kind) is dict:
         inner = typing.get_args(kind)[1]
         return "a mapping" if inner is Any else f"a mapping to ({_type_words(inner)})"
-    alternatives = _alternatives(kind)
+    alternatives = members(kind)
     if len(alternatives) > 1:
         return " or ".join(_type_words(alternative) for alternative in alternatives)
     return _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
@@ -452,7 +453,7 @@ def _type_words(kind: Any) -> str:
 def _expected(kind: Any, declared: Option) -> str:
     if declared.choices is not None:
         words = "one of " + ", ".join(_choice_words(declared.choices))
-        return words + (" or none" if type(None) in _alternatives(kind) else "")
+        return words + (" or none" if type(None) in members(kind) else "")
     words = _type_words(kind)
     of, unit = ("of", " characters") if "text" in words else ("from", "")
     if declared.low is not None and declared.high is not None:
@@ -475,10 +476,6 @@ def _choice_words(choices: Sequence[Any]) -> Iterable[str]:
         yield f"{whole[0]} to {whole[-1]}"
 
 
-def _nearest(name: object, known: Iterable[str]) -> str:
-    return str(UnknownNameError("setting", str(name), known)).partition("; ")[2]
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
@@ -493,7 +490,7 @@ def _word(value: Any) -> str:
 
 
 def _read(kind: Any, name: str, text: str) -> Any:
-    alternatives = _alternatives(kind)
+    alternatives = members(kind)
     if str in alternatives:
         if int in alternatives and text.isdecimal() and len(text) < _LONGEST_WORD:
             return int(text)

@@ -9,17 +9,16 @@ A result is a class that derives from `Result` and says what of it is shown:
 
         def records(self):
             return [{"codec": "jpeg", "bpp": 0.4}, {"codec": "webp", "bpp": 0.3}]
-
-        def to_dict(self): ...
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import io
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -124,9 +123,9 @@ class Result(ABC):
     def shown(self) -> Sequence[str | Table]:
         """What a person is shown, in reading order: tables, and sentences as text."""
 
-    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain data, as `--json` prints it."""
+        """All of it as plain data, as `--json` prints it. Default: the fields of a dataclass."""
+        return _fields(self)
 
     def records(self) -> list[dict[str, Any]]:
         """The rows of its table as flat plain data: those of `to_pandas`."""
@@ -156,6 +155,21 @@ class Result(ABC):
             part.html() if isinstance(part, Table) else f"<p>{_escaped(part)}</p>"
             for part in self.shown()
         )
+
+
+def _fields(found: Any) -> dict[str, Any]:
+    return {field.name: _plain(getattr(found, field.name)) for field in dataclasses.fields(found)}
+
+
+def _plain(value: Any) -> Any:
+    """A field's value as plain data: paths as text, dataclasses as their fields."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_plain(item) for item in value]
+    return _fields(value) if dataclasses.is_dataclass(value) else value
 
 
 class FileResult(Result):
