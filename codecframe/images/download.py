@@ -44,10 +44,9 @@ def download_cifar(
     if made.is_dir():
         return made
     source = url or kind.url
-    with (
-        reported(made),
-        tempfile.TemporaryDirectory(dir=_folder(folder), prefix=".get-") as scratch,
-    ):
+    with reported(made):
+        made.parent.mkdir(parents=True, exist_ok=True)
+    with reported(made), tempfile.TemporaryDirectory(dir=folder, prefix=".get-") as scratch:
         archive = Path(scratch) / "archive"
         with archive.open("wb") as file:
             found = _fetch(source, file)
@@ -59,11 +58,6 @@ def download_cifar(
             raise DataError(source, f"holds no folder {kind.folder}")
         unpacked.replace(made)
     return made
-
-
-def _folder(path: str | Path) -> Path:
-    Path(path).mkdir(parents=True, exist_ok=True)
-    return Path(path)
 
 
 def _fetch(url: str, file: BinaryIO) -> str:

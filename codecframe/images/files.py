@@ -32,7 +32,7 @@ def find_files(specs: Sequence[str], suffixes: Iterable[str] | None = None) -> F
     """
     wanted = tuple(image_suffixes() if suffixes is None else suffixes)
     base, names = _joined([part for spec in specs for part in _expand(spec, wanted)])
-    return base, _unique(names)
+    return base, list(dict.fromkeys(names))
 
 
 def names_below(paths: Sequence[str]) -> list[str]:
@@ -64,10 +64,6 @@ def read_labels(path: str, where: Mapping[str, str]) -> dict[str, str]:
         DataError: if it cannot be read, or lacks a column.
     """
     return {place: row["label"].strip() for place, row in read_rows(path, ["label"], where)}
-
-
-def _unique(names: list[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def _expand(spec: str, suffixes: tuple[str, ...]) -> Iterator[Found]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -28,7 +29,7 @@ from codecframe.core.errors import CodecframeError, DataError, MismatchError, Se
 from codecframe.core.files import read_lines
 from codecframe.core.head import Batch, TaskHead
 from codecframe.core.image import Image, check_image
-from codecframe.core.parallel import map_threads
+from codecframe.core.parallel import chunks, map_threads
 from codecframe.core.preprocess import Preprocess
 from codecframe.core.settings import Settings, option
 from codecframe.tasks import outputs as output_kinds
@@ -443,10 +444,5 @@ def class_names(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
 
 def _of_one_size(images: list[Image], most: int) -> Iterator[list[Image]]:
     """Consecutive images of the same size, at most so many at a time."""
-    run: list[Image] = []
-    for image in images:
-        if run and (len(run) == most or image.shape != run[0].shape):
-            yield run
-            run = []
-        run.append(image)
-    yield run
+    for _, run in groupby(images, lambda image: image.shape):
+        yield from chunks(run, most)

@@ -48,8 +48,11 @@ def draw_boxes(
         _dashed(draw, _inside(corners, picture), line)
     for corners, kind in zip(boxes, kinds, strict=True):
         draw.rectangle(_inside(corners, picture), outline=colour_of(kind), width=line)
-    for corners, text, kind in zip(boxes, texts, kinds, strict=True):
-        _label(draw, _inside(corners, picture), text, colour_of(kind), font)
+    for corners, text, kind in zip(boxes, texts, kinds, strict=True):  # at the box's top left
+        at = _inside(corners, picture)[:2]
+        left, top, right, bottom = draw.textbbox(at, text, font=font)
+        draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), fill=colour_of(kind))
+        draw.text(at, text, _INK, font)
     return np.asarray(picture)
 
 
@@ -88,16 +91,3 @@ def _dashed(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], l
         for i in range(dashes):
             part = [start + (end - start) * share for share in (i / dashes, (i + 0.5) / dashes)]
             draw.line([tuple(point) for point in part], fill=_TRUTH, width=line)
-
-
-def _label(
-    draw: ImageDraw.ImageDraw,
-    box: tuple[float, float, float, float],
-    text: str,
-    colour: tuple[int, int, int],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> None:
-    """Text on a patch of the colour, at the box's top left."""
-    left, top, right, bottom = draw.textbbox((box[0], box[1]), text, font=font)
-    draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), fill=colour)
-    draw.text((box[0], box[1]), text, _INK, font)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -13,6 +14,7 @@ from codecframe.core.errors import CodecframeError, MismatchError, SettingsError
 from codecframe.core.files import read_lines
 from codecframe.core.head import Batch, TaskHead
 from codecframe.core.image import Image, Shape, check_image
+from codecframe.core.parallel import chunks
 from codecframe.core.preprocess import Preprocess
 from codecframe.core.settings import Settings, option
 from codecframe.core.task import Model
@@ -183,15 +185,8 @@ class ModelHead(TaskHead, Generic[Said]):
 
     def _batches(self, images: list[Image]) -> Iterator[list[Image]]:
         """Consecutive images that become inputs of one size, as many as the model takes."""
-        run: list[Image] = []
-        for image in images:
-            same = not run or self._input_of(image) == self._input_of(run[0])
-            if run and (len(run) == self._model.batch_size or not same):
-                yield run
-                run = []
-            run.append(image)
-        if run:
-            yield run
+        for _, run in groupby(images, self._input_of):
+            yield from chunks(run, self._model.batch_size)
 
     def _input_of(self, image: Image) -> Shape:
         """(height, width) of the input that an image becomes."""

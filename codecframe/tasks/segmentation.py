@@ -16,7 +16,7 @@ from PIL import Image as PilImage
 
 from codecframe.core.errors import CodecframeError, DataError, MismatchError, shown
 from codecframe.core.files import named_like, open_regular
-from codecframe.core.image import Image, Shape, check_size
+from codecframe.core.image import Image, Shape, check_size, to_png
 from codecframe.core.task import Classes, Model, PerImage, Task, Values
 from codecframe.tasks.drawing import draw_classes
 
@@ -130,7 +130,8 @@ class Segmentation(Task):
         """
         if not os.path.isdir(source) or where:
             raise DataError(source, "is not a folder of masks (PNG, a class index a pixel)")
-        return [_mask_of(source, image) for image in images]
+        paths = (named_like(image, source, ".png") for image in images)
+        return [MaskFile(path) if path else None for path in paths]
 
     def target(self, truth: Any, head: Classes, shape: Shape, new: Shape) -> Any:
         """A map of classes of the size that is predicted; each pixel takes the nearest."""
@@ -230,12 +231,6 @@ def _of_records(records: Sequence[Any]) -> tuple[Values, Values]:
     return right, truth + found - right
 
 
-def _mask_of(folder: str, image: str) -> MaskFile | None:
-    """The mask of an image."""
-    path = named_like(image, folder, ".png")
-    return MaskFile(path) if path else None
-
-
 def _read_png(file: Any, source: str) -> ClassMap:
     try:
         with PilImage.open(file, formats=["PNG"]) as picture:
@@ -250,8 +245,6 @@ def _read_png(file: Any, source: str) -> ClassMap:
 def _said(classes: ClassMap, labels: Sequence[str]) -> dict[str, Any]:
     counts = np.bincount(classes.reshape(-1), minlength=256)
     order = [k for k in np.argsort(-counts, kind="stable").tolist() if counts[k] and k != IGNORED]
-    buffer = io.BytesIO()
-    PilImage.fromarray(classes).save(buffer, "PNG")
     shares = [
         {
             "label": labels[k] if k < len(labels) else str(k),
@@ -260,7 +253,7 @@ def _said(classes: ClassMap, labels: Sequence[str]) -> dict[str, Any]:
         }
         for k in order
     ]
-    return {"classes": shares, "mask": base64.b64encode(buffer.getvalue()).decode()}
+    return {"classes": shares, "mask": base64.b64encode(to_png(classes)).decode()}
 
 
 def _drawn(image: Image, said: Mapping[str, Any], named: Mapping[str, Any] | None = None) -> Image:

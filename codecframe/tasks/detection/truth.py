@@ -36,7 +36,8 @@ def read(source: str, where: Mapping[str, str], images: Sequence[str]) -> list[A
     """
     if os.path.isdir(source):
         _refuse_where(source, where)
-        return [_yolo(source, image) for image in images]
+        paths = (named_like(image, source, ".txt") for image in images)
+        return [_read_text(path) if path else None for path in paths]
     if source.lower().endswith(".json"):
         _refuse_where(source, where)
         return _coco(source, images)
@@ -125,12 +126,6 @@ class _Ends:
 
 
 # -- YOLO -----------------------------------------------------------------------------------
-
-
-def _yolo(folder: str, image: str) -> RelativeBoxes | None:
-    """The boxes of an image."""
-    path = named_like(image, folder, ".txt")
-    return _read_text(path) if path else None
 
 
 def _read_text(path: str) -> RelativeBoxes:
