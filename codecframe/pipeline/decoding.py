@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from typing import Any
 from codecframe.core import registry
 from codecframe.core.codec import Codec
 from codecframe.core.errors import CodecframeError, UsageError
-from codecframe.core.image import Image, Shape, check_size
+from codecframe.core.image import Image, Shape, check_size, to_png
 from codecframe.core.presets import SettingsLike, settings_for
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.settings import Settings
@@ -164,7 +163,8 @@ def decode_files(
     if payload and known is not None and shape is not None:
         form = _Form(settings_for(known, settings, preset), shape, level_byte)
     paths = [os.fspath(f) for f in ([files] if isinstance(files, (str, Path)) else files)]
-    inputs = dict(zip(names_below([_named(path) for path in paths]), paths, strict=True))
+    names = names_below(["image" if path == "-" else path for path in paths])
+    inputs = dict(zip(names, paths, strict=True))
     target = Target(output, list(inputs), ".png", sources=paths, force=force)
     made: list[DecodedFile] = []
     failed: list[Failed] = []
@@ -177,7 +177,7 @@ def decode_files(
                 if tell is not None:
                     tell(failed[-1])
             else:
-                written = target.write(name, _png(image))
+                written = target.write(name, to_png(image))
                 made.append(DecodedFile(path, found.name, written, *image.shape[:2]))
             display.advance(1, path)
     return DecodedFiles(tuple(made), tuple(failed))
@@ -210,17 +210,5 @@ def _decoded(
     return chosen, chosen.decode(data if form is None else form.restored(chosen, name, data))
 
 
-def _named(path: str) -> str:
-    return "image" if path == "-" else path
-
-
 def _read(path: str) -> bytes:
     return read_bounded(sys.stdin.buffer, "stdin") if path == "-" else read_bytes(path)
-
-
-def _png(image: Image) -> bytes:
-    from PIL import Image as PilImage
-
-    buffer = io.BytesIO()
-    PilImage.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()

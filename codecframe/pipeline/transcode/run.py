@@ -26,11 +26,13 @@ from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.tables import Result, Table
 from codecframe.images.files import find_files
 from codecframe.pipeline.engine import Engine, Local, open_engine
-from codecframe.pipeline.transcode.folder import parts_of
+from codecframe.pipeline.transcode.folder import Files, parts_of
 from codecframe.pipeline.transcode.shards import SUFFIXES, Shard
-from codecframe.pipeline.transcode.work import Part, Report, Work
+from codecframe.pipeline.transcode.work import Report, Work
 from codecframe.rate import Accounting, Budget
 
+Part = Files | Shard
+"""A part of a data set."""
 RECORD = "transcode.json"
 """In the folder that is made: what its files were made with."""
 
@@ -165,7 +167,7 @@ def run_work(
     parts = list(_parts([str(source) for source in sources], work, target))
     if not _continues(target, work):
         _claim(target, work, parts, force=force)
-    todo = [part for part in parts if not _is_made(part, target)]
+    todo = [p for p in parts if not all((target / output).exists() for output in p.outputs)]
     already = sum(part.count for part in parts) - sum(part.count for part in todo)
     total, lost = Report(), []
     results = (engine or Local()).map(partial(_run, work, target), todo)
@@ -215,14 +217,8 @@ def _is_shard(source: str) -> bool:
     return source.lower().endswith(SUFFIXES) and not os.path.isdir(source)
 
 
-def _is_made(part: Part, target: Path) -> bool:
-    """Whether all its files are there already."""
-    return all((target / output).exists() for output in part.outputs)
-
-
 def _record(work: Work) -> dict[str, Any]:
-    made: dict[str, Any] = {"codecframe": codecframe.__version__, **asdict(work)}
-    return made
+    return {"codecframe": codecframe.__version__, **asdict(work)}
 
 
 def _continues(target: Path, work: Work) -> bool:

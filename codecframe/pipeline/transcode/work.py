@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec
@@ -23,17 +22,7 @@ _TOLD = 100
 
 @dataclass(frozen=True)
 class Work:
-    """A codec and its budget, as plain data that pickles.
-
-    Args:
-        codec: the codec's name.
-        settings: as plain data; their knob is used where there is no budget.
-        budget: what an image may cost at most, `0.8bpp` or `12kB`; None: as the settings are.
-        accounting: the bytes that count, `payload` or `file`; None: those that are written.
-        payload: write payloads, with a budget one byte before each that names the knob level.
-        only: patterns of names; if there are any, images that none fits stay as they are.
-        leave: patterns of names of images that stay as they are, such as `*.seg.png`. A pattern
-            with a slash is for the whole path, another one for the name in its folder.
+    """What `codecframe.transcode` is told of codec, budget and images, as plain data that pickles.
 
     Raises:
         UnknownNameError, SettingsError, BudgetError: if arguments name what does not exist.
@@ -144,38 +133,6 @@ class Report:
 
     def add(self, other: Report) -> None:
         """Count what was counted elsewhere."""
-        self.images += other.images
-        self.pixels += other.pixels
-        self.bytes += other.bytes
-        self.read += other.read
-        self.kept += other.kept
-        self.failures += other.failures
-        self.told = [*self.told, *other.told][:_TOLD]
-
-
-class Part(Protocol):
-    """A part of a data set."""
-
-    @property
-    def name(self) -> str:
-        """Its name for users."""
-        ...
-
-    @property
-    def count(self) -> int:
-        """How much it is: images, or 1 for a shard."""
-        ...
-
-    @property
-    def sources(self) -> Sequence[str]:
-        """The files that it is read from."""
-        ...
-
-    @property
-    def outputs(self) -> Sequence[str]:
-        """The files that are made of it, below the target, with forward slashes."""
-        ...
-
-    def transcode(self, work: Work, target: Path) -> Report:
-        """Make its files in the folder `target`, each whole or not at all."""
-        ...
+        for name, count in vars(other).items():
+            setattr(self, name, getattr(self, name) + count)
+        self.told = self.told[:_TOLD]
