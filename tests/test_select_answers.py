@@ -20,7 +20,7 @@ from codecframe.evaluation.profile import (
     profile_images,
 )
 from codecframe.evaluation.profile.table import MeasuredImage
-from codecframe.evaluation.report import html
+from codecframe.evaluation.report import make_report
 from codecframe.evaluation.select import RATE_TOLERANCE, Selection, select
 from codecframe.rate import Accounting, Budget
 
@@ -198,7 +198,7 @@ def test_a_profile_that_was_stopped_is_asked_on_common_images(
 def test_a_report_of_a_profile_that_was_stopped_says_so(tmp_path: Path) -> None:
     points = {("toy", 40): (900.0, hits(119), 50.0), ("toy", 80): (1900.0, hits(119)[:119], 50.0)}
     with written(tmp_path / "p", points) as table:
-        page = html(table, select(table, BUDGET))
+        page = make_report(table, select(table, BUDGET)).html
     assert page.count("2 of 2 points are measured, on 119 of 150 images") == 1
 
 
@@ -215,6 +215,6 @@ def test_a_profile_without_measurements_is_a_clean_error(tmp_path: Path, stage: 
     if stage != "created":
         points = {("toy", 40): (900, [], 50.0), ("bland", 40): (900, [], 50.0)}
     with written(tmp_path / "p", points, images=5 if stage == "images" else 0) as table:
-        for ask in (lambda: select(table, BUDGET), lambda: html(table)):
+        for ask in (lambda: select(table, BUDGET), lambda: make_report(table).html):
             with pytest.raises(DataError, match=r"no measurements yet; .* goes on"):
                 ask()

@@ -23,10 +23,9 @@ from codecframe.core.errors import (
     BudgetError,
     CodecframeError,
     DependencyError,
-    OutputError,
     UnknownNameError,
 )
-from codecframe.core.files import write_whole
+from codecframe.core.files import reported, write_whole
 from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.outputs import refuse_foreign
@@ -386,33 +385,18 @@ def _select(
     """Measure anew, a profile for each head; choose for every budget; report for the first."""
     for name, path in profiles.items():
         own = [entrant for entrant in entrants if entrant.head.name == name]
-        specs = [entrant.spec for entrant in own]
-        _profile(path, items, own[0].head, specs, budgets, progress)
+        with reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+        for number, budget in enumerate(budgets):  # some rates, for the plot, are measured once
+            rates = None if number else _RATES
+            plan = Plan([entrant.spec for entrant in own], rates=rates, budget=budget)
+            profile_images(path, items, own[0].head, plan, progress=progress).close()
     with ExitStack() as stack:
         tables = [stack.enter_context(ProfileTable.open(path)) for path in profiles.values()]
         selections = {str(budget): select(tables, budget) for budget in budgets}
-        write_whole(page, report.html(tables, selections[str(budgets[0])]))
+        write_whole(page, report.make_report(tables, selections[str(budgets[0])]).html)
     return selections
-
-
-def _profile(
-    path: Path,
-    items: Sequence[ImageItem],
-    head: TaskHead,
-    codecs: Sequence[str],
-    budgets: Sequence[Budget],
-    progress: ProgressMaker | None,
-) -> None:
-    """Measure codecs before one head: at all budgets, and at some rates for the plot."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(str(path), error.strerror or error) from None
-    for number, budget in enumerate(budgets):
-        plan = Plan(codecs=codecs, rates=None if number else _RATES, budget=budget)
-        with profile_images(path, items, head, plan, progress=progress):
-            pass
 
 
 @dataclass(frozen=True)

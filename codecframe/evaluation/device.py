@@ -23,7 +23,7 @@ import numpy as np
 from codecframe.core import registry
 from codecframe.core.benchmark import Benchmark, BenchmarkTable
 from codecframe.core.image import Image
-from codecframe.core.parallel import limit_threads
+from codecframe.core.parallel import limit_threads, peak_memory
 from codecframe.core.presets import parse_spec
 from codecframe.core.progress import ProgressMaker
 from codecframe.core.settings import Settings, option
@@ -152,18 +152,9 @@ def _rows(task: Mapping[str, Any]) -> list[dict[str, Any]]:
                     break
             milliseconds = 1e3 * statistics.median(times)
             rows.append(row_of(codec.name, changed, level=level, side=side, encode_ms=milliseconds))
-    memory = _memory_mb()
+    peak = peak_memory()
+    memory = None if peak is None else peak / 1e6
     return [{**row, "memory_mb": memory} for row in rows]
-
-
-def _memory_mb() -> float | None:
-    """The most memory that this process has taken; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 1e6 if sys.platform == "darwin" else most * 1024 / 1e6
 
 
 def synthetic_image(side: int) -> Image:

@@ -58,10 +58,6 @@ class Diagnosis(Result):
         """Whether every plugin loads, and every codec works that can."""
         return not self.broken and not any(plugin.errors for plugin in self.plugins)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**vars(self), "plugins": [plugin.to_dict() for plugin in self.plugins]}
-
     def records(self) -> list[dict[str, Any]]:
         """One for each package."""
         return [{"package": name, "version": known} for name, known in self.packages.items()]

@@ -13,7 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -198,14 +198,7 @@ class Profile(Result):
 
     def records(self) -> list[dict[str, Any]]:
         """A flat row for each point."""
-        return [
-            {**asdict(row.point), **{k: v for k, v in row.to_dict().items() if k != "point"}}
-            for row in self._rows()
-        ]
-
-    def _rows(self) -> list[Row]:
-        with self.open() as table:
-            return _sorted(table)
+        return [{**row.pop("point"), **row} for row in self.to_dict()["rows"]]
 
 
 def _sorted(table: ProfileTable) -> list[Row]:
@@ -216,12 +209,11 @@ def _cells(row: Row, about: Description) -> list[object]:
     knob = knob_of(row.point, about)
     if row.point.mode in ("cap", "link"):
         knob = f"to {row.point.budget} ({row.point.accounting})"
-    score = row.agreement if row.score is None else row.score
     low = row.agreement_low if row.score is None else row.score_low
     high = row.agreement_high if row.score is None else row.score_high
     return [
         row.point.codec, f"{about.words} {knob}".strip(), f"{row.payload_bpp:.3f}",
-        f"{row.file_bpp:.3f}", percent(score if row.score is not None else None),
+        f"{row.file_bpp:.3f}", percent(row.score),
         interval(low, high), *map(percent, row.figures.values()), percent(row.agreement),
         "" if row.divergence is None else f"{row.divergence:.3f}",
         f"{row.encode_us:.0f}", f"{row.decode_us:.0f}", row.n,
@@ -415,7 +407,7 @@ def select(
     if _are_profiles(images):
         images, profiles = (), images
     given = _several(profiles, (Profile,))
-    if bool(given) == (not _is_empty(images)):
+    if bool(given) == (not isinstance(images, (list, tuple)) or bool(images)):
         raise UsageError("give either {profiles} or {images}")
     asked, counting = _asked(budget, keep, score, confidence, mean), Accounting(accounting)
     if asked is None:
@@ -567,10 +559,6 @@ def _are_profiles(given: Any) -> bool:
         return False
     one = (Profile, str, os.PathLike)
     return all(isinstance(each, one) and _are_profiles(each) for each in given)
-
-
-def _is_empty(images: Any) -> bool:
-    return isinstance(images, (list, tuple)) and not images
 
 
 def _remark(items: ImageSet, specs: Sequence[str], judges: Sequence[TaskHead], warn: Warn) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +224,7 @@ def alternatives(described: Preprocess) -> Iterator[tuple[str, Preprocess]]:
 
 
 def _variants(described: Preprocess) -> Iterator[tuple[str, Preprocess]]:
-    yield _other_order(described), _swapped(described)
+    yield "BGR" if described.channels == "rgb" else "RGB", _swapped(described)
     if described.dtype == "float32":
         for name, fields in NORMALISATIONS.items():
             rgb = _with(described, channels="rgb", **{**_PLAIN, **fields})
@@ -249,10 +249,6 @@ def _geometries(described: Preprocess) -> Iterator[tuple[str, Preprocess]]:
         short = round(min(height, width) * 256 / 224)
         cut = _with(described, resize=short, crop=[height, width])
         yield f"resized to {short}, then cropped", cut
-
-
-def _other_order(described: Preprocess) -> str:
-    return "BGR" if described.channels == "rgb" else "RGB"
 
 
 def _swapped(described: Preprocess) -> Preprocess:
@@ -344,21 +340,22 @@ class _Seen:
 
     def _outcome(self, name: str, judge: ClassifierHead) -> _Outcome:
         parts = self._parts[name]
-        prediction = replace(parts[0], scores=np.concatenate([part.scores for part in parts]))
+        prediction = Prediction.joined(parts)
         chances = prediction.probabilities.astype(np.float64)
         surprise = np.log2((chances + 1e-12) / (chances.mean(axis=0) + 1e-12))
         information = (chances * surprise).sum(axis=1)
         shares = np.bincount(chances.argmax(axis=1)) / len(chances)
         variety = float(-(shares * np.log2(shares + 1e-12)).sum())
         sure = float(chances.max(axis=1).mean())
-        tried = Tried(name, judge.preprocess.changed(), float(information.mean()), sure)
-        if not self.targets:
-            return _Outcome(tried, information, chances.shape[1], variety)
-        hits = self._head.score(prediction, self.targets)
-        accuracy = float(hits.mean())
-        low, high = wilson(accuracy, len(hits))
-        known = replace(tried, accuracy=accuracy, low=low, high=high)
-        return _Outcome(known, hits, chances.shape[1], variety)
+        values, known = information, {}
+        if self.targets:
+            values = self._head.score(prediction, self.targets)
+            accuracy = float(values.mean())
+            known = dict(zip(("low", "high"), wilson(accuracy, len(values)), strict=True))
+            known["accuracy"] = accuracy
+        changed = judge.preprocess.changed()
+        tried = Tried(name, changed, float(information.mean()), sure, **known)
+        return _Outcome(tried, values, chances.shape[1], variety)
 
 
 def _merit(outcome: _Outcome) -> tuple[float, float]:
@@ -375,9 +372,9 @@ def _judged(
     """(verdict, reason, what is better or None)."""
     if not others:
         return "unclear", "the model takes no other preprocessing to compare with", None
-    return (
-        _by_accuracy(described, others, targets) if targets else _by_information(described, others)
-    )
+    if targets:
+        return _by_accuracy(described, others, targets)
+    return _by_information(described, others)
 
 
 def _by_accuracy(

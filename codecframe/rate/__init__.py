@@ -1,27 +1,17 @@
 """Budgets and rate controllers. They know codecs only through their interface."""
 
 from codecframe.rate.budget import Accounting, Budget, counted_size
-from codecframe.rate.controllers import (
-    CapController,
-    FixedController,
-    RateController,
-    StreamController,
-    controller,
-)
-from codecframe.rate.curve import RateCurve
+from codecframe.rate.controllers import RateController, StreamController, controller
 from codecframe.rate.keep import Keep, Outcomes
 from codecframe.rate.ladder import Ladder
 from codecframe.rate.levels import level_bytes, read_levels, told_levels
 from codecframe.rate.mean import MeanSearch, SetSize, fit_levels, fit_mean, set_size
 from codecframe.rate.perimage import KeepController, LevelTable
-from codecframe.rate.search import TIGHTNESS, fit
+from codecframe.rate.search import fit
 
 __all__ = [
-    "TIGHTNESS",
     "Accounting",
     "Budget",
-    "CapController",
-    "FixedController",
     "Keep",
     "KeepController",
     "Ladder",
@@ -29,7 +19,6 @@ __all__ = [
     "MeanSearch",
     "Outcomes",
     "RateController",
-    "RateCurve",
     "SetSize",
     "StreamController",
     "controller",

@@ -17,7 +17,7 @@ from toys import BrightnessHead, toy_registry
 from codecframe.core import registry
 from codecframe.core.errors import DataError, MismatchError, UnknownNameError
 from codecframe.evaluation.profile import Plan, ProfileTable, profile_images
-from codecframe.evaluation.report import html
+from codecframe.evaluation.report import make_report
 from codecframe.evaluation.select import select
 from codecframe.rate import Accounting, Budget
 
@@ -68,7 +68,7 @@ def test_a_profile_of_format_2_is_read_as_it_is(first: Path) -> None:
         assert {one.knob.partition("=")[0] for one in found.candidates} == {"quality"}
         assert select(table, Budget.parse("4bpp", mode="mean"), Accounting.FILE).candidates
         pytest.importorskip("matplotlib")
-        assert "<svg" in html(table, found)
+        assert "<svg" in make_report(table, found).html
     assert first.read_bytes() == before
     os.chmod(first, 0o644)  # so that Windows can remove it
 
@@ -121,7 +121,7 @@ def test_select_needs_no_codec(toys: Path, budget: Budget) -> None:
 def test_a_report_needs_no_codec(toys: Path) -> None:
     pytest.importorskip("matplotlib")
     with ProfileTable.open(toys) as table:
-        page = html(table, select(table, Budget.parse("4bpp")))
+        page = make_report(table, select(table, Budget.parse("4bpp"))).html
     assert "strength=140" in page and "cannot be shown" in page
 
 

@@ -58,7 +58,7 @@ def decoded(uri: str) -> np.ndarray:
 
 
 def test_the_page_is_self_contained(table: ProfileTable) -> None:
-    text = report.html(table, select(table, BUDGET))
+    text = report.make_report(table, select(table, BUDGET)).html
     page = Page(text)
     for _, attributes in page.elements:
         for name in ("src", "href", "xlink:href", "data", "action"):
@@ -69,7 +69,7 @@ def test_the_page_is_self_contained(table: ProfileTable) -> None:
 
 
 def test_only_the_script_that_the_policy_names_can_run(table: ProfileTable) -> None:
-    text = report.html(table)
+    text = report.make_report(table).html
     (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     (policy,) = [
@@ -82,7 +82,7 @@ def test_only_the_script_that_the_policy_names_can_run(table: ProfileTable) -> N
 
 
 def test_every_point_is_in_the_table(table: ProfileTable) -> None:
-    page = Page(report.html(table))
+    page = Page(report.make_report(table).html)
     heading = next(i for i, row in enumerate(page.rows) if "divergence" in row)
     found = page.rows[heading + 1 :]
     expected = {
@@ -95,7 +95,7 @@ def test_every_point_is_in_the_table(table: ProfileTable) -> None:
 
 def test_the_choice_and_why_the_others_lost(table: ProfileTable) -> None:
     selection = select(table, BUDGET)
-    page = Page(report.html(table, selection))
+    page = Page(report.make_report(table, selection).html)
     assert selection.winner is not None
     heading = next(i for i, row in enumerate(page.rows) if "why" in row)
     chosen, *others = page.rows[heading + 1 : heading + 2 + len(selection.others)]
@@ -104,14 +104,14 @@ def test_the_choice_and_why_the_others_lost(table: ProfileTable) -> None:
 
 
 def test_when_nothing_fits_the_page_says_so(table: ProfileTable) -> None:
-    text = report.html(table, select(table, Budget.parse("2B")))
+    text = report.make_report(table, select(table, Budget.parse("2B"))).html
     assert "Nothing meets 2B for every image" in text
     assert "toy needs " in text or "bland needs " in text
 
 
 @pytest.mark.parametrize("accounting", list(Accounting))
 def test_pictures_are_the_decoded_samples(table: ProfileTable, accounting: Accounting) -> None:
-    text = report.html(table, select(table, Budget.parse("4bpp"), accounting))
+    text = report.make_report(table, select(table, Budget.parse("4bpp"), accounting)).html
     sources = [image["src"] for image in Page(text).all("img")]
     assert len(sources) == 6 * 4  # six images are kept; uncompressed and three variants
     (controlled,) = [n for n, point in table.points().items() if point.budget]
@@ -129,7 +129,7 @@ def test_pictures_are_the_decoded_samples(table: ProfileTable, accounting: Accou
 
 def test_labelled_profiles_show_score_and_agreement(tmp_path: Path) -> None:
     with make_table(tmp_path / "l", labelled=True) as table:
-        page = Page(report.html(table))
+        page = Page(report.make_report(table).html)
     heading = next(row for row in page.rows if "divergence" in row)
     assert "top-1 %" in heading and "agreement %" in heading
 
@@ -143,7 +143,7 @@ def test_profiles_of_several_heads_are_shown_together(tmp_path: Path) -> None:
         profile_images(tmp_path / "1", images, BrightnessHead(), plan) as one,
         profile_images(tmp_path / "2", images, Other(), plan) as other,
     ):
-        text = report.html([one, other], select([one, other], BUDGET))
+        text = report.make_report([one, other], select([one, other], BUDGET)).html
         assert "toy \N{RIGHTWARDS ARROW} other" in report.rate_accuracy_plot([one, other]).svg
     page = Page(text)
     headings = [i for i, row in enumerate(page.rows) if "head" in row]
@@ -167,7 +167,7 @@ def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     images.append(Item(f"lost{evil}", picture(3), broken=True))
     plan = Plan(codecs=["toy"], levels=[100])
     with profile_images(tmp_path / "p", images, Head(), plan) as table:
-        page = Page(report.html(table, select(table, BUDGET)))
+        page = Page(report.make_report(table, select(table, BUDGET)).html)
     assert len(page.all("script")) == 1
     assert all(image["src"].startswith("data:") for image in page.all("img"))
 
@@ -177,14 +177,14 @@ def test_damaged_samples_do_not_stop_the_report(table: ProfileTable) -> None:
         db.execute("UPDATE measurements SET data = x'00' WHERE image = 0 AND data IS NOT NULL")
         db.execute("UPDATE images SET original = x'00' WHERE id = 1")
         db.execute("DELETE FROM meta WHERE key IN ('head', 'metric')")
-    text = report.html(table)
+    text = report.make_report(table).html
     assert text.count("cannot be shown") == 4
     assert len(Page(text).all("img")) == 6 * 4 - 4
 
 
 def test_images_over_the_pixel_limit_are_not_decoded(table: ProfileTable) -> None:
     with codecframe.limit_pixels(100):
-        assert not Page(report.html(table)).all("img")
+        assert not Page(report.make_report(table).html).all("img")
 
 
 def test_images_that_missed_the_budget_are_named(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_images_that_missed_the_budget_are_named(tmp_path: Path) -> None:
     plan = Plan(codecs=["toy", "bland"], levels=[20, 200], budget=tight)
     with profile_images(tmp_path / "p", items(12), BrightnessHead(), plan) as table:
         unfit = [row.unfit for row in table.rows() if row.point.budget]
-        text = report.html(table, select(table, tight))
+        text = report.make_report(table, select(table, tight)).html
     assert any(unfit)
     for count in filter(None, unfit):
         assert f"({count} of 12 do not fit)" in text
@@ -204,4 +204,4 @@ def test_without_the_template_engine_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(codecframe.DependencyError, match=r"codecframe\[plots\]"):
-        report.html(table)
+        report.make_report(table)

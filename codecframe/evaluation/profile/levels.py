@@ -9,13 +9,14 @@ from dataclasses import asdict
 from typing import Any
 
 from codecframe.core.codec import Codec
-from codecframe.core.errors import CodecframeError, DataError
+from codecframe.core.errors import DataError
 from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.settings import Settings
 from codecframe.evaluation.profile.measure import spans
 from codecframe.evaluation.profile.table import Point
-from codecframe.images import ImageItem
+from codecframe.images import ImageItem, ImageSet
+from codecframe.pipeline.convert import Read, read_set
 from codecframe.rate import Accounting, MeanSearch, SetSize, set_size
 
 _SAMPLE = 64
@@ -41,13 +42,8 @@ class Prepared:
         self._head = head
 
     def __iter__(self) -> Iterator[Image]:
-        for item in self._items:
-            try:
-                image = item.read()
-                ready = image if self._head is None else self._head.prepare(image)
-            except CodecframeError:
-                continue
-            yield ready
+        read = read_set(self._items, self._head)
+        return (one.image for one in read if isinstance(one, Read))
 
 
 class Held(Prepared):
@@ -170,5 +166,4 @@ def names_of(items: Sequence[ImageItem]) -> str:
 
 def sample(items: Sequence[ImageItem], count: int = _SAMPLE) -> list[ImageItem]:
     """At most `count` items spread evenly over the set."""
-    n = len(items)
-    return [items[i * n // count] for i in range(count)] if n > count else list(items)
+    return list(ImageSet([items]).spread(count))

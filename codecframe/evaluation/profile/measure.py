@@ -21,7 +21,7 @@ from codecframe.core.classification import Prediction
 from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError, CodecframeError
 from codecframe.core.head import TaskHead
-from codecframe.core.image import Image
+from codecframe.core.image import Image, to_png
 from codecframe.core.layers import LayeredSettings
 from codecframe.core.parallel import chunks
 from codecframe.core.progress import Progress
@@ -99,7 +99,7 @@ def measure(
     Raises:
         MismatchError: if a codec does not fit the head, or labels are not the head's.
     """
-    reference = reference_of(head)
+    reader = _Reader(table, images, head, reference_of(head), prepare)
     runs = [_Run(table, point, head) for point in points]
     skipped = table.skipped_ids()
     for part in spans(len(images)) if span is None else [span]:
@@ -110,50 +110,69 @@ def measure(
             if all(run.complete(first, part.stop, skipped) for run in runs):
                 progress.skip((part.stop - first) * len(runs), "already measured")
                 break
-            chunk = _read(table, images, first, part.stop, head, reference, prepare)
+            chunk = reader.chunk(first, part.stop)
             for run in runs:
                 note = run.measure(chunk)
                 progress.advance(chunk.last - chunk.first, note)
             first = chunk.last
 
 
-def _read(
-    table: ProfileTable,
-    images: Sequence[ImageItem],
-    first: int,
-    last: int,
-    head: TaskHead,
-    reference: TaskHead | None,
-    prepare: bool,
-) -> _Chunk:
-    """Read images from `first` on, until `last` or until the chunk is large enough."""
-    ids: list[int] = []
-    read: list[Image] = []
-    targets: list[Any] = []
-    pixels = 0
-    position = first
-    while position < last and pixels < _CHUNK_PIXELS:
-        item = images[position]
-        try:
-            original = item.read()
-            image = head.prepare(original) if prepare else original
-        except CodecframeError as error:
-            table.add_skipped(position, item.name, str(error))
-        else:
-            ids.append(position)
-            read.append(image)
-            if table.labelled:
-                targets.append(head.truth(item.target, original.shape[:2], image.shape[:2]))
-            pixels += image.shape[0] * image.shape[1]
-        position += 1
-    known = targets if table.labelled else None
-    uncompressed = reference.predict(read) if read and reference else None
-    _note_images(table, images, ids, read, head.task, known, uncompressed)
-    if known and reference and uncompressed:
-        scores = map(_plain, reference.score(uncompressed, known))
-        judged = {i: score for i, score in zip(ids, scores, strict=True) if score is not None}
-        table.add_uncompressed(judged)
-    return _Chunk(first, position, ids, read, known, uncompressed)
+@dataclass(frozen=True)
+class _Reader:
+    """Reads a set, chunk by chunk, and notes in the table what it read."""
+
+    table: ProfileTable
+    images: Sequence[ImageItem]
+    head: TaskHead
+    reference: TaskHead | None
+    prepare: bool
+
+    def chunk(self, first: int, last: int) -> _Chunk:
+        """Images from `first` on, until `last` or until the chunk is large enough."""
+        ids: list[int] = []
+        read: list[Image] = []
+        targets: list[Any] | None = [] if self.table.labelled else None
+        position, pixels = first, 0
+        while position < last and pixels < _CHUNK_PIXELS:
+            item = self.images[position]
+            try:
+                original = item.read()
+                image = self.head.prepare(original) if self.prepare else original
+            except CodecframeError as error:
+                self.table.add_skipped(position, item.name, str(error))
+            else:
+                ids.append(position)
+                read.append(image)
+                if targets is not None:
+                    shapes = original.shape[:2], image.shape[:2]
+                    targets.append(self.head.truth(item.target, *shapes))
+                pixels += image.shape[0] * image.shape[1]
+            position += 1
+        uncompressed = self.reference.predict(read) if read and self.reference else None
+        chunk = _Chunk(first, position, ids, read, targets, uncompressed)
+        self.table.add_images(self._noted(chunk))
+        if targets and self.reference and uncompressed:
+            scores = map(_plain, self.reference.score(uncompressed, targets))
+            judged = zip(ids, scores, strict=True)
+            self.table.add_uncompressed({i: score for i, score in judged if score is not None})
+        return chunk
+
+    def _noted(self, chunk: _Chunk) -> Iterator[MeasuredImage]:
+        """What the table keeps of the images; what is large, of images that are shown alone."""
+        task = self.head.task
+        said = _said(task, chunk.reference, [position < SHOWN_IMAGES for position in chunk.ids])
+        for i, (position, image) in enumerate(zip(chunk.ids, chunk.images, strict=True)):
+            shape = image.shape[:2]
+            shown = position < SHOWN_IMAGES and shape[0] * shape[1] <= _SHOWN_PIXELS
+            kept = shown or not task.has_records
+            yield MeasuredImage(
+                position,
+                self.images[position].name,
+                shape,
+                target=task.target_to_json(chunk.targets[i]) if chunk.targets and kept else None,
+                reference=said[i],
+                original=to_png(image) if shown else None,
+            )
 
 
 def reference_of(head: TaskHead) -> TaskHead | None:
@@ -169,35 +188,6 @@ def reference_of(head: TaskHead) -> TaskHead | None:
     return other if other.accepts == PIXELS and other.labels == head.labels else None
 
 
-def _note_images(
-    table: ProfileTable,
-    images: Sequence[ImageItem],
-    ids: list[int],
-    read: list[Image],
-    task: Task,
-    targets: list[Any] | None,
-    reference: TaskPrediction | None,
-) -> None:
-    said = _said(task, reference, [position < SHOWN_IMAGES for position in ids])
-    noted = []
-    for i, (position, image) in enumerate(zip(ids, read, strict=True)):
-        shape = image.shape[:2]
-        shown = position < SHOWN_IMAGES and shape[0] * shape[1] <= _SHOWN_PIXELS
-        # what is large is kept of images that are shown alone
-        kept = shown or not task.has_records
-        noted.append(
-            MeasuredImage(
-                position,
-                images[position].name,
-                shape,
-                target=task.target_to_json(targets[i]) if targets and kept else None,
-                reference=said[i],
-                original=_lossless(image) if shown else None,
-            )
-        )
-    table.add_images(noted)
-
-
 def _said(
     task: Task, prediction: TaskPrediction | None, shown: Sequence[bool]
 ) -> list[dict[str, Any] | None]:
@@ -209,16 +199,6 @@ def _said(
     wanted = [i for i, is_shown in enumerate(shown) if is_shown or not task.has_records]
     said = dict(zip(wanted, task.to_json(prediction.take(wanted)) if wanted else [], strict=True))
     return [said.get(i) for i in range(len(shown))]
-
-
-def _lossless(image: Image) -> bytes:
-    import io
-
-    from PIL import Image as PilImage
-
-    buffer = io.BytesIO()
-    PilImage.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _plain(value: Any) -> Any:
@@ -280,12 +260,28 @@ class _Run:
         first = prediction.take(range(len(shown)))
         views = dict(zip(shown, _said(self._head.task, first, [True] * len(shown)), strict=True))
         rows = dict(zip(fitting, judged, strict=True))
-        return [
-            self._row(chunk.ids[todo[k]], fit, rows[k], views.get(k), encode_us[k], decode_us[k])
-            if isinstance(fit, Fit)
-            else self._unfit(chunk, chunk.ids[todo[k]], fit, encode_us[k])
-            for k, fit in enumerate(fits)
-        ]
+        overhead = level_bytes(self._settings) if self._controller.varies else 0
+        made = []
+        for k, (place, fit) in enumerate(zip(todo, fits, strict=True)):
+            image = chunk.ids[place]
+            if isinstance(fit, BudgetError):
+                made.append(self._unfit(chunk, place, fit, encode_us[k]))
+                continue
+            made.append(
+                Measurement(
+                    image=image,
+                    level=_level(self._settings, fit.settings),
+                    file_bytes=len(fit.data),
+                    payload_bytes=len(self._codec.strip(fit.data)) + overhead,
+                    **vars(rows[k]),
+                    encode_us=encode_us[k],
+                    decode_us=decode_us[k],
+                    encodes=fit.encodes,
+                    data=fit.data if image < SHOWN_IMAGES else None,
+                    view=views.get(k),
+                )
+            )
+        return made
 
     def _warm_up(self, images: list[Image]) -> None:
         """Encode and decode once: loading libraries and models is not part of the times."""
@@ -320,37 +316,14 @@ class _Run:
         columns = (list(map(_plain, each)) for each in (scores, ranks, agreements, divergences))
         return [_Judged(*row) for row in zip(*columns, records, strict=True)]
 
-    def _row(
-        self,
-        image: int,
-        fit: Fit[Any],
-        judged: _Judged,
-        view: dict[str, Any] | None,
-        encode_us: float,
-        decode_us: float,
-    ) -> Measurement:
-        overhead = level_bytes(self._settings) if self._controller.varies else 0
-        return Measurement(
-            image=image,
-            level=_level(self._settings, fit.settings),
-            file_bytes=len(fit.data),
-            payload_bytes=len(self._codec.strip(fit.data)) + overhead,
-            **vars(judged),
-            encode_us=encode_us,
-            decode_us=decode_us,
-            encodes=fit.encodes,
-            data=fit.data if image < SHOWN_IMAGES else None,
-            view=view,
-        )
-
     def _unfit(
-        self, chunk: _Chunk, image: int, error: BudgetError, encode_us: float
+        self, chunk: _Chunk, place: int, error: BudgetError, encode_us: float
     ) -> Measurement:
         record = None
         if chunk.targets is not None and self._head.task.has_records:
-            (record,) = self._head.task.missed([chunk.targets[chunk.ids.index(image)]])
+            (record,) = self._head.task.missed([chunk.targets[place]])
         return Measurement(
-            image=image,
+            image=chunk.ids[place],
             level=0,
             record=record,
             score=None if chunk.targets is None else 0.0,

@@ -160,16 +160,13 @@ class Plan:
             points += tuning.points(codec, settings, list(rates), find)
         if self.levels is not None:
             points += points_for_levels(variant, self.levels)
-        if self.budget is not None:
-            meet = partial(_points_for_budget, variant, self.budget, self.accounting)
-            points += every.points(codec, settings, asdict(self.budget), meet)
+        if (budget := self.budget) is not None:
+
+            def meet(search: MeanSearch) -> list[Point]:
+                return [point_for_budget(variant, budget, self.accounting, search)]
+
+            points += every.points(codec, settings, asdict(budget), meet)
         return points
-
-
-def _points_for_budget(
-    variant: Variant, budget: Budget, accounting: Accounting, search: MeanSearch
-) -> list[Point]:
-    return [point_for_budget(variant, budget, accounting, search)]
 
 
 def points_for_rates(variant: Variant, rates: Iterable[float], search: MeanSearch) -> list[Point]:

@@ -25,6 +25,7 @@ from codecframe.core.errors import CodecframeError, DataError, MismatchError, sh
 from codecframe.core.files import is_file
 from codecframe.core.outputs import refuse_foreign
 from codecframe.core.statistics import wilson
+from codecframe.core.tables import printable
 from codecframe.core.task import Task
 from codecframe.evaluation.database import Database, is_marked
 from codecframe.evaluation.profile import formats
@@ -323,7 +324,7 @@ class ProfileTable:
         rows = [
             (
                 i.image,
-                _text(i.name),
+                printable(i.name),
                 *i.shape,
                 json.dumps(i.target),
                 json.dumps(i.reference),
@@ -342,7 +343,7 @@ class ProfileTable:
     def add_skipped(self, image: int, name: str, reason: str) -> None:
         """Note an image that could not be read."""
         with self._file.writing() as db:
-            db.execute(_ADD_SKIPPED, (image, _text(name), _text(reason)))
+            db.execute(_ADD_SKIPPED, (image, printable(name), printable(reason)))
 
     def add(self, point: int, measurements: Iterable[Measurement]) -> None:
         """Add a batch of measurements, all or none."""
@@ -628,8 +629,3 @@ class ProfileTable:
 
 def _json(record: Any) -> str | None:
     return None if record is None else json.dumps(record, separators=(",", ":"))
-
-
-def _text(name: str) -> str:
-    """A file's name as SQLite takes it: bytes that are not UTF-8 are escaped."""
-    return name.encode(errors="backslashreplace").decode()

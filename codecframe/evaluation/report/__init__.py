@@ -1,12 +1,11 @@
 """Reports: what was measured and chosen, as plots, contact sheets and pages."""
 
-from codecframe.evaluation.report.page import Report, html, is_page, make_report
+from codecframe.evaluation.report.page import Report, is_page, make_report
 from codecframe.evaluation.report.plot import Plot, measure_of, rate_accuracy_plot, series_plot
 from codecframe.evaluation.report.series import Series, Spot, series_of
-from codecframe.evaluation.report.sheet import ContactSheet, SheetRow, Shown, contact_sheet, says
+from codecframe.evaluation.report.sheet import SheetRow, Shown, contact_sheet, says
 
 __all__ = [
-    "ContactSheet",
     "Plot",
     "Report",
     "Series",
@@ -14,7 +13,6 @@ __all__ = [
     "Shown",
     "Spot",
     "contact_sheet",
-    "html",
     "is_page",
     "make_report",
     "measure_of",

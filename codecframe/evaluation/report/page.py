@@ -41,25 +41,6 @@ _BYTES = {
 }
 
 
-def html(
-    profiles: ProfileTable | Sequence[ProfileTable], selection: Selection | None = None
-) -> str:
-    """Make the page: answer, plot, decoded images, table, what was measured.
-
-    Args:
-        profiles: a profile, or several of the same images: one for each of several heads.
-        selection: the choice made from them; without one, rates are of payload bytes and images are
-            shown at the middle rate.
-
-    Raises:
-        DataError: if nothing was measured yet.
-        DependencyError: if matplotlib or Jinja2 is not installed.
-        UnknownNameError: if a codec is not installed of which an old profile says nothing.
-        MismatchError: if the profiles cannot be compared.
-    """
-    return _Page(comparable(profiles), selection).text()
-
-
 @dataclass(frozen=True, repr=False)
 class Report(Result):
     """A self-contained HTML page of what was measured; a notebook shows it.
@@ -128,7 +109,19 @@ class Report(Result):
 def make_report(
     profiles: ProfileTable | Sequence[ProfileTable], selection: Selection | None = None
 ) -> Report:
-    """As `html`, with what a program needs besides."""
+    """Make the page: answer, plot, decoded images, table, what was measured.
+
+    Args:
+        profiles: a profile, or several of the same images: one for each of several heads.
+        selection: the choice made from them; without one, rates are of payload bytes and images are
+            shown at the middle rate.
+
+    Raises:
+        DataError: if nothing was measured yet.
+        DependencyError: if matplotlib or Jinja2 is not installed.
+        UnknownNameError: if a codec is not installed of which an old profile says nothing.
+        MismatchError: if the profiles cannot be compared.
+    """
     page = _Page(comparable(profiles), selection)
     return Report(page.text(), page.plot, selection, tuple(page.heads), kept=page.kept)
 

@@ -159,12 +159,9 @@ def budget_bpp(table: ProfileTable, selection: Selection) -> float:
     if selection.mode == "keep":
         return selection.winner.bpp if selection.winner else 0.0
     budget = Budget.parse(selection.budget)
-    pixels = _mean_pixels(table.rows())
+    rows = table.rows()
+    pixels = next((8 * row.file_bytes / row.file_bpp for row in rows if row.file_bpp), 0.0)
     return 8 * budget.allowance((1, round(pixels))) / pixels if pixels else 0.0
-
-
-def _mean_pixels(rows: Iterable[Row]) -> float:
-    return next((8 * row.file_bytes / row.file_bpp for row in rows if row.file_bpp), 0.0)
 
 
 def middle_bpp(series: Iterable[Series]) -> float:

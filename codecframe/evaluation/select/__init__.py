@@ -1,16 +1,14 @@
 """Choosing a codec and settings under a budget: from profiles, or straight from images."""
 
-from codecframe.evaluation.select.answer import Candidate, NextPoint, Selection
-from codecframe.evaluation.select.choose import RATE_TOLERANCE, TIME_RATIO, select
+from codecframe.evaluation.select.answer import Candidate, Selection
+from codecframe.evaluation.select.choose import RATE_TOLERANCE, select
 from codecframe.evaluation.select.images import select_on_images
 from codecframe.evaluation.select.keep_images import select_keeping_on_images
 from codecframe.evaluation.select.keeping import select_keeping
 
 __all__ = [
     "RATE_TOLERANCE",
-    "TIME_RATIO",
     "Candidate",
-    "NextPoint",
     "Selection",
     "select",
     "select_keeping",

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as PilImage
 
-from codecframe.core.errors import OutputError
+from codecframe.core.files import reported
+from codecframe.core.image import to_png
 from codecframe.core.outputs import write_unless_other
-from codecframe.evaluation.shapes.scenes import CLASSES, Scene, cropped, draw_scene
+from codecframe.evaluation.shapes.scenes import CLASSES, cropped, draw_scene
 from codecframe.images import read_image
 
 DETECTOR = Path(__file__).with_name("detector.yaml")
@@ -36,10 +36,8 @@ def write_scenes(
     Raises:
         OutputError: if a file cannot be written, or is there with other content.
     """
-    try:
+    with reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(str(folder), error.strerror or error) from None
     paths, rows = [], io.StringIO()
     table = csv.writer(rows, lineterminator="\n")
     table.writerow(["file", "label", "x0", "y0", "x1", "y1"])
@@ -47,15 +45,9 @@ def write_scenes(
         random = np.random.default_rng(seed)
         scene = draw_scene(cropped(read_image(photo), random), random, _SHAPES)
         paths.append(folder / f"{Path(photo).stem}.png")
-        write_unless_other(paths[-1], _png(scene), force=force)
+        write_unless_other(paths[-1], to_png(scene.image), force=force)
         for corners, kind in zip(scene.corners.round(1).tolist(), scene.classes, strict=True):
             table.writerow([paths[-1].name, CLASSES[kind], *corners])
     truth = folder / "boxes.csv"
     write_unless_other(truth, rows.getvalue().encode(), force=force)
     return paths, truth
-
-
-def _png(scene: Scene) -> bytes:
-    buffer = io.BytesIO()
-    PilImage.fromarray(scene.image).save(buffer, "PNG")
-    return buffer.getvalue()
