@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any, Protocol, runtime_checkable
 
 from codecframe.core.codec import Codec
@@ -85,7 +86,7 @@ class Candidates:
 
     def best(self) -> Score:
         """The best so far, on the images that tune."""
-        return min((*self.starts, *self.found), key=_loss)
+        return min((*self.starts, *self.found), key=attrgetter("loss"))
 
     def measured(self, trials: int, seed: int) -> Iterator[Score | None]:
         """What all are worth, one after another; None if that was refused or given up.
@@ -123,7 +124,7 @@ class Candidates:
 
     def finalists(self) -> list[Score]:
         """The best of what was found, on the images that tune."""
-        return sorted(self.found, key=_loss)[:_FINALISTS]
+        return sorted(self.found, key=attrgetter("loss"))[:_FINALISTS]
 
     def judged(self) -> Iterator[float]:
         """Losses of starting points and finalists on the held-out images."""
@@ -136,8 +137,8 @@ class Candidates:
 
         What was found must be better than all starting points there to be the answer.
         """
-        start = next(score for score in self._by_held_out(self.starts) if self._in_time(score))
-        for score in self._by_held_out(self.finalists()):
+        start = next(filter(self._in_time, sorted(self.starts, key=self._held_loss)))
+        for score in sorted(self.finalists(), key=self._held_loss):
             plain = self._plainest(score)
             if self._in_time(plain):
                 better = self._held_loss(plain) < self._held_loss(start)
@@ -164,9 +165,6 @@ class Candidates:
         if score is not None and score.encode_us <= self._slowest:
             self.found.append(score)
         return score
-
-    def _by_held_out(self, scores: list[Score]) -> list[Score]:
-        return sorted(scores, key=self._held_loss)
 
     def _held_loss(self, score: Score) -> float:
         try:
@@ -195,7 +193,3 @@ class Candidates:
             if score.loss <= best.loss:
                 best = score
         return best
-
-
-def _loss(score: Score) -> float:
-    return score.loss

@@ -6,7 +6,7 @@ import os
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +102,19 @@ def tune(
     judge = head if isinstance(head, TaskHead) else registry.default().head(os.fspath(head))
     choice: dict[str, Any] = {"where": where, "limit": limit, "data_root": data_root}
     items = open_labelled(images, labels, task=judge.task, **choice)
-    files = _Files(_path(output))
+    target = None if output is None else Path(output)
+    memory = None if target is None else target.with_suffix(".trials")
     given = [
         os.fspath(one) for one in (labels, head, preset) if isinstance(one, (str, os.PathLike))
     ]
     texts = [] if settings is None or isinstance(settings, Mapping) else _texts(settings)
     named = [text.partition("=")[2] for text in texts if text.startswith("preset=")]
-    files.check([*(item.path for item in items if item.path), *given, *named], force)
+    sources = [*(item.path for item in items if item.path), *given, *named]
+    if target is not None and memory is not None:  # nothing is lost, before hours of tuning
+        refuse_inputs([target, memory], sources)
+        refuse_foreign(target, is_tuned, force=force)
+        refuse_foreign(memory, is_memory, force=force)
+        make_way(memory, is_memory)
     held = None
     if held_out:
         held = open_held_out_images(
@@ -140,19 +146,15 @@ def tune(
         trials=trials,
         seed=seed,
         most_time=most_time,
-        measured=files.trials,
+        measured=memory,
         made={"command": _command(codec, said), "seed": seed},
         progress=progress or automatic(f"tune {chosen.name}"),
     )
-    if files.preset is not None:
-        found.preset.write(files.preset)
+    if target is not None:
+        found.preset.write(target)
     if found.warning:
         warn(found.warning)
-    return replace(found, path=files.preset)
-
-
-def _path(name: str | Path | None) -> Path | None:
-    return None if name is None else Path(name)
+    return replace(found, path=target)
 
 
 def _labels_file(labels: Any) -> str | Path | None:
@@ -187,28 +189,3 @@ def _command(codec: Any, said: Mapping[str, Any]) -> str:
         for text in [str(one)] if plain else _texts(one):
             words += [f"--{option}", text]
     return shlex.join(words)
-
-
-@dataclass(frozen=True)
-class _Files:
-    """What is written."""
-
-    preset: Path | None
-
-    @property
-    def trials(self) -> Path | None:
-        """What was measured, beside the preset."""
-        return None if self.preset is None else self.preset.with_suffix(".trials")
-
-    def check(self, inputs: Sequence[str], force: bool) -> None:
-        """Check that nothing is lost, before hours of tuning.
-
-        Raises:
-            OutputError: if a file would be replaced that no tuning made.
-        """
-        refuse_inputs([each for each in (self.preset, self.trials) if each], inputs)
-        if self.preset is not None:
-            refuse_foreign(self.preset, is_tuned, force=force)
-        if self.trials is not None:
-            refuse_foreign(self.trials, is_memory, force=force)
-            make_way(self.trials, is_memory)

@@ -84,10 +84,6 @@ class PresetExport(Result):
     text: str
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"format": self.format, "text": self.text, "notes": list(self.notes)}
-
     def shown(self) -> list[str | Table]:
         """The text."""
         return [self.text.rstrip("\n")]
@@ -165,7 +161,7 @@ def presets(
         items = open_images(
             images, labels=labels, where=where, limit=limit, data_root=data_root, task=judge.task
         )
-        figures = _measured(found, export, items, head, budget)
+        figures = _measured(found, export, items, judge, budget)
     return _export(found, export, figures)
 
 
@@ -197,7 +193,7 @@ def _measured(
     preset: Preset,
     encoder: str,
     items: ImageSet,
-    head: TaskHead | str,
+    judge: TaskHead,
     budget: Budget | str | None,
 ) -> dict[str, Any]:
     """What the export costs and scores on images."""
@@ -207,7 +203,6 @@ def _measured(
     allowed = Budget.of(budget or (str(known) if known else None), mean=True)
     if allowed is None:
         raise UsageError("the preset says no budget: {budget} does")
-    judge = registry.default().head(head) if isinstance(head, str) else head
     images, targets = read_images(judge, items)
     objective = Objective(judge, images, targets, allowed, Accounting.FILE)
     settings = codec.settings_type.from_dict(preset.settings)

@@ -11,7 +11,7 @@ from typing import Any
 from codecframe.core.codec import Codec
 from codecframe.core.head import TaskHead
 from codecframe.core.presets import Preset, describe
-from codecframe.core.progress import Progress, ProgressMaker, Silent
+from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.settings import Settings
 from codecframe.core.statistics import paired_difference, wilson
 from codecframe.core.tables import Result, Table, interval, percent
@@ -121,36 +121,23 @@ def tune(
     progress: ProgressMaker = Silent,
     clock: Callable[[], float] = perf_counter,
 ) -> Tuning:
-    """Find settings of a codec for a head at a budget.
+    """Find settings of a codec for a head at a budget, as `codecframe.tune` does.
 
     The images are split in two: every other one tunes, the rest is held out and decides whether
     what was found is kept. It is, if it is better there than the base, the codec's variants of it
     and the presets that come with the codec; else the best of these is the answer.
 
     Args:
-        codec: the codec.
-        head: whose loss counts.
+        codec, head, budget, accounting, encoder, trials, seed, most_time, progress: as
+            `codecframe.tune` takes them.
         items: images, all with labels or none.
-        budget: rate to tune for; met on average over the images.
-        accounting: which bytes count.
         base: settings to start from; by default the codec's defaults.
-        encoder: one of the codec's `encoders`: settings that it lacks are left alone.
         groups: of each image, where some belong together: whole groups are held out.
         held_out: images that decide; all of `items` tune.
-        trials: settings to try, besides what the tuning starts from.
-        seed: of the search.
-        most_time: settings may take this many times as long to encode as the base.
         measured: file that keeps what was measured, from which a stopped run goes on as if it had
             not been stopped; None keeps nothing.
         made: what the preset shall say of how it was made, besides for which head.
-        progress: shows how far it is.
         clock: seconds, by which encoding is timed.
-
-    Raises:
-        DataError: if there are too few images.
-        MismatchError: if some images have labels and some do not, or all are in one group.
-        OutputError: if `measured` is a file that no tuning made.
-        UnknownNameError: if the codec is not exported to the encoder.
     """
     start = base if base is not None else codec.settings_type()
     if encoder is not None:
@@ -166,7 +153,12 @@ def tune(
         held.remember(memory)
         candidates = Candidates(codec, default, encoder, tuning, held, most_time)
         with progress(candidates.steps(trials)) as display:
-            _look(candidates, trials, seed, memory, display, budget)
+            before = memory.kept
+            for _ in candidates.measured(trials, seed):
+                best = candidates.best()
+                tell = display.advance if memory.kept > before else display.skip
+                tell(1, f"loss {best.loss:.4f}, {100 * best.score:.1f} % at {budget}")
+                before = memory.kept
         with progress(len(candidates.starts) + len(candidates.finalists())) as display:
             for _ in candidates.judged():
                 display.advance(1, "held-out images")
@@ -197,23 +189,6 @@ def tune(
         beats_starts=found is not best_start,
         warning=split.warning,
     )
-
-
-def _look(
-    candidates: Candidates,
-    trials: int,
-    seed: int,
-    memory: Memory,
-    display: Progress,
-    budget: Budget,
-) -> None:
-    """Measure all candidates, and show how far that is."""
-    before = memory.kept
-    for _ in candidates.measured(trials, seed):
-        best = candidates.best()
-        tell = display.advance if memory.kept > before else display.skip
-        tell(1, f"loss {best.loss:.4f}, {100 * best.score:.1f} % at {budget}")
-        before = memory.kept
 
 
 def _said(tuned: Score, usual: Score) -> dict[str, Any]:

@@ -7,8 +7,6 @@ in few trials; the best settings of one are found sooner by changing one setting
 from __future__ import annotations
 
 import contextlib
-import types
-import typing
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +17,7 @@ from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError, SettingsError
 from codecframe.core.parallel import cpu_count
 from codecframe.core.registry import require
-from codecframe.core.settings import FieldInfo, Settings
+from codecframe.core.settings import FieldInfo, Settings, members
 from codecframe.tuning.objective import Objective, Score
 
 INSTALL = "codecframe[tune]"
@@ -186,7 +184,7 @@ def searchable(settings_type: type[Settings]) -> list[FieldInfo]:
 
 def _kind(info: FieldInfo) -> type | None:
     """The field's type as a search sees it."""
-    kinds = [kind for kind in _types(info.type) if kind is not type(None)]
+    kinds = [kind for kind in members(info.type) if kind is not type(None)]
     kind = kinds[0] if len(kinds) == 1 else None
     ranged = info.option.low is not None and info.option.high is not None
     if info.option.choices is not None or kind is bool or (kind in (int, float) and ranged):
@@ -210,7 +208,7 @@ def alternatives(info: FieldInfo) -> list[Any] | None:
         return list(info.option.choices)
     if kind is bool:
         return [False, True]
-    if type(None) in _types(info.type):
+    if type(None) in members(info.type):
         steps = np.linspace(*_range(info), 6)
         return [None, *(sorted({int(step) for step in steps}) if kind is int else steps.tolist())]
     return None
@@ -241,12 +239,6 @@ def _steps(settings: Settings, fields: Iterable[FieldInfo]) -> Iterator[Settings
             if other != value:
                 with contextlib.suppress(SettingsError):
                     yield settings.replace(**{info.name: other})
-
-
-def _types(kind: Any) -> tuple[Any, ...]:
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        return typing.get_args(kind)
-    return (kind,)
 
 
 def _hopeless(score: Score, best: Score) -> bool:
