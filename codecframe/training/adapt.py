@@ -13,6 +13,7 @@ from typing import Any
 from codecframe.core import registry
 from codecframe.core.errors import DataError, UsageError
 from codecframe.core.head import TaskHead
+from codecframe.core.parallel import peak_memory
 from codecframe.core.presets import parse_spec
 from codecframe.core.progress import ProgressMaker, automatic
 from codecframe.core.split import hold_out, leak_warning
@@ -20,7 +21,7 @@ from codecframe.core.trainer import TrainingRun
 from codecframe.images import ImageItem, ImageSet, group_names, open_labelled, without
 from codecframe.rate import Accounting, Budget, fit_levels
 from codecframe.training.adapted import Adapted, AdaptedAt, compared
-from codecframe.training.runs import peak_memory, require_all, run_trainer
+from codecframe.training.runs import require_all, run_trainer
 from codecframe.tuning import read_images
 from codecframe.tuning.front import open_held_out_images, tune
 
@@ -37,7 +38,7 @@ _REPORTED = 200
 _SAMPLE = 32
 """Images on which levels for rates are found."""
 _TUNED_ON = 400
-"""Images that settings are tuned on, about."""
+"""Images that settings are tuned on, at most."""
 
 
 def adapt(
@@ -180,7 +181,7 @@ def _budgets(budget: Budget | str | None, rates: Sequence[float] | None) -> list
 class _Images:
     """Images that train, the group of each where some belong together, and those to report on."""
 
-    training: ImageSet | list[ImageItem]
+    training: ImageSet
     groups: list[str] | None
     reported: Sequence[ImageItem]
 
@@ -212,11 +213,8 @@ def _split(
         warn(leak)
     apart = set(places)
     kept = [at for at in range(len(items)) if at not in apart]
-    return _Images(
-        [items[at] for at in kept],
-        None if groups is None else [groups[at] for at in kept],
-        [items[at] for at in places],
-    )
+    of_kept = None if groups is None else [groups[at] for at in kept]
+    return _Images(ImageSet([items], kept), of_kept, ImageSet([items], places))
 
 
 def _check_count(count: int) -> None:
@@ -285,8 +283,7 @@ class _Job:
     def levels(self, codec: str) -> tuple[int, ...]:
         """The codec's levels for the budgets, ascending."""
         chosen, settings = parse_spec(codec)
-        items = self.images.training
-        some = [items[at] for at in range(0, len(items), max(len(items) // _SAMPLE, 1))][:_SAMPLE]
+        some = self.images.training.spread(_SAMPLE)
         sample = [self.head.prepare(item.read()) for item in some]
         return fit_levels(chosen, settings, sample, self.budgets, self.accounting)
 
@@ -310,16 +307,15 @@ def _in_turn(
     """
     first, before = (path.with_stem(f"{path.stem}-1") for path in (preset, job.target))
     chosen, settings = parse_spec(codec)
-    items = job.images.training
-    some = [items[at] for at in range(0, len(items), max(len(items) // _TUNED_ON, 1))]
+    some = job.images.training.spread(_TUNED_ON)
     shared: dict[str, Any] = {
         "budget": budget, "accounting": job.accounting, "trials": trials, "seed": job.seed,
         "force": job.force, "progress": job.progress, "warn": job.warn,
     }  # fmt: skip
-    tune(chosen, ImageSet([some]), job.head, settings=settings, output=first, **shared)
+    tune(chosen, some, job.head, settings=settings, output=first, **shared)
     spec = f"{chosen.name}:preset={first}"
     job.train(spec, minutes / 2, before)
     adapted = registry.default().head(str(before))
-    tune(chosen, ImageSet([some]), adapted, preset=first, output=preset, **shared)
+    tune(chosen, some, adapted, preset=first, output=preset, **shared)
     spec = f"{chosen.name}:preset={preset}"
     return spec, job.train(spec, minutes / 2, job.target, str(before))

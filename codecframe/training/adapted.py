@@ -73,11 +73,6 @@ class Adapted(FileResult):
         """A row for each rate, of uncompressed images first."""
         return [asdict(point) for point in self.points]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        preset = None if self.preset is None else str(self.preset)
-        return {**vars(self), "path": str(self.path), "preset": preset, "points": self.records()}
-
     def shown(self) -> Sequence[str | Table]:
         """What the head gained behind the codec, and what it lost on uncompressed images."""
         scored = any(point.score for point in self.points)

@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,6 @@ class Trained(FileResult):
     def shown(self) -> Sequence[str | Table]:
         """The model file."""
         return [f"model: {self.path}"]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "path": str(self.path), "log": str(self.log)}
 
 
 def train(
@@ -127,10 +123,6 @@ class Results(Result):
     def records(self) -> list[dict[str, Any]]:
         """The table as it was published."""
         return [dict(row) for row in self.rows]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"path": str(self.path), "rows": self.records()}
 
     def _repr_html_(self) -> str:
         plot = self.path.with_suffix(".svg")

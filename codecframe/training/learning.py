@@ -15,14 +15,14 @@ from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import MismatchError, UsageError
 from codecframe.core.files import models_folder, read_text, write_whole
 from codecframe.core.head import TaskHead
-from codecframe.core.parallel import share_cores
+from codecframe.core.parallel import peak_memory, share_cores
 from codecframe.core.progress import ProgressMaker, automatic
 from codecframe.core.split import hold_out
 from codecframe.core.tables import FileResult, Table, percent
 from codecframe.core.trainer import Trainer
 from codecframe.images import ImageSet, open_labelled
 from codecframe.training.comparison import beside, saved
-from codecframe.training.runs import peak_memory, require_all, run_on
+from codecframe.training.runs import require_all, run_on
 
 KIND = "learn"
 """The kind of training."""
@@ -92,17 +92,19 @@ class Learned(FileResult):
         ]
         return Table(columns, rows, title="places to cut (* is taken)")
 
+    @property
+    def _taken(self) -> Mapping[str, Any]:
+        return next(cut for cut in self.cuts if cut["layer"] == self.chosen["layer"])
+
     def _over_limit(self) -> list[str]:
         """That the encoder takes longer than it may, if so."""
-        took = next(
-            cut["milliseconds"] for cut in self.cuts if cut["layer"] == self.chosen["layer"]
-        )
+        took = self._taken["milliseconds"]
         limit = self.chosen["device_ms"]
         return [f"no place fits in --device-ms {limit:g}: {took:.1f}"] if took > limit else []
 
     def _better_cut(self) -> list[str]:
         """What the encoder would have to take for fewer bits, if that helps."""
-        taken = next(cut for cut in self.cuts if cut["layer"] == self.chosen["layer"])
+        taken = self._taken
         better = [cut for cut in self.cuts if cut["bpp"] < _NOTABLY * taken["bpp"]]
         if not better:
             return []
@@ -126,20 +128,6 @@ class Learned(FileResult):
         """The table's highest rate."""
         own = {row["asked"] for row in self.rows if row["codec"] == self.rows[0]["codec"]}
         return max(sorted(own)[:_SHOWN], default=0.0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "path": str(self.path),
-            "head": self.head,
-            "recipe": str(self.recipe),
-            "chosen": dict(self.chosen),
-            "cuts": [dict(cut) for cut in self.cuts],
-            "images": self.images,
-            "rows": self.records(),
-            "saved": [dict(one) for one in self.saved],
-            "peak_memory": self.peak_memory,
-        }
 
     def records(self) -> list[dict[str, Any]]:
         """The rows of the table."""
@@ -219,7 +207,9 @@ def learn(
         if value:
             general[key] = dict(value) if isinstance(value, Mapping) else value
     shown = progress or automatic("learn")
-    learnt = items if judge.task is CLASSIFICATION else _without_labels(items)
+    learnt = items
+    if judge.task is not CLASSIFICATION:  # what trains has no use for labels that are not classes
+        learnt = ImageSet([[replace(item, target=None) for item in items]])
     run = run_on(
         trainer, settings, learnt, general, path.parent,
         data_root=data_root, progress=shown, force=force, warn=warn,
@@ -249,11 +239,6 @@ def learn(
 
 _LEAST = 16
 """Images."""
-
-
-def _without_labels(items: ImageSet) -> ImageSet:
-    """The images: what trains has no use for labels that are not classes."""
-    return ImageSet([[replace(item, target=None) for item in items]])
 
 
 def _rounded(rate: float) -> float:

@@ -12,7 +12,6 @@ Running it writes `NAME.log/` with checkpoints and a log while it goes, then the
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,28 +46,7 @@ def run_training(
     force: bool = False,
     warn: Callable[[str], None] = warnings.warn,
 ) -> Path:
-    """Run a training recipe, going on where an earlier run stopped.
-
-    Args:
-        path: the recipe file.
-        models: folder for the model file and the log.
-        data_root: folder below which the recipe's images lie; `CODECFRAME_DATA` by default.
-        changes: `key=value` texts that override the recipe's settings.
-        progress: shows how far it is.
-        force: a model file of that name is replaced, whoever made it.
-        warn: takes what a user should know, e.g. that held-out images look like others.
-
-    Returns:
-        The path of the model file.
-
-    Raises:
-        DataError: if the recipe or an image cannot be read.
-        SettingsError: for a setting that the trainer does not take.
-        UnknownNameError: for a kind that no plugin has.
-        DependencyError: if a package that the trainer needs is not installed.
-        MismatchError: if only some images have labels, or some labels are numbers and some names.
-        OutputError: if files of these names are there that no training made.
-    """
+    """Run a training recipe, as `codecframe.train` does; the path of the model file."""
     recipe = read_recipe(path)
     trainer: Trainer[Any] = registry.default().trainer(recipe["kind"])
     general = {
@@ -81,21 +59,10 @@ def run_training(
     require_all(trainer)
     root = recipe_root(data_root)
     images, groups, held = open_recipe_split(general, root)
-    classes = _class_names([*images, *(held or ())], general["images"], root)
-    run = TrainingRun(
-        name=general["name"],
-        images=_indexed(images, classes),
-        classes=classes,
-        folder=Path(models) / f"{general['name']}.log",
-        output=Path(models) / f"{general['name']}{trainer.suffix}",
-        recipe={**general, **settings.to_dict()},
-        progress=progress,
-        groups=groups,
-        held_out=None if held is None else _indexed(held, classes),
-        warn=warn,
-    )
-    run_trainer(trainer, settings, run, force=force)
-    return run.output
+    return run_on(
+        trainer, settings, images, general, Path(models),
+        data_root=root, progress=progress, force=force, warn=warn, groups=groups, held_out=held,
+    ).output  # fmt: skip
 
 
 def run_on(
@@ -109,20 +76,20 @@ def run_on(
     progress: ProgressMaker,
     force: bool,
     warn: Callable[[str], None],
+    groups: Sequence[str] | None = None,
+    held_out: ImageSet | None = None,
 ) -> TrainingRun:
     """Run a trainer on images that are open already; the run, done.
 
     Args:
         trainer, settings: what is done.
-        images: to train on.
+        images, groups, held_out: to train on and to hold out, as a `TrainingRun` has them.
         general: the keys that recipes of every kind have.
         models: folder for the model file and the log.
-        data_root, progress, force, warn: as those of `run_training`.
-
-    Raises:
-        CodecframeError: as `run_training` does.
+        data_root, progress, force, warn: as `codecframe.train` takes them.
     """
-    classes = _class_names(images, general["images"], recipe_root(data_root))
+    everything = [*images, *(held_out or ())]
+    classes = _class_names(everything, general["images"], recipe_root(data_root))
     run = TrainingRun(
         name=general["name"],
         images=_indexed(images, classes),
@@ -131,6 +98,8 @@ def run_on(
         output=models / f"{general['name']}{trainer.suffix}",
         recipe={**general, **settings.to_dict()},
         progress=progress,
+        groups=groups,
+        held_out=None if held_out is None else _indexed(held_out, classes),
         warn=warn,
     )
     run_trainer(trainer, settings, run, force=force)
@@ -231,13 +200,3 @@ def _indexed(images: ImageSet, classes: Sequence[str]) -> Sequence[LabelledImage
         _Indexed(image, image.target if isinstance(image.target, int) else index[str(image.target)])
         for image in images
     ]
-
-
-def peak_memory() -> int | None:
-    """Bytes that this process held at most; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most

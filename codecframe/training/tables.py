@@ -165,21 +165,7 @@ def run_recipe(
     progress: ProgressMaker | None = None,
     force: bool = False,
 ) -> Path:
-    """Run a recipe of kind `profile` and write its results.
-
-    Args:
-        path: the recipe file.
-        results: folder for `NAME.json`, `NAME.svg`, `NAME.png` and, meanwhile, the profiles.
-        data_root: folder below which the recipe's data lies.
-        progress: shows how far it is.
-        force: files of these names are replaced, whoever made them.
-
-    Returns:
-        The path of the JSON file.
-
-    Raises:
-        OutputError: if a file of these names is there that no recipe made.
-    """
+    """Run a recipe of kind `profile`, as `codecframe.recipe` does; the path of the table."""
     recipe = ProfileRecipe.load(path)
     root = recipe_root(data_root)
     heads = recipe.heads(path)  # before hours of measuring
@@ -267,15 +253,12 @@ def _rows(recipe: ProfileRecipe, found: Sequence[_Measured]) -> list[dict[str, A
         default=0.0,
     )
     return [
-        _row(recipe, one, spot) | _kept(spot, whole) | compared
+        _row(recipe, one, spot)
+        | ({"kept": round(spot.score / whole, 4)} if whole > 0 else {})
+        | compared
         for one in found
         for spot, compared in zip(one.series.spots, _compared(recipe, curves, one), strict=True)
     ]
-
-
-def _kept(spot: report.Spot, whole: float) -> dict[str, Any]:
-    """The share of the score on uncompressed images, where that is known."""
-    return {"kept": round(spot.score / whole, 4)} if whole > 0 else {}
 
 
 def _row(recipe: ProfileRecipe, one: _Measured, spot: report.Spot) -> dict[str, Any]:
