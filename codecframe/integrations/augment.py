@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from codecframe.core.codec import Codec
 from codecframe.core.errors import SettingsError
 from codecframe.core.image import Image, check_image
+from codecframe.core.parallel import map_threads
 from codecframe.core.presets import parse_spec
 from codecframe.core.settings import Settings
 from codecframe.rate import Accounting, Budget, counted_size, fit
+
+_Coded = tuple[Image | None, int | None]
 
 
 class Draw(NamedTuple):
@@ -76,26 +79,45 @@ class Augmentation:
             return image, None
         number = min(int(draw.codec * len(self._variants)), len(self._variants) - 1)
         codec, settings = self._variants[number]
-        data, settings = self._encoded(codec, settings, self._levels[number], image, draw.rate)
+        if self._budgets is not None:
+            low, high = (budget.allowance(image.shape[:2]) for budget in self._budgets)
+            found, _ = fit(codec, image, settings, int(low * (high / low) ** draw.rate))
+            data, settings = found.data, found.settings
+        else:
+            if (levels := self._levels[number]) is not None:
+                settings = settings.at_level(round(levels[0] + draw.rate * (levels[1] - levels[0])))
+            data = codec.encode(image, settings)
         size = counted_size(codec, data, settings, Accounting.PAYLOAD, knob_varies=False)
         return codec.decode(data), size
 
-    def _encoded(
-        self,
-        codec: Codec[Any],
-        settings: Settings,
-        levels: tuple[int, int] | None,
-        image: Image,
-        rate: float,
-    ) -> tuple[bytes, Settings]:
-        if self._budgets is not None:
-            low, high = (b.allowance((image.shape[0], image.shape[1])) for b in self._budgets)
-            limit = int(low * (high / low) ** rate)
-            found, _ = fit(codec, image, settings, limit)
-            return found.data, found.settings
-        if levels is not None:
-            settings = settings.at_level(round(levels[0] + rate * (levels[1] - levels[0])))
-        return codec.encode(image, settings), settings
+
+@dataclass(frozen=True)
+class ColumnCodec:
+    """Compresses and decodes the images of a column.
+
+    Plain data, so that it travels to workers and caches know it. Draws depend on the seed and on
+    each image, not on batches, processes or workers.
+    """
+
+    codecs: str | tuple[str, ...] = "jpeg"
+    column: str = "image"
+    budget: str | tuple[str, str] | None = None
+    knob: tuple[float, float] | None = None
+    p: float = 1.0
+    seed: int = 0
+    sizes: str = "bytes"
+
+    def _coded(self, entries: list[Any], read: Callable[[Any], Image | None]) -> list[_Coded]:
+        """(what a codec leaves, payload bytes) of each entry; None for what is none."""
+        augmentation = Augmentation(self.codecs, self.budget, self.knob, self.p)
+
+        def coded(entry: Any) -> _Coded:
+            image = read(entry)
+            if image is None:
+                return None, None
+            return augmentation(image, Draw.of(image, self.seed))
+
+        return map_threads(coded, entries)
 
 
 def _budgets(given: str | tuple[str, str] | None) -> tuple[Budget, Budget] | None:

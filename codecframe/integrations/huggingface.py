@@ -14,15 +14,14 @@ import PIL.Image
 
 from codecframe.core.errors import DataError
 from codecframe.core.image import Image
-from codecframe.core.parallel import map_threads
 from codecframe.images import read_image
-from codecframe.integrations.augment import Augmentation, Draw
+from codecframe.integrations.augment import ColumnCodec
 
 __all__ = ["Compress"]
 
 
 @dataclass(frozen=True)
-class Compress:
+class Compress(ColumnCodec):
     """Compresses and decodes the images of a column, batch by batch or one by one.
 
     Images are read by the rules of `codecframe.images.read_image`; arrays must be `uint8`.
@@ -41,14 +40,6 @@ class Compress:
         sizes: column for the bytes of each image's payload; none is made where this is empty.
     """
 
-    codecs: str | tuple[str, ...] = "jpeg"
-    column: str = "image"
-    budget: str | tuple[str, str] | None = None
-    knob: tuple[float, float] | None = None
-    p: float = 1.0
-    seed: int = 0
-    sizes: str = "bytes"
-
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The columns that change, of a batch, or of one example where `map` is not `batched`.
 
@@ -63,19 +54,11 @@ class Compress:
             raise DataError(
                 "batch", f"has no column {self.column!r}; it has {', '.join(map(str, batch))}"
             )
-        augmentation = Augmentation(self.codecs, self.budget, self.knob, self.p)
-
-        def made(entry: Any) -> tuple[PIL.Image.Image | None, int | None]:
-            if entry is None:
-                return None, None
-            image = _pixels(entry)
-            result, size = augmentation(image, Draw.of(image, self.seed))
-            return PIL.Image.fromarray(result), size
-
         entries = batch[self.column]
         batched = _is_batch(entries)
-        done = map_threads(made, list(entries) if batched else [entries])
-        columns: dict[str, Any] = {self.column: [image for image, _ in done]}
+        done = self._coded(list(entries) if batched else [entries], _pixels)
+        images = [None if image is None else PIL.Image.fromarray(image) for image, _ in done]
+        columns: dict[str, list[Any]] = {self.column: images}
         if self.sizes:
             columns[self.sizes] = [size for _, size in done]
         return columns if batched else {name: column[0] for name, column in columns.items()}
@@ -102,8 +85,10 @@ def _holds_numbers(entries: Any) -> bool:
     return isinstance(entries, Sequence) and bool(entries) and isinstance(entries[0], (int, float))
 
 
-def _pixels(entry: Any) -> Image:
-    """An entry as an image: Pillow's, an array, nested lists, or an encoded file."""
+def _pixels(entry: Any) -> Image | None:
+    """An entry as an image: Pillow's, an array, nested lists, or an encoded file; None of None."""
+    if entry is None:
+        return None
     if isinstance(entry, Mapping):
         if entry.get("bytes"):
             return read_image(entry["bytes"], entry.get("path") or "image")

@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 
 from codecframe.core.errors import DataError
-from codecframe.core.image import Image
-from codecframe.core.parallel import map_threads
-from codecframe.integrations.augment import Augmentation, Draw
+from codecframe.integrations.augment import ColumnCodec
 
 __all__ = ["CodecTransform"]
 
 
 @dataclass(frozen=True)
-class CodecTransform:
+class CodecTransform(ColumnCodec):
     """Compresses and decodes the images of a column of numpy batches.
 
     Plain data, so that it travels to the workers. Draws depend on the seed and on each image, not
@@ -38,14 +36,6 @@ class CodecTransform:
             is; none is made where this is empty.
     """
 
-    codecs: str | tuple[str, ...] = "jpeg"
-    column: str = "image"
-    budget: str | tuple[str, str] | None = None
-    knob: tuple[float, float] | None = None
-    p: float = 1.0
-    seed: int = 0
-    sizes: str = "bytes"
-
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The batch with its images as they come out of a codec.
 
@@ -55,13 +45,7 @@ class CodecTransform:
         """
         if self.column not in batch:
             raise DataError("batch", f"has no column {self.column!r}")
-        augmentation = Augmentation(self.codecs, self.budget, self.knob, self.p)
-
-        def made(entry: Any) -> tuple[Image, int | None]:
-            image: Image = np.ascontiguousarray(entry)
-            return augmentation(image, Draw.of(image, self.seed))
-
-        done = map_threads(made, list(batch[self.column]))
+        done = self._coded(list(batch[self.column]), np.ascontiguousarray)
         columns = dict(batch)
         columns[self.column] = _column([image for image, _ in done])
         if self.sizes:
@@ -69,7 +53,7 @@ class CodecTransform:
         return columns
 
 
-def _column(images: list[Image]) -> Any:
+def _column(images: list[Any]) -> Any:
     """One array, of arrays where sizes differ."""
     if len({image.shape for image in images}) == 1:
         return np.stack(images)
