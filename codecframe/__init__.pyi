@@ -99,6 +99,7 @@ from .images import ImageItem as ImageItem
 from .images import ImageSet as ImageSet
 from .images import open_images as open_images
 from .images import read_image as read_image
+from .pipeline import DeviceHead as DeviceHead
 from .pipeline import Evaluation as Evaluation
 from .pipeline import Packet as Packet
 from .pipeline import Pipeline as Pipeline
@@ -130,6 +131,7 @@ from .rate import controller as controller
 from .rate import fit as fit
 from .rate import fit_levels as fit_levels
 from .rate import fit_mean as fit_mean
+from .rate import sure_from as sure_from
 from .tasks.classification import ClassifierHead as ClassifierHead
 from .tasks.classification import HeadOptions as HeadOptions
 from .tasks.detection import Boxes as Boxes

@@ -135,6 +135,10 @@ class Classification(Task):
         """The likeliest classes."""
         return [int(index) for index in prediction.scores.argmax(axis=1)]
 
+    def confidence(self, prediction: Prediction) -> Values:
+        """The probability of the likeliest class."""
+        return np.array([one.probability for (one,) in prediction.top(1)], np.float64)
+
     def to_json(self, prediction: Prediction) -> list[dict[str, Any]]:
         """`label`, `probability` and `index` of the likeliest class."""
         return [

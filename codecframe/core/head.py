@@ -125,6 +125,15 @@ class TaskHead(ABC):
         """
         return self.task.divergence(prediction, reference)
 
+    def confidence(self, prediction: Any) -> Values:
+        """How sure each prediction is of itself, from 0 to 1, (images,); of classification: the
+        probability of the likeliest class.
+
+        Raises:
+            MismatchError: if predictions of the task do not say.
+        """
+        return self.task.confidence(prediction)
+
     def pixel_gradients(
         self, images: Sequence[Image], targets: FloatArray | None
     ) -> list[FloatArray] | None:

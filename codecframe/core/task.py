@@ -201,6 +201,16 @@ class Task(ABC):
     def pseudo_targets(self, prediction: Any) -> list[Any]:
         """A target for each image, read off a prediction: for images without labels."""
 
+    def confidence(self, prediction: Any) -> Values:
+        """How sure each prediction is of itself, from 0 to 1, (images,): what a cascade asks of the
+        head on the device.
+
+        Raises:
+            MismatchError: if predictions of this task do not say, as by default.
+        """
+        del prediction
+        raise MismatchError(f"predictions of the task {self.name!r} do not say how sure they are")
+
     # -- over a set -----------------------------------------------------------------------
 
     def records(self, prediction: Any, targets: Sequence[Any]) -> list[Any]:

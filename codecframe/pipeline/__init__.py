@@ -1,5 +1,6 @@
 """A codec under a budget, joined to a head: one image, many files, whole data sets."""
 
+from codecframe.pipeline.cascade import DeviceHead
 from codecframe.pipeline.pipeline import (
     BATCH,
     Evaluation,
@@ -14,6 +15,7 @@ from codecframe.pipeline.pipeline import (
 
 __all__ = [
     "BATCH",
+    "DeviceHead",
     "Evaluation",
     "Packet",
     "Pipeline",

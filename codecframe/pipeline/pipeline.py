@@ -4,6 +4,11 @@ pipeline = Pipeline("jpeg", "efficientnet-lite0", budget="0.8bpp")
 prediction = pipeline.predict(images)            # through the codec, to the head
 packet = pipeline.transmit(image)                # what a camera sends: knob level and payload
 prediction = pipeline.classify([packet])         # what the other end makes of it
+
+A cascade has a head on the device, too, which answers what it is sure of; the rest goes through the
+codec to the fallback:
+
+cascade = Pipeline("jpeg", "small.onnx", fallback="large.onnx", sure=0.9, budget="0.8bpp")
 """
 
 from __future__ import annotations
@@ -19,7 +24,13 @@ import numpy as np
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec, Fit
-from codecframe.core.errors import BudgetError, DataError, MismatchError, SettingsError
+from codecframe.core.errors import (
+    BudgetError,
+    DataError,
+    MismatchError,
+    SettingsError,
+    UsageError,
+)
 from codecframe.core.head import Batch, TaskHead
 from codecframe.core.image import Image, Shape, check_image
 from codecframe.core.layers import NONE, LayeredSettings, Layers
@@ -27,7 +38,8 @@ from codecframe.core.parallel import chunks
 from codecframe.core.presets import parse_spec
 from codecframe.core.representation import PIXELS, Representation
 from codecframe.core.settings import Settings
-from codecframe.rate import Accounting, Budget, controller
+from codecframe.pipeline.cascade import DeviceHead
+from codecframe.rate import Accounting, Budget, StreamController, controller
 from codecframe.tasks.scoring import set_score
 
 BATCH = 64
@@ -171,6 +183,8 @@ class Evaluation:
         score: by the measure of the head's task (top-1, mAP), with its 95 % interval `low` to
             `high`.
         encodes_per_image: how often an image was encoded on average to meet the budget.
+        travels: the share of the images that was sent; of a cascade, the others were answered on
+            the device.
 
     Examples:
         >>> bright = cf.get_head("photo_heads:brightness")
@@ -187,14 +201,36 @@ class Evaluation:
     low: float
     high: float
     encodes_per_image: float
+    travels: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class _Predicted:
+    """What became of some images.
+
+    Attributes:
+        prediction: of all of them.
+        sizes: counted bytes of each.
+        encodes: of all of them together.
+        travelled: how many were sent.
+    """
+
+    prediction: Any
+    sizes: list[int]
+    encodes: int
+    travelled: int
+
+
 class Pipeline:
     """A codec, a rate controller and, where something is predicted, a head.
+
+    With `fallback` it is a cascade: `head` is on the device, sees images before they are encoded,
+    and answers what it is sure of, which costs no more than the answer. What it is not sure of goes
+    through the codec to `fallback`. `sure_from` and `select` say from what confidence on it may.
 
     Args:
         codec: a codec or its name.
@@ -203,10 +239,14 @@ class Pipeline:
         settings: the codec's settings, or a mapping of some of them; the rest are defaults.
         budget: what may be spent (`0.8bpp`, a `Budget`); None encodes with the settings as given.
         accounting: which bytes count, `payload` or `file`.
-        prepare: bring images to the geometry the head looks at before encoding them.
+        prepare: bring images to the geometry the head behind the codec looks at before encoding
+            them.
+        fallback: the head behind the codec, for what `head` is not sure of.
+        sure: from what confidence on `head` answers by itself, 0 to 1; see `TaskHead.confidence`.
 
     Raises:
-        MismatchError: if codec and head do not fit.
+        MismatchError: if codec and head do not fit, or the heads of a cascade say other things.
+        UsageError: if `fallback` or `sure` lacks the other head.
 
     Examples:
         >>> pipeline = cf.Pipeline("webp", "photo_heads:brightness", budget="900B")
@@ -214,6 +254,10 @@ class Pipeline:
         (1, 2)
         >>> cf.Pipeline("webp", settings={"quality": 30}).encode(photo).settings.quality
         30.0
+        >>> bright = cf.get_head("photo_heads:brightness")
+        >>> cascade = cf.Pipeline("webp", bright, fallback=bright, sure=0.9)
+        >>> cascade.evaluate([photo, photo], [1, 1]).travels  # it is sure of both
+        0.0
     """
 
     def __init__(
@@ -225,15 +269,32 @@ class Pipeline:
         budget: Budget | str | None = None,
         accounting: Accounting | str = Accounting.PAYLOAD,
         prepare: bool = True,
+        fallback: TaskHead | str | None = None,
+        sure: float | None = None,
     ) -> None:
         self.codec = registry.default().codec(codec) if isinstance(codec, str) else codec
         self.head = registry.default().head(head) if isinstance(head, str) else head
-        self.representation = PIXELS if self.head is None else join(self.codec, self.head)
+        self.fallback = registry.default().head(fallback) if isinstance(fallback, str) else fallback
+        self.device = self._device(sure)
+        judge = self.fallback or self.head
+        self.representation = PIXELS if judge is None else join(self.codec, judge)
         self.settings: Settings = self.codec.settings(settings)
         self.budget = Budget.parse(budget) if isinstance(budget, str) else budget
         self.accounting = Accounting(accounting)
         self.prepare = prepare
         self._controller = controller(self.codec, self.settings, self.budget, self.accounting)
+
+    def _device(self, sure: float | None) -> DeviceHead | None:
+        """The head on the device, of a cascade."""
+        if self.fallback is None:
+            if sure is not None:
+                raise UsageError("{sure} needs {fallback}, for what the head is not sure of")
+            return None
+        if self.head is None:
+            raise UsageError("{fallback} needs {head}: it answers what it is sure of")
+        device = DeviceHead(self.head, 0.9 if sure is None else sure, self.codec)
+        device.check(self.fallback)
+        return device
 
     # -- the sending end ------------------------------------------------------------------
 
@@ -257,7 +318,9 @@ class Pipeline:
             yield found
 
     def transmit(self, image: Image) -> Packet:
-        """Encode one image and strip it to what must cross the link."""
+        """Encode one image and strip it to what must cross the link. Of a cascade, `device.answers`
+        says which images need not.
+        """
         found = self.encode(image)
         shape = self._ready(image).shape[:2]
         layers = self.codec.strip_layers(found.data)
@@ -300,15 +363,10 @@ class Pipeline:
 
     def predict(self, images: Iterable[Image]) -> Any:
         """Take images through the codec to the head: the prediction of the head's task, a
-        `Prediction` of a classifier.
+        `Prediction` of a classifier. Of a cascade, those of both heads, in the images' order.
         """
-        parts = [
-            self.predict_encoded([found.data for found in chunk])
-            for chunk in chunks(self.encode_many(images), BATCH)
-        ]
-        if not parts:
-            return self._judge().predict([])
-        return type(parts[0]).joined(parts)
+        parts = [found.prediction for found in self._predicted(images)]
+        return _joined(parts) if parts else self._judge().predict([])
 
     __call__ = predict
 
@@ -322,7 +380,7 @@ class Pipeline:
         Raises:
             MismatchError: if there are fewer targets than images, or one is not of the head's task.
         """
-        total_bytes = total_pixels = encodes = 0
+        total_bytes = total_pixels = encodes = travelled = 0
         scores: list[float] = []
         records: list[Any] = []
         truths: deque[Any] = deque()
@@ -338,16 +396,16 @@ class Pipeline:
                     truths.append(judge.truth(target, image.shape[:2], ready.shape[:2]))
                 yield ready
 
-        for chunk in chunks(self.encode_many(counted()), BATCH):
-            prediction = self.predict_encoded([found.data for found in chunk])
-            if len(truths) < len(chunk):
+        for chunk in self._predicted(counted()):
+            if len(truths) < len(chunk.sizes):
                 raise MismatchError("there are fewer targets than images")
-            wanted = [truths.popleft() for _ in chunk]
-            scores += judge.score(prediction, wanted).tolist()
+            wanted = [truths.popleft() for _ in chunk.sizes]
+            scores += judge.score(chunk.prediction, wanted).tolist()
             if judge.task.has_records:
-                records += judge.task.records(prediction, wanted)
-            total_bytes += sum(found.size for found in chunk)
-            encodes += sum(found.encodes for found in chunk)
+                records += judge.task.records(chunk.prediction, wanted)
+            total_bytes += sum(chunk.sizes)
+            encodes += chunk.encodes
+            travelled += chunk.travelled
         n = len(scores)
         found = set_score(judge.task, np.array(scores), records)
         return Evaluation(
@@ -359,16 +417,65 @@ class Pipeline:
             low=found.low,
             high=found.high,
             encodes_per_image=encodes / max(n, 1),
+            travels=travelled / max(n, 1),
         )
+
+    def _predicted(self, images: Iterable[Image]) -> Iterator[_Predicted]:
+        """What becomes of images, some at a time."""
+        if self.device is not None:
+            ready = (self._ready(image) for image in images)
+            yield from (self._cascaded(self.device, chunk) for chunk in chunks(ready, BATCH))
+            return
+        for chunk in chunks(self.encode_many(images), BATCH):
+            prediction = self.predict_encoded([found.data for found in chunk])
+            sizes = [found.size for found in chunk]
+            yield _Predicted(prediction, sizes, sum(fit.encodes for fit in chunk), len(chunk))
+
+    def _cascaded(self, device: DeviceHead, images: Sequence[Image]) -> _Predicted:
+        """What the head on the device is sure of, and what the fallback makes of the rest."""
+        prediction, is_sure = device.answers(images)
+        sizes = device.sizes(prediction)
+        fits = list(self._rest(images, is_sure, sizes))
+        here, there = np.flatnonzero(is_sure).tolist(), np.flatnonzero(~is_sure).tolist()
+        for i, found in zip(there, fits, strict=True):
+            sizes[i] = found.size
+        parts = [prediction.take(here)] if here else []
+        if there:
+            parts.append(self.predict_encoded([found.data for found in fits]))
+        ordered = _joined(parts).take(np.argsort([*here, *there]).tolist())
+        return _Predicted(ordered, sizes, sum(found.encodes for found in fits), len(there))
+
+    def _rest(
+        self, images: Sequence[Image], is_sure: Iterable[bool], sizes: Sequence[int]
+    ) -> Iterator[Fit[Any]]:
+        """Encodings of the images that are not answered on the device. A link has carried the
+        answers between them, and a mean budget is for all.
+        """
+        control = self._controller
+        if not isinstance(control, StreamController):
+            yield from self.encode_many(i for i, s in zip(images, is_sure, strict=True) if not s)
+            return
+        for image, sure, size in zip(images, is_sure, sizes, strict=True):
+            if sure:
+                control.skip(image.shape[:2], size)
+            else:
+                yield control.encode(image)
 
     def _ready(self, image: Image) -> Image:
         image = check_image(image)
-        return image if self.head is None or not self.prepare else self.head.prepare(image)
+        judge = self.fallback or self.head
+        return image if judge is None or not self.prepare else judge.prepare(image)
 
     def _judge(self) -> TaskHead:
-        if self.head is None:
+        """The head behind the codec."""
+        judge = self.fallback or self.head
+        if judge is None:
             raise MismatchError("this pipeline has no head: give it one, to predict")
-        return self.head
+        return judge
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return type(parts[0]).joined(parts)
 
 
 def _with_picture(settings: LayeredSettings, level: int | str, source: str) -> LayeredSettings:

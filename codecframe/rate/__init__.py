@@ -1,6 +1,7 @@
 """Budgets and rate controllers. They know codecs only through their interface."""
 
 from codecframe.rate.budget import Accounting, Budget, counted_size
+from codecframe.rate.cascade import sure_from
 from codecframe.rate.controllers import RateController, StreamController, controller
 from codecframe.rate.keep import Keep, Outcomes
 from codecframe.rate.ladder import Ladder
@@ -29,5 +30,6 @@ __all__ = [
     "level_bytes",
     "read_levels",
     "set_size",
+    "sure_from",
     "told_levels",
 ]

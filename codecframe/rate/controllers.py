@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError
-from codecframe.core.image import Image
+from codecframe.core.image import Image, Shape
 from codecframe.core.parallel import chunks, map_threads
 from codecframe.core.settings import Settings
 from codecframe.rate.budget import Accounting, Budget, counted_size
@@ -218,9 +218,7 @@ class StreamController:
         shape = image.shape[:2]
         pixels = shape[0] * shape[1]
         allowance = self._budget.allowance(shape)
-        if self._saved is None:  # a link starts with an empty buffer, an average with nothing saved
-            self._saved = 0.0 if math.isinf(self._depth) else max(self._depth - allowance, 0.0)
-        available = min(self._saved + allowance, max(self._depth, allowance))
+        available = self._available(allowance)
         aim = allowance + self._surplus(allowance) / _HORIZON
         start = self._curve.first_guess(pixels, max(aim, allowance / 4))
         try:
@@ -232,6 +230,12 @@ class StreamController:
         self._curve.learn(sizes, pixels)
         self._saved = available - found.size
         return found
+
+    def skip(self, shape: Shape, size: float) -> None:
+        """The next image is not encoded: `size` bytes are sent in its place, and what is left of
+        its allowance is saved up.
+        """
+        self._saved = max(self._available(self._budget.allowance(shape)) - size, 0.0)
 
     def spend(self, size: float) -> None:
         """Take bytes that were spent on something else from what is saved up, as far as it goes."""
@@ -257,6 +261,12 @@ class StreamController:
             return self.encode(image)
         except BudgetError as error:
             return error
+
+    def _available(self, allowance: float) -> float:
+        """What the next image may cost: its allowance, and what is saved up."""
+        if self._saved is None:  # a link starts with an empty buffer, an average with nothing saved
+            self._saved = 0.0 if math.isinf(self._depth) else max(self._depth - allowance, 0.0)
+        return min(self._saved + allowance, max(self._depth, allowance))
 
     def _surplus(self, allowance: float) -> float:
         """What is saved beyond the reserve that absorbs a costly image."""

@@ -60,6 +60,11 @@ class MultiLabel(Task):
         """The classes that are seen."""
         return [tuple(np.flatnonzero(row).tolist()) for row in _seen(prediction)]
 
+    def confidence(self, prediction: Prediction) -> Values:
+        """That of the class of which it is least sure, seen or not."""
+        chances = _sigmoid(prediction.scores.astype(np.float64))
+        return np.asarray(np.maximum(chances, 1 - chances).min(axis=1))
+
     # -- over a set -----------------------------------------------------------------------
 
     def records(self, prediction: Prediction, targets: Sequence[Any]) -> list[Any]:

@@ -92,6 +92,16 @@ class TaskContract:
         moved = prediction.take(np.roll(np.arange(len(prediction)), 1).tolist())
         assert self._checked(self.task.divergence(moved, prediction), 0, np.inf).max() > 1e-6
 
+    def test_is_as_sure_of_an_image_alone(self) -> None:
+        """Confidence, where the task knows any, is from 0 to 1, and the image's own."""
+        prediction = self.prediction()
+        try:
+            sure = self._checked(self.task.confidence(prediction), 0, 1)
+        except codecframe.MismatchError:
+            pytest.skip("predictions do not say how sure they are")
+        alone = [float(self.task.confidence(prediction.one(i))[0]) for i in range(len(sure))]
+        assert np.allclose(alone, sure)
+
     def test_loses_least_where_it_is_right(self) -> None:
         """A loss is 0 or more, and for its own pseudo-targets at most that for other images'."""
         prediction = self.prediction()

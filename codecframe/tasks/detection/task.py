@@ -68,6 +68,13 @@ class Detection(Task):
         """The boxes from the threshold on."""
         return [Boxes(one.corners, one.classes) for one in prediction.sure()]
 
+    def confidence(self, prediction: Detections) -> Values:
+        """That of the box of which it is least sure, there or not; 1 where there is none."""
+        return np.array(
+            [np.maximum(one.scores, 1 - one.scores).min(initial=1.0) for one in prediction.images],
+            np.float64,
+        )
+
     # -- over a set -----------------------------------------------------------------------
 
     def records(self, prediction: Detections, targets: Sequence[Any]) -> list[Any]:
