@@ -17,6 +17,9 @@ import numpy as np
 from codecframe import RunningTest, TaskHead, TaskPrediction, mean_interval
 from codecframe_serving import logs
 
+Seen = TaskPrediction | int
+"""What is seen in a frame as it came: by the head, or the class that the camera's own head saw."""
+
 WINDOW = 1000
 """Audited frames that the running estimate is over."""
 _PAIRS = 64
@@ -39,18 +42,20 @@ class Audit:
         self._warned: set[float] = set()
         self.frames = 0
 
-    def compare(
-        self, seen: TaskPrediction, lossless: TaskPrediction, promised: float | None
-    ) -> None:
+    def compare(self, seen: Seen, lossless: TaskPrediction, promised: float | None) -> None:
         """Take in one audited frame.
 
         Args:
-            seen: of the frame as it came, one image.
+            seen: of the frame as it came, one image; of one that the camera answered by itself, the
+                class.
             lossless: of the same without loss.
             promised: the share of such pairs that agree, at least; None where nothing is.
         """
-        agreement = self._head.score(seen, self._head.pseudo_targets(lossless))
-        self.add(float(agreement[0]), promised)
+        (target,) = self._head.pseudo_targets(lossless)
+        if isinstance(seen, int):
+            self.add(float(seen == target), promised)
+        else:
+            self.add(float(self._head.score(seen, [target])[0]), promised)
 
     def add(self, agreement: float, promised: float | None) -> None:
         """Take in how far one audited frame agrees, from 0 to 1."""
@@ -105,22 +110,30 @@ class Pairs:
     """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[int, TaskPrediction] = OrderedDict()
+        self._seen: OrderedDict[int, Seen] = OrderedDict()
         self._lossless: OrderedDict[int, TaskPrediction] = OrderedDict()
 
-    def add(
-        self, sequence: int, prediction: TaskPrediction, *, audits: bool
-    ) -> tuple[TaskPrediction, TaskPrediction] | None:
-        """Take in a prediction; the pair (as it came, without loss) where it is complete."""
-        number = sequence - 1 if audits else sequence
-        mine, others = (self._lossless, self._seen) if audits else (self._seen, self._lossless)
-        other = others.pop(number, None)
-        if other is not None:
-            return (other, prediction) if audits else (prediction, other)
-        mine[number] = prediction
-        while len(mine) > _PAIRS:
-            mine.popitem(last=False)
+    def add(self, sequence: int, seen: Seen) -> tuple[Seen, TaskPrediction] | None:
+        """Take in what is seen in a frame as it came; the pair where it is complete."""
+        if (lossless := self._lossless.pop(sequence, None)) is not None:
+            return seen, lossless
+        _keep(self._seen, sequence, seen)
         return None
+
+    def add_lossless(
+        self, sequence: int, prediction: TaskPrediction
+    ) -> tuple[Seen, TaskPrediction] | None:
+        """Take in the prediction of a frame without loss; the pair where it is complete."""
+        if (seen := self._seen.pop(sequence - 1, None)) is not None:
+            return seen, prediction
+        _keep(self._lossless, sequence - 1, prediction)
+        return None
+
+
+def _keep(waiting: OrderedDict[int, Any], number: int, one: Any) -> None:
+    waiting[number] = one
+    while len(waiting) > _PAIRS:
+        waiting.popitem(last=False)
 
 
 def lossless_codec(names: Sequence[str]) -> str | None:

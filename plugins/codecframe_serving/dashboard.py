@@ -19,7 +19,7 @@ from PIL import Image as PilImage
 from codecframe import Image, Shape, TaskHead, TaskPrediction
 from codecframe_serving import answers
 from codecframe_serving.decoding import reduced
-from codecframe_serving.protocol import MAX_SIDE, Status
+from codecframe_serving.protocol import MAX_SIDE, Label, Status, read_object
 from codecframe_serving.worker import Job
 
 TICK = 0.25
@@ -35,6 +35,8 @@ _DRAWN_SIDE = 640
 _LOSSLESS = 64 * 64
 """Pixels up to which a picture is shown as it is."""
 _TOP = 3
+_ON_DEVICE = "on the device"
+"""Where frames were answered that were not sent."""
 _PICTURES = 3
 """Picture layers of a view, at most: the latest."""
 
@@ -62,6 +64,21 @@ class Answered:
     prediction: TaskPrediction | None = None
     sequence: int | None = None
     keeps_pictures: bool = False
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A frame that a camera answered by itself.
+
+    Attributes:
+        source: the stream.
+        client: network address of who sent it.
+        label: what the camera's own head saw.
+    """
+
+    source: str
+    client: str
+    label: Label
 
 
 @dataclass(frozen=True)
@@ -116,6 +133,11 @@ class Watch:
         """Note what was answered."""
         for moment in self._moments:
             moment.add(answered)
+
+    def add_label(self, labelled: Labelled) -> None:
+        """Note what a camera answered by itself."""
+        for moment in self._moments:
+            moment.add_label(labelled)
 
     def add_picture(self, pictured: Pictured) -> None:
         """Note a picture that came."""
@@ -212,17 +234,41 @@ class _Moment:
             self.latest = answered
             if len(self._times) < _TIMES:
                 self._times.append(answered.seconds)
-        if answered.source in self._rows or len(self._rows) < _ROWS:
+        if self._has_row(answered.source):
             self._note(answered)
+
+    def add_label(self, labelled: Labelled) -> None:
+        label, size = labelled.label, len(labelled.label.pack())
+        self._statuses[_ON_DEVICE] += 1
+        self._bytes += size
+        if not self._has_row(labelled.source):
+            return
+        row = self._row(labelled.source, labelled.client, size)
+        row["on_device"] += 1
+        row |= {"codec": _ON_DEVICE, "knob": None, "status": "ok", "seconds": None}
+        if label.said:
+            words = answers.words(self._head.task.name, read_object(label.said))
+            row |= {"label": words, "probability": None}
+        else:
+            index, probability = label.top[0]
+            known = index < len(self._head.labels)
+            name = self._head.labels[index] if known else str(index)
+            row |= {"label": name, "probability": probability}
+
+    def _has_row(self, source: str) -> bool:
+        return source in self._rows or len(self._rows) < _ROWS
+
+    def _row(self, source: str, client: str, size: int) -> dict[str, Any]:
+        """The row of a stream, with one more image."""
+        new = {"source": source, "client": client, "images": 0, "on_device": 0, "bytes": 0}
+        row = self._rows.setdefault(source, new)
+        row["images"] += 1
+        row["bytes"] += size
+        return row
 
     def _note(self, answered: Answered) -> None:
         job = answered.job
-        row = self._rows.setdefault(
-            answered.source,
-            {"source": answered.source, "client": answered.client, "images": 0, "bytes": 0},
-        )
-        row["images"] += 1
-        row["bytes"] += len(job.data)
+        row = self._row(answered.source, answered.client, len(job.data))
         row["codec"] = job.codec.name if job.codec else "image file"
         row["knob"] = None
         if job.settings is not None and (knob := job.settings.knob()) is not None:

@@ -139,8 +139,7 @@ class Encoder:
             data, settings = choice.codec.encode(image, choice.settings), choice.settings
         else:
             fps = (self._budget.fps or 1.0) / stride
-            paid = min(_PAYBACK * rate / 8 / fps, self._debt)
-            self._debt -= paid
+            paid = self._pay(rate / 8 / fps)
             messages = 2 if has_pictures(choice) else 1
             bits = max(rate - 8 * (messages * _OVERHEAD + paid) * fps, 1.0)
             self._controllers[index].follow(Budget(bits, "bits/s", "link", fps))
@@ -150,6 +149,20 @@ class Encoder:
         layers = choice.codec.strip_layers(data)
         picture = settings.picture_level if isinstance(settings, LayeredSettings) else None
         return Shot(index, settings.level, layers.task, shape, layers.picture, picture or 0)
+
+    def _pay(self, allowance: float) -> float:
+        """Of a frame's allowance, what goes for what was sent besides frames."""
+        paid = min(_PAYBACK * allowance, self._debt)
+        self._debt -= paid
+        return paid
+
+    def skip(self, image: Image, size: int, rate: float) -> None:
+        """A message of `size` bytes is sent in place of the next frame; see `encode`."""
+        if self._controllers is None or self._budget is None:
+            return
+        index, stride = self._stages[self._stage]
+        paid = self._pay(rate / 8 / (self._budget.fps or 1.0) * stride)
+        self._controllers[index].skip(image.shape[:2], size + _OVERHEAD + paid)
 
     def spare(self, index: int) -> float:
         """Bytes that the budget leaves at this moment, on top of the next frame's allowance, for

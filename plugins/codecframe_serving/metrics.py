@@ -83,6 +83,15 @@ class Metrics:
             buckets=_BATCHES,
             registry=self._registry,
         )
+        self._labels = Counter(
+            "codecframe_device_answers",
+            "Answers of cameras' own heads, whose images are not sent, by what became of them.",
+            ("status",),
+            registry=self._registry,
+        )
+        self._label_bytes = Counter(
+            "codecframe_device_answer_bytes", "Bytes of these.", registry=self._registry
+        )
         self._pictures = Counter(
             "codecframe_pictures",
             "Picture layers that came, by what became of them.",
@@ -118,6 +127,11 @@ class Metrics:
         self._images.labels(transport, status.name.lower()).inc()
         if status is Status.OK:
             self._seconds.labels(transport).observe(seconds)
+
+    def labelled(self, status: Status, size: int) -> None:
+        """A camera answered by itself, in a message of `size` bytes."""
+        self._labels.labels(status.name.lower()).inc()
+        self._label_bytes.inc(size)
 
     def called(self, images: int) -> None:
         """The head was called with so many images."""

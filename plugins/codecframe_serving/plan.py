@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from codecframe import Budget, DataError, as_data_error
+from codecframe import Budget, DataError, DeviceHead, Keep, as_data_error
 from codecframe_serving.encoder import Choice, has_pictures
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -34,6 +34,9 @@ class Plan:
         promised: the share of them on which the head says the same, at least; None for no promise.
         keeps_pictures: bytes of images that are kept for a server that asks for their pictures; 0
             where it must not ask.
+        device: the camera's own head, which answers what it is sure of; None: all images are sent.
+        kept: the share of the server's predictions that must be kept: from what confidence on the
+            own head answers is then found on the first images.
     """
 
     url: str
@@ -48,6 +51,8 @@ class Plan:
     audit: float = 0.0
     promised: float | None = None
     keeps_pictures: int = 0
+    device: DeviceHead | None = None
+    kept: Keep | None = None
 
     @property
     def wants_pictures(self) -> bool:
@@ -86,6 +91,7 @@ class Outcome:
         bytes: of the message that was sent.
         seconds: from sending to the answer.
         audits: whether it is an image that was sent once more, without loss.
+        on_device: whether the camera's own head answered, and the image was not sent.
         layer: `task`; `picture` where it is about the picture layer, which has no prediction.
         prediction: in place of `top`, what a head of another task than classification says.
         words: the same in a line.
@@ -100,6 +106,7 @@ class Outcome:
     bytes: int = 0
     seconds: float = 0.0
     audits: bool = False
+    on_device: bool = False
     layer: str = "task"
     prediction: Mapping[str, Any] | None = None
     words: str = ""
@@ -112,7 +119,9 @@ class Outcome:
 
 @dataclass
 class State:
-    """What a live view shows. Pictures are counted apart from the images whose layers they are."""
+    """What a live view shows. Pictures are counted apart from the images whose layers they are; of
+    `ok`, so many were answered on the device.
+    """
 
     connected: bool = False
     connections: int = 0
@@ -122,6 +131,7 @@ class State:
     ok: int = 0
     failed: int = 0
     dropped: int = 0
+    on_device: int = 0
     pictures_ok: int = 0
     pictures_failed: int = 0
     pictures_dropped: int = 0

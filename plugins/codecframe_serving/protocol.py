@@ -12,6 +12,8 @@ for what is said of every image.
     server  Ask       sequence number of a frame whose picture layer is wanted
     client  Picture   sequence number, its level, picture layer; or that it is not kept
     server  Answer    of a picture: whether it was taken
+    client  Label     sequence number, what the client's own head saw in a frame that is not sent
+    server  Answer    of a label: whether it was taken, without classes
 
 Answers may come in another order than frames. A client need not wait for `Ready`: messages are
 taken in order, and frames after a hello that was refused are answered as bad.
@@ -54,6 +56,9 @@ _FRAME = struct.Struct(">IB")
 _SHAPE = struct.Struct(">HH")
 _HAS_SHAPE = 1 << 31
 _OF_PICTURE = 1 << 30
+_IS_LABEL = _HAS_SHAPE | _OF_PICTURE
+_CLASSES, _JSON = 0, 1
+"""What a label holds, in place of the knob level."""
 _NOT_KEPT = 255
 """Stands for the level of a picture; there are fewer levels."""
 _ANSWER = struct.Struct(">IBH")
@@ -171,6 +176,49 @@ def is_picture(message: bytes) -> bool:
 
 
 @dataclass(frozen=True)
+class Label:
+    """What a client's own head saw in a frame, which is not sent.
+
+    Attributes:
+        sequence: the frame's number.
+        top: (class index, probability) of the likeliest classes, likeliest first.
+        said: in place of `top`, what a head of another task says: the text of a JSON object.
+    """
+
+    sequence: int
+    top: tuple[tuple[int, float], ...] = ()
+    said: str = ""
+
+    def pack(self) -> bytes:
+        """As a binary message: 5 bytes, and 4 a class or the JSON."""
+        kind = _JSON if self.said else _CLASSES
+        head = _FRAME.pack(self.sequence | _IS_LABEL, kind)
+        return head + (self.said.encode() if self.said else _packed_top(self.top))
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Label:
+        """Read a binary message that `is_label`.
+
+        Raises:
+            DataError: if it is none.
+        """
+        if not is_label(message):
+            raise DataError(_SOURCE, "is not a label")
+        first, kind = _FRAME.unpack_from(message)
+        rest = message[_FRAME.size :]
+        if kind == _JSON:
+            return cls(first & MAX_SEQUENCE, said=_said(rest))
+        if kind != _CLASSES or not rest:
+            raise DataError(_SOURCE, "a label says nothing")
+        return cls(first & MAX_SEQUENCE, _unpacked_top(rest))
+
+
+def is_label(message: bytes) -> bool:
+    """Whether a client's binary message is a label, and neither picture nor frame."""
+    return len(message) >= _FRAME.size and message[0] & _IS_LABEL >> 24 == _IS_LABEL >> 24
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the server says to a frame.
 
@@ -202,9 +250,7 @@ class Answer:
             return head + _shortened(self.reason)
         if self.said:
             return head + self.said.encode()
-        return head + b"".join(
-            _SEEN.pack(index, round(probability * 65535)) for index, probability in self.top
-        )
+        return head + _packed_top(self.top)
 
     @classmethod
     def unpack(cls, message: bytes) -> Answer:
@@ -231,10 +277,17 @@ class Answer:
             return cls(sequence, status, ticks * _TICK, (), reason, of_picture)
         if code & _IS_SAID:
             return cls(sequence, status, ticks * _TICK, of_picture=of_picture, said=_said(rest))
-        if len(rest) % _SEEN.size or len(rest) > MAX_TOP * _SEEN.size:
-            raise DataError(_SOURCE, f"an answer cannot have {len(message)} bytes")
-        top = tuple((index, share / 65535) for index, share in _SEEN.iter_unpack(rest))
-        return cls(sequence, status, ticks * _TICK, top, of_picture=of_picture)
+        return cls(sequence, status, ticks * _TICK, _unpacked_top(rest), of_picture=of_picture)
+
+
+def _packed_top(top: tuple[tuple[int, float], ...]) -> bytes:
+    return b"".join(_SEEN.pack(index, round(probability * 65535)) for index, probability in top)
+
+
+def _unpacked_top(data: bytes) -> tuple[tuple[int, float], ...]:
+    if len(data) % _SEEN.size or len(data) > MAX_TOP * _SEEN.size:
+        raise DataError(_SOURCE, f"classes cannot have {len(data)} bytes")
+    return tuple((index, share / 65535) for index, share in _SEEN.iter_unpack(data))
 
 
 def _said(data: bytes) -> str:
@@ -292,6 +345,7 @@ class Welcome(Text):
     max_fps: float = option(low=1e-9, high=1e12, help="frames a second of a client, at most")
     pictures: bool = option(False, help="whether it takes picture layers")
     task: str = option("classification", low=1, high=_MAX_NAME, help="the head's task")
+    cascades: bool = option(False, help="whether it takes labels in place of frames")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
@@ -41,6 +42,7 @@ from codecframe_serving.audit import lossless_codec
 from codecframe_serving.encoder import Choice, Encoder, Shot
 from codecframe_serving.framequeue import FrameQueue, Item
 from codecframe_serving.goodput import Goodput
+from codecframe_serving.ownhead import OwnAnswer, OwnHead
 from codecframe_serving.plan import Outcome, Plan, State
 from codecframe_serving.protocol import (
     MAX_SEQUENCE,
@@ -86,8 +88,27 @@ _MOST_ASKS = 64
 _MESSAGE_BYTES = 13
 """Of a picture, beside its payload: of the message, of WebSocket."""
 _LAYER = "picture"
+_GREY = np.full((32, 32, 3), 128, np.uint8)
+"""An image before the first, so that the own head is loaded by then."""
 _HOPELESS = (400, 401, 403, 404)
 """HTTP answers that another try does not change."""
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """An image as it is to be sent: encoded, or, where `shot` is None, what the camera's own head
+    says of it.
+    """
+
+    image: Image
+    shot: Shot | None
+    own: OwnAnswer | None = None
+
+    def message(self, sequence: int) -> bytes:
+        """What is sent."""
+        said = self.shot or self.own
+        assert said is not None  # noqa: S101 - one of them is there
+        return said.message(sequence)
 
 
 @dataclass
@@ -95,8 +116,9 @@ class _Flight:
     """A frame that is not answered yet; `sent` is None while it waits to be sent (again)."""
 
     name: str
-    shot: Shot
     message: bytes
+    shot: Shot | None
+    own: OwnAnswer | None = None
     sent: float | None = None
 
 
@@ -131,6 +153,9 @@ class Sender:
         most = plan.budget.amount if plan.budget else float("inf")
         self._goodput = Goodput(most, tolerance=0.1 + 1 / (plan.fps or 10.0))
         self._encoder = Encoder(plan.choices, plan.budget)
+        self._own: OwnHead | None = None
+        if plan.device is not None:
+            self._own = OwnHead(plan.device, plan.top, plan.kept, remark)
         self._choices = list(plan.choices)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="codecframe-encode")
         self._intake = FrameQueue(
@@ -164,6 +189,8 @@ class Sender:
         for choice in self._plan.choices:  # before the first image, which does not wait
             with suppress(CodecframeError):  # each image will tell
                 await loop.run_in_executor(self._thread, choice.codec.warm_up)
+        if self._own is not None:
+            await loop.run_in_executor(self._thread, self._own.look, _GREY)
         taking = asyncio.create_task(self._intake.run(items))
         try:
             await self._keep_connected()
@@ -246,6 +273,8 @@ class Sender:
             self._welcome = self._checked(read_text(await _text(socket), Welcome))
             if self._plan.wants_pictures and not self._welcome.pictures:
                 raise MismatchError(f"{self._plan.url}: this server takes no pictures")
+            if self._own is not None:
+                self._own.check(self._welcome, self._plan.url)
             self._unready = 0
             self._choices = [*self._plan.choices, *self._for_audit(self._welcome)]
             for choice in reversed(range(len(self._choices))):
@@ -355,8 +384,8 @@ class Sender:
             elif self._intake.has_ended:
                 await self._hear()
             elif (item := await self._intake.next(_TICK)) is not None:
-                for shot, image in await self._encoded(item):
-                    self._take(item.name, shot, image)
+                for taken in await self._encoded(item):
+                    self._take(item.name, taken)
                 self._intake.release()
 
     def _is_due(self) -> bool:
@@ -364,13 +393,16 @@ class Sender:
         ended = self._intake.has_ended and not self._flying
         return not ended or bool(self._pictures or self._asks or self._not_kept)
 
-    def _take(self, name: str, shot: Shot, image: Image) -> None:
-        """A frame is to be sent, and its picture behind it where there is one."""
+    def _take(self, name: str, taken: _Taken) -> None:
+        """A frame is to be sent, and its picture behind it where there is one; or its label."""
         self._next = (self._next + 1) & MAX_SEQUENCE
-        self._flying[self._next] = _Flight(name, shot, shot.message(self._next))
+        shot = taken.shot
+        self._flying[self._next] = _Flight(name, taken.message(self._next), shot, taken.own)
         self._waiting.append(self._next)
+        if shot is None:
+            return
         if self._plan.keeps_pictures and layered(self._choices[shot.choice].codec):
-            self._album.keep(self._next, Kept(name, image, shot))
+            self._album.keep(self._next, Kept(name, taken.image, shot))
         if shot.picture is not None:
             self._add_picture(self._next, name, shot, shot.picture_level, shot.picture)
 
@@ -393,8 +425,8 @@ class Sender:
             async with asyncio.timeout(_TICK):  # `wait_for` of Python 3.11 can miss a cancellation
                 await self._heard.wait()
 
-    async def _encoded(self, item: Item) -> list[tuple[Shot, Image]]:
-        """The encoded image, at times twice, and itself; nothing if there is none, which is
+    async def _encoded(self, item: Item) -> list[_Taken]:
+        """The image as it is to be sent, at times twice; nothing if there is none, which is
         reported.
         """
         loop = asyncio.get_running_loop()
@@ -408,9 +440,9 @@ class Sender:
             self.state.stride = self._encoder.stride
         return []
 
-    def _shot(self, item: Item, now: float) -> list[tuple[Shot, Image]]:
-        """Read, prepare and encode an image, which is given back as it was prepared; now and then
-        once more, for the audit.
+    def _shot(self, item: Item, now: float) -> list[_Taken]:
+        """Read, prepare and encode an image, unless the camera's own head is sure of it; now and
+        then once more, for the audit.
         """
         assert self._welcome is not None  # noqa: S101 - connected
         image = item.read()
@@ -421,13 +453,17 @@ class Sender:
         if height * width > self._welcome.max_pixels:
             raise LimitError(f"{width}x{height} is more than the server takes")
         check_size(height, width, item.name)
+        own = None if self._own is None else self._own.look(image)
+        if self._own is not None and own is not None and self._own.is_sure(own):
+            self._encoder.skip(image, len(own.message(0)), self._goodput.rate)
+            audits = self._audit_of(image, self._welcome.max_message) if own.top else []
+            return [_Taken(image, None, own), *audits]
         shot = self._encoder.encode(image, self._goodput.rate, now)
         if len(shot.payload) + 16 > self._welcome.max_message:
             raise LimitError(f"{len(shot.payload):,} bytes are more than the server takes")
-        shots = [shot, *self._audit_of(image, self._welcome.max_message)]
-        return [(one, image) for one in shots]
+        return [_Taken(image, shot, own), *self._audit_of(image, self._welcome.max_message)]
 
-    def _audit_of(self, image: Image, most: int) -> list[Shot]:
+    def _audit_of(self, image: Image, most: int) -> list[_Taken]:
         """The image once more, for a random share of images; none while the last is not paid for.
 
         Whether one is taken does not depend on what it shows.
@@ -441,11 +477,12 @@ class Sender:
         if len(payload) + 16 > most:
             return []
         self._encoder.spend(len(payload))
-        return [Shot(index, choice.settings.level, payload, (image.shape[0], image.shape[1]))]
+        shape = image.shape[0], image.shape[1]
+        return [_Taken(image, Shot(index, choice.settings.level, payload, shape))]
 
     async def _send(self, socket: ClientConnection, number: int) -> None:
         flight = self._flying[number]
-        if flight.shot.choice != self._said:
+        if flight.shot is not None and flight.shot.choice != self._said:
             await self._say(socket, flight.shot.choice)
         flight.sent = asyncio.get_running_loop().time()
         self.state.flying = len(self._flying)
@@ -483,25 +520,33 @@ class Sender:
         spent = now - flight.sent
         self._goodput.answered(8 * len(flight.message), flight.sent, now, answer.seconds)
         self.state.rate, self.state.flying = self._goodput.rate, len(self._flying)
-        labels = self._welcome.labels if self._welcome else ()
-        found = printable_data(read_object(answer.said)) if answer.said else None
-        status = "ok" if answer.status is Status.OK else "dropped" if again else "failed"
-        self._end(
-            Outcome(
-                flight.name,
-                status,
-                printable(answer.reason),
-                tuple((i, labels[i] if i < len(labels) else str(i), p) for i, p in answer.top),
-                self._choices[flight.shot.choice].codec.name,
-                flight.shot.level,
-                len(flight.message),
-                spent,
-                self._audits(flight.shot.choice),
-                prediction=found,
-                words=words(self._welcome.task, found) if found and self._welcome else "",
-            )
-        )
+        self._end(self._outcome(flight, answer, spent, dropped=again))
         self._heard.set()
+
+    def _outcome(self, flight: _Flight, answer: Answer, spent: float, *, dropped: bool) -> Outcome:
+        """What became of an image: what the server's head says of it, or the camera's own."""
+        is_ok = answer.status is Status.OK
+        shot, own = flight.shot, flight.own
+        seen = own if shot is None and own is not None else answer
+        if shot is not None and own is not None and self._own is not None and answer.top:
+            self._own.compare(own, answer.top[0][0])
+        labels = self._welcome.labels if self._welcome else ()
+        found = printable_data(read_object(seen.said)) if is_ok and seen.said else None
+        top = seen.top if is_ok else ()
+        return Outcome(
+            flight.name,
+            "ok" if is_ok else "dropped" if dropped else "failed",
+            printable(answer.reason),
+            tuple((i, labels[i] if i < len(labels) else str(i), p) for i, p in top),
+            "" if shot is None else self._choices[shot.choice].codec.name,
+            0 if shot is None else shot.level,
+            len(flight.message),
+            spent,
+            shot is not None and self._audits(shot.choice),
+            on_device=shot is None,
+            prediction=found,
+            words=words(self._welcome.task, found) if found and self._welcome else "",
+        )
 
     def _hold(self, now: float) -> None:
         """Send nothing for a while: the server is busy. More refusals of the same moment do not
@@ -657,6 +702,7 @@ class Sender:
         setattr(state, counter, getattr(state, counter) + 1)
         if outcome.status == "ok" and outcome.layer != _LAYER:
             state.last = outcome
+            state.on_device += outcome.on_device
         self._report(outcome)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -30,12 +31,15 @@ class Sent(codecframe.Result):
         ok: images that were answered.
         dropped: images that the link could not carry in time.
         failed: images that sending again would not bring through.
+        on_device: of those that were answered, the ones that the camera's own head answered, and
+            that were not sent.
         pictures_ok, pictures_dropped, pictures_failed: the same of picture layers.
     """
 
     ok: int
     dropped: int
     failed: int
+    on_device: int = 0
     pictures_ok: int = 0
     pictures_dropped: int = 0
     pictures_failed: int = 0
@@ -51,7 +55,8 @@ class Sent(codecframe.Result):
 
 def sentence(counted: Sent | State) -> str:
     """What became of the images, and of their pictures where there were any."""
-    said = f"{counted.ok} ok, {counted.dropped} dropped, {counted.failed} failed"
+    where = f" ({counted.on_device} on the device)" if counted.on_device else ""
+    said = f"{counted.ok} ok{where}, {counted.dropped} dropped, {counted.failed} failed"
     pictures = counted.pictures_ok, counted.pictures_dropped, counted.pictures_failed
     if not any(pictures):
         return said
@@ -99,6 +104,8 @@ def send(
     loop: bool = False,
     limit: int | None = None,
     top: int = 1,
+    head: codecframe.TaskHead | str | None = None,
+    sure: float | str | None = None,
     audit: float | str | None = None,
     keep: codecframe.Keep | str | None = None,
     picture: str = "never",
@@ -128,6 +135,10 @@ def send(
         loop: begin anew at the end of the source, for ever.
         limit: send at most so many images.
         top: classes that are asked for.
+        head: the camera's own head: what it is sure of is not sent, but the answer.
+        sure: from what confidence on it answers, `0.9`; or what share of the server's predictions
+            must be kept, `98%`: all images are then sent at first, and their answers compared,
+            until that confidence is known.
         audit: the share of images that is sent once more without loss, or else at the highest
             level, within the budget: `0.1%`. The server compares and keeps a running estimate of
             what compression costs.
@@ -167,6 +178,8 @@ def send(
         live=live,
         token=find_token(token_file),
         top=top,
+        device=_device(head, sure),
+        kept=_kept(sure),
         audit=_share(audit),
         promised=_promised(keep, audit),
         give_up=give_up or None,
@@ -217,6 +230,38 @@ def _choices(
             wanted = settings if level is not None else settings.replace(picture="spare")
             found.append(Choice(codec, wanted))
     return found
+
+
+def _device(
+    head: codecframe.TaskHead | str | None, sure: float | str | None
+) -> codecframe.DeviceHead | None:
+    """The camera's own head; one that is calibrated is sure of nothing before.
+
+    Raises:
+        UsageError: if one of head and confidence lacks the other.
+    """
+    if head is None and sure is None:
+        return None
+    if head is None:
+        raise UsageError("{sure} needs {head}: it answers what it is sure of")
+    if sure is None:
+        raise UsageError("{head} needs {sure}: from what confidence on it answers")
+    return codecframe.DeviceHead(head, math.inf if _kept(sure) else _confidence(sure))
+
+
+def _confidence(sure: float | str) -> float:
+    try:
+        found = float(sure)
+        if 0 <= found <= 1:
+            return found
+    except ValueError:
+        pass
+    raise UsageError(f"{sure!r} is not a confidence such as 0.9, or what must be kept, such as 98%")
+
+
+def _kept(sure: float | str | None) -> codecframe.Keep | None:
+    """What share of the server's predictions must be kept, where that is asked for."""
+    return codecframe.Keep(sure) if isinstance(sure, str) and sure.strip().endswith("%") else None
 
 
 def _share(audit: float | str | None) -> float:

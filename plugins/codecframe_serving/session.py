@@ -25,10 +25,12 @@ from codecframe_serving.protocol import (
     Answer,
     Frame,
     Hello,
+    Label,
     Ready,
     Refused,
     Status,
     Welcome,
+    read_object,
     read_text,
 )
 from codecframe_serving.worker import Job, Worker
@@ -114,6 +116,20 @@ class Session:
         """The share of them that agrees, at least, as the client was promised."""
         return self._agreed.promised if self._agreed else None
 
+    def check_label(self, label: Label) -> None:
+        """Whether what a camera's own head says could be this head's answer.
+
+        Raises:
+            DataError: if it is not of the head's task, or of no class of it.
+        """
+        head = self._worker.head
+        if bool(label.said) == (self._worker.task == CLASSES):
+            raise DataError("link", f"a label is not an answer of the task {self._worker.task}")
+        if label.said:
+            head.task.words(read_object(label.said))
+        if any(head.labels and index >= len(head.labels) for index, _ in label.top):
+            raise DataError("link", f"head {head.name!r} has {len(head.labels)} classes")
+
     def answer(self, sequence: int, prediction: TaskPrediction, seconds: float) -> Answer:
         """The answer: the classes that were asked for, or what another task says.
 
@@ -143,6 +159,7 @@ def welcome(worker: Worker, limits: Limits) -> Welcome:
         max_fps=limits.fps,
         pictures=True,
         task=worker.task,
+        cascades=True,
     )
 
 

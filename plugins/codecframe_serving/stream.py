@@ -16,7 +16,7 @@ from codecframe import CodecframeError, DataError, LayeredSettings
 from codecframe_serving import logs
 from codecframe_serving.admission import address
 from codecframe_serving.audit import Pairs
-from codecframe_serving.dashboard import Answered, Pictured
+from codecframe_serving.dashboard import Answered, Labelled, Pictured
 from codecframe_serving.gallery import Gallery, Seen
 from codecframe_serving.limits import RateLimiter
 from codecframe_serving.protocol import IDLE as _IDLE
@@ -25,9 +25,11 @@ from codecframe_serving.protocol import (
     Answer,
     Ask,
     Frame,
+    Label,
     Picture,
     Status,
     Text,
+    is_label,
     is_picture,
 )
 from codecframe_serving.service import Service, status_of
@@ -101,6 +103,13 @@ class Stream:
                 # off the loop: even a short text may take long to check
                 await self._say(await asyncio.to_thread(self._session.hello, message))
                 continue
+            if is_label(message):
+                self._places.release()
+                try:
+                    await self._take_label(Label.unpack(message), arrived)
+                except DataError:
+                    return _INVALID
+                continue
             if is_picture(message):
                 self._places.release()
                 try:
@@ -162,7 +171,8 @@ class Stream:
             with self._service.room.claim() as claim:
                 prediction = await self._service.predict(job, claim, self._client)
             answer = self._session.answer(sequence, prediction, time.monotonic() - arrived)
-            if pair := self._pairs.add(sequence, prediction, audits=audits):
+            add = self._pairs.add_lossless if audits else self._pairs.add
+            if pair := add(sequence, prediction):
                 self._service.audit.compare(*pair, promised)
         except Exception as error:  # of a stranger's head or codec
             status, spent = status_of(error), time.monotonic() - arrived
@@ -187,6 +197,25 @@ class Stream:
         finally:
             self._pending -= 1
             self._places.release()
+
+    async def _take_label(self, label: Label, arrived: float) -> None:
+        """Count, show and answer what the client's own head saw in a frame that is not sent."""
+        status, reason = Status.OK, ""
+        if not self._pace.allows(arrived):
+            status, reason = Status.TOO_FAST, f"over {self._service.limits.fps:g} a second"
+        else:
+            try:
+                self._session.check_label(label)
+            except CodecframeError as error:
+                status, reason = Status.BAD, str(error)
+            else:
+                self._service.watch.add_label(Labelled(self._name, self._client, label))
+                if label.top and (pair := self._pairs.add(label.sequence, label.top[0][0])):
+                    self._service.audit.compare(*pair, self._session.promised)
+        self._service.metrics.labelled(status, len(label.pack()))
+        spent = time.monotonic() - arrived
+        answer = Answer(label.sequence, status, spent, reason=reason)
+        await self._tell(lambda: self._socket.send_bytes(answer.pack()))
 
     # -- pictures -------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ def test_predictions_of_a_pair_come_in_any_order() -> None:
         pairs, found = Pairs(), []
         for audits in order:
             prediction = lossless if audits else seen
-            found.append(pairs.add(8 if audits else 7, prediction, audits=audits))
+            found.append(pairs.add_lossless(8, prediction) if audits else pairs.add(7, prediction))
         assert found[0] is None and found[1] is not None
         assert found[1][0] is seen and found[1][1] is lossless
 

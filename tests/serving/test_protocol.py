@@ -16,6 +16,8 @@ from codecframe_serving.protocol import (
     Answer,
     Frame,
     Hello,
+    Label,
+    Picture,
     Ready,
     Refused,
     Status,
@@ -65,6 +67,17 @@ def test_answers_come_back(sequence: int, top: list[tuple[int, float]], seconds:
     assert found.seconds == pytest.approx(seconds, abs=1e-4)
 
 
+@given(SEQUENCE, st.lists(st.integers(0, 65535), min_size=1, max_size=100))
+def test_labels_come_back(sequence: int, classes: list[int]) -> None:
+    label = Label(sequence, tuple((index, 1.0) for index in classes))
+    assert Label.unpack(label.pack()) == label
+    said = Label(sequence, said='{"boxes":[]}')
+    assert Label.unpack(said.pack()) == said
+    for kind in (Frame, Picture):
+        with pytest.raises(DataError):
+            kind.unpack(label.pack())
+
+
 @given(SEQUENCE, st.sampled_from(list(Status)[1:]), st.text())
 def test_reasons_come_back_shortened(sequence: int, status: Status, reason: str) -> None:
     found = Answer.unpack(Answer(sequence, status, 0.0, (), reason).pack())
@@ -86,7 +99,7 @@ def test_other_texts_come_back() -> None:
 
 @given(st.binary(max_size=64))
 def test_bytes_are_a_message_or_a_data_error(message: bytes) -> None:
-    for kind in (Frame, Answer):
+    for kind in (Frame, Answer, Label):
         try:
             found = kind.unpack(message)
         except DataError:

@@ -54,6 +54,19 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--top", type=click.IntRange(1, 100), default=1, show_default=True,
               help="Classes that are asked for.")  # fmt: skip
 @click.option(
+    "--head",
+    "-H",
+    metavar="HEAD",
+    shell_complete=options.complete_head,
+    help="A head on this device: of what it is sure, no more than its answer is sent.",
+)
+@click.option(
+    "--sure",
+    metavar="CONFIDENCE|SHARE",
+    help="From what confidence on it answers, e.g. 0.9; or what share of the server's predictions "
+    "must be kept, e.g. 98%: images are then sent until it is known what confidence does.",
+)
+@click.option(
     "--audit",
     metavar="SHARE",
     help="Send this share of the images, e.g. 0.1%, once more without loss, within the budget: the "
@@ -106,6 +119,7 @@ def command(url: str, as_json: bool, **arguments: Any) -> int:
       codecframe send photos/ http://10.0.0.7:8000 --codec jpeg --budget 256kbit/s
       codecframe send /dev/video0 https://example.org -c vae -c jpeg -b 64kbit/s@10fps --live
       codecframe send photos/ 10.0.0.7:8000 -c webp -b 256kbit/s --audit 1% --keep 98%
+      codecframe send /dev/video0 10.0.0.7:8000 -c webp --head small.onnx --sure 98%
       codecframe send clip.mp4 10.0.0.7:8000 -c webp:quality=30 --json > seen.jsonl
     """
     import codecframe_serving
@@ -136,6 +150,8 @@ def _json_line(outcome: Outcome) -> str:
         del values["prediction" if outcome.prediction is None else "top"]
         if not outcome.audits:
             del values["audits"]
+        for name in ("codec", "level") if outcome.on_device else ("on_device",):
+            del values[name]
     if outcome.layer == "task":
         del values["layer"]
     else:
@@ -148,6 +164,7 @@ def _line(outcome: Outcome) -> str:
     if outcome.status != "ok":
         return f"{name}: {outcome.status}: {outcome.reason}"
     why = "audit, " if outcome.audits else ""
-    how = f"{why}{outcome.codec} level {outcome.level}, {outcome.bytes} bytes"
+    where = "on the device" if outcome.on_device else f"{outcome.codec} level {outcome.level}"
+    how = f"{why}{where}, {outcome.bytes} bytes"
     seen = outcome.seen() if outcome.layer == "task" else "sent"
     return f"{name}: {seen} ({how}, {1000 * outcome.seconds:.0f} ms)"

@@ -93,7 +93,8 @@ class View:
         if state.stride > 1:
             parts.append(f"1 frame in {state.stride}")
         if last is not None:
-            parts.append(f"{last.codec} level {last.level}, {last.bytes} B")
+            where = "on the device" if last.on_device else f"{last.codec} level {last.level}"
+            parts.append(f"{where}, {last.bytes} B")
             parts.append(f"{1000 * last.seconds:.0f} ms")
             parts.append(last.seen() or "-")
         parts.append(sentence(state))

@@ -159,6 +159,7 @@ function table(view, now) {
       at: now,
       fps: blend(before?.fps, row.images / view.seconds),
       kbits: blend(before?.kbits, (row.bytes * 8) / 1000 / view.seconds),
+      here: blend(before?.here, row.on_device / row.images),
     });
   }
   for (const [name, { at }] of streams) if (now - at > FORGOTTEN) streams.delete(name);
@@ -170,7 +171,8 @@ function line(row) {
   const chance = row.probability === null ? "" : ` ${(100 * row.probability).toFixed(0)} %`;
   const sees = row.label === null ? row.status : row.label + chance;
   const numbers = [row.knob === null ? "" : digits(row.knob), digits(row.fps), digits(row.kbits),
-    Math.round(row.bytes / row.images).toLocaleString("en"), digits(ms(row.seconds))];
+    Math.round(row.bytes / row.images).toLocaleString("en"), row.here ? `${Math.round(100 * row.here)} %` : "",
+    row.seconds === null ? "" : digits(ms(row.seconds))];
   const cells = [
     ...[row.source, row.client, row.codec].map((text) => element("td", text)),
     ...numbers.map((text) => element("td", text, "number")),
