@@ -168,6 +168,40 @@ keep_options = combined(
     ),
 )
 
+limits_options = combined(
+    click.option(
+        "--device",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="What the camera can do: a file that `codecframe bench device -o FILE` wrote there.",
+    ),
+    click.option(
+        "--max-encode-ms",
+        type=Finite(0, min_open=True),
+        metavar="MS",
+        help="Milliseconds that encoding an image may take on the device, in one thread; without "
+        "one, on the machine that measured.",
+    ),
+    click.option(
+        "--max-memory", metavar="SIZE", help="Memory that encoding may take on the device: 200MB."
+    ),
+)
+
+fallback_option = click.option(
+    "--fallback",
+    metavar="HEAD",
+    shell_complete=complete_head,
+    help="The head behind the codec, which judges. --head is then on the device: it answers what "
+    "it is sure of, and the rest is sent.",
+)
+
+sure_option = click.option(
+    "--sure",
+    metavar="CONFIDENCE|auto",
+    help="From what confidence on the head on the device answers: 0.9; or, with what must be kept, "
+    "`auto`: the one of the fewest bytes.",
+)
+
 mean_option = click.option(
     "--mean",
     is_flag=True,

@@ -14,7 +14,9 @@ from codecframe.core.parallel import share_cores
 
 @click.command("profile", cls=FunctionCommand, function="codecframe.profile")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
-@options.combined(options.head_option, options.codecs_option, options.image_set_options)
+@options.combined(
+    options.head_option, options.fallback_option, options.codecs_option, options.image_set_options
+)
 @options.output_option(
     "The profile: one table file. If it exists, the run goes on where it stopped.", required=True
 )
@@ -50,6 +52,7 @@ def command(as_json: bool, **arguments: Any) -> int:
     Examples:
       codecframe profile photos/ --head efficientnet-lite0 -o photos.profile
       codecframe profile photos/ --head model.onnx --labels folders -c jpeg -c webp -o p.profile
+      codecframe profile photos/ --head small.onnx --fallback large.onnx -o cascade.profile
       codecframe profile cifar10:test --head head.yaml -c jpeg --levels 5,10,20,40 -o c.profile
     """
     share_cores()  # before numerical libraries are imported

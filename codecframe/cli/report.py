@@ -17,6 +17,8 @@ from codecframe.cli.groups import FunctionCommand
 @options.combined(
     options.budget_option,
     options.keep_options,
+    options.sure_option,
+    options.limits_options,
     options.mean_option,
     options.accounting_option,
     options.force_option,
@@ -31,6 +33,7 @@ def command(**arguments: Any) -> None:
       codecframe report photos.profile -o report.html
       codecframe report photos.profile --budget 0.4bpp --mean -o report.html
       codecframe report photos.profile --keep 98% -o report.html
+      codecframe report photos.profile --budget 0.4bpp --device board.json -o report.html
     """
     codecframe.report(**arguments)
     output.say(f"report: {arguments['output']}")

@@ -24,24 +24,12 @@ from codecframe.cli.groups import FunctionCommand
     help="The head to measure with, with --images. Repeat for several: each with the codecs that "
     "it can be joined to.",
 )
-@options.combined(options.budget_option, options.keep_options)
-@click.option(
-    "--device",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="What the camera can do: a file that `codecframe bench device -o FILE` wrote there.",
-)
-@click.option(
-    "--max-encode-ms",
-    type=options.Finite(0, min_open=True),
-    metavar="MS",
-    help="Milliseconds that encoding an image may take on the device, in one thread; without one, "
-    "on the machine that measured.",
-)
-@click.option(
-    "--max-memory", metavar="SIZE", help="Memory that encoding may take on the device: 200MB."
-)
 @options.combined(
+    options.fallback_option,
+    options.sure_option,
+    options.budget_option,
+    options.keep_options,
+    options.limits_options,
     options.mean_option,
     options.accounting_option,
     options.codecs_option,
@@ -69,6 +57,9 @@ def command(as_json: bool, **arguments: Any) -> int:
     With --keep or --score the fewest bytes win that keep it, with a confidence that holds however
     few the images are. Straight from images, one in four says where to look; the others decide.
 
+    With --fallback, or profiles that were measured with it, --sure counts a cascade: what the head
+    on the device is sure of costs no more than its answer, and the rest is sent.
+
     Ends with 1 if nothing meets the budget, and says what would; also if images could not be read,
     or rows of the labels name none.
 
@@ -78,6 +69,7 @@ def command(as_json: bool, **arguments: Any) -> int:
       codecframe select --images photos/ --head efficientnet-lite0 --budget 0.8bpp
       codecframe select --images photos/ --head efficientnet-lite0 --keep 98%
       codecframe select photos.profile --budget 0.4bpp --device board.json --max-encode-ms 5
+      codecframe select --images photos/ --head small.onnx --fallback large.onnx --keep 98%
       codecframe select --images photos/ --head head.yaml --labels folders --budget 2kB --json
       codecframe select --images cifar10:test --head cifar10 --head cifar10-vae --budget 0.4bpp
     """

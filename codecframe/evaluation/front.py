@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec
@@ -41,9 +41,10 @@ from codecframe.evaluation.select import (
     select_on_images,
 )
 from codecframe.evaluation.select import select as select_from
+from codecframe.evaluation.select.cascades import AUTO, sure_of
 from codecframe.evaluation.select.limits import Limits
 from codecframe.images import ImageSet, open_labelled
-from codecframe.pipeline import counterpart_remarks
+from codecframe.pipeline import DeviceHead, counterpart_remarks
 from codecframe.pipeline.engine import Engine, open_engine
 from codecframe.rate import Accounting, Budget, Keep
 
@@ -118,6 +119,10 @@ class Profile(Result):
         keep: Keep | str | None = None,
         score: float | None = None,
         confidence: float | None = None,
+        device: str | Path | None = None,
+        max_encode_ms: float | None = None,
+        max_memory: float | str | None = None,
+        sure: float | str | None = None,
         mean: bool = False,
         accounting: Accounting | str = "payload",
         codecs: Iterable[str] | None = None,
@@ -128,6 +133,8 @@ class Profile(Result):
         Args:
             budget: what may be spent: `0.4bpp`, `1200B`, `12kB`, `256kbit/s@5fps`.
             keep, score, confidence: instead, what must stay right.
+            device, max_encode_ms, max_memory: what the camera can do.
+            sure: from what confidence on the heads on the device answer that were measured.
             mean: the budget is for the average over the images, not for each.
             accounting: which bytes count, `payload` or `file`.
             codecs: consider these alone, by name.
@@ -142,6 +149,10 @@ class Profile(Result):
             keep=keep,
             score=score,
             confidence=confidence,
+            device=device,
+            max_encode_ms=max_encode_ms,
+            max_memory=max_memory,
+            sure=sure,
             mean=mean,
             accounting=accounting,
             codecs=codecs or (),
@@ -154,6 +165,10 @@ class Profile(Result):
         keep: Keep | str | None = None,
         score: float | None = None,
         confidence: float | None = None,
+        device: str | Path | None = None,
+        max_encode_ms: float | None = None,
+        max_memory: float | str | None = None,
+        sure: float | str | None = None,
         mean: bool = False,
         accounting: Accounting | str = "payload",
     ) -> Report:
@@ -164,6 +179,10 @@ class Profile(Result):
             keep=keep,
             score=score,
             confidence=confidence,
+            device=device,
+            max_encode_ms=max_encode_ms,
+            max_memory=max_memory,
+            sure=sure,
             mean=mean,
             accounting=accounting,
         )
@@ -185,20 +204,46 @@ class Profile(Result):
             rows = [_cells(row, descriptions[numbers[row.point.key]]) for row in _sorted(table)]
             metric = table.meta["metric"]
             figures = [f">{name} %" for name in table.task.figure_names if table.has_records]
+            measure = _image_measure(table)
+            answers = _answered(table)
         columns = (
             "codec", "settings", ">payload bpp", ">file bpp", f">{metric} %", ">95 %", *figures,
             ">agreement %", ">divergence", ">encode µs", ">decode µs", ">n",
         )  # fmt: skip
-        return [Table(columns, rows)]
+        shown: list[str | Table] = [Table(columns, rows)]
+        if answers:
+            names = ("on the device", ">sure from", ">travels %", f">{measure} % of its answers")
+            cells = [
+                [one["head"], f"{one['sure']:g}", percent(one["travels"]), percent(one["score"])]
+                for one in answers
+            ]
+            shown.append(Table(names, cells, "\nWhat a head on the device answers by itself"))
+        return shown
 
     def to_dict(self) -> dict[str, Any]:
-        """`meta` and `rows`, the means of each point over its images, as plain data."""
+        """`meta` and `rows`, the means of each point over its images, as plain data; `device`: what
+        heads on the device answer, where they were measured.
+        """
         with self.open() as table:
-            return {"meta": table.meta, "rows": [row.to_dict() for row in _sorted(table)]}
+            found = {"meta": table.meta, "rows": [row.to_dict() for row in _sorted(table)]}
+            answers = _answered(table)
+            return found | ({"device": answers} if answers else {})
 
     def records(self) -> list[dict[str, Any]]:
         """A flat row for each point."""
         return [{**row.pop("point"), **row} for row in self.to_dict()["rows"]]
+
+
+def _answered(table: ProfileTable) -> list[dict[str, Any]]:
+    """What heads on the device answer at some confidences, as plain data."""
+    return [row for head in table.device.heads for row in table.device.answers(head).rows()]
+
+
+def _image_measure(table: ProfileTable) -> str:
+    """What the score of one image is."""
+    if not table.labelled:
+        return "agreement"
+    return table.task.image_metric or str(table.meta.get("metric", "score"))
 
 
 def _sorted(table: ProfileTable) -> list[Row]:
@@ -224,6 +269,7 @@ def profile(
     images: Any,
     head: Judge,
     *,
+    fallback: Judge | None = None,
     codecs: Coding | Sequence[Coding] = (),
     rates: Sequence[float] | None = None,
     levels: Sequence[float] | None = None,
@@ -251,6 +297,8 @@ def profile(
             `read_image` takes them: arrays (`uint8`, height x width x 3, RGB), pictures of Pillow.
         head: judges the decoded images: a head, its name, a model file (`model.onnx`), a
             description (`head.yaml`) or a function (`package.module:function`).
+        fallback: the head that judges; `head` is then on the device, and answers what it is sure
+            of. What it says of the images, and how surely, is kept for `select`.
         codecs: codecs, their names, also with settings (`jpeg:optimize=true`), or model files; by
             default all installed lossy codecs that suit the head.
         rates: mean rates at which to measure, in bits per pixel; by default seven from 0.1 to 1.2,
@@ -296,7 +344,8 @@ def profile(
         budget=Budget.of(budget, mean=mean),
         accounting=Accounting(accounting),
     )
-    judge = _judge(head)
+    judge = _judge(head if fallback is None else fallback)
+    devices = [] if fallback is None else [DeviceHead(_judge(head))]
     items = open_labelled(
         images, labels, where=where, limit=limit, data_root=data_root, task=judge.task
     )
@@ -306,7 +355,8 @@ def profile(
         folder = tempfile.TemporaryDirectory(prefix="codecframe-")
         output = Path(folder.name) / "images.profile"
     elif force:
-        files = [os.fspath(each) for each in (labels, head) if isinstance(each, (str, os.PathLike))]
+        given = (labels, head, fallback)
+        files = [os.fspath(each) for each in given if isinstance(each, (str, os.PathLike))]
         refuse_inputs([output], [*(item.path for item in items if item.path), *files])
         make_way(output, is_profile)
     profile_images(
@@ -317,9 +367,11 @@ def profile(
         prepare=prepare,
         progress=progress or automatic("profile"),
         engine=open_engine(engine, ray_address) if isinstance(engine, str) else engine,
-        head_name=None if isinstance(head, TaskHead) else os.fspath(head),
+        head_name=_name_of(head if fallback is None else fallback),
+        devices=devices,
     ).close()
-    options: dict[str, Any] = {"heads": {judge.name: judge}, "remarks": items.remarks}
+    heads = {each.name: each for each in (judge, *(device.head for device in devices))}
+    options: dict[str, Any] = {"heads": heads, "remarks": items.remarks}
     return Profile._in(folder, output, **options) if folder else Profile(output, **options)
 
 
@@ -335,6 +387,8 @@ def select(
     max_memory: float | str | None = None,
     profiles: Any = (),
     head: Judge | Sequence[Judge] = (),
+    fallback: Judge | None = None,
+    sure: float | str | None = None,
     mean: bool = False,
     accounting: Accounting | str = "payload",
     codecs: Coding | Iterable[Coding] = (),
@@ -365,6 +419,11 @@ def select(
     these, is at most 1 - `confidence`. Straight from images, one in four says where to look, and
     the others decide.
 
+    With `fallback` cascades are counted: `head` is on the device, and what it is sure of costs no
+    more than its answer; the rest goes through the codec to `fallback`, which is what agreement is
+    with. For a budget, each codec is shown with and without it; for what must stay right, the
+    confidence may be left to be found, and the same promise holds for the cascade.
+
     Args:
         images: images, as `profile` takes them, or profiles.
         budget: what may be spent: `0.4bpp`, `1200B`, `12kB`, `256kbit/s@5fps`; or a `Keep`.
@@ -379,6 +438,10 @@ def select(
         profiles: profiles or their files, instead of images; of the same images, one a head.
         head: with images, the head to measure with; or several, each with the codecs that it can
             be joined to.
+        fallback: the head that judges; those of `head` are then on the device.
+        sure: from what confidence on these answer (`TaskHead.confidence`), 0 to 1; `auto`, the
+            default with what must stay right: the one of the fewest bytes. Of profiles that were
+            measured with `fallback`, too.
         mean: the budget is for the average over the images, not for each.
         accounting: which bytes count, `payload` or `file`.
         codecs: codecs, as `profile` takes them; of profiles, names.
@@ -413,10 +476,13 @@ def select(
     if asked is None:
         raise UsageError("give {budget}, {keep} or {score}")
     limits = Limits.asked(max_encode_ms, max_memory, device)
+    from_sure = _sure(sure, asked, fallback)
     if given:
+        if fallback is not None:
+            raise UsageError("{fallback} goes with {images}; a profile knows its own")
         with ExitStack() as stack:
             tables = [stack.enter_context(_opened(each)) for each in given]
-            found = _select_from(tables, asked, counting, _specs(codecs) or None, limits)
+            found = _select_from(tables, asked, counting, _specs(codecs) or None, limits, from_sure)
             prepared = all(table.meta.get("prepared", True) for table in tables)
         known = {
             n: h for each in given if isinstance(each, Profile) for n, h in each._heads.items()
@@ -425,6 +491,11 @@ def select(
     judges = [_judge(each) for each in _several(head, (TaskHead,))]
     if not judges:
         raise UsageError("{images} needs {head}")
+    devices: list[DeviceHead] = []
+    if fallback is not None:
+        devices, judges = [DeviceHead(each) for each in judges], [_judge(fallback)]
+    elif sure is not None:
+        raise UsageError("{sure} needs {fallback}, for what the head is not sure of")
     items = open_labelled(
         images, labels, where=where, limit=limit, data_root=data_root, task=judges[0].task
     )
@@ -433,12 +504,16 @@ def select(
     with tempfile.TemporaryDirectory(prefix="codecframe-") as scratch:
         path = output or Path(scratch) / "select.profile"
         shown = progress or automatic("select")
-        options: dict[str, Any] = {"prepare": prepare, "progress": shown}
+        options: dict[str, Any] = {
+            "prepare": prepare, "progress": shown, "devices": devices, "sure": from_sure,
+        }  # fmt: skip
         if isinstance(asked, Keep):
-            found = select_keeping_on_images(path, items, judges, asked, counting, specs, **options)
+            found = select_keeping_on_images(
+                path, items, judges, asked, counting, specs, limits, **options
+            )
         else:
             found = select_on_images(path, items, judges, asked, counting, specs, limits, **options)
-    judged = {judge.name: judge for judge in judges}
+    judged = {each.name: each for each in (*judges, *(device.head for device in devices))}
     return replace(found, judges=judged, prepared=prepare, remarks=tuple(items.remarks))
 
 
@@ -450,6 +525,10 @@ def report(
     keep: Keep | str | None = None,
     score: float | None = None,
     confidence: float | None = None,
+    device: str | Path | None = None,
+    max_encode_ms: float | None = None,
+    max_memory: float | str | None = None,
+    sure: float | str | None = None,
     mean: bool = False,
     accounting: Accounting | str = "payload",
     force: bool = False,
@@ -464,6 +543,8 @@ def report(
         output: where the page is written; by default nowhere: see `Report.save`.
         budget: mark the choice for it.
         keep, score, confidence: instead, for what must stay right; see `select`.
+        device, max_encode_ms, max_memory: what the camera can do, at that choice.
+        sure: from what confidence on heads on the device answer, at that choice.
         mean: the budget is for the average over the images, not for each.
         accounting: which bytes count, `payload` or `file`.
         force: a file at `output` that is not such a page is replaced.
@@ -486,16 +567,34 @@ def report(
     if output is not None:
         refuse_inputs([output], paths)
         refuse_foreign(output, is_page, force=force)
+    limits = Limits.asked(max_encode_ms, max_memory, device)
+    if budget is None and keep is None and score is None and (limits or sure is not None):
+        raise UsageError("what the camera can do goes with {budget}, {keep} or {score}")
     found = None
     with ExitStack() as stack:
         tables = [stack.enter_context(_opened(each)) for each in given]
         if (asked := _asked(budget, keep, score, confidence, mean)) is not None:
-            found = _select_from(tables, asked, Accounting(accounting))
+            from_sure = _sure(sure, asked, None)
+            found = _select_from(tables, asked, Accounting(accounting), None, limits, from_sure)
         made = make_report(tables, found)
     made = replace(made, paths=tuple(paths))
     if output is not None:
         made.save(output, force=force)
     return made
+
+
+def _sure(
+    sure: float | str | None, asked: Budget | Keep, fallback: Judge | None
+) -> float | Literal["auto"] | None:
+    """From what confidence on heads on the device answer, if there are any."""
+    found = sure_of(sure)
+    if isinstance(asked, Keep):
+        return AUTO if found is None and fallback is not None else found
+    if found == AUTO:
+        raise UsageError("{sure} auto needs {keep}: a budget does not say what must stay right")
+    if found is None and fallback is not None:
+        raise UsageError("{fallback} needs {sure}, or {keep}, by which it is found")
+    return found
 
 
 def _asked(
@@ -522,14 +621,20 @@ def _select_from(
     accounting: Accounting,
     codecs: Sequence[str] | None = None,
     limits: Limits | None = None,
+    sure: float | Literal["auto"] | None = None,
 ) -> Selection:
     if isinstance(asked, Keep):
-        return select_keeping(tables, asked, accounting, codecs, limits)
-    return select_from(tables, asked, accounting, codecs, limits)
+        return select_keeping(tables, asked, accounting, codecs, limits, sure)
+    return select_from(tables, asked, accounting, codecs, limits, None if sure == AUTO else sure)
 
 
 def _judge(head: Judge) -> TaskHead:
     return head if isinstance(head, TaskHead) else registry.default().head(os.fspath(head))
+
+
+def _name_of(head: Judge) -> str | None:
+    """By what a head is opened elsewhere."""
+    return None if isinstance(head, TaskHead) else os.fspath(head)
 
 
 def _specs(codecs: Coding | Iterable[Coding]) -> tuple[str, ...]:

@@ -44,8 +44,8 @@ class DeviceHead:
     Examples:
         >>> device = cf.DeviceHead("photo_heads:brightness", sure=0.9)
         >>> seen, sure = device.answers([photo])
-        >>> seen.top()[0][0].label, sure.tolist()
-        ('bright', [True])
+        >>> seen.top()[0][0].index, sure.tolist()
+        (1, [True])
     """
 
     def __init__(

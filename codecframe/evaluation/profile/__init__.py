@@ -1,10 +1,11 @@
 """Profiles: the measured table of rate, accuracy and cost over (codec, settings) for one head."""
 
 from codecframe.evaluation.profile.comparable import comparable
-from codecframe.evaluation.profile.coverage import coverage
+from codecframe.evaluation.profile.coverage import Coverage, coverage
 from codecframe.evaluation.profile.description import Description
 from codecframe.evaluation.profile.levels import sample
 from codecframe.evaluation.profile.measure import measure, reference_of
+from codecframe.evaluation.profile.ondevice import DeviceAnswers
 from codecframe.evaluation.profile.plan import Plan, Variant
 from codecframe.evaluation.profile.run import profile_images
 from codecframe.evaluation.profile.table import (
@@ -17,7 +18,9 @@ from codecframe.evaluation.profile.table import (
 )
 
 __all__ = [
+    "Coverage",
     "Description",
+    "DeviceAnswers",
     "Measurement",
     "PerImage",
     "Plan",

@@ -28,10 +28,11 @@ from codecframe.core.progress import Progress
 from codecframe.core.representation import PIXELS
 from codecframe.core.settings import Settings
 from codecframe.core.task import Task, TaskPrediction
+from codecframe.evaluation.profile.ondevice import DeviceAnswer, DeviceTable
 from codecframe.evaluation.profile.table import MeasuredImage, Measurement, Point, ProfileTable
 from codecframe.evaluation.profile.timing import timed
 from codecframe.images import ImageItem
-from codecframe.pipeline import decode_for, join
+from codecframe.pipeline import DeviceHead, decode_for, join
 from codecframe.rate import Accounting, Budget, Ladder, RateController, controller, level_bytes
 
 SPAN = 512
@@ -84,6 +85,7 @@ def measure(
     prepare: bool,
     progress: Progress,
     span: range | None = None,
+    devices: Sequence[DeviceHead] = (),
 ) -> None:
     """Measure every point over every image and write it to the table.
 
@@ -95,12 +97,14 @@ def measure(
         prepare: bring images to the geometry the head looks at before encoding them.
         progress: told of every batch.
         span: only these images, one of `spans`.
+        devices: heads on the device, which answer the images before they are encoded.
 
     Raises:
         MismatchError: if a codec does not fit the head, or labels are not the head's.
     """
     reader = _Reader(table, images, head, reference_of(head), prepare)
-    runs = [_Run(table, point, head) for point in points]
+    runs: list[_DeviceRun | _Run] = [_DeviceRun(table.device, each, head) for each in devices]
+    runs += [_Run(table, point, head) for point in points]
     skipped = table.skipped_ids()
     for part in spans(len(images)) if span is None else [span]:
         for run in runs:
@@ -331,6 +335,54 @@ class _Run:
             encode_us=encode_us,
             least=error.smallest,
         )
+
+
+class _DeviceRun:
+    """A head on the device being measured."""
+
+    def __init__(self, table: DeviceTable, device: DeviceHead, judge: TaskHead) -> None:
+        device.check(judge)
+        self._table, self._device, self._judge = table, device, judge
+
+    def begin(self) -> None:
+        """A span begins; each image is for itself."""
+
+    def complete(self, first: int, last: int, skipped: set[int]) -> bool:
+        """Whether all readable images in the range are answered."""
+        done = self._table.done(self._device.head.name, first, last)
+        return set(range(first, last)) - skipped <= done
+
+    def measure(self, chunk: _Chunk) -> str:
+        """Answer the chunk's missing images; returns a note for the progress display."""
+        name = self._device.head.name
+        done = self._table.done(name, chunk.first, chunk.last)
+        todo = [i for i, position in enumerate(chunk.ids) if position not in done]
+        for some in chunks(todo, _BATCH):
+            self._table.add(name, self._answers(chunk, some))
+        return f"{name} on the device"
+
+    def _answers(self, chunk: _Chunk, some: list[int]) -> list[DeviceAnswer]:
+        head, task = self._device.head, self._device.head.task
+        images = [chunk.images[i] for i in some]
+        (prediction,), times = timed(lambda batches: map(self._device.predict, batches), [images])
+        scores = agreements = np.full(len(some), None)
+        records: list[Any] = [None] * len(some)
+        if chunk.targets is not None:
+            wanted = [chunk.targets[i] for i in some]
+            scores = head.score(prediction, wanted)
+            records = task.records(prediction, wanted) if task.has_records else records
+        if chunk.reference is not None:
+            theirs = self._judge.pseudo_targets(chunk.reference.take(some))
+            agreements = head.score(prediction, theirs)
+        confidence, size = head.confidence(prediction).tolist(), self._device.sizes(prediction)
+        us = times[0] / len(some)
+        return [
+            DeviceAnswer(
+                chunk.ids[i], confidence[k], size[k], _plain(scores[k]), _plain(agreements[k]),
+                records[k], us,
+            )
+            for k, i in enumerate(some)
+        ]  # fmt: skip
 
 
 def _level(given: Settings, chosen: Settings) -> int:

@@ -15,6 +15,7 @@ from codecframe.evaluation.profile.plan import Plan
 from codecframe.evaluation.profile.spread import spread
 from codecframe.evaluation.profile.table import ProfileTable
 from codecframe.images import ImageItem
+from codecframe.pipeline import DeviceHead
 from codecframe.pipeline.engine import Engine, Local
 
 
@@ -28,6 +29,7 @@ def profile_images(
     progress: ProgressMaker | None = None,
     engine: Engine | None = None,
     head_name: str | None = None,
+    devices: Sequence[DeviceHead] = (),
 ) -> ProfileTable:
     """Measure a plan over images into the profile at `path`, going on where an earlier run stopped.
 
@@ -40,6 +42,7 @@ def profile_images(
         progress: shows how far it is.
         engine: where to measure; by default here.
         head_name: by what the head is opened elsewhere, where that is not its name: its file...
+        devices: heads on the device, which answer the images before they are encoded.
 
     Returns:
         The profile, open; close it, or use it as a context manager.
@@ -61,12 +64,15 @@ def profile_images(
         points = plan.points(
             items, head, prepare=prepare, remembered=table.remembered, progress=progress
         )
-        with (progress or Silent)(len(points) * len(items)) as display:
-            if engine is None or isinstance(engine, Local):
-                measure(table, items, head, points, prepare=prepare, progress=display)
-            else:
-                name = head_name or head.name
+        with (progress or Silent)((len(points) + len(devices)) * len(items)) as display:
+            here = points
+            if engine is not None and not isinstance(engine, Local):
+                name, here = head_name or head.name, []
                 spread(table, items, name, points, engine, prepare=prepare, progress=display)
+            if here or devices:
+                measure(
+                    table, items, head, here, prepare=prepare, progress=display, devices=devices
+                )
         if len(table.skipped()) == len(items):
             raise DataError("images", f"none of the {len(items)} can be read")
     except BaseException:

@@ -31,6 +31,7 @@ from codecframe.evaluation.database import Database, is_marked
 from codecframe.evaluation.profile import formats
 from codecframe.evaluation.profile.check import check
 from codecframe.evaluation.profile.description import Description
+from codecframe.evaluation.profile.ondevice import DeviceTable
 from codecframe.rate import Accounting, Outcomes
 from codecframe.tasks.known import get_task
 from codecframe.tasks.scoring import set_score
@@ -401,6 +402,11 @@ class ProfileTable:
             UnknownNameError: if no installed plugin has it.
         """
         return get_task(str(self.meta.get("task", CLASSIFICATION.name)))
+
+    @property
+    def device(self) -> DeviceTable:
+        """What heads on the device answer by themselves."""
+        return DeviceTable(self._file, labelled=self.labelled)
 
     @property
     def has_records(self) -> bool:

@@ -280,11 +280,23 @@ def _candidate(found: Selection, candidate: Candidate) -> _Row:
         sure: _Cell(_interval(candidate.low, candidate.high), candidate.low)
         if candidate.at_least is None
         else _percent(candidate.at_least),
+        **({">travels %": _percent(candidate.travels)} if found.has_cascades else {}),
         f">bytes ({found.accounting})": _number(candidate.bytes_per_image, ".0f"),
         ">bpp": _number(candidate.bpp, ".3f"),
         ">encode µs": _number(candidate.encode_us, ".0f"),
         ">decode µs": _number(candidate.decode_us, ".0f"),
+        **(_on_device(found, candidate) if found.has_device else {}),
         "why": _Cell(candidate.why, kind="wide"),
+    }
+
+
+def _on_device(found: Selection, candidate: Candidate) -> _Row:
+    """What a candidate costs on the device, and whether nothing beats it in bytes, score and time
+    at once.
+    """
+    return {
+        ">device ms": _number(candidate.device_ms, ".3g"),
+        "front": _Cell("yes" if candidate in found.front else ""),
     }
 
 

@@ -64,6 +64,12 @@ class Candidate:
         at_least: where something must be kept, what is kept of images like these at least, with
             the selection's confidence; `score` is then what was kept of these.
         device_ms: milliseconds of one encoding on the device that was asked about.
+        device_head: of a cascade, the head on the device.
+        sure: from what confidence on it answers; None: never, all images travel.
+        travels: the share of the images that is sent; the others cost their answers. Bytes are the
+            mean over all of them.
+        device_head_us: microseconds that the head on the device took for an image on the machine
+            that measured; not in `encode_us`, nor in `device_ms`.
 
     Examples:
         >>> head = "photo_heads:brightness"
@@ -93,11 +99,20 @@ class Candidate:
     above: NextPoint | None = None
     at_least: float | None = None
     device_ms: float | None = None
+    device_head: str | None = None
+    sure: float | None = None
+    travels: float = 1.0
+    device_head_us: float | None = None
 
     @property
     def label(self) -> str:
-        """Codec and settings that differ from the defaults, in one line."""
-        return " ".join(filter(None, [self.codec, self.words, self.knob]))
+        """Codec and settings that differ from the defaults, in one line; of a cascade, behind what
+        the head on the device answers.
+        """
+        label = " ".join(filter(None, [self.codec, self.words, self.knob]))
+        if self.device_head is None or self.sure is None:
+            return label
+        return f"{self.device_head} from {self.sure:.6g}, then {label}"
 
     @property
     def encode_ms(self) -> float:
@@ -176,6 +191,11 @@ class Selection(Result):
         return any(one.device_ms is not None for one in self.candidates)
 
     @property
+    def has_cascades(self) -> bool:
+        """Whether heads on the device were considered."""
+        return any(one.device_head is not None for one in self.candidates)
+
+    @property
     def heads(self) -> list[str]:
         """The heads that judged, each once."""
         return list(dict.fromkeys(candidate.head for candidate in self.candidates))
@@ -188,7 +208,7 @@ class Selection(Result):
         the knob included.
 
         Args:
-            head: by default the head that judged.
+            head: by default the head that judged; of a cascade, the one behind the link.
 
         Raises:
             MismatchError: if nothing meets the budget.
@@ -200,13 +220,19 @@ class Selection(Result):
             closest = f"; closest: {self.would_fit}" if self.would_fit else ""
             raise MismatchError(f"nothing {self._verb} {self.budget}{closest}")
         budget = None if self.mode in ("mean", "keep") else Budget.parse(self.budget)
+        judge = head or self.judges.get(best.head, best.head)
+        first, fallback = judge, None
+        if best.device_head is not None and best.sure is not None:
+            first, fallback = self.judges.get(best.device_head, best.device_head), judge
         return Pipeline(
             best.codec,
-            head or self.judges.get(best.head, best.head),
+            first,
             settings=best.settings,
             budget=budget,
             accounting=self.accounting,
             prepare=self.prepared,
+            fallback=fallback,
+            sure=None if fallback is None else best.sure,
         )
 
     def shown(self) -> Sequence[str | Table]:
@@ -224,7 +250,7 @@ class Selection(Result):
             if self.would_fit:
                 said.append(f"Closest: {self.would_fit}.\n")
         columns = [
-            "", "codec", *["head"] * several, *self.columns,
+            "", "codec", *["head"] * several, *self.columns, *[">travels %"] * self.has_cascades,
             f">bytes ({self.accounting})", ">bpp", ">encode µs", ">decode µs",
             *[">device ms", "front"] * self.has_device, "why",
         ]  # fmt: skip
@@ -242,6 +268,7 @@ class Selection(Result):
         return [
             percent(one.score),
             sure,
+            *[percent(one.travels)] * self.has_cascades,
             f"{one.bytes_per_image:.0f}",
             f"{one.bpp:.3f}",
             f"{one.encode_us:.0f}",

@@ -6,15 +6,17 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from codecframe.evaluation.profile import PerImage, Point, ProfileTable, Row
+from codecframe.evaluation.profile import DeviceAnswers, PerImage, Point, ProfileTable, Row
 from codecframe.evaluation.select.answer import Candidate, NextPoint
-from codecframe.rate import Accounting, Budget
+from codecframe.evaluation.select.cascades import Cascade
+from codecframe.rate import Accounting, Budget, Outcomes
 from codecframe.tasks.scoring import SetScore, set_score
 
 
@@ -32,6 +34,7 @@ class View:
     ) -> None:
         self.table = table
         self.images = images
+        self.cascade: Cascade | None = None
         self.points = {n: point for n, point in table.points().items() if n in numbers}
         self.descriptions = table.descriptions()
         ids = {point.key: n for n, point in self.points.items()}
@@ -59,9 +62,31 @@ class View:
         """A point's measurements, image by image."""
         found = self.table.per_image(number, accounting)
         keep = np.isin(found.image, self.images)
-        return PerImage(
+        found = PerImage(
             *[values[keep] if len(values) else values for values in vars(found).values()]
         )
+        return found if self.cascade is None else self.cascade.mixed(found)
+
+    def outcomes(self, number: int) -> Outcomes:
+        """What a promise about a point is measured by."""
+        found = self.table.outcomes(number, self.images)
+        return found if self.cascade is None else self.cascade.outcomes(found)
+
+    def behind(self, answers: DeviceAnswers, sure: float) -> View:
+        """The same points behind a head on the device that answers what it is sure of."""
+        made = copy(self)
+        made.cascade = Cascade(answers.of(self.images), sure)
+        return made
+
+    def among(self, images: npt.NDArray[np.int64]) -> View:
+        """The same on some of the images."""
+        made = copy(self)
+        made.images = images
+        return made
+
+    def described(self) -> dict[str, Any]:
+        """What a `Candidate` says of a head on the device, if there is one."""
+        return {} if self.cascade is None else self.cascade.described()
 
 
 @dataclass(frozen=True)
@@ -193,6 +218,7 @@ class Search:
             decode_us=float(np.mean([row.decode_us for row in rows])),
             needs=_needs(found, self._budget),
             why=why,
+            **self._view.described(),
         )
         used = size / float(_allowances(found, self._budget).sum())
         return Tried(candidate, scored, used, asked)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from codecframe.core.errors import MismatchError, UnknownNameError
-from codecframe.evaluation.profile import ProfileTable, comparable, coverage
+from codecframe.evaluation.profile import DeviceAnswers, ProfileTable, comparable, coverage
 from codecframe.evaluation.select.answer import Candidate, Selection, share
 from codecframe.evaluation.select.candidates import Search, Tried, View
+from codecframe.evaluation.select.cascades import answered, answers_of
 from codecframe.evaluation.select.limits import Limits
 from codecframe.rate import Accounting, Budget
 
@@ -29,6 +30,7 @@ def select(
     accounting: Accounting = Accounting.PAYLOAD,
     codecs: Iterable[str] | None = None,
     limits: Limits | None = None,
+    sure: float | None = None,
 ) -> Selection:
     """The codec and settings with the best expected score under a budget.
 
@@ -51,22 +53,31 @@ def select(
         accounting: which bytes count.
         codecs: only consider these.
         limits: what the encoder may cost; a codec over them is not chosen.
+        sure: also consider each codec behind the heads on the device that the profiles know, which
+            answer from that confidence on.
 
     Raises:
         UnknownNameError: if a codec in `codecs` is not in the profiles.
         DataError: if they hold no measurements, or none of the same images.
-        MismatchError: if the profiles cannot be compared, or not at bits a pixel.
+        MismatchError: if the profiles cannot be compared, or not at bits a pixel; or know no head
+            on the device.
     """
     tables = comparable(profiles)
     table = tables[0]
     if budget.unit == "bpp" and len({each.pixels for each in tables}) > 1:
         raise MismatchError("the heads look at images of different sizes: give the budget in bytes")
     covered = coverage(tables, wanted_codecs(tables, codecs))
+    devices: list[list[DeviceAnswers]] = [[] for _ in tables]
+    if sure is not None:
+        devices = answers_of(tables)
+        covered = answered(covered, devices)
     tried = []
-    for each, numbers in zip(tables, covered.kept, strict=True):
-        view = View(each, numbers, covered.images)
-        search = Search(view, budget, accounting)
-        tried += [_limited(search.best_of(f), limits, each) for f in view.families()]
+    for each, numbers, heads in zip(tables, covered.kept, devices, strict=True):
+        plain = View(each, numbers, covered.images)
+        views = [plain] if sure is None else [plain, *(plain.behind(one, sure) for one in heads)]
+        for view in views:
+            search = Search(view, budget, accounting)
+            tried += [_limited(search.best_of(f), limits, each) for f in view.families()]
     measure = table.meta.get("metric", "score") if table.labelled else "agreement"
     found = Selection(
         str(budget), budget.mode, str(accounting), measure, len(covered.images), None, (),

@@ -16,7 +16,7 @@ from codecframe.evaluation.select.answer import Selection
 from codecframe.evaluation.select.choose import select
 from codecframe.evaluation.select.limits import Limits
 from codecframe.images import ImageItem
-from codecframe.pipeline import counterparts, join
+from codecframe.pipeline import DeviceHead, counterparts, join
 from codecframe.rate import Accounting, Budget
 
 
@@ -31,6 +31,8 @@ def select_on_images(
     *,
     prepare: bool = True,
     progress: ProgressMaker | None = None,
+    devices: Sequence[DeviceHead] = (),
+    sure: float | None = None,
 ) -> Selection:
     """Profile codecs at a budget over images, and select: both in one go.
 
@@ -48,6 +50,8 @@ def select_on_images(
         limits: what the encoder may cost.
         prepare: bring images to the geometry the head looks at before encoding them.
         progress: shows how far it is.
+        devices: heads on the device, behind which each codec is also considered.
+        sure: from what confidence on they answer.
 
     Raises:
         MismatchError: if a codec that was named fits no head, or heads cannot be compared.
@@ -71,11 +75,14 @@ def select_on_images(
                     without=tuple(failed),
                 )
                 own = profile_path(path, head) if tables else path
-                table = profile_images(own, items, head, plan, prepare=prepare, progress=progress)
+                table = profile_images(
+                    own, items, head, plan, prepare=prepare, progress=progress, devices=devices
+                )
                 tables.append(stack.enter_context(table))
             measured = {point.codec for table in tables for point in table.points().values()}
             kept = sorted(measured - failed.keys()) if failed else None
-            return replace(select(tables, budget, accounting, kept, limits), failed=failed)
+            found = select(tables, budget, accounting, kept, limits, sure)
+            return replace(found, failed=failed)
 
     while True:  # what is measured is kept
         try:

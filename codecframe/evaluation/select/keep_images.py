@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from codecframe.core.errors import BudgetError, MismatchError, PluginError
 from codecframe.core.head import TaskHead
@@ -27,11 +28,13 @@ from codecframe.evaluation.profile import (
     profile_images,
 )
 from codecframe.evaluation.select.answer import Candidate, Selection
+from codecframe.evaluation.select.cascades import AUTO
 from codecframe.evaluation.select.images import profile_path, shares
-from codecframe.evaluation.select.keeping import select_keeping
+from codecframe.evaluation.select.keeping import FIT, select_keeping
 from codecframe.evaluation.select.limits import Limits
 from codecframe.evaluation.select.trial import Trial, TrialImages
 from codecframe.images import ImageItem
+from codecframe.pipeline import DeviceHead
 from codecframe.rate import Accounting, Keep
 
 TRIAL_SHARE = 4
@@ -72,6 +75,8 @@ def select_keeping_on_images(
     *,
     prepare: bool = True,
     progress: ProgressMaker | None = None,
+    devices: Sequence[DeviceHead] = (),
+    sure: float | Literal["auto"] | None = None,
 ) -> Selection:
     """The codec and settings of the fewest bytes that keep what must stay right, for sure.
 
@@ -82,6 +87,8 @@ def select_keeping_on_images(
         keep: what must stay right.
         accounting: which bytes count.
         limits: what the encoder may cost.
+        devices: heads on the device, behind which each codec is.
+        sure: from what confidence on they answer, as `select_keeping` takes it.
 
     Raises:
         BudgetError: if the images are too few to show it; says how many are needed.
@@ -97,8 +104,8 @@ def select_keeping_on_images(
     ]
     if not chosen:
         raise MismatchError("no codec is within the limits: `codecframe bench device` says why")
-    error = keep.error / min(FINALISTS, len(chosen))
-    trying, deciding = _split(items, keep, error)
+    error = keep.error / (min(FINALISTS, len(chosen)) * max(len(devices), 1))
+    trying, deciding = _split(items, keep, error, FIT if sure == AUTO else 0)
     failed: dict[str, str] = {}
     tried = _tried(
         chosen, trying, keep, accounting, len(deciding), error, failed, prepare, progress
@@ -114,17 +121,20 @@ def select_keeping_on_images(
         for head in dict.fromkeys(one.head for one in finalists):
             own = Path(path) if not tables else profile_path(Path(path), head)
             plan = Plan(fixed=[p for one in finalists if one.head is head for p in _points(one)])
-            table = profile_images(own, deciding, head, plan, prepare=prepare, progress=progress)
+            table = profile_images(
+                own, deciding, head, plan, prepare=prepare, progress=progress, devices=devices
+            )
             tables.append(stack.enter_context(table))
-        found = select_keeping(tables, keep, accounting, limits=limits)
+        found = select_keeping(tables, keep, accounting, limits=limits, sure=sure)
     rest = [_as_candidate(one, len(trying)) for one in last if one not in finalists]
     return replace(found, others=(*found.others, *rest), failed=failed)
 
 
 def _split(
-    items: Sequence[ImageItem], keep: Keep, error: float
+    items: Sequence[ImageItem], keep: Keep, error: float, fit: int
 ) -> tuple[list[ImageItem], list[ImageItem]]:
-    """Images for trial, evenly spread over the set, and those that decide.
+    """Images for trial, evenly spread over the set, and those that decide; but for one of `fit` of
+    them, where that is not 0.
 
     Raises:
         BudgetError: if these are too few.
@@ -132,7 +142,9 @@ def _split(
     every = max(TRIAL_SHARE, math.ceil(len(items) / _MOST_TRIAL))
     trying = [item for i, item in enumerate(items) if i % every == 0]
     deciding = [item for i, item in enumerate(items) if i % every]
-    if (needed := keep.images_needed(error)) > len(deciding):
+    needed = keep.images_needed(error)
+    needed = math.ceil(needed * fit / (fit - 1)) if fit else needed
+    if needed > len(deciding):
         total = math.ceil(needed * TRIAL_SHARE / (TRIAL_SHARE - 1)) + 1
         raise BudgetError(
             f"{len(items)} images are too few to be {100 * keep.confidence:g} % sure of "

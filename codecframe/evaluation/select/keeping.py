@@ -4,34 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from codecframe.core import guarantees
 from codecframe.core.errors import DataError
 from codecframe.core.statistics import wilson
-from codecframe.evaluation.profile import Point, ProfileTable, comparable, coverage
+from codecframe.evaluation.profile import (
+    DeviceAnswers,
+    Point,
+    ProfileTable,
+    comparable,
+    coverage,
+)
 from codecframe.evaluation.select.answer import Candidate, Selection, share
 from codecframe.evaluation.select.candidates import View
+from codecframe.evaluation.select.cascades import AUTO, answered, answers_of
 from codecframe.evaluation.select.choose import left_out_of, wanted_codecs
 from codecframe.evaluation.select.limits import Limits
 from codecframe.rate import Accounting, Keep, Outcomes
+from codecframe.rate.cascade import candidates
+
+FIT = 3
+"""Where it is also to be found from what confidence on a head on the device answers, one image of
+so many says what could be tried; the others decide."""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A point of a codec variant, perhaps behind a head on the device."""
+
+    view: View
+    number: int
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """What the promise is measured by."""
+        return self.view.outcomes(self.number)
 
 
 @dataclass(frozen=True)
 class _Tested:
-    """A codec variant's points, the safest first, and how many of them keep enough for sure."""
+    """A codec variant's ways, the safest first, and how many of them keep enough for sure."""
 
-    view: View
-    numbers: list[int]
-    outcomes: list[Outcomes]
+    ways: list[_Way]
     sure: int
 
     @property
-    def chosen(self) -> int:
-        """Index of the point with the fewest bytes that surely keeps enough, or of the safest."""
-        return max(self.sure - 1, 0)
+    def chosen(self) -> _Way:
+        """The one with the fewest bytes that surely keeps enough, or the safest."""
+        return self.ways[max(self.sure - 1, 0)]
 
 
 def select_keeping(
@@ -40,6 +64,7 @@ def select_keeping(
     accounting: Accounting = Accounting.PAYLOAD,
     codecs: Iterable[str] | None = None,
     limits: Limits | None = None,
+    sure: float | Literal["auto"] | None = None,
 ) -> Selection:
     """The codec and settings of the fewest bytes that keep what must stay right, for sure.
 
@@ -50,12 +75,18 @@ def select_keeping(
     like these, is at most 1 - `keep.confidence`; see `codecframe.core.guarantees`. This holds for
     points that were chosen without looking at what the head makes of these images.
 
+    With `sure`, every codec is behind the heads on the device that the profiles know. Where it is
+    `auto`, one image in three says which confidences to try with which levels, and in which order;
+    the others decide.
+
     Args:
         profiles: a profile, or several of the same images: one for each of several heads.
         keep: what must stay right.
         accounting: which bytes count.
         codecs: only consider these.
         limits: what the encoder may cost; a codec over them is not chosen.
+        sure: from what confidence on heads on the device answer; `auto`: the one of the fewest
+            bytes, perhaps none.
 
     Raises:
         UnknownNameError: if a codec in `codecs` is not in the profiles.
@@ -64,20 +95,26 @@ def select_keeping(
     """
     tables = comparable(profiles)
     covered = coverage(tables, wanted_codecs(tables, codecs))
-    views = [
-        View(table, numbers, covered.images)
-        for table, numbers in zip(tables, covered.kept, strict=True)
-    ]
-    families = [
-        (view, points)
-        for view in views
-        for family in view.families()
-        if (points := _fixed(view, family))
-    ]
+    devices: list[list[DeviceAnswers]] = [[] for _ in tables]
+    if sure is not None:
+        devices = answers_of(tables)
+        covered = answered(covered, devices)
+    families = []
+    for table, numbers, heads in zip(tables, covered.kept, devices, strict=True):
+        view = View(table, numbers, covered.images)
+        for points in filter(None, (_fixed(view, family) for family in view.families())):
+            if sure is None:
+                families.append([_Way(view, point) for point in points])
+            for answers in heads:
+                if sure == AUTO:
+                    families.append(_tried(view, points, answers, keep, accounting))
+                elif sure is not None:
+                    behind = view.behind(answers, sure)
+                    families.append([_Way(behind, point) for point in points])
     if not families:
         raise DataError(str(tables[0].path), "was measured under budgets alone, at no fixed level")
     error = keep.error / len(families)
-    tested = [_test(view, points, keep, error) for view, points in families]
+    tested = [_test(ways, keep, error) for ways in families]
     candidates = sorted(
         (_candidate(one, keep, accounting, error, limits) for one in tested),
         key=lambda one: (not one.fits, one.bytes_per_image if one.fits else -one.score),
@@ -88,7 +125,7 @@ def select_keeping(
         metric = str(tables[0].meta.get("metric", "score"))
         measure = tables[0].task.image_metric or metric
     found = Selection(
-        str(keep), "keep", str(accounting), measure, len(covered.images), None, (),
+        str(keep), "keep", str(accounting), measure, _count(tested[0]), None, (),
         notes=notes, left_out=left_out_of(tables), confidence=keep.confidence,
     )  # fmt: skip
     winner, *rest = candidates
@@ -111,18 +148,34 @@ def _fixed(view: View, family: dict[int, Point]) -> list[int]:
     return [once[level] for level in sorted(once, reverse=True)]
 
 
-def _test(view: View, numbers: list[int], keep: Keep, error: float) -> _Tested:
-    outcomes = [view.table.outcomes(number, view.images) for number in numbers]
-    sure = guarantees.sequence((keep.p_value(each) for each in outcomes), error)
-    return _Tested(view, numbers, outcomes, sure)
+def _tried(
+    view: View, points: list[int], answers: DeviceAnswers, keep: Keep, accounting: Accounting
+) -> list[_Way]:
+    """Ways of a codec variant behind a head on the device, the safest first, on the images that
+    decide; the others say which.
+    """
+    index = np.arange(len(view.images))
+    trial, deciding = (view.among(view.images[chosen]) for chosen in (
+        index % FIT == 0, index % FIT > 0
+    ))  # fmt: skip
+    known = answers.of(trial.images)
+    rising = points[::-1]
+    sizes = np.stack([trial.per_image(point, accounting).size for point in rising], axis=1)
+    outcomes = [trial.outcomes(point) for point in rising]
+    ordered = candidates(known.confidence, known.size, sizes, known.outcomes, outcomes, keep)
+    return [_Way(deciding.behind(answers, sure), rising[level]) for sure, level in ordered]
+
+
+def _test(ways: list[_Way], keep: Keep, error: float) -> _Tested:
+    return _Tested(ways, guarantees.sequence((keep.p_value(way.outcomes) for way in ways), error))
 
 
 def _candidate(
     one: _Tested, keep: Keep, accounting: Accounting, error: float, limits: Limits | None
 ) -> Candidate:
     """A codec variant at the cheapest point that surely keeps enough; else at its safest."""
-    number, outcomes = one.numbers[one.chosen], one.outcomes[one.chosen]
-    view, point = one.view, one.view.points[number]
+    view, number, outcomes = one.chosen.view, one.chosen.number, one.chosen.outcomes
+    point = view.points[number]
     found = view.per_image(number, accounting)
     row = view.rows[number]
     kept = keep.kept(outcomes)
@@ -145,6 +198,7 @@ def _candidate(
         decode_us=row.decode_us,
         needs=None,
         at_least=at_least,
+        **view.described(),
     )
     if limits is not None:
         candidate = limits.on(candidate, view.table.mean_pixels)
@@ -171,10 +225,9 @@ def _needs(tested: Sequence[_Tested], keep: Keep, error: float) -> str | None:
     images = _count(tested[0])
     if (least := keep.images_needed(error)) > images:
         return f"{images} images are too few: {least} are needed, if nothing is lost on any"
-    more = [n for one in tested if (n := keep.images_needed_at(one.outcomes[0], error))]
+    more = [n for one in tested if (n := keep.images_needed_at(one.ways[0].outcomes, error))]
     return f"about {min(more)} images are needed for what was measured" if more else None
 
 
 def _count(one: _Tested) -> int:
-    images: npt.NDArray[np.int64] = one.view.images
-    return len(images)
+    return len(one.ways[0].view.images)
