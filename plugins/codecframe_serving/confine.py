@@ -31,6 +31,12 @@ def detach() -> None:
         os.dup2(silent, number)
 
 
+def be_nice(niceness: int) -> None:
+    """Leave processors to others that want them, where the system knows of such."""
+    if niceness and hasattr(os, "nice"):
+        os.nice(niceness)
+
+
 def confine(memory: int) -> None:
     """From now on: so many bytes of memory more, no bytes into files, few open files, no core.
 

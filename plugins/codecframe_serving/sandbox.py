@@ -12,7 +12,6 @@ import itertools
 import json
 import math
 import multiprocessing
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,8 +61,13 @@ _ERRORS: Mapping[str, Callable[[str, str], CodecframeError]] = {
     "later": lambda source, reason: LaterError(),
     "other": PluginError,
 }
-_SLOW_SECONDS = 0.25
-"""Of a processor, for one image or several of one call, after which it has taken long."""
+_SLOW_SECONDS = 0.015
+"""Of a processor, for one image, after which it has taken long."""
+_CALL_SECONDS = 0.03
+"""Of a processor, for the images of one call, after which the others are left for later."""
+_NICENESS = 10
+"""Of all processes but one, which is kept for quick images: it need not share its core with them.
+Nobody can lower it again without privileges."""
 _FLUSH_SECONDS = 0.02
 """What was decoded in less is answered together."""
 
@@ -106,10 +110,10 @@ class Sandbox:
 
     def __init__(self, confinement: Confinement, count: int | None = None) -> None:
         self._confinement = confinement
-        self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
-        self._children = [_Child(confinement) for _ in range(count or cpu_count())]
-        for child in self._children:
-            self._idle.put(child)
+        count = count or cpu_count()
+        self._children = [_Child(confinement, _NICENESS if n else 0) for n in range(count)]
+        self._idle = list(self._children)
+        self._freed = threading.Condition()
         atexit.register(self.close)
 
     @property
@@ -127,7 +131,13 @@ class Sandbox:
         with ThreadPoolExecutor(len(self._children)) as threads:
             list(threads.map(_Child.start, self._children))
 
-    def decode(self, jobs: Sequence[Job], slow: Callable[[int], None] | None = None) -> list[Any]:
+    def decode(
+        self,
+        jobs: Sequence[Job],
+        slow: Callable[[int], None] | None = None,
+        *,
+        apart: bool = False,
+    ) -> list[Any]:
         """What the head takes, or an exception, for each job; a process takes all of them.
 
         Waits for a process that is free.
@@ -136,9 +146,10 @@ class Sandbox:
             jobs: what to decode.
             slow: told the number of each job that took long; then jobs after it may be left
                 undone, with a `LaterError`.
+            apart: not by the process that is kept for quick images, where there are several.
         """
         decoded: list[Any] = [None] * len(jobs)
-        with self._child() as child:
+        with self._child(apart=apart) as child:
             for codec, indices in by_codec(jobs):
                 told = None if slow is None else _numbered(slow, indices)
                 found = child.decode(codec, [jobs[index] for index in indices], told)
@@ -152,7 +163,7 @@ class Sandbox:
         Raises:
             CodecframeError: if it cannot be rebuilt.
         """
-        with self._child() as child:
+        with self._child(apart=True) as child:
             return child.picture(job, side)
 
     def close(self) -> None:
@@ -162,20 +173,29 @@ class Sandbox:
             child.close()
 
     @contextlib.contextmanager
-    def _child(self) -> Iterator[_Child]:
-        child = self._idle.get()
+    def _child(self, *, apart: bool) -> Iterator[_Child]:
+        kept = self._children[0] if apart and len(self._children) > 1 else None
+        with self._freed:
+            self._freed.wait_for(lambda: any(child is not kept for child in self._idle))
+            child = min((one for one in self._idle if one is not kept), key=self._children.index)
+            self._idle.remove(child)
         try:
             yield child
         finally:
             if child.has_ended:  # the next images need not wait until it is there again
                 threading.Thread(target=self._restart, args=(child,), daemon=True).start()
             else:
-                self._idle.put(child)
+                self._free(child)
 
     def _restart(self, child: _Child) -> None:
         with contextlib.suppress(MismatchError):
             child.start()
-        self._idle.put(child)
+        self._free(child)
+
+    def _free(self, child: _Child) -> None:
+        with self._freed:
+            self._idle.append(child)
+            self._freed.notify_all()
 
 
 class LaterError(CodecframeError):
@@ -197,8 +217,9 @@ class DecodingEndedError(DataError):
 class _Child:
     """One process, started when it is needed; used by one thread at a time."""
 
-    def __init__(self, confinement: Confinement) -> None:
+    def __init__(self, confinement: Confinement, niceness: int) -> None:
         self._confinement = confinement
+        self._niceness = niceness
         self._process: Any = None
         self._pipe: Connection | None = None
         self._is_closed = False
@@ -327,7 +348,7 @@ class _Child:
         self._current = context.RawValue("i", _NONE)
         process = context.Process(
             target=_work,
-            args=(theirs, self._confinement, self._current),
+            args=(theirs, self._confinement, self._current, self._niceness),
             daemon=True,
             name="codecframe-decode",
         )
@@ -404,9 +425,10 @@ def _context() -> Any:
 # -- in the process -----------------------------------------------------------------------
 
 
-def _work(pipe: Connection, confinement: Confinement, current: Any) -> None:
+def _work(pipe: Connection, confinement: Confinement, current: Any, niceness: int) -> None:
     """Decode until the parent has gone."""
     confine.detach()
+    confine.be_nice(niceness)
     server = _Server(pipe, confinement, current)
     with contextlib.suppress(EOFError, OSError), limit_threads(1):
         while True:
@@ -454,7 +476,7 @@ class _Server:
         flushed, begun = 0.0, time.process_time()
         for number, job in enumerate(jobs):
             started = time.process_time()
-            if may_leave and number and started - begun > _SLOW_SECONDS:
+            if may_leave and number and started - begun > _CALL_SECONDS:
                 self._said.append({"error": "later", "source": "", "reason": ""})
                 continue
             self._current.value = number

@@ -56,7 +56,7 @@ class Stages:
             self._decoded, size=batching.size, delay=0, depth=self._most, lanes=worker.lanes
         )
         self._apart: Batcher[_Sent, Any] = Batcher(
-            self._decoded_apart, size=1, delay=0, lanes=worker.lanes
+            self._decoded_of, size=1, delay=0, lanes=worker.lanes
         )
         self._predicting: Batcher[Any, TaskPrediction] = Batcher(
             self._predicted, size=batching.size, delay=batching.delay, depth=self._most
@@ -122,15 +122,17 @@ class Stages:
             LaterError() if who in self._slow or who in self._ended else None for _, who in sent
         ]
         wanted = [number for number, item in enumerate(found) if item is None]
-        decoded = self._decoded_apart([sent[number] for number in wanted])
+        decoded = self._decoded_of([sent[number] for number in wanted], apart=False)
         for number, item in zip(wanted, decoded, strict=True):
             found[number] = item
         return found
 
-    def _decoded_apart(self, sent: list[_Sent]) -> Sequence[Any]:
+    def _decoded_of(self, sent: list[_Sent], *, apart: bool = True) -> Sequence[Any]:
         with limit_threads(1):  # the other cores have lanes of their own
             decoded = self._worker.decode(
-                [job for job, _ in sent], slow=lambda number: self._slow.add(sent[number][1])
+                [job for job, _ in sent],
+                slow=lambda number: self._slow.add(sent[number][1]),
+                apart=apart,
             )
         for item, (_, client) in zip(decoded, sent, strict=True):
             if isinstance(item, DecodingEndedError):

@@ -159,7 +159,13 @@ class Worker:
             height, width = self._sandbox.final_shape
         return 3 * height * width
 
-    def decode(self, jobs: Sequence[Job], slow: Callable[[int], None] | None = None) -> list[Any]:
+    def decode(
+        self,
+        jobs: Sequence[Job],
+        slow: Callable[[int], None] | None = None,
+        *,
+        apart: bool = False,
+    ) -> list[Any]:
         """What the head takes, or what was wrong with it, for each job in order.
 
         A job that fails does not touch the others. At most `lanes` + 1 calls go on at a time.
@@ -168,6 +174,7 @@ class Worker:
             jobs: what to decode.
             slow: told the number of each job that took long; then what comes after it in the same
                 call may be left undone, with a `LaterError`.
+            apart: leave quick images their process.
         """
         taken: list[Any] = [self._refusal(job) for job in jobs]
         good = [index for index, refusal in enumerate(taken) if refusal is None]
@@ -175,9 +182,9 @@ class Worker:
         if self._sandbox is None:
             found = self._decoder.decode(wanted)
         elif slow is None:
-            found = self._sandbox.decode(wanted)
+            found = self._sandbox.decode(wanted, apart=apart)
         else:
-            found = self._sandbox.decode(wanted, lambda number: slow(good[number]))
+            found = self._sandbox.decode(wanted, lambda number: slow(good[number]), apart=apart)
         for index, item in zip(good, found, strict=True):
             taken[index] = item
         return taken

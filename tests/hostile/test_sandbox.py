@@ -73,7 +73,8 @@ FAILED = [b"eat", b"large", b"flat", b"nothing", b"write", b"recurse", b"exit"]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where programs find the plugin."""
     if not confine.can_confine():
         pytest.skip("this system has no limits for a process")
     folder = tmp_path_factory.mktemp("evil")
@@ -85,11 +86,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
-        with serving(
-            folder, "--decode-timeout", 2, "--max-pixels", 10_000, codecs=["evil", "jpeg"]
-        ) as server:
-            yield server
-            assert server.end() == 0
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with serving(
+        folder, "--decode-timeout", 2, "--max-pixels", 10_000, codecs=["evil", "jpeg"]
+    ) as server:
+        yield server
+        assert server.end() == 0
 
 
 @pytest.mark.parametrize("data", ENDED + FAILED)
@@ -124,6 +130,31 @@ def test_honest_frames_beside_bad_ones_of_a_batch_are_answered(server: Server) -
         number for number, data in enumerate(sent) if data == b"good"
     ]
     assert {answer.reason != "" for answer in answers if answer.status is not Status.OK} == {True}
+
+
+def test_quick_images_have_a_process_that_others_are_kept_from(folder: Path) -> None:
+    program = """
+import threading
+import codecframe
+from codecframe_serving.decoding import Job
+from codecframe_serving.sandbox import Confinement, Sandbox
+
+codec = codecframe.get_codec("evil")
+hang, good = (Job(data, codec, codec.settings_type(), (32, 48)) for data in (b"hang", b"good"))
+sandbox = Sandbox(Confinement({"evil": "evil"}, seconds=60), 3)
+sandbox.start()
+apart = [threading.Thread(target=sandbox.decode, args=[[hang]], kwargs={"apart": True})
+         for _ in range(3)]
+for thread in apart:
+    thread.start()
+(image,) = sandbox.decode([good])
+print(image.shape, sum(thread.is_alive() for thread in apart), flush=True)
+sandbox.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, text=True, capture_output=True, check=False
+    )
+    assert done.stdout == "(32, 48, 3) 3\n", done.stderr
 
 
 def test_without_a_sandbox_codecs_decode_in_the_server_itself(tmp_path: Path) -> None:

@@ -28,7 +28,13 @@ class HeldWorker(Worker):
         self.lanes = 2
         self.free = threading.Semaphore(0)
 
-    def decode(self, jobs: Sequence[Job], slow: Callable[[int], None] | None = None) -> list[Any]:
+    def decode(
+        self,
+        jobs: Sequence[Job],
+        slow: Callable[[int], None] | None = None,
+        *,
+        apart: bool = False,
+    ) -> list[Any]:
         found: list[Any] = []
         for number, job in enumerate(jobs):
             if found and SLOW in jobs[:number]:
