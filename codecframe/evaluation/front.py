@@ -201,13 +201,19 @@ class Profile(Result):
         with self.open() as table:
             descriptions = table.descriptions()
             numbers = {point.key: n for n, point in table.points().items()}
-            rows = [_cells(row, descriptions[numbers[row.point.key]]) for row in _sorted(table)]
+            measured = _sorted(table)
+            layered = any(row.picture_bytes for row in measured)
+            rows = [
+                _cells(row, descriptions[numbers[row.point.key]], layered=layered)
+                for row in measured
+            ]
             metric = table.meta["metric"]
             figures = [f">{name} %" for name in table.task.figure_names if table.has_records]
             measure = _image_measure(table)
             answers = _answered(table)
         columns = (
-            "codec", "settings", ">payload bpp", ">file bpp", f">{metric} %", ">95 %", *figures,
+            "codec", "settings", ">payload bpp", *[">task", ">picture"] * layered,
+            ">file bpp", f">{metric} %", ">95 %", *figures,
             ">agreement %", ">divergence", ">encode µs", ">decode µs", ">n",
         )  # fmt: skip
         shown: list[str | Table] = [Table(columns, rows)]
@@ -250,15 +256,16 @@ def _sorted(table: ProfileTable) -> list[Row]:
     return sorted(table.rows(), key=lambda row: (row.point.codec, row.payload_bpp))
 
 
-def _cells(row: Row, about: Description) -> list[object]:
+def _cells(row: Row, about: Description, *, layered: bool) -> list[object]:
     knob = knob_of(row.point, about)
     if row.point.mode in ("cap", "link"):
         knob = f"to {row.point.budget} ({row.point.accounting})"
     low = row.agreement_low if row.score is None else row.score_low
     high = row.agreement_high if row.score is None else row.score_high
+    layers = [f"{row.payload_bpp - row.picture_bpp:.3f}", f"{row.picture_bpp:.3f}"]
     return [
         row.point.codec, f"{about.words} {knob}".strip(), f"{row.payload_bpp:.3f}",
-        f"{row.file_bpp:.3f}", percent(row.score),
+        *layers * layered, f"{row.file_bpp:.3f}", percent(row.score),
         interval(low, high), *map(percent, row.figures.values()), percent(row.agreement),
         "" if row.divergence is None else f"{row.divergence:.3f}",
         f"{row.encode_us:.0f}", f"{row.decode_us:.0f}", row.n,

@@ -269,5 +269,12 @@ def test_profiles_vary_the_picture_behind_a_named_task_layer(tmp_path: Any) -> N
     assert len(fixed) == 2 and {row.point.settings["level"] for row in fixed} == {3}
     assert all(row.payload_bpp <= 8 for row in fixed)
     assert rows["cap", "spare"].unfit == 0
-    chosen = profile.select(budget="8bpp", mean=True).candidates
-    assert {"picture" in one.knob for one in chosen} == {True, False}
+    chosen = profile.select(budget="8bpp", mean=True)
+    assert {"picture" in one.knob for one in chosen.candidates} == {True, False}
+    # and what each layer takes is told
+    assert all(0 < row.picture_bpp < row.payload_bpp for row in fixed)
+    for one in chosen.candidates:
+        assert (0 < one.picture_bytes < one.bytes_per_image) == ("picture" in one.knob)
+        assert f"{one.bytes_per_image - one.picture_bytes:.0f}" in str(chosen)
+    for shown in (str(chosen), str(profile)):
+        assert "task" in shown and "picture" in shown

@@ -82,7 +82,7 @@ def test_a_run_goes_on_with_a_profile_of_format_2(first: Path) -> None:
         old = {row.point.key: row.payload_bytes for row in table.rows()}
     with profile_images(first, items, head, plan) as table:
         assert {row.point.key: row.payload_bytes for row in table.rows()} == old
-    assert version_of(first) == ("4", {"payload_bytes"})
+    assert version_of(first) == ("5", {"payload_bytes"})
     with profile_images(first, items, head, Plan(codecs=["jpeg"], levels=[7])) as table:
         assert len(table.rows()) == len(old) + 1
 
@@ -93,6 +93,23 @@ def test_a_profile_of_format_2_of_something_else_stays_as_it_is(first: Path) -> 
     with pytest.raises(MismatchError, match="images 3, not 2"):
         profile_images(first, open_images(FOLDER)[:2], Shades(), Plan(codecs=["jpeg"], levels=[7]))
     assert version_of(first) == ("2", {"bare_bytes"})
+
+
+def test_a_run_goes_on_with_a_profile_of_format_4(tmp_path: Path) -> None:
+    path = tmp_path / "toys.profile"
+    with toy_registry():
+        make_table(path).close()
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("ALTER TABLE measurements DROP COLUMN picture_bytes")
+            file.execute("UPDATE meta SET value = '4' WHERE key = 'format'")
+        with ProfileTable.open(path) as table:
+            rows = table.rows()
+            assert {row.picture_bytes for row in rows} == {0.0}
+            meta = table.meta
+        with pytest.raises(MismatchError, match="made with head"):
+            ProfileTable.create(path, {**meta, "head": "another"})
+        with ProfileTable.create(path, {**meta, "format": 5}) as table:
+            assert table.rows() == rows and table.meta["format"] == 5
 
 
 @pytest.fixture
@@ -183,4 +200,4 @@ def test_a_profile_of_format_3_is_read_and_gone_on_with(tmp_path: Path) -> None:
         assert [about.knob for about in table.descriptions().values()] == ["quality"] * 2
     with profile_images(path, items, head, plan) as table:
         assert table.rows() == rows
-    assert version_of(path)[0] == "4"
+    assert version_of(path)[0] == "5"

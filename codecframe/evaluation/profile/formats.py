@@ -1,8 +1,9 @@
 """The tables of a profile; those of earlier formats: how they are read, and brought up to date by a
 run that goes on.
 
-Format 4 added the records of tasks whose sets are not scored by a mean. Format 3 added
-`descriptions`. In format 2, payloads were called `bare` until they got their name.
+Format 5 added the bytes of picture layers. Format 4 added the records of tasks whose sets are not
+scored by a mean. Format 3 added `descriptions`. In format 2, payloads were called `bare` until they
+got their name.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import json
 
 from codecframe.evaluation.database import Database
 
-FORMAT = 4
-FORMER = (2, 3)
+FORMAT = 5
+FORMER = (2, 3, 4)
 """Formats that are read, too."""
 LATER = ("reference", "task")
 """What `meta` says since formats 3 and 4."""
@@ -41,12 +42,14 @@ CREATE TABLE measurements (
     point INTEGER NOT NULL, image INTEGER NOT NULL, level INTEGER NOT NULL,
     file_bytes INTEGER, payload_bytes INTEGER, score REAL, rank INTEGER, agreement REAL,
     divergence REAL, encode_us REAL, decode_us REAL, encodes INTEGER NOT NULL, least INTEGER,
-    data BLOB, view TEXT, record TEXT,
+    data BLOB, view TEXT, record TEXT, picture_bytes INTEGER,
     PRIMARY KEY (point, image)
 ) WITHOUT ROWID;
 CREATE {DESCRIPTIONS};
 """
 """The tables of a profile; what values lie in columns is also checked by it."""
+_ADDED = {"record": "TEXT", "picture_bytes": "INTEGER"}
+"""Columns of measurements that formats 4 and 5 added, in order, with their types."""
 _RENAMED = '\'"accounting": "bare"\', \'"accounting": "payload"\''
 """In JSON."""
 _UPDATES = (
@@ -74,7 +77,7 @@ def read_former(file: Database, known: int) -> None:
             db.execute(f"CREATE TEMP {DESCRIPTIONS}")
             db.execute(_VIEW)
         columns = ["bare_bytes payload_bytes" if n == "bare_bytes" else n for n in _measured(file)]
-        listed = ", ".join([*columns, "NULL record"])
+        listed = ", ".join([*columns, *(f"NULL {name}" for name in _ADDED if name not in columns)])
         db.execute(f"CREATE TEMP VIEW measurements AS SELECT {listed} FROM main.measurements")  # noqa: S608
 
 
@@ -93,8 +96,9 @@ def update(file: Database, meta: dict[str, object]) -> None:
         db.execute(f"CREATE {DESCRIPTIONS}")
         if former:
             db.execute("ALTER TABLE measurements RENAME COLUMN bare_bytes TO payload_bytes")
-        if "record" not in measured:
-            db.execute("ALTER TABLE measurements ADD COLUMN record TEXT")
+        for name, kind in _ADDED.items():
+            if name not in measured:
+                db.execute(f"ALTER TABLE measurements ADD COLUMN {name} {kind}")
         for statement in _UPDATES:
             db.execute(statement)
         for key in LATER:

@@ -22,7 +22,7 @@ from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError, CodecframeError
 from codecframe.core.head import TaskHead
 from codecframe.core.image import Image, to_png
-from codecframe.core.layers import LayeredSettings
+from codecframe.core.layers import Layered, LayeredSettings
 from codecframe.core.parallel import chunks
 from codecframe.core.progress import Progress
 from codecframe.core.representation import PIXELS
@@ -271,12 +271,14 @@ class _Run:
             if isinstance(fit, BudgetError):
                 made.append(self._unfit(chunk, place, fit, encode_us[k]))
                 continue
+            payload, picture = _payload(self._codec, fit.data)
             made.append(
                 Measurement(
                     image=image,
                     level=_level(self._settings, fit.settings),
                     file_bytes=len(fit.data),
-                    payload_bytes=len(self._codec.strip(fit.data)) + overhead,
+                    payload_bytes=payload + overhead,
+                    picture_bytes=picture,
                     **vars(rows[k]),
                     encode_us=encode_us[k],
                     decode_us=decode_us[k],
@@ -383,6 +385,14 @@ class _DeviceRun:
             )
             for k, i in enumerate(some)
         ]  # fmt: skip
+
+
+def _payload(codec: Codec[Any], data: bytes) -> tuple[int, int | None]:
+    """(bytes of the payload, those of its picture layer if it has one)."""
+    if not isinstance(codec, Layered):
+        return len(codec.strip(data)), None
+    layers = codec.strip_layers(data)
+    return len(layers.packed()), None if layers.picture is None else len(layers.picture)
 
 
 def _level(given: Settings, chosen: Settings) -> int:

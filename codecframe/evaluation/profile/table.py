@@ -45,7 +45,7 @@ _ADD_IMAGE = "INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?)"
 _DESCRIBE = "INSERT OR REPLACE INTO descriptions VALUES (?,?,?,?,?)"
 _ADD_SKIPPED = "INSERT OR REPLACE INTO skipped VALUES (?,?,?)"
 _ADD_UNCOMPRESSED = "INSERT OR REPLACE INTO uncompressed VALUES (?,?)"
-_ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_ADD = "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ class Measurement:
     in `least` the fewest counted bytes that were reached. `rank` is of labelled images, see
     `TaskHead.ranks`. Of the images that reports show, `data`
     is the encoding and `view` what the head says of it. `record` is what the task's metric needs of
-    the image, see `Task.records`.
+    the image, see `Task.records`. `picture_bytes` are those of the payload's picture layer; None
+    where it has none.
     """
 
     image: int
@@ -121,6 +122,7 @@ class Measurement:
     data: bytes | None = None
     view: Mapping[str, Any] | None = None
     record: Any = None
+    picture_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class Row:
     Times are medians over the images.
     `top5` is the share of images whose label is among the head's first five classes. Where the
     task scores sets by records, `score` is its metric, and `figures` what it says besides.
+    `picture_bytes` and `picture_bpp` are the picture layer's share of payloads.
     """
 
     point: Point
@@ -151,6 +154,8 @@ class Row:
     encode_us: float
     decode_us: float
     encodes: float
+    picture_bytes: float = 0.0
+    picture_bpp: float = 0.0
     figures: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,6 +175,7 @@ class PerImage:
         score: 0 to 1, `float64`: against the labels, or agreement where there are none.
         record: what the task's metric needs of each image, where it scores sets by records; else
             empty.
+        picture: bytes of the payload's picture layer, `float64`: 0 where there is none.
     """
 
     image: npt.NDArray[np.int64]
@@ -178,6 +184,7 @@ class PerImage:
     least: npt.NDArray[np.float64]
     score: npt.NDArray[np.float64]
     record: npt.NDArray[np.object_]
+    picture: npt.NDArray[np.float64]
 
 
 def is_profile(path: Path) -> bool:
@@ -238,7 +245,7 @@ class ProfileTable:
             db.execute(_UNCOMPRESSED)
         known = self.meta
         former = known.get("format") in formats.FORMER
-        new = ("format", *formats.LATER) if former else ()
+        new = ("format", *(key for key in formats.LATER if key not in known)) if former else ()
         for key, value in meta.items():
             if key not in new and known.get(key) != value:
                 raise MismatchError(
@@ -479,13 +486,16 @@ class ProfileTable:
                 SUM(m.payload_bytes) * 8.0 / SUM((m.file_bytes IS NOT NULL) * i.height * i.width),
                 AVG(m.score),
                 CASE WHEN COUNT(m.rank) THEN SUM(m.rank < 5) * 1.0 / COUNT(*) END,
-                AVG(m.agreement), AVG(m.divergence), AVG(m.encodes)
+                AVG(m.agreement), AVG(m.divergence), AVG(m.encodes),
+                TOTAL(m.picture_bytes) / MAX(COUNT(m.file_bytes), 1),
+                TOTAL(m.picture_bytes) * 8
+                    / MAX(SUM((m.file_bytes IS NOT NULL) * i.height * i.width), 1)
             FROM measurements m JOIN images i ON i.id = m.image GROUP BY m.point ORDER BY m.point
         """
         points = self.points()
         found = []
         for (
-            point, n, unfit, fb, bb, fbpp, bbpp, score, top5, agreement, div, encs
+            point, n, unfit, fb, bb, fbpp, bbpp, score, top5, agreement, div, encs, pb, pbpp
         ) in self._file.all(query):  # fmt: skip
             score_low, score_high = (None, None) if score is None else wilson(score, n)
             low, high = (None, None) if agreement is None else wilson(agreement, n)
@@ -494,6 +504,7 @@ class ProfileTable:
                     points[point], n, unfit, fb or 0.0, bb or 0.0, fbpp or 0.0, bbpp or 0.0,
                     score, score_low, score_high, top5, agreement, low, high, div,
                     self.median_us(point, "encode_us"), self.median_us(point, "decode_us"), encs,
+                    pb, pbpp,
                 )
             )  # fmt: skip
             if scored and self.has_records:
@@ -545,13 +556,14 @@ class ProfileTable:
         score = "m.score" if self.labelled else "m.agreement"
         size = "m.file_bytes" if accounting is Accounting.FILE else "m.payload_bytes"
         query = f"""
-            SELECT m.image, i.height * i.width, {size}, COALESCE(m.least, {size}), {score}
+            SELECT m.image, i.height * i.width, {size}, COALESCE(m.least, {size}), {score},
+                COALESCE(m.picture_bytes, 0)
             FROM measurements m JOIN images i ON i.id = m.image WHERE m.point = ? ORDER BY m.image
         """  # noqa: S608 - column names from the two lines above
-        values = np.array(self._file.all(query, point), dtype=np.float64).reshape(-1, 5)
-        pixels, sizes, least, scores = values[:, 1:].T
+        values = np.array(self._file.all(query, point), dtype=np.float64).reshape(-1, 6)
+        pixels, sizes, least, scores, pictures = values[:, 1:].T
         images = values[:, 0].astype(np.int64)
-        return PerImage(images, pixels, sizes, least, scores, self._records(point))
+        return PerImage(images, pixels, sizes, least, scores, self._records(point), pictures)
 
     def _records(self, point: int) -> npt.NDArray[np.object_]:
         """The records of a point, in image order; none where scores are means."""

@@ -199,6 +199,7 @@ class _Page:
             "head": len(self.heads) > 1,
             "settings": any(one.words for one in self.series),
             ">encodes": self.controlled,
+            ">picture bpp": any(spot.row.picture_bpp for one in self.series for spot in one.spots),
         }
         return {name for name, is_said in said.items() if not is_said}
 
@@ -233,6 +234,7 @@ class _Page:
             "head": _Cell(one.table.head),
             "knob": _Cell(knob),
             ">payload bpp": _number(row.payload_bpp, ".3f"),
+            ">picture bpp": _number(row.picture_bpp, ".3f"),
             ">file bpp": _number(row.file_bpp, ".3f"),
             f">{self.measure} %": _percent(spot.score),
             ">95 %": _Cell(_interval(spot.low, spot.high), spot.low),

@@ -55,6 +55,8 @@ class Candidate:
         score: expected score by the profile's measure, with its 95 % interval `low` to `high`.
         bytes_per_image: mean counted bytes, over the images that could be encoded at all.
         bpp: counted bits / pixels.
+        picture_bytes: those of `bytes_per_image` that are the payload's picture layer; 0 where
+            there is none.
         encode_us, decode_us: microseconds an image, all cores.
         needs: the smallest budget of the kind asked for that its least encodings meet.
         gap: the winner's score minus this one's on the same images, with the 95 % interval
@@ -103,6 +105,7 @@ class Candidate:
     sure: float | None = None
     travels: float = 1.0
     device_head_us: float | None = None
+    picture_bytes: float = 0.0
 
     @property
     def label(self) -> str:
@@ -196,6 +199,11 @@ class Selection(Result):
         return any(one.device_head is not None for one in self.candidates)
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether a candidate has a picture layer."""
+        return any(one.picture_bytes for one in self.candidates)
+
+    @property
     def heads(self) -> list[str]:
         """The heads that judged, each once."""
         return list(dict.fromkeys(candidate.head for candidate in self.candidates))
@@ -251,7 +259,8 @@ class Selection(Result):
                 said.append(f"Closest: {self.would_fit}.\n")
         columns = [
             "", "codec", *["head"] * several, *self.columns, *[">travels %"] * self.has_cascades,
-            f">bytes ({self.accounting})", ">bpp", ">encode µs", ">decode µs",
+            f">bytes ({self.accounting})", *[">task", ">picture"] * self.has_pictures,
+            ">bpp", ">encode µs", ">decode µs",
             *[">device ms", "front"] * self.has_device, "why",
         ]  # fmt: skip
         rows = [
@@ -270,12 +279,19 @@ class Selection(Result):
             sure,
             *[percent(one.travels)] * self.has_cascades,
             f"{one.bytes_per_image:.0f}",
+            *self._layers(one) * self.has_pictures,
             f"{one.bpp:.3f}",
             f"{one.encode_us:.0f}",
             f"{one.decode_us:.0f}",
             *[device, "yes" if one in self.front else ""] * self.has_device,
             one.why,
         ]
+
+    @staticmethod
+    def _layers(one: Candidate) -> list[str]:
+        """Bytes of the task layer, and of what is counted besides, and of the picture layer."""
+        task = one.bytes_per_image - one.picture_bytes
+        return [f"{task:.0f}", f"{one.picture_bytes:.0f}"]
 
     @property
     def columns(self) -> tuple[str, str]:

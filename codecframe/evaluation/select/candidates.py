@@ -183,6 +183,7 @@ class Search:
             least=sizes[smallest, columns] + knob_byte,
             score=scores[used, columns],
             record=records[used, columns] if records.size else records.reshape(-1),
+            picture=np.stack([found.picture for found in measured.values()])[used, columns],
         )
         numbers = [list(measured)[index] for index in np.unique(used)]
         return self._tried(numbers, family[numbers[0]], found, why, varies=len(numbers) > 1)
@@ -214,6 +215,7 @@ class Search:
             high=scored.high,
             bytes_per_image=size / max(int(fitted.sum()), 1),
             bpp=8 * size / max(float(found.pixels[fitted].sum()), 1.0),
+            picture_bytes=float(found.picture[fitted].sum()) / max(int(fitted.sum()), 1),
             encode_us=float(np.mean([row.encode_us for row in rows])),
             decode_us=float(np.mean([row.decode_us for row in rows])),
             needs=_needs(found, self._budget),

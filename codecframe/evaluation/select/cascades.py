@@ -61,6 +61,7 @@ class Cascade:
             least=np.where(here, ours.size, found.least),
             score=np.where(here, ours.score, found.score),
             record=np.where(here, ours.record, found.record) if len(found.record) else found.record,
+            picture=np.where(here, 0.0, found.picture),
         )
 
     def outcomes(self, fallback: Outcomes) -> Outcomes:

@@ -194,6 +194,7 @@ def _candidate(
         high=high,
         bytes_per_image=float(np.mean(found.size)),
         bpp=8 * float(found.size.sum()) / max(float(found.pixels.sum()), 1.0),
+        picture_bytes=float(np.mean(found.picture)),
         encode_us=row.encode_us,
         decode_us=row.decode_us,
         needs=None,
