@@ -127,8 +127,7 @@ class NotebookBar:
         self.advance(count, note)
 
     def _page(self) -> dict[str, str]:
-        share = self._done / self._total if self._total else 1.0
-        words = f"{self._title}: {100 * share:.0f} % ({self._done} of {self._total})"
+        words = f"{self._title}: {_share(self._done, self._total)}"
         noted = escape(f"{words} {self._note}")
         bar = f'<progress value="{self._done}" max="{max(self._total, 1)}"></progress>'
         return {"text/plain": words, "text/html": f"{bar} {noted}"}
@@ -188,7 +187,7 @@ class Lines:
         with self._lock:
             if self._is_telling and kind is None:
                 took = duration(self._clock() - self._began)
-                self._write(f"{self._title}: {self._share()}, took {took}")
+                self._write(f"{self._title}: {_share(self._done, self._total)}, took {took}")
 
     def advance(self, count: int, note: str = "") -> None:
         """See `Progress.advance`."""
@@ -209,7 +208,7 @@ class Lines:
             self._said_at, self._said_done, self._is_telling = now, self._done, True
             left = self._left(now - self._began)
             note = f": {self._note}" if self._note else ""
-            self._write(f"{self._title}: {self._share()}{left}{note}")
+            self._write(f"{self._title}: {_share(self._done, self._total)}{left}{note}")
 
     def _add(self, count: int, note: str, skipped: int) -> None:
         with self._lock:
@@ -221,10 +220,6 @@ class Lines:
     def _watch(self, tick: float) -> None:
         while not self._ended.wait(tick):
             self.look()
-
-    def _share(self) -> str:
-        share = self._done / self._total if self._total else 1.0
-        return f"{100 * share:.0f} % ({self._done} of {self._total})"
 
     def _left(self, passed: float) -> str:
         worked = self._done - self._skipped
@@ -239,3 +234,7 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _share(done: int, total: int) -> str:
+    return f"{100 * done / total if total else 100:.0f} % ({done} of {total})"

@@ -360,13 +360,12 @@ def members(kind: Any) -> tuple[Any, ...]:
 
 def _fits(kind: Any, value: Any) -> tuple[bool, Any]:
     """Whether `value` is of `kind`, and the normalised value."""
+    # integers of more than 64 bits fit no library behind a codec
+    whole = isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 64
     for alternative in members(kind):
-        if alternative is type(None):
-            if value is None:
-                return True, None
-        elif alternative is Any:
+        if alternative is Any:
             return True, value
-        elif typing.get_origin(alternative) is tuple:
+        if typing.get_origin(alternative) is tuple:
             inner, *others = typing.get_args(alternative)
             length = None if others == [...] else 1 + len(others)
             if isinstance(value, (list, tuple)) and length in (None, len(value)):
@@ -379,24 +378,15 @@ def _fits(kind: Any, value: Any) -> tuple[bool, Any]:
                 items = {key: _fits(inner, item) for key, item in value.items()}
                 if all(fits for fits, _ in items.values()):
                     return True, {key: item for key, (_, item) in items.items()}
-        elif alternative is bool:
-            if isinstance(value, bool):
-                return True, value
         elif alternative is int:
-            if isinstance(value, int) and not isinstance(value, bool) and _is_short(value):
+            if whole:
                 return True, int(value)
         elif alternative is float:
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if is_number and (isinstance(value, float) or _is_short(value)):
+            if whole or isinstance(value, float):
                 return True, float(value)
         elif isinstance(value, alternative):
             return True, value
     return False, value
-
-
-def _is_short(value: int) -> bool:
-    """Whether an integer has 64 bits or fewer: longer ones fit no library behind a codec."""
-    return value.bit_length() <= 64
 
 
 def _leaves(value: Any) -> Iterable[Any]:
