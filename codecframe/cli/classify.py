@@ -46,6 +46,4 @@ def command(head: str, codec: str | None, as_json: bool, **arguments: Any) -> in
     seen = codecframe.classify(
         head=judge, codec=codec, **arguments, progress=progress, tell=output.left_out
     )
-    if as_json or seen.images:
-        output.show(seen, as_json=as_json)
-    return 1 if seen.failed else 0
+    return output.show_made(seen, as_json=as_json)

@@ -52,6 +52,4 @@ def command(as_json: bool, **arguments: Any) -> int:
     """
     progress = output.progress("decode")
     made = codecframe.decode_files(**arguments, progress=progress, tell=output.left_out)
-    if arguments["output"] != "-" and (as_json or made.images):
-        output.show(made, as_json=as_json)
-    return 1 if made.failed else 0
+    return output.show_made(made, to=arguments["output"], as_json=as_json)

@@ -12,27 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codecframe.core.progress import Lines, ProgressMaker
-from codecframe.core.tables import Result, Table, interval, percent, printable
+from codecframe.core.tables import Result, Table, printable
 
 if TYPE_CHECKING:
     from codecframe.pipeline.convert import Failed
-
-
-__all__ = [
-    "interval",
-    "json_text",
-    "left_out",
-    "percent",
-    "print_json",
-    "print_table",
-    "progress",
-    "remark",
-    "say",
-    "show",
-    "show_listed",
-    "tell_left_out",
-    "telling",
-]
 
 
 def print_json(value: Any) -> None:
@@ -62,13 +45,8 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", notes: str = ""
-) -> None:
-    """Print a table; columns whose name starts with `>` are right-aligned.
-
-    On a terminal it is fitted to the width; in a pipe every row is one whole line.
-    """
+def _print(table: Table) -> None:
+    """On a terminal a table is fitted to the width; in a pipe every row is one whole line."""
     from rich.console import Console
 
     class Stdout(Console):
@@ -80,9 +58,7 @@ def print_table(
     console = Stdout()
     if not console.is_terminal:
         console = Stdout(width=10_000)
-    console.print(Table(columns, rows, title).rich(), soft_wrap=not console.is_terminal)
-    if notes:
-        click.echo(notes)
+    console.print(table.rich(), soft_wrap=not console.is_terminal)
 
 
 def show(result: Result, *, as_json: bool = False) -> None:
@@ -92,9 +68,16 @@ def show(result: Result, *, as_json: bool = False) -> None:
         return
     for part in result.shown():
         if isinstance(part, Table):
-            print_table(part.columns, part.rows, title=part.title)
+            _print(part)
         else:
             click.echo(printable(part))
+
+
+def show_made(made: Any, *, to: str | None = None, as_json: bool = False) -> int:
+    """Show what was made of images, unless it went to stdout itself; gives the exit code."""
+    if to != "-" and (as_json or made.images):
+        show(made, as_json=as_json)
+    return 1 if made.failed else 0
 
 
 def show_listed(result: Result, *, as_json: bool = False) -> None:
