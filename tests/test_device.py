@@ -37,7 +37,9 @@ def test_every_codec_is_measured_and_one_that_fails_is_named(tmp_path: Path) -> 
 @pytest.fixture
 def board(tmp_path: Path) -> Path:
     rows = [
-        row_of(name, level=level, side=side, encode_ms=slow * (1 + level) * side**2, memory_mb=80)
+        row_of(
+            name, knob_level=level, side=side, encode_ms=slow * (1 + level) * side**2, memory_mb=80
+        )
         for name, slow in (("toy", 1e-4), ("bland", 1e-6))
         for level in (0, 254)
         for side in (16, 64)
@@ -93,7 +95,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_rows_of_a_stranger_are_checked(tmp_path: Path) -> None:
-    bad = {**row_of("jpeg", level=1, side=16, encode_ms=1.0), "encode_ms": -1}
+    bad = {**row_of("jpeg", knob_level=1, side=16, encode_ms=1.0), "encode_ms": -1}
     write_results(tmp_path / "x.json", "device", "", [bad])
     with pytest.raises(DataError, match="encode_ms"):
         Device(tmp_path / "x.json")

@@ -55,7 +55,9 @@ class DeviceBenchmark(Benchmark[DeviceSettings]):
 
     def run(self, settings: DeviceSettings, progress: ProgressMaker) -> BenchmarkTable:
         """Measure."""
-        specs = settings.codecs.split() or _installed()
+        installed = registry.available(registry.default().codecs.values())
+        every = [codec.name for codec in installed if codec.settings_type.knob()]
+        specs = settings.codecs.split() or every
         rows: list[Mapping[str, Any]] = []
         with progress(len(specs)) as display:
             for spec in specs:
@@ -69,11 +71,6 @@ class DeviceBenchmark(Benchmark[DeviceSettings]):
             "a codec from being used."
         )
         return BenchmarkTable(rows, notes)
-
-
-def _installed() -> list[str]:
-    codecs = registry.available(registry.default().codecs.values())
-    return [codec.name for codec in codecs if codec.settings_type.knob()]
 
 
 def _measured(spec: str, settings: DeviceSettings) -> list[dict[str, Any]]:
@@ -96,25 +93,12 @@ def _measured(spec: str, settings: DeviceSettings) -> list[dict[str, Any]]:
 
 
 def row_of(
-    codec: str,
-    settings: Mapping[str, Any] | None = None,
-    *,
-    level: int | None = None,
-    side: int | None = None,
-    encode_ms: float | None = None,
-    memory_mb: float | None = None,
-    problem: str = "",
+    codec: str, settings: Mapping[str, Any] | None = None, problem: str = "", **values: Any
 ) -> dict[str, Any]:
     """A row of the table; `settings` are those that differ from the codec's defaults, as JSON."""
-    return {
-        "codec": codec,
-        "settings": json.dumps(dict(settings or {}), sort_keys=True),
-        "knob_level": level,
-        "side": side,
-        "encode_ms": encode_ms,
-        "memory_mb": memory_mb,
-        "problem": problem[:200],
-    }
+    row: dict[str, Any] = {"codec": codec, "settings": json.dumps(settings or {}, sort_keys=True)}
+    known = dict.fromkeys(("knob_level", "side", "encode_ms", "memory_mb"))
+    return row | known | values | {"problem": problem[:200]}
 
 
 def measure_here() -> None:
@@ -151,7 +135,9 @@ def _rows(task: Mapping[str, Any]) -> list[dict[str, Any]]:
                 if sum(times) > share:
                     break
             milliseconds = 1e3 * statistics.median(times)
-            rows.append(row_of(codec.name, changed, level=level, side=side, encode_ms=milliseconds))
+            rows.append(
+                row_of(codec.name, changed, knob_level=level, side=side, encode_ms=milliseconds)
+            )
     peak = peak_memory()
     memory = None if peak is None else peak / 1e6
     return [{**row, "memory_mb": memory} for row in rows]

@@ -68,7 +68,9 @@ def check(file: Database) -> None:
                 raise DataError(str(file.path), f"is damaged: {table} have a wrong {name}")
     if file.all(_ORPHANS)[0][0]:
         raise DataError(str(file.path), "is damaged: it has measurements of nothing")
-    _check_meta(file)
+    said = {key: file.plain(value) for key, value in file.all("SELECT key, value FROM meta")}
+    known = {key: said[key] for key in _Meta.__dataclass_fields__ if key in said}
+    _Meta.from_source(known, f"{file.path}: is damaged")
     _check_points(file)
 
 
@@ -85,12 +87,6 @@ def _columns() -> dict[str, dict[str, str]]:
                 condition = _OF_COLUMN.get(name, _OF_TYPE[kind]).format(name)
                 columns[name] = condition if needed or key else f"{name} IS NULL OR ({condition})"
     return found
-
-
-def _check_meta(file: Database) -> None:
-    said = {key: file.plain(value) for key, value in file.all("SELECT key, value FROM meta")}
-    known = {key: said[key] for key in _Meta.__dataclass_fields__ if key in said}
-    _Meta.from_source(known, f"{file.path}: is damaged")
 
 
 def _check_points(file: Database) -> None:

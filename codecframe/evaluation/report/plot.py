@@ -146,16 +146,13 @@ def time_plot(selection: Selection) -> Plot:
                 textcoords="offset points", fontsize=8, color=colour,
             )  # fmt: skip
         if selection.winner in timed:
-            axes.plot(
-                [selection.winner.encode_ms], [100 * selection.winner.score], marker="o", ms=13,
-                mfc="none", mec=_INK, mew=1.6, zorder=5,
-            )  # fmt: skip
+            _ring(axes, selection.winner.encode_ms, selection.winner.score)
         axes.set_xscale("log")
         where = "on the device" if selection.has_device else "on all cores of the machine here"
         axes.set_xlabel(f"milliseconds to encode an image, {where} (log scale)")
         axes.set_ylabel(f"{selection.measure}, %")
         axes.grid(True)
-        return Plot(_svg(figure), _png(figure))
+        return _drawn(figure)
 
 
 def series_plot(
@@ -193,7 +190,7 @@ def series_plot(
         if mark is not None:
             _mark(axes, *mark)
         _label_lines(axes, series)
-        return Plot(_svg(figure), _png(figure))
+        return _drawn(figure)
 
 
 @dataclass(frozen=True)
@@ -295,10 +292,20 @@ def _mark(axes: Axes, selection: Selection, bpp: float) -> None:
             fontsize=8.5,
         )  # fmt: skip
     if selection.winner is not None and not is_kept:
-        axes.plot(
-            [selection.winner.bpp], [100 * selection.winner.score], marker="o", ms=13,
-            mfc="none", mec=_INK, mew=1.6, zorder=5, clip_on=False,
-        )  # fmt: skip
+        _ring(axes, selection.winner.bpp, selection.winner.score, clip_on=False)
+
+
+def _ring(axes: Axes, x: float, score: float, **more: Any) -> None:
+    """Mark a choice."""
+    ring: dict[str, Any] = {
+        "marker": "o",
+        "ms": 13,
+        "mfc": "none",
+        "mec": _INK,
+        "mew": 1.6,
+        "zorder": 5,
+    }
+    axes.plot([x], [100 * score], **ring, **more)
 
 
 def _label_lines(axes: Axes, series: Sequence[Series]) -> None:
@@ -350,12 +357,9 @@ def spread(wanted: list[float], heights: list[float], low: float, high: float) -
     return placed
 
 
-def _svg(figure: Figure) -> str:
-    return _saved(figure, format="svg", metadata={"Date": None, "Creator": None}).decode()
-
-
-def _png(figure: Figure) -> bytes:
-    return _saved(figure, format="png", dpi=160, metadata={"Software": None})
+def _drawn(figure: Figure) -> Plot:
+    svg = _saved(figure, format="svg", metadata={"Date": None, "Creator": None})
+    return Plot(svg.decode(), _saved(figure, format="png", dpi=160, metadata={"Software": None}))
 
 
 def _saved(figure: Figure, **options: Any) -> bytes:

@@ -196,15 +196,12 @@ class _Sheet:
         for line in shown.lines:
             indent = 0
             if line == shown.says and shown.agrees is not None:
-                self._draw_mark((left, top), shown.agrees)
+                size = round(0.72 * self._line)
+                mark = _mark(shown.agrees).resize((size, size), PilImage.Resampling.LANCZOS)
+                self._sheet.paste(mark, (left, top + round(0.1 * self._line)))
                 indent = self._line
             self._text((left + indent, top), line, self._width - indent)
             top += self._line
-
-    def _draw_mark(self, at: tuple[int, int], agrees: bool) -> None:
-        size = round(0.72 * self._line)
-        mark = _mark(agrees).resize((size, size), PilImage.Resampling.LANCZOS)
-        self._sheet.paste(mark, (at[0], at[1] + round(0.1 * self._line)))
 
     def _text(
         self,

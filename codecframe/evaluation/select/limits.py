@@ -64,9 +64,10 @@ class Device:
             candidate: codec and settings.
             pixels: of an image.
         """
-        rows = self._measured(candidate)
+        given = registry.default().codec(candidate.codec).settings(candidate.settings)
+        rows = self._measured(candidate.codec, given)
         scale = float(candidate.settings.get("scale", 1.0))
-        return _interpolated(rows, _level(candidate), pixels * scale**2) if rows else None
+        return _interpolated(rows, _level(candidate, given), pixels * scale**2) if rows else None
 
     def memory_mb(self, codec: str) -> float | None:
         """Megabytes of a process that encodes; None where it was not measured."""
@@ -80,30 +81,21 @@ class Device:
             return f"was not measured on {self.name}"
         return next((f"on {self.name}: {row.problem}" for row in rows if row.problem), "")
 
-    def _measured(self, candidate: Candidate) -> list[_Row]:
-        rows = [r for r in self._rows.get(candidate.codec, ()) if r.encode_ms is not None]
-        wanted = _words(candidate)
+    def _measured(self, codec: str, given: Settings) -> list[_Row]:
+        """Rows of these settings, which differ from the defaults by more than knob and scale, or
+        else of the defaults.
+        """
+        rows = [row for row in self._rows.get(codec, ()) if row.encode_ms is not None]
+        knob = given.knob()
+        left_out = {"scale", knob.field if knob else ""}
+        changed = {k: v for k, v in given.changed().items() if k not in left_out}
+        wanted = json.dumps(changed, sort_keys=True)
         usual = [row for row in rows if row.settings == "{}"]
         return [row for row in rows if row.settings == wanted] or usual
 
 
-def _settings(candidate: Candidate) -> Settings:
-    found: Settings = registry.default().codec(candidate.codec).settings(candidate.settings)
-    return found
-
-
-def _words(candidate: Candidate) -> str:
-    """Settings as the file names them: those that differ from the defaults, less knob and scale."""
-    given = _settings(candidate)
-    knob = given.knob()
-    left_out = {"scale", knob.field if knob else ""}
-    changed = {k: v for k, v in given.changed().items() if k not in left_out}
-    return json.dumps(changed, sort_keys=True)
-
-
-def _level(candidate: Candidate) -> int:
+def _level(candidate: Candidate, given: Settings) -> int:
     """The knob's level; the middle one where it varies from image to image."""
-    given = _settings(candidate)
     knob = given.knob()
     if knob is None or knob.field in candidate.settings:
         return given.level
