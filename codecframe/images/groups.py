@@ -6,11 +6,10 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import DataError, SettingsError
 from codecframe.core.rows import read_rows
-from codecframe.core.task import Task
 from codecframe.images.items import ImageItem, ImageSet
 from codecframe.images.sets import open_images
 
@@ -76,11 +75,8 @@ def open_held_out(
     specs: Sequence[str],
     images: Sequence[str | Path] | str | Path,
     *,
-    labels: str | Path | None = None,
     where: Mapping[str, str] | None = None,
-    limit: int | None = None,
-    data_root: str | Path | None = None,
-    task: Task = CLASSIFICATION,
+    **choice: Any,
 ) -> ImageSet:
     """Open the images that are held out of others.
 
@@ -88,21 +84,19 @@ def open_held_out(
         specs: paths and globs, as `open_images` takes them; or `COLUMN=VALUE`: the rows of the
             labels file that have this value.
         images: those that they are held out of.
-        labels, limit, data_root, task: as `open_images` takes them.
         where: as `open_images` takes it, for rows.
+        choice: what else `open_images` takes.
 
     Raises:
         DataError: if something does not exist, or both kinds are mixed.
     """
     rows = [spec for spec in specs if "=" in spec and not os.path.lexists(spec)]
     if not rows:
-        return open_images(specs, labels=labels, limit=limit, data_root=data_root, task=task)
+        return open_images(specs, **choice)
     if len(rows) < len(specs):
         raise DataError(rows[0], "rows and paths are not held out together")
     chosen = dict(where or {}) | {c: v for c, _, v in (row.partition("=") for row in rows)}
-    return open_images(
-        images, labels=labels, where=chosen, limit=limit, data_root=data_root, task=task
-    )
+    return open_images(images, where=chosen, **choice)
 
 
 def without(items: ImageSet, held_out: Iterable[ImageItem]) -> ImageSet:

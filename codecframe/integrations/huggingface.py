@@ -17,8 +17,6 @@ from codecframe.core.image import Image
 from codecframe.images import read_image
 from codecframe.integrations.augment import ColumnCodec
 
-__all__ = ["Compress"]
-
 
 @dataclass(frozen=True)
 class Compress(ColumnCodec):

@@ -14,8 +14,6 @@ import numpy as np
 from codecframe.core.errors import DataError
 from codecframe.integrations.augment import ColumnCodec
 
-__all__ = ["CodecTransform"]
-
 
 @dataclass(frozen=True)
 class CodecTransform(ColumnCodec):

@@ -19,8 +19,6 @@ from codecframe.core.image import Image
 from codecframe.images import read_image
 from codecframe.integrations.augment import Augmentation, Draw
 
-__all__ = ["CodecTransform"]
-
 _OVERSHOOT = 0.25
 """How far float tensors may lie outside 0 to 1: resizing overshoots at edges."""
 

@@ -14,9 +14,6 @@ from codecframe.core.image import Shape
 from codecframe.core.rows import read_rows
 from codecframe.core.task import Classes, Model, Task, Values
 
-_SHOWN = 0.5
-"""Probability from which on a class is taken to be seen."""
-
 
 class MultiLabel(Task):
     """Any number of classes an image, each with a probability by itself.

@@ -170,13 +170,11 @@ def _texts(given: Any) -> list[str]:
     return [os.fspath(one) for one in given if isinstance(one, (str, os.PathLike))]
 
 
-def open_held_out_images(
-    given: Any, images: Any, *, labels: str | Path | None, **choice: Any
-) -> ImageSet:
+def open_held_out_images(given: Any, images: Any, **choice: Any) -> ImageSet:
     """The images that are held out, of what a user named: a set, files, folders, `COLUMN=VALUE`."""
     if isinstance(given, ImageSet):
         return given
-    return open_held_out(_texts(given), _texts(images), labels=labels, **choice)
+    return open_held_out(_texts(given), _texts(images), **choice)
 
 
 def _command(codec: Any, said: Mapping[str, Any]) -> str:

@@ -103,11 +103,11 @@ class Objective:
         self.budget = budget
         self.accounting = accounting
         self._clock = clock
-        self._labelled = targets is not None
         self._reference: TaskPrediction | None = None
         if targets is None:
             self._reference = head.predict(self.images)
-        self._targets = list(targets or head.pseudo_targets(self._reference_needed()))
+            targets = head.pseudo_targets(self._reference)
+        self._targets = list(targets)
         shapes = [image.shape[:2] for image in self.images]
         self.allowance = float(np.mean([budget.allowance(shape) for shape in shapes]))
         self._known: dict[tuple[str, Settings], Score] = {}
@@ -298,10 +298,6 @@ class Objective:
         if self._reference is not None:
             return self.head.divergence(prediction, self._reference)
         return self.head.loss(prediction, self._targets)
-
-    def _reference_needed(self) -> TaskPrediction:
-        assert self._reference is not None  # noqa: S101 - set where there are no targets
-        return self._reference
 
 
 def _between(low: Score, high: Score, size: float) -> Score:

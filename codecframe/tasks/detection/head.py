@@ -81,10 +81,8 @@ class DetectorHead(ModelHead[DetectorOptions]):
     ) -> Detections:
         """See `ModelHead.of_outputs`."""
         found = self._found(outputs, given)
-        images = [
-            self._placed(one, shape, given[1:]) for one, shape in zip(found, shapes, strict=False)
-        ]
-        return Detections(tuple(images), self.labels, self._options.threshold)
+        images = tuple(self._placed(*pair) for pair in zip(found, shapes, strict=False))
+        return Detections(images, self.labels, self._options.threshold)
 
     def _found(self, outputs: Outputs, given: tuple[int, int, int]) -> list[Found]:
         """Of each image the corners, scores and classes, in pixels of the model's input."""
@@ -205,7 +203,7 @@ class DetectorHead(ModelHead[DetectorOptions]):
         kept = (values >= self._options.least) & (classes >= 0)
         return corners[kept], values[kept], classes[kept]
 
-    def _placed(self, found: Found, shape: Shape, given: Shape) -> Boxes:
+    def _placed(self, found: Found, shape: Shape) -> Boxes:
         """The boxes in pixels of an image, the surest first; none without an area."""
         finite = np.isfinite(found[0]).all(axis=1) & np.isfinite(found[1])
         corners, scores, classes = layouts.suppressed(

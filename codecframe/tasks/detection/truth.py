@@ -102,7 +102,7 @@ def _coco(source: str, images: Sequence[str]) -> list[Any]:
             "is not as COCO's files of objects: images (id, file_name), categories (id, name), "
             f"annotations (image_id, category_id, bbox); {type(error).__name__}: {error}",
         ) from None
-    known = _Ends(source, files)
+    known = _Ends(files)
     numbers = [known.of(image) for image in images]
     return [None if n is None else _named(boxes[n], crowd[n]) for n in numbers]
 
@@ -110,8 +110,7 @@ def _coco(source: str, images: Sequence[str]) -> list[Any]:
 class _Ends:
     """Finds the image of a file by the end of its path."""
 
-    def __init__(self, source: str, files: Mapping[Any, str]) -> None:
-        self._source = source
+    def __init__(self, files: Mapping[Any, str]) -> None:
         self._by_name: dict[str, list[tuple[Any, str]]] = {}
         for number, name in files.items():
             path = name.replace("\\", "/").lstrip("./")
