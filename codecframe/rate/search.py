@@ -69,19 +69,19 @@ def fit(
         >>> found.size <= 900, sizes[found.settings.level] == found.size
         (True, True)
     """
-    ladder = Ladder(settings)
+    tries = _Tries(codec, image, settings, accounting)
+    ladder = tries.ladder
     if isinstance(codec, SelfFitting):
-        found = _by_itself(codec, image, settings, max_bytes, accounting)
+        found = tries.by_itself(codec, max_bytes)
         if not ladder.has_pictures or found.settings.level < settings.level:
             return found, {found.settings.level: found.size}
     if ladder.has_pictures and start is None:
         start = ladder.knob_rungs - 1  # each picture needs this encoding
 
-    tries = _Tries(codec, image, ladder)
     levels = ladder.rungs
     pixels = image.shape[0] * image.shape[1]
     if start is None and (curve is None or not curve.images) and min(image.shape[:2]) >= _LARGE:
-        curve = _scouted(codec, image, settings, max_bytes / pixels, accounting)
+        curve = tries.scouted(max_bytes / pixels)
     curve = curve or RateCurve(levels)
     target = max_bytes * _AIM
     low, high = -1, levels
@@ -120,24 +120,27 @@ def fit(
 class _Tries:
     """Encodings of one image; what all pictures behind its task layer share is made once."""
 
-    def __init__(self, codec: Codec[Any], image: Image, ladder: Ladder) -> None:
-        self._codec, self._image, self._ladder = codec, image, ladder
+    def __init__(
+        self, codec: Codec[Any], image: Image, settings: Settings, accounting: Accounting
+    ) -> None:
+        self._codec, self._image, self._accounting = codec, image, accounting
+        self.ladder = Ladder(settings)
 
     def at(self, rung: int) -> tuple[Settings, bytes]:
         """(settings, data) at a rung."""
-        chosen = self._ladder.at(rung)
-        last = self._ladder.knob_rungs - 1
+        chosen = self.ladder.at(rung)
+        last = self.ladder.knob_rungs - 1
         if rung > last:
             return chosen, self._picture(rung - last - 1)
-        if not self._ladder.has_pictures or rung < last:
+        if not self.ladder.has_pictures or rung < last:
             return chosen, self._codec.encode(self._image, chosen)
         return chosen, self._last_task
 
     @cached_property
     def _last_task(self) -> bytes:
         """The data of the task layer that has a picture behind it."""
-        rung = self._ladder.knob_rungs - 1
-        return self._codec.encode(self._image, self._ladder.at(rung))
+        rung = self.ladder.knob_rungs - 1
+        return self._codec.encode(self._image, self.ladder.at(rung))
 
     @cached_property
     def _picture(self) -> Callable[[int], bytes]:
@@ -145,41 +148,29 @@ class _Tries:
         found = layered(self._codec)
         if found is None:
             raise MismatchError(f"{self._codec.name} has settings for layers, and no layers")
-        return found.picture_encoder(self._image, self._last_task, self._ladder.settings)
+        return found.picture_encoder(self._image, self._last_task, self.ladder.settings)
 
+    def by_itself(self, codec: SelfFitting[Any], max_bytes: int) -> Fit[Any]:
+        """What a codec finds that needs no search; of a codec of layers, the task layer alone."""
+        settings = self.ladder.settings
+        payload_only = self._accounting is Accounting.PAYLOAD
+        overhead = level_bytes(settings) if payload_only else 0
+        alone = settings.task_alone if isinstance(settings, LayeredSettings) else settings
+        found = codec.fit(self._image, alone, max_bytes - overhead, payload_only=payload_only)
+        return Fit(found.data, found.settings, found.size + overhead, found.encodes)
 
-def _by_itself(
-    codec: SelfFitting[Any],
-    image: Image,
-    settings: Settings,
-    max_bytes: int,
-    accounting: Accounting,
-) -> Fit[Any]:
-    """What a codec finds that needs no search; of a codec of layers, the task layer alone."""
-    payload_only = accounting is Accounting.PAYLOAD
-    overhead = level_bytes(settings) if payload_only else 0
-    alone = settings.task_alone if isinstance(settings, LayeredSettings) else settings
-    found = codec.fit(image, alone, max_bytes - overhead, payload_only=payload_only)
-    return Fit(found.data, found.settings, found.size + overhead, found.encodes)
-
-
-def _scouted(
-    codec: Codec[Any],
-    image: Image,
-    settings: Settings,
-    bytes_a_pixel: float,
-    accounting: Accounting,
-) -> RateCurve | None:
-    """What one sixteenth of a large image teaches; None where the limit is out of its reach."""
-    small = _squares(image)
-    pixels = small.shape[0] * small.shape[1]
-    curve = RateCurve(Ladder(settings).rungs)
-    try:
-        _, sizes = fit(codec, small, settings, max(1, int(bytes_a_pixel * pixels)), accounting)
-    except BudgetError:
-        return None
-    curve.learn(sizes, pixels, weight=1.0)
-    return curve
+    def scouted(self, bytes_a_pixel: float) -> RateCurve | None:
+        """What one sixteenth of a large image teaches; None where the limit is out of its reach."""
+        small = _squares(self._image)
+        pixels = small.shape[0] * small.shape[1]
+        limit = max(1, int(bytes_a_pixel * pixels))
+        curve = RateCurve(self.ladder.rungs)
+        try:
+            _, sizes = fit(self._codec, small, self.ladder.settings, limit, self._accounting)
+        except BudgetError:
+            return None
+        curve.learn(sizes, pixels, weight=1.0)
+        return curve
 
 
 def _squares(image: Image) -> Image:
