@@ -128,12 +128,7 @@ SettingsLike = Settings | Mapping[str, Any] | Iterable[str] | None
 def settings_for(
     codec: Codec[S], settings: SettingsLike = None, preset: str | Path | None = None
 ) -> S:
-    """The settings of a codec that are meant.
-
-    Args:
-        codec: the codec.
-        settings: over those of the preset.
-        preset: one that comes with the codec, or a file.
+    """The settings of a codec that are meant: over those of a preset, where one is named.
 
     Raises:
         SettingsError: for a name or value that the codec does not take.

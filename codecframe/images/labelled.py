@@ -28,14 +28,12 @@ def open_labelled(
     """Open images as `open_images` does; their labels may also be given one by one.
 
     Args:
-        images: what `open_images` takes.
         labels: a labels file, `folders`, or a label for each image: class indices or names; what
             else the task takes as truth.
-        where, limit, data_root, task: as `open_images` takes them.
+        images, where, limit, data_root, task: as `open_images` takes them.
 
     Raises:
         MismatchError: if there is not one label for each image.
-        DataError: if something does not exist, or no image is found.
     """
     if labels is None or isinstance(labels, (str, Path)):
         return open_images(

@@ -124,11 +124,7 @@ class Ray:
 
 
 def open_engine(name: str, address: str | None = None) -> Engine:
-    """The engine of that name.
-
-    Args:
-        name: `local` or `ray`.
-        address: of a Ray cluster.
+    """The engine of that name, `local` or `ray`, and the Ray cluster's address.
 
     Raises:
         UnknownNameError: if there is no such engine.

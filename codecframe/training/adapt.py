@@ -224,18 +224,9 @@ def _check_count(count: int) -> None:
 
 @dataclass(frozen=True)
 class _Job:
-    """A head that is adapted to one codec after another.
+    """A head that is adapted to one codec after another, for the budgets that levels are found for.
 
-    Attributes:
-        head: as it was.
-        images: that train, and to report on.
-        budgets: what levels are found for.
-        accounting: bytes that those count.
-        seed: of the training.
-        target: the head's file.
-        force: it is replaced, whoever made it.
-        progress: shows how far it is.
-        warn: takes what a user should know.
+    `target` is the head's file, which is replaced with `force`, whoever made it.
     """
 
     head: TaskHead

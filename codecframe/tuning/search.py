@@ -54,11 +54,9 @@ def search(
     give the same trials.
 
     Args:
-        codec: the codec.
         base: where the search starts; settings that cannot be searched stay as they are.
         objective: what they are worth.
         trials: how many settings to try.
-        seed: of the search.
         slowest: microseconds that an image may take to encode.
         lacking: settings that stay as they are.
 

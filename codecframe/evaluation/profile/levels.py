@@ -111,18 +111,12 @@ class LevelSearch:
         Raises:
             DataError: if the search looks at images, and none of them can be read.
         """
-        key = {
-            "codec": codec.name,
-            "settings": settings.to_dict(),
-            "wanted": wanted,
-            "accounting": str(self._accounting),
-            "images": self._names,
-        }
 
         def search() -> list[dict[str, Any]]:
             return [asdict(point) for point in find(self._over(codec, settings))]
 
-        found = self._remembered(json.dumps(key, sort_keys=True), search)
+        key = self._key(codec, settings, wanted=wanted, images=self._names)
+        found = self._remembered(key, search)
         return [Point(**values) for values in found]
 
     def _over(self, codec: Codec[Any], settings: Settings) -> MeanSearch:
@@ -144,18 +138,17 @@ class LevelSearch:
     def _size_of_part(
         self, codec: Codec[Any], settings: Settings, names: str, images: Prepared
     ) -> SetSize:
-        key = {
-            "size of": names,
-            "codec": codec.name,
-            "settings": settings.to_dict(),
-            "accounting": str(self._accounting),
-        }
-
         def size() -> dict[str, int]:
             self._tell(f"levels of {codec.name}: {settings}")
             return asdict(set_size(codec, images, self._accounting, settings))
 
-        return SetSize(**self._remembered(json.dumps(key, sort_keys=True), size))
+        key = self._key(codec, settings, **{"size of": names})
+        return SetSize(**self._remembered(key, size))
+
+    def _key(self, codec: Codec[Any], settings: Settings, **what: object) -> str:
+        """All that a search depends on."""
+        about = {"codec": codec.name, "settings": settings.to_dict()}
+        return json.dumps(what | about | {"accounting": str(self._accounting)}, sort_keys=True)
 
 
 def names_of(items: Sequence[ImageItem]) -> str:

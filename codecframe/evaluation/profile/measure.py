@@ -92,9 +92,7 @@ def measure(
     Args:
         table: where results go; what it holds is kept.
         images: the set; an unreadable image is noted in the table and left out.
-        head: judges the decoded images.
-        points: what to measure.
-        prepare: bring images to the geometry the head looks at before encoding them.
+        head, points, prepare: as `profile_images` has them.
         progress: told of every batch.
         span: only these images, one of `spans`.
         devices: heads on the device, which answer the images before they are encoded.

@@ -113,14 +113,11 @@ class Plan:
         remembered: Remembered = anew,
         progress: ProgressMaker | None = None,
     ) -> list[Point]:
-        """The points to measure.
+        """The points to measure, of these images before a head.
 
         Args:
-            items: the images.
-            head: what will judge them.
-            prepare: whether images are brought to the geometry the head looks at.
+            items, head, prepare, progress: as `profile_images` has them.
             remembered: remembers what searches found, as `ProfileTable.remembered` does.
-            progress: shows how many codecs' levels are found.
 
         Raises:
             DataError: if rates are asked for and no image can be read.

@@ -34,12 +34,9 @@ def profile_images(
     """Measure a plan over images into the profile at `path`, going on where an earlier run stopped.
 
     Args:
-        path: the profile file.
-        items: the images; labelled if the first one has a target.
-        head: judges the decoded images.
+        path, items, head, prepare, progress: as `codecframe.profile` takes them, opened; items are
+            labelled if the first one has a target.
         plan: what to measure.
-        prepare: bring images to the geometry the head looks at before encoding them.
-        progress: shows how far it is.
         engine: where to measure; by default here.
         head_name: by what the head is opened elsewhere, where that is not its name: its file...
         devices: heads on the device, which answer the images before they are encoded.
@@ -51,7 +48,6 @@ def profile_images(
         MismatchError: if the file there is a profile of something else, a codec does not fit, a
             head of latents has neither labels nor a classifier of pixels to agree with, or a link's
             budget, whose images follow each other, is to be met elsewhere.
-        DataError: if no image could be read.
     """
     meta = _meta(items, head, prepare)
     if not meta["labelled"] and reference_of(head) is None:
