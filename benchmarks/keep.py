@@ -1,163 +1,274 @@
 """Whether promises are kept, and what a level for each image saves at the same promise.
 
-    python benchmarks/keep.py cifar10:test vae cifar10-vae --levels 0,3,6,9,12 \
-        --keep score=0.9 -o keep.json
+    python benchmarks/keep.py --records keep-records -o keep.json
 
-Every image is encoded at some levels, and the head's answers are kept. Then, over random splits of
-the images: levels for each image are fitted on some of them, the cheapest way that surely keeps
-what was asked is found on others (`codecframe.core.guarantees`), and checked on the rest.
+Every image is encoded at some levels, and the head's answers are kept in files under `--records`.
+The images are then all that there is: calibration sets are drawn from them at random, with
+replacement, so that what is truly kept is known, and a promise is broken or it is not.
+
+`promises`: the lowest level that surely keeps what was asked, by fixed-sequence testing
+(`codecframe.core.guarantees`), from 200 calibration sets. One promise of each kind is the hardest
+to keep: just above what the middle level truly keeps.
+
+`levels`: bytes at the same promise, where levels are chosen
 
 * `one level`: the same for all images; between two levels a share of the images, by chance, has the
   lower one, so that coarse levels are no disadvantage.
 * `bytes`: by the image's bytes at the lowest level, which every encoder knows.
-* `confidence`: by the head's confidence in the image at the lowest level, which a camera would need
-  the head for: what a light head could save at most.
+* `linear`, `light head`: by a linear map, or a network of one hidden layer, of what the camera has
+  at the lowest level: latents, or a thumbnail of the decoded picture. They were trained on other
+  images to guess the head's confidence.
+* `light head, bytes`: by both.
+* `whole head`: by the head's confidence itself, for which the camera would need the head: the most
+  that a light head could save.
 
-Levels for each image are those of `codecframe.rate.perimage`.
+Levels for each image are those of `codecframe.LevelTable`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from keep_records import Records, Study, records, training_records
+from keep_signals import light_head
 
 import codecframe as cf
 from codecframe.core import guarantees
 from codecframe.evaluation.results import write_results
-from codecframe.rate import Keep, Outcomes
-from codecframe.rate.perimage import candidates
 
-_BATCH = 250
+SETS = 200
+"""Calibration sets."""
+_HIDDEN = 32
+_MIXTURES = 11
 _NO_DATE: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".png": {}}
-_FIT, _CALIBRATE = 0.2, 0.2
-"""Shares of the images."""
 
 Floats = npt.NDArray[np.float64]
-Levels = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]
 
 
-def measured(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Bytes, right or wrong, and confidence, (images, levels)."""
-    codec, head = cf.get_codec(arguments.codec), cf.get_head(arguments.head)
-    judge = cf.get_head(head.reference) if head.reference else head
-    levels = [int(level) for level in arguments.levels.split(",")]
-    items = cf.open_images(arguments.images, limit=arguments.limit)
-    parts: dict[str, list[Any]] = {"bytes": [], "agreement": [], "score": [], "confidence": []}
-    for some in cf.chunks(items, _BATCH):
-        images = [head.prepare(item.read()) for item in some]
-        pseudo = judge.pseudo_targets(judge.predict(images)) if judge.accepts == cf.PIXELS else None
-        rows: dict[str, list[Any]] = {name: [] for name in parts}
-        for level in levels:
-            settings = codec.settings().at_level(level)
-            datas = codec.encode_many(images, settings)
-            prediction = head.predict(cf.decode_for(codec, head, datas))
-            rows["bytes"].append([len(codec.strip(data)) for data in datas])
-            rows["confidence"].append(prediction.probabilities.max(axis=1))
-            targets = [item.target for item in some]
-            known = targets[0] is not None
-            rows["score"].append(head.score(prediction, targets) if known else [np.nan] * len(some))
-            agree = head.score(prediction, pseudo) if pseudo is not None else [np.nan] * len(some)
-            rows["agreement"].append(agree)
-        for name, found in rows.items():
-            parts[name].append(np.array(found, np.float64).T)
-    return {"levels": levels, **{name: np.concatenate(found) for name, found in parts.items()}}
+def _cifar(
+    codec: str, head: str, levels: Sequence[float], keeps: Sequence[str], limit: int
+) -> Study:
+    return Study(
+        f"CIFAR-10, {limit} test images", "cifar10:test", codec, head, tuple(levels), tuple(keeps),
+        1500, "cifar10:train", (limit, 3000),
+    )  # fmt: skip
 
 
-def by_difficulty(
-    difficulty: Floats, size: Floats, right: Floats, fit: Levels, keep: Keep
-) -> list[Levels]:
-    """Levels for each image, the safest way first."""
-    every = [_outcomes(keep, right[fit, level]) for level in range(size.shape[1])]
-    tables = candidates(difficulty[fit], size[fit], every, keep)
-    return [np.array(t.levels)[np.searchsorted(t.edges, difficulty)] for t in tables]
+def _photos(root: Path, codec: str, head: str, levels: Sequence[float]) -> Study:
+    sample = root / "imagenet-sample"
+    return Study(
+        "400 photographs of ImageNet", str(sample), codec, head, tuple(levels), ("85%", "90%"),
+        300, str(root / "photos"), (400, 800), str(sample / "labels.csv"),
+    )  # fmt: skip
 
 
-def mixed(n: int, levels: int, rng: np.random.Generator) -> list[Levels]:
-    """One level, and between two levels ten mixtures by chance: as if levels were finer."""
-    chance = rng.random(n)
+def studies(root: Path) -> list[Study]:
+    """Three codecs on two sets of images; `root` has those that are not of CIFAR-10."""
+    scores = ("score=0.88", "score=0.9", "score=0.91")
+    mixed = ("90%", "95%", "score=0.85")
     return [
-        np.where(chance < share, level - 1, level)
-        for level in range(levels - 1, 0, -1)
-        for share in np.linspace(0, 1, 11)
+        _cifar("vae", "cifar10-vae", (0, 3, 6, 9, 12, 15), scores, 3000),
+        _photos(root, "efficientnet-vae", "efficientnet-vae", (0, 3, 6, 9, 12, 15)),
+        _cifar("jpeg", "cifar10-jpeg", (10, 25, 50, 70, 85, 94), mixed, 3000),
+        _photos(root, "jpeg", "efficientnet-lite0", (15, 30, 50, 70, 82, 92)),
+        _cifar("avif", "cifar10", (30, 55, 70, 80, 88, 95), mixed, 2000),
+        _photos(root, "avif", "efficientnet-lite0", (20, 35, 45, 55, 65, 78)),
     ]
 
 
-def study(found: dict[str, Any], keep: Keep, splits: int) -> list[dict[str, Any]]:
-    """A row for each way to choose levels."""
-    size, n = found["bytes"], len(found["bytes"])
-    right = found["score"] if keep.needs_labels else found["agreement"]
-    rng = np.random.default_rng(0)
-    ways = {
-        "one level": None,
-        "bytes": size[:, 0],
-        "confidence": -found["confidence"][:, 0],
-    }
-    results: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(splits):
-        order = rng.permutation(n)
-        fit, calibrate = order[: int(_FIT * n)], order[int(_FIT * n) : int((_FIT + _CALIBRATE) * n)]
-        check = order[int((_FIT + _CALIBRATE) * n) :]
-        for name, difficulty in ways.items():
-            if difficulty is None:
-                ordered = mixed(n, size.shape[1], rng)
+# -- promises --------------------------------------------------------------------------------
+
+
+def promises(study: Study, found: Records) -> list[dict[str, Any]]:
+    """How often promises about one level are broken."""
+    return [_promise(study, found, keep) for keep in _hardest(found)]
+
+
+def _hardest(found: Records) -> Iterable[cf.Keep]:
+    """Of each kind a promise that the middle level just misses, and one that it just keeps."""
+    everything = np.arange(len(found.bytes))
+    for text in ("50%", "50%-of-score", "score=0.5"):
+        try:
+            outcomes = found.outcomes(cf.Keep(text), everything)
+            kept = 100 * cf.Keep(text).kept(outcomes[len(outcomes) // 2])
+        except (cf.MismatchError, ValueError):
+            continue
+        for share in (np.floor(10 * kept + 1) / 10, np.floor(kept - 1)):
+            if "=" in text:
+                yield cf.Keep(f"score={share / 100:.3f}")
             else:
-                ordered = by_difficulty(difficulty, size, right, fit, keep)
-            index = np.arange(n)
-            p_values = (
-                keep.p_value(_outcomes(keep, right[calibrate, way[calibrate]])) for way in ordered
-            )
-            sure = guarantees.sequence(p_values, keep.error)
-            if sure:
-                way = ordered[sure - 1]
-                sizes, rights = size[index, way][check], right[index, way][check]
-                results[name].append((float(sizes.mean()), float(rights.mean())))
-    return [_row(name, every, keep, splits) for name, every in results.items()]
+                yield cf.Keep(text.replace("50", f"{share:g}"))
 
 
-def _outcomes(keep: Keep, right: Floats) -> Outcomes:
-    return Outcomes(None, right) if keep.needs_labels else Outcomes(right)
+def _promise(study: Study, found: Records, keep: cf.Keep) -> dict[str, Any]:
+    n, levels = found.bytes.shape
+    truth = [keep.kept(one) for one in found.outcomes(keep, np.arange(n))]
+    rng = np.random.default_rng(0)
+    chosen = []
+    for _ in range(SETS):
+        outcomes = found.outcomes(keep, rng.integers(n, size=study.draw))
+        sure = guarantees.sequence(map(keep.p_value, reversed(outcomes)), keep.error)
+        if sure:
+            chosen.append(levels - sure)
+    broken = sum(truth[level] < keep.least for level in chosen)
+    return _row("promises", study, keep, "one level", len(chosen), broken)
 
 
 def _row(
-    name: str, every: Sequence[tuple[float, float]], keep: Keep, splits: int
+    kind: str, study: Study, keep: cf.Keep, way: str, made: int, broken: int
 ) -> dict[str, Any]:
-    sizes, kept = np.array(every).T if every else (np.array([]), np.array([]))
-    broken = int((kept < keep.least).sum())
+    hits = (np.arange(SETS) < broken).astype(np.float64)
+    low, high = cf.mean_interval(hits)
     return {
-        "levels": name,
+        "about": kind,
+        "images": study.data,
+        "codec": study.codec,
+        "head": study.head,
         "promised": str(keep),
-        "splits": splits,
-        "promises": len(every),
+        "levels": way,
+        "calibrated on": study.draw,
+        "sets": SETS,
+        "promises": made,
         "broken": broken,
-        "bytes": float(sizes.mean()) if every else None,
-        "kept": float(kept.mean()) if every else None,
+        "broken %": round(100 * broken / SETS, 2),
+        "95 %": [round(100 * low, 2), round(100 * high, 2)],
     }
 
 
+# -- a level for each image ------------------------------------------------------------------
+
+
+def per_image(study: Study, found: Records, training: Records) -> list[dict[str, Any]]:
+    """Bytes of each way to choose levels, at each promise."""
+    ways = _difficulties(found, training)
+    rows = []
+    for text in study.keeps:
+        keep = cf.Keep(text)
+        one = _mixed(study, found, keep)
+        rows.append(_levels_row(study, keep, "one level", one, one))
+        for name, difficulty in ways.items():
+            mine = _tabled(study, found, keep, difficulty)
+            rows.append(_levels_row(study, keep, name, mine, one))
+    return rows
+
+
+def _difficulties(found: Records, training: Records) -> dict[str, Floats]:
+    size, known = np.log(found.bytes[:, :1] + 1), np.log(training.bytes[:, :1] + 1)
+    both = np.hstack([found.features, size]).astype(np.float32)
+    both_known = np.hstack([training.features, known]).astype(np.float32)
+    linear = light_head(training.features, training.confidence, 0)
+    light = light_head(training.features, training.confidence, _HIDDEN)
+    with_bytes = light_head(both_known, training.confidence, _HIDDEN)
+    return {
+        "bytes": found.bytes[:, 0],
+        "linear": linear(found.features),
+        "light head": light(found.features),
+        "light head, bytes": with_bytes(both),
+        "whole head": -found.confidence,
+    }
+
+
+Outcome = tuple[float, float] | None
+"""(bytes, truly kept) after a calibration set; None where nothing is promised."""
+
+
+def _tabled(study: Study, found: Records, keep: cf.Keep, difficulty: Floats) -> list[Outcome]:
+    n, levels = found.bytes.shape
+    rng = np.random.default_rng(0)
+    results: list[Outcome] = []
+    for _ in range(SETS):
+        at = rng.integers(n, size=study.draw)
+        try:
+            table = cf.LevelTable.calibrated(
+                difficulty[at], found.bytes[at], found.outcomes(keep, at), range(levels), keep
+            )
+        except cf.BudgetError:
+            results.append(None)
+            continue
+        places = np.array(table.levels)[np.searchsorted(table.edges, difficulty)]
+        results.append(_truth(found, keep, places))
+    return results
+
+
+def _mixed(study: Study, found: Records, keep: cf.Keep) -> list[Outcome]:
+    """One level, and between two levels mixtures by chance: as if levels were finer."""
+    n, levels = found.bytes.shape
+    rng = np.random.default_rng(0)
+    chance = np.random.default_rng(1).random(n)
+    ways = [
+        np.where(chance < share, level - 1, level)
+        for level in range(levels - 1, 0, -1)
+        for share in np.linspace(0, 1, _MIXTURES)
+    ]
+    values = found.score if keep.needs_labels else found.agreement
+    results: list[Outcome] = []
+    for _ in range(SETS):
+        at = rng.integers(n, size=study.draw)
+        p_values = (keep.p_value(_outcomes(keep, values[at, way[at]])) for way in ways)
+        sure = guarantees.sequence(p_values, keep.error)
+        results.append(_truth(found, keep, ways[sure - 1]) if sure else None)
+    return results
+
+
+def _truth(found: Records, keep: cf.Keep, places: Places) -> Outcome:
+    index = np.arange(len(places))
+    values = found.score if keep.needs_labels else found.agreement
+    return float(found.bytes[index, places].mean()), float(values[index, places].mean())
+
+
+def _outcomes(keep: cf.Keep, values: Floats) -> cf.Outcomes:
+    return cf.Outcomes(None, values) if keep.needs_labels else cf.Outcomes(values)
+
+
+def _levels_row(
+    study: Study, keep: cf.Keep, way: str, mine: list[Outcome], one: list[Outcome]
+) -> dict[str, Any]:
+    made = [each for each in mine if each is not None]
+    broken = sum(kept < keep.least for _, kept in made)
+    pairs = [(a[0], b[0]) for a, b in zip(mine, one, strict=True) if a and b]
+    ours, theirs = np.array(pairs).mean(axis=0) if pairs else (np.nan, np.nan)
+    return {
+        **_row("levels", study, keep, way, len(made), broken),
+        "bytes": round(float(ours), 1) if pairs else None,
+        "saved %": round(100 * (1 - ours / theirs), 1) if pairs and way != "one level" else None,
+    }
+
+
+# -- table and plot --------------------------------------------------------------------------
+
+
 def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Bytes of each way, for each promise, beside the table as SVG and PNG."""
+    """What each way saves, beside the table as SVG and PNG."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    promises = list(dict.fromkeys(row["promised"] for row in rows))
-    ways = list(dict.fromkeys(row["levels"] for row in rows))
-    figure, axes = pyplot.subplots(figsize=(7.2, 3.6), layout="constrained")
-    for i, (way, colour) in enumerate(zip(ways, ("#7f7f7f", "#0072b2", "#d55e00"), strict=True)):
-        mine = [row["bytes"] or np.nan for row in rows if row["levels"] == way]
-        axes.bar(np.arange(len(promises)) + 0.27 * (i - 1), mine, 0.25, label=way, color=colour)
-    axes.set_xticks(range(len(promises)), promises)
-    axes.set_ylabel("payload bytes an image")
-    axes.set_title(
-        f"{rows[0]['codec']}, {rows[0]['images']}: bytes at the same promise", loc="left"
-    )
-    axes.legend(frameon=False, title="levels")
+    shown = [row for row in rows if row["about"] == "levels" and row["saved %"] is not None]
+    ways = list(dict.fromkeys(row["levels"] for row in shown))
+    cases = list(dict.fromkeys((row["images"], row["codec"], row["promised"]) for row in shown))
+    figure, axes = pyplot.subplots(figsize=(8.6, 0.42 * len(cases) + 1.6), layout="constrained")
+    colours = ("#7f7f7f", "#56b4e9", "#0072b2", "#009e73", "#d55e00")
+    places = np.arange(len(cases))[::-1]
+    for way, colour in zip(ways, colours, strict=True):
+        mine = {
+            (row["images"], row["codec"], row["promised"]): row["saved %"]
+            for row in shown
+            if row["levels"] == way
+        }
+        saved = [mine.get(case, np.nan) for case in cases]
+        axes.plot(saved, places, "o", label=way, color=colour, markersize=5)
+    axes.set_yticks(places, [f"{codec}, {keep} ({images})" for images, codec, keep in cases])
+    axes.axvline(0, color="#333333", linewidth=0.8)
+    axes.axvline(20, color="#bbbbbb", linewidth=0.8, linestyle=":")
+    axes.set_xlabel("% fewer bytes than one level for all, at the same promise")
+    axes.legend(frameon=False, title="level of an image by", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     for suffix in (".svg", ".png"):
         figure.savefig(path.with_suffix(suffix), dpi=110, metadata=_NO_DATE[suffix])
@@ -167,35 +278,26 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("images")
-    parser.add_argument("codec")
-    parser.add_argument("head")
-    parser.add_argument("--levels", required=True)
-    parser.add_argument("--keep", action="append", required=True)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--splits", type=int, default=200)
-    parser.add_argument("--output", "-o", required=True, type=Path, help="with a plot beside it")
+    parser.add_argument("--data", type=Path, required=True, help="with imagenet-sample and photos")
+    parser.add_argument("--records", type=Path, required=True, help="folder of what was measured")
+    parser.add_argument("--only", help="studies whose codec or images have this in their names")
+    parser.add_argument("--output", "-o", type=Path, help="with a plot beside it")
     arguments = parser.parse_args()
-    found = measured(arguments)
-    rows = []
-    for text in arguments.keep:
-        for row in study(found, Keep(text), arguments.splits):
-            saved = None
-            if row["levels"] != "one level" and row["bytes"] and rows and rows[-1]["bytes"]:
-                one = next(r for r in rows[::-1] if r["levels"] == "one level")
-                saved = 1 - row["bytes"] / one["bytes"]
-            rows.append(
-                {"images": arguments.images, "codec": arguments.codec, **row, "saved": saved}
-            )
+    rows: list[dict[str, Any]] = []
+    for study in studies(arguments.data):
+        if arguments.only and arguments.only not in f"{study.codec} {study.data}":
+            continue
+        found = records(study, arguments.records)
+        training = training_records(study, arguments.records)
+        rows += promises(study, found) + per_image(study, found, training)
     notes = (
-        "Bytes and what was kept are means over the splits, of images that were not seen before."
+        "Bytes are means over the calibration sets; `saved %` compares them on the same sets. "
+        "Promises may be broken in 5 % of the sets; `95 %` is the interval of that share."
     )
-    command = (
-        f"python benchmarks/keep.py {arguments.images} {arguments.codec} {arguments.head} "
-        f"--levels {arguments.levels} " + " ".join(f"--keep {text}" for text in arguments.keep)
-    )
-    write_results(arguments.output, "keep", command, rows, notes)
-    plot(rows, arguments.output)
+    if arguments.output:
+        command = "python benchmarks/keep.py --data DATA --records FOLDER -o keep.json"
+        write_results(arguments.output, "keep", command, rows, notes)
+        plot(rows, arguments.output)
     print(cf.BenchmarkTable(rows, notes))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toys import BrightnessHead, items, toy_registry
+from toys import BrightnessHead, ToyCodec, ToySettings, items, toy_registry
 
 import codecframe
 from codecframe import BudgetError, Keep, MismatchError
@@ -83,6 +84,49 @@ def test_straight_from_images(tmp_path: Path) -> None:
     before = HEAD.predict([item.image for item in fresh]).scores.argmax(axis=1)
     after = pipeline.predict([item.image for item in fresh]).scores.argmax(axis=1)
     assert (before == after).mean() >= 0.9
+
+
+def test_a_profile_around_what_keeps_it(tmp_path: Path) -> None:
+    plan = Plan(codecs=["toy"], keep=Keep("90%"))
+    with profile_images(tmp_path / "p", items(160), HEAD, plan) as table:
+        points = table.points()
+        assert 2 <= len(points) <= 6
+        assert table.tried().tolist() == list(range(0, 160, 4))
+        found = select_keeping(table, Keep("90%"))
+    assert found.winner is not None and found.images == 120
+    assert "40 images said where to look, the others decide" in found.notes
+    with profile_images(tmp_path / "p", items(160), HEAD, plan) as again:
+        assert again.points() == points
+    fine = Plan(codecs=["toy"], levels=range(180, 256, 15))
+    with profile_images(tmp_path / "q", items(160), HEAD, fine) as table:
+        all_levels = select_keeping(table, Keep("90%")).winner
+    assert all_levels is not None
+    assert found.winner.bytes_per_image < 1.4 * all_levels.bytes_per_image
+
+
+def test_a_level_that_cannot_be_sure_any_more_is_not_measured_further(tmp_path: Path) -> None:
+    codec = CountingCodec()
+    with toy_registry() as toys:
+        name = toys.hold(codec)
+        found = select_keeping_on_images(
+            tmp_path / "r", items(400), HEAD, Keep("90%"), codecs=[name]
+        )
+    assert found.winner is not None and found.images == 300
+    deciding = [n for n in codec.encoded.values() if n > 100]
+    assert min(deciding) < 300 <= max(deciding)
+
+
+class CountingCodec(ToyCodec):
+    """Counts how many images it encoded at each level."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.encoded: Counter[int] = Counter()
+
+    def encode_image(self, image: codecframe.Image, settings: ToySettings) -> bytes:
+        self.encoded[settings.strength] += 1
+        return super().encode_image(image, settings)
 
 
 def test_profiles_that_do_not_know_the_score_of_uncompressed_images(

@@ -31,6 +31,7 @@ from codecframe.core.parallel import share_cores
 )
 @options.combined(
     options.budget_option,
+    options.keep_options,
     options.mean_option,
     options.accounting_option,
     options.prepare_option,
@@ -42,7 +43,8 @@ def command(as_json: bool, **arguments: Any) -> int:
     """Measure rate and accuracy of codecs for a head over images.
 
     Real bytes; accuracy against labels or, without any, agreement with the head's own predictions
-    on the uncompressed images. With --budget, also the point where the rate controller meets it.
+    on the uncompressed images. With --budget, also the point where the rate controller meets it;
+    with --keep, each codec around the fewest bytes that keep what must stay right.
     Stop with Ctrl-C at any time; the same command goes on. Points for rates are the largest knob
     values whose mean over all images is at or under the rate.
 
@@ -53,6 +55,7 @@ def command(as_json: bool, **arguments: Any) -> int:
       codecframe profile photos/ --head efficientnet-lite0 -o photos.profile
       codecframe profile photos/ --head model.onnx --labels folders -c jpeg -c webp -o p.profile
       codecframe profile photos/ --head small.onnx --fallback large.onnx -o cascade.profile
+      codecframe profile photos/ --head model.onnx --keep 98% -o photos.profile
       codecframe profile cifar10:test --head head.yaml -c jpeg --levels 5,10,20,40 -o c.profile
     """
     share_cores()  # before numerical libraries are imported

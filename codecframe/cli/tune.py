@@ -15,9 +15,8 @@ from codecframe.core.parallel import share_cores
 @click.command("tune", cls=FunctionCommand, function="codecframe.tune")
 @click.argument("codec", shell_complete=options.complete_codec)
 @options.images_option(required=True)
-@options.bytes_option(
-    "Bytes to tune for, met on average: 0.8bpp, 1200B, 12kB or 12KiB.", required=True
-)
+@options.bytes_option("Bytes to tune for, met on average: 0.8bpp, 1200B, 12kB or 12KiB.")
+@options.keep_options
 @click.option(
     "--for",
     "encoder",
@@ -56,14 +55,16 @@ def command(as_json: bool, **arguments: Any) -> None:
     Every other image tunes; the rest decides whether what was found is kept, so that on images that
     it has not seen it never loses to the defaults, to the codec's variants of them, nor to the
     presets that come with it. Where images belong together, e.g. frames of one track, keep them so
-    with --group, or name those that decide with --held-out. Stop with Ctrl-C at any time; the same
-    command goes on.
+    with --group, or name those that decide with --held-out. With --keep instead of --budget, the
+    preset is at the level of the fewest bytes that surely keeps what must stay right. Stop with
+    Ctrl-C at any time; the same command goes on.
 
     \b
     Examples:
       codecframe tune jpeg --images photos/ --head efficientnet-lite0 --budget 0.8bpp
       codecframe tune webp --images signs/ --labels folders --head signs.onnx --budget 300B
       codecframe tune jpeg --images photos/ --head net.onnx --budget 0.8bpp --for pillow
+      codecframe tune jpeg --images photos/ --head net.onnx --keep 98%
       codecframe tune jpeg --images cars/ --group "pattern:track(\\d+)" --head net.onnx -b 0.8bpp
       codecframe encode photo.png --codec jpeg --preset jpeg.yaml
     """

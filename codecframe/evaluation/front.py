@@ -23,6 +23,7 @@ from codecframe.core.errors import UsageError
 from codecframe.core.head import TaskHead
 from codecframe.core.outputs import make_way, refuse_foreign, refuse_inputs
 from codecframe.core.progress import ProgressMaker, automatic
+from codecframe.core.settings import Settings
 from codecframe.core.tables import Result, Table, interval, percent
 from codecframe.evaluation.profile import (
     Description,
@@ -36,6 +37,7 @@ from codecframe.evaluation.report import Plot, Report, is_page, make_report, rat
 from codecframe.evaluation.report.series import knob_of
 from codecframe.evaluation.select import (
     Selection,
+    measured_outcomes,
     select_keeping,
     select_keeping_on_images,
     select_on_images,
@@ -46,7 +48,7 @@ from codecframe.evaluation.select.limits import Limits
 from codecframe.images import ImageSet, open_labelled
 from codecframe.pipeline import DeviceHead, counterpart_remarks
 from codecframe.pipeline.engine import Engine, open_engine
-from codecframe.rate import Accounting, Budget, Keep
+from codecframe.rate import Accounting, Budget, Keep, Outcomes, one_asked
 
 Warn = Callable[[str], None]
 Judge = TaskHead | str | os.PathLike[str]
@@ -99,6 +101,26 @@ class Profile(Result):
     def open(self) -> ProfileTable:
         """The file, open for reading; use it as a context manager."""
         return ProfileTable.open(self.path)
+
+    def __reduce__(self) -> tuple[type[Profile], tuple[Path]]:
+        """Travels as the path of its file."""
+        return Profile, (self.path,)
+
+    def outcomes_of(
+        self, codec: Codec[Any], settings: Settings
+    ) -> Sequence[tuple[Settings, Outcomes]]:
+        """A codec at the levels that were measured, each with what the head made of the images; the
+        highest level first. So it can be `Keep.measured`.
+
+        Args:
+            codec: the codec.
+            settings: everything but the knob.
+
+        Raises:
+            MismatchError: if it has none of these.
+        """
+        with self.open() as table:
+            return measured_outcomes(table, codec, settings)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -280,7 +302,10 @@ def profile(
     codecs: Coding | Sequence[Coding] = (),
     rates: Sequence[float] | None = None,
     levels: Sequence[float] | None = None,
-    budget: Budget | str | None = None,
+    budget: Budget | Keep | str | None = None,
+    keep: Keep | str | None = None,
+    score: float | None = None,
+    confidence: float | None = None,
     mean: bool = False,
     accounting: Accounting | str = "payload",
     labels: str | Path | Sequence[Any] | None = None,
@@ -309,9 +334,12 @@ def profile(
         codecs: codecs, their names, also with settings (`jpeg:optimize=true`), or model files; by
             default all installed lossy codecs that suit the head.
         rates: mean rates at which to measure, in bits per pixel; by default seven from 0.1 to 1.2,
-            unless `levels` or `budget` says what to measure.
+            unless `levels`, `budget` or `keep` says what to measure.
         levels: values of the knob at which to measure.
         budget: also measure the point where the rate controller meets it.
+        keep, score, confidence: also measure each codec around the fewest bytes that keep what must
+            stay right, as `select` takes it. One image in four says where that is; these images do
+            not decide when `select` asks this profile for what is kept.
         mean: the budget is for the average over the images, not for each.
         accounting: which bytes count, `payload` or `file`.
         labels: a CSV file with columns `file` and `label`, `folders`, or a label for each image:
@@ -334,7 +362,7 @@ def profile(
         DataError: if no image can be read.
         UnknownNameError: for a codec or head that does not exist.
         MismatchError: if a codec does not fit the head, or the file is a profile of something else.
-        BudgetError: if the budget cannot be read.
+        BudgetError: if the budget cannot be read, or the images are too few for what must be kept.
         OutputError: if there is another file at `output`, or it cannot be written.
 
     Examples:
@@ -344,11 +372,15 @@ def profile(
         >>> choice.winner.bpp <= 3
         True
     """
+    kept = Keep.asked(keep, score, confidence)
+    if isinstance(budget, Keep) and kept is None:
+        budget, kept = None, budget
     plan = Plan(
         codecs=_specs(codecs),
         rates=rates,
         levels=levels,
         budget=Budget.of(budget, mean=mean),
+        keep=kept,
         accounting=Accounting(accounting),
     )
     judge = _judge(head if fallback is None else fallback)
@@ -479,7 +511,7 @@ def select(
     given = _several(profiles, (Profile,))
     if bool(given) == (not isinstance(images, (list, tuple)) or bool(images)):
         raise UsageError("give either {profiles} or {images}")
-    asked, counting = _asked(budget, keep, score, confidence, mean), Accounting(accounting)
+    asked, counting = one_asked(budget, keep, score, confidence, mean), Accounting(accounting)
     if asked is None:
         raise UsageError("give {budget}, {keep} or {score}")
     limits = Limits.asked(max_encode_ms, max_memory, device)
@@ -580,7 +612,7 @@ def report(
     found = None
     with ExitStack() as stack:
         tables = [stack.enter_context(_opened(each)) for each in given]
-        if (asked := _asked(budget, keep, score, confidence, mean)) is not None:
+        if (asked := one_asked(budget, keep, score, confidence, mean)) is not None:
             from_sure = _sure(sure, asked, None)
             found = _select_from(tables, asked, Accounting(accounting), None, limits, from_sure)
         made = make_report(tables, found)
@@ -602,24 +634,6 @@ def _sure(
     if found is None and fallback is not None:
         raise UsageError("{fallback} needs {sure}, or {keep}, by which it is found")
     return found
-
-
-def _asked(
-    budget: Budget | Keep | str | None,
-    keep: Keep | str | None,
-    score: float | None,
-    confidence: float | None,
-    mean: bool,
-) -> Budget | Keep | None:
-    """What is asked for: bytes that may be spent, or what must stay right."""
-    if isinstance(budget, Keep) and keep is None:
-        budget, keep = None, budget
-    kept = Keep.asked(keep, score, confidence)
-    if kept is not None and budget is not None:
-        raise UsageError("give either {budget} or what must stay right")
-    if kept is not None and mean:
-        raise UsageError("{mean} goes with {budget}")
-    return kept or Budget.of(budget if not isinstance(budget, Keep) else None, mean=mean)
 
 
 def _select_from(

@@ -14,7 +14,7 @@ from codecframe.core.image import Image, check_image
 from codecframe.core.parallel import map_threads
 from codecframe.core.presets import parse_spec
 from codecframe.core.settings import Settings
-from codecframe.rate import Accounting, Budget, counted_size, fit
+from codecframe.rate import Accounting, Budget, Keep, counted_size, fit
 
 _Coded = tuple[Image | None, int | None]
 
@@ -39,7 +39,7 @@ class Augmentation:
     Args:
         codecs: what to draw from, e.g. `jpeg:subsampling=4:4:4`.
         budget: bytes of an image at most, or two budgets to draw one between; None: as the
-            settings are.
+            settings are; a `Keep` with what was measured: at the lowest level that surely keeps it.
         knob: two values of the rate knob to draw one between; not with a budget.
         p: how likely an image is changed at all.
 
@@ -50,7 +50,7 @@ class Augmentation:
     def __init__(
         self,
         codecs: str | Sequence[str],
-        budget: str | tuple[str, str] | None = None,
+        budget: str | tuple[str, str] | Keep | None = None,
         knob: tuple[float, float] | None = None,
         p: float = 1.0,
     ) -> None:
@@ -62,6 +62,9 @@ class Augmentation:
         if not 0 <= p <= 1:
             raise SettingsError("p", p, "from 0 to 1")
         self._variants = [parse_spec(spec) for spec in specs]
+        if isinstance(budget, Keep):
+            self._variants = [(codec, budget.settings_for(codec, s)) for codec, s in self._variants]
+            budget = None
         self._budgets = _budgets(budget)
         self._levels = [_levels(settings, knob) for _, settings in self._variants]
         self._p = p
@@ -101,7 +104,7 @@ class ColumnCodec:
 
     codecs: str | tuple[str, ...] = "jpeg"
     column: str = "image"
-    budget: str | tuple[str, str] | None = None
+    budget: str | tuple[str, str] | Keep | None = None
     knob: tuple[float, float] | None = None
     p: float = 1.0
     seed: int = 0

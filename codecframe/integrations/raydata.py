@@ -26,7 +26,8 @@ class CodecTransform(ColumnCodec):
         codecs: what to draw from: `jpeg`, `jpeg:subsampling=4:4:4`, a model file...
         column: with the images, `uint8`, (n, height, width, 3), or n arrays of several sizes.
         budget: `0.8bpp` or `12kB` an image at most; two draw the rate between them. None leaves the
-            settings as they are.
+            settings as they are; a `Keep` with what was measured takes the lowest level that surely
+            keeps enough.
         knob: two values of the codecs' rate knob to draw between; not with a budget.
         p: how likely an image is changed at all.
         seed: of the draws.

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from codecframe.core.image import Image
 from codecframe.images import read_image
 from codecframe.integrations.augment import Augmentation, Draw
+from codecframe.rate import Keep
 
 _OVERSHOOT = 0.25
 """How far float tensors may lie outside 0 to 1: resizing overshoots at edges."""
@@ -36,7 +37,8 @@ class CodecTransform(nn.Module):
     Args:
         codecs: what to draw from: `jpeg`, `jpeg:subsampling=4:4:4`, a model file...
         budget: `0.8bpp` or `12kB` an image at most; two draw the rate between them, evenly over
-            its logarithm. None leaves the settings as they are.
+            its logarithm. None leaves the settings as they are; a `Keep` with what was measured
+            takes the lowest level that surely keeps enough.
         knob: two values of the codecs' rate knob, e.g. `(10, 80)` for a quality; one is drawn
             between them. Not with a budget.
         p: how likely an image is changed at all.
@@ -52,7 +54,7 @@ class CodecTransform(nn.Module):
         self,
         codecs: str | Sequence[str] = "jpeg",
         *,
-        budget: str | tuple[str, str] | None = None,
+        budget: str | tuple[str, str] | Keep | None = None,
         knob: tuple[float, float] | None = None,
         p: float = 1.0,
     ) -> None:

@@ -20,7 +20,7 @@ from codecframe.core.task import Task
 from codecframe.images import open_images
 from codecframe.images.sets import ImageSpecs
 from codecframe.pipeline.convert import Classified, Failed, classify_set, read_set, without_failed
-from codecframe.rate import Accounting, Budget
+from codecframe.rate import Accounting, Budget, Keep, settled
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def classify(
     codec: Codec[Any] | str | None = None,
     settings: SettingsLike = None,
     preset: str | Path | None = None,
-    budget: Budget | str | None = None,
+    budget: Budget | Keep | str | None = None,
     mean: bool = False,
     accounting: Accounting | str = Accounting.PAYLOAD,
     prepare: bool = True,
@@ -144,7 +144,7 @@ def classify(
         codec: a codec between image and head, or its name; None for none.
         settings: the codec's, as an object, a mapping, or `key=value` texts.
         preset: settings found for a task: one that comes with the codec, or a file.
-        budget: bytes to spend, such as `0.8bpp` or `12kB`.
+        budget: bytes to spend, such as `0.8bpp` or `12kB`; or a `Keep`, as `encode` takes it.
         mean: the budget is for the average over the images; without this, for every image.
         accounting: the bytes that count, `payload` or `file`.
         prepare: bring images to the size the head looks at before encoding them.
@@ -168,8 +168,9 @@ def classify(
         raise UsageError("{settings}, {preset} and {budget} need {codec}")
     judge = registry.default().head(head) if isinstance(head, str) else head
     chosen = registry.default().codec(codec) if isinstance(codec, str) else codec
-    given = settings_for(chosen, settings, preset) if chosen else None
-    limit, counting = Budget.of(budget, mean=mean), Accounting(accounting)
+    given, limit, counting = None, None, Accounting(accounting)
+    if chosen is not None:
+        given, limit = settled(chosen, settings_for(chosen, settings, preset), budget, mean=mean)
     items = open_images(images)
     failed: list[Failed] = []
     with (progress or Silent)(len(items)) as display:

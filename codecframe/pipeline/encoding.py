@@ -20,7 +20,7 @@ from codecframe.images.sets import ImageSpecs
 from codecframe.pipeline.convert import Encoded, Failed, encode_set, read_set, without_failed
 from codecframe.pipeline.pipeline import Pipeline
 from codecframe.pipeline.target import Target
-from codecframe.rate import Accounting, Budget, told_levels
+from codecframe.rate import Accounting, Budget, Keep, settled, told_levels
 
 PAYLOAD_SUFFIX = ".payload"
 """Of files that hold payloads."""
@@ -32,7 +32,7 @@ def encode(
     image: ImageSource,
     codec: Codec[Any] | str,
     *,
-    budget: Budget | str | None = None,
+    budget: Budget | Keep | str | None = None,
     accounting: Accounting | str | None = None,
     preset: str | Path | None = None,
     **settings: Any,
@@ -44,7 +44,8 @@ def encode(
             (height, width, 3), RGB.
         codec: a codec or its name, or a learned codec's model file.
         budget: bytes to spend, `4kB` or `0.8bpp`, or a `Budget`; the codec's knob is set so that
-            the encoding meets it. None: the settings as they are.
+            the encoding meets it. None: the settings as they are. A `Keep` with what was measured:
+            the lowest level that surely keeps enough.
         accounting: the bytes that count against the budget: `file`, as by default, or `payload`.
         preset: settings found for a task: one that comes with the codec, or a file.
         settings: the codec's, over those of the preset.
@@ -193,7 +194,7 @@ def encode_files(
     *,
     settings: SettingsLike = None,
     preset: str | Path | None = None,
-    budget: Budget | str | None = None,
+    budget: Budget | Keep | str | None = None,
     mean: bool = False,
     accounting: Accounting | str | None = None,
     output: str | Path | None = None,
@@ -212,7 +213,8 @@ def encode_files(
         codec: a codec or its name, or a learned codec's model file.
         settings: as an object, a mapping, or `key=value` texts; None for the defaults.
         preset: settings found for a task: one that comes with the codec, or a file.
-        budget: bytes to spend, such as `0.8bpp`, `12kB` or `256kbit/s@5fps`.
+        budget: bytes to spend, such as `0.8bpp`, `12kB` or `256kbit/s@5fps`; or a `Keep`, as
+            `encode` takes it.
         mean: the budget is for the average over the images; without this, for every image.
         accounting: the bytes that count, `payload` or `file`; None: those that are written.
         output: a file for one image (`-` for stdout), a folder for several; None: the image's own
@@ -236,8 +238,7 @@ def encode_files(
         ['cat/1.png', 'cat/2.png', 'dog/1.png']
     """
     chosen = registry.default().codec(codec) if isinstance(codec, str) else codec
-    given = settings_for(chosen, settings, preset)
-    limit = Budget.of(budget, mean=mean)
+    given, limit = settled(chosen, settings_for(chosen, settings, preset), budget, mean=mean)
     counting = Accounting(accounting) if accounting else Accounting.written(payload=payload)
     items = open_images(images)
     target = Target(

@@ -39,7 +39,7 @@ from codecframe.core.presets import parse_spec
 from codecframe.core.representation import PIXELS, Representation
 from codecframe.core.settings import Settings
 from codecframe.pipeline.cascade import DeviceHead
-from codecframe.rate import Accounting, Budget, StreamController, controller
+from codecframe.rate import Accounting, Budget, Keep, StreamController, controller, settled
 from codecframe.tasks.scoring import set_score
 
 BATCH = 64
@@ -238,6 +238,7 @@ class Pipeline:
             decodes.
         settings: the codec's settings, or a mapping of some of them; the rest are defaults.
         budget: what may be spent (`0.8bpp`, a `Budget`); None encodes with the settings as given.
+            A `Keep` with what was measured takes the lowest level that surely keeps enough.
         accounting: which bytes count, `payload` or `file`.
         prepare: bring images to the geometry the head behind the codec looks at before encoding
             them.
@@ -247,6 +248,7 @@ class Pipeline:
     Raises:
         MismatchError: if codec and head do not fit, or the heads of a cascade say other things.
         UsageError: if `fallback` or `sure` lacks the other head.
+        BudgetError: if the budget cannot be read, or no level surely keeps enough.
 
     Examples:
         >>> pipeline = cf.Pipeline("webp", "photo_heads:brightness", budget="900B")
@@ -266,7 +268,7 @@ class Pipeline:
         head: TaskHead | str | None = None,
         *,
         settings: Settings | Mapping[str, Any] | None = None,
-        budget: Budget | str | None = None,
+        budget: Budget | Keep | str | None = None,
         accounting: Accounting | str = Accounting.PAYLOAD,
         prepare: bool = True,
         fallback: TaskHead | str | None = None,
@@ -278,8 +280,7 @@ class Pipeline:
         self.device = self._device(sure)
         judge = self.fallback or self.head
         self.representation = PIXELS if judge is None else join(self.codec, judge)
-        self.settings: Settings = self.codec.settings(settings)
-        self.budget = Budget.parse(budget) if isinstance(budget, str) else budget
+        self.settings, self.budget = settled(self.codec, self.codec.settings(settings), budget)
         self.accounting = Accounting(accounting)
         self.prepare = prepare
         self._controller = controller(self.codec, self.settings, self.budget, self.accounting)

@@ -1,9 +1,10 @@
 """Budgets and rate controllers. They know codecs only through their interface."""
 
+from codecframe.rate.asked import one_asked, settled
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.cascade import sure_from
 from codecframe.rate.controllers import RateController, StreamController, controller
-from codecframe.rate.keep import Keep, Outcomes
+from codecframe.rate.keep import Keep, Measured, Outcomes
 from codecframe.rate.ladder import Ladder
 from codecframe.rate.levels import level_bytes, read_levels, told_levels
 from codecframe.rate.mean import MeanSearch, SetSize, fit_levels, fit_mean, set_size
@@ -18,6 +19,7 @@ __all__ = [
     "Ladder",
     "LevelTable",
     "MeanSearch",
+    "Measured",
     "Outcomes",
     "RateController",
     "SetSize",
@@ -28,8 +30,10 @@ __all__ = [
     "fit_levels",
     "fit_mean",
     "level_bytes",
+    "one_asked",
     "read_levels",
     "set_size",
+    "settled",
     "sure_from",
     "told_levels",
 ]

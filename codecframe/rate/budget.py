@@ -21,6 +21,7 @@ from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError, shown
 from codecframe.core.image import Shape
 from codecframe.core.settings import Settings
+from codecframe.rate.keep import Keep
 from codecframe.rate.levels import level_bytes
 
 Unit = Literal["bpp", "bytes", "bits/s"]
@@ -129,7 +130,7 @@ class Budget:
         raise BudgetError(f"cannot read the budget {shown(text)}: write it as {_FORMS}")
 
     @classmethod
-    def of(cls, budget: Budget | str | None, *, mean: bool = False) -> Budget | None:
+    def of(cls, budget: Budget | Keep | str | None, *, mean: bool = False) -> Budget | None:
         """The budget that is meant by a text, by a budget, or by None, which is none.
 
         Args:
@@ -137,8 +138,13 @@ class Budget:
             mean: it is for the average over the images, unless it is a link's.
 
         Raises:
-            BudgetError: if the text cannot be read.
+            BudgetError: if the text cannot be read, or what must stay right is given.
         """
+        if isinstance(budget, Keep):
+            raise BudgetError(
+                f"Keep({budget.text!r}) says what must stay right, not what may be spent: `select` "
+                "finds a codec and settings for it, and so their bytes"
+            )
         if isinstance(budget, str):
             return cls.parse(budget, mode="mean" if mean else "cap")
         if budget is not None and mean and budget.mode == "cap":

@@ -17,8 +17,10 @@ from codecframe.core.errors import BudgetError
 from codecframe.core.image import Image, Shape
 from codecframe.core.parallel import chunks, map_threads
 from codecframe.core.settings import Settings
+from codecframe.rate.asked import settled
 from codecframe.rate.budget import Accounting, Budget, counted_size
 from codecframe.rate.curve import RateCurve
+from codecframe.rate.keep import Keep
 from codecframe.rate.ladder import Ladder
 from codecframe.rate.search import fit
 
@@ -68,7 +70,7 @@ class RateController(Protocol):
 def controller(
     codec: Codec[Any],
     settings: Settings,
-    budget: Budget | None,
+    budget: Budget | Keep | None,
     accounting: Accounting = Accounting.PAYLOAD,
     *,
     buffer_seconds: float = 1.0,
@@ -79,7 +81,8 @@ def controller(
         codec: the codec.
         settings: everything but the knob; without a budget, the knob too. Where they want a picture
             layer, the knob is the highest level of the task layer, and the picture gets the rest.
-        budget: what may be spent; None encodes with the settings as given.
+        budget: what may be spent; None encodes with the settings as given; a `Keep` with those
+            that were measured to keep enough.
         accounting: which bytes count.
         buffer_seconds: for links, how many seconds of traffic the send buffer holds.
 
@@ -89,6 +92,7 @@ def controller(
         >>> control.encode(photo).size <= 0.9 * 48 * 64 / 8
         True
     """
+    settings, budget = settled(codec, settings, budget)
     if budget is None:
         return FixedController(codec, settings, accounting)
     if budget.mode == "cap":
@@ -202,6 +206,7 @@ class StreamController:
     ) -> None:
         self._codec = codec
         self._settings = settings
+        Budget.of(budget)  # refuses what must stay right
         self._budget = budget
         self._accounting = accounting
         self._depth = depth

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from codecframe.core import guarantees
+from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError, MismatchError, UsageError, shown
+from codecframe.core.settings import Settings
 
 FloatArray = npt.NDArray[np.float64]
 Of = Literal["predictions", "relative score", "score"]
@@ -57,8 +60,42 @@ class Outcomes:
 
     def __getitem__(self, images: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Outcomes:
         """Those of some images, by position or mask."""
-        parts = (self.agreement, self.score, self.uncompressed)
-        return Outcomes(*(None if part is None else part[images] for part in parts))
+        return Outcomes(*(None if part is None else part[images] for part in self._parts))
+
+    def __add__(self, other: Outcomes) -> Outcomes:
+        """Of these images and then of others."""
+        pairs = zip(self._parts, other._parts, strict=True)
+        return Outcomes(
+            *(None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs)
+        )
+
+    def and_kept(self, images: int) -> Outcomes:
+        """With so many more images on which nothing is lost: the best that is still possible."""
+        ones, zeros = np.ones(images), np.zeros(images)
+        return self + Outcomes(ones, ones, zeros)
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(next(part for part in self._parts if part is not None))
+
+    @property
+    def _parts(self) -> tuple[FloatArray | None, FloatArray | None, FloatArray | None]:
+        return self.agreement, self.score, self.uncompressed
+
+
+class Measured(Protocol):
+    """What a head made of images like those that will come; a `codecframe.Profile` is one."""
+
+    def outcomes_of(
+        self, codec: Codec[Any], settings: Settings
+    ) -> Sequence[tuple[Settings, Outcomes]]:
+        """Of settings that differ from these in the knob alone, those that were measured, each with
+        what the head made of the images; the highest level first.
+
+        Raises:
+            CodecframeError: if there are none.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,6 +110,7 @@ class Keep:
     Attributes:
         text: what must stay right.
         confidence: from 0.5 to below 1.
+        measured: where it takes the place of a budget, what says which level keeps it: a profile.
 
     Raises:
         BudgetError: if the text has another form, or asks for nothing or all.
@@ -87,6 +125,7 @@ class Keep:
 
     text: str
     confidence: float = 0.95
+    measured: Measured | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.confidence < 1:
@@ -114,7 +153,7 @@ class Keep:
         if keep is None:
             return None
         found = cls(keep) if isinstance(keep, str) else keep
-        return found if confidence is None else cls(found.text, confidence)
+        return found if confidence is None else replace(found, confidence=confidence)
 
     @property
     def of(self) -> Of:
@@ -142,6 +181,38 @@ class Keep:
         if self.of == "score":
             return f"a score of {100 * self.least:g} %"
         return f"{100 * self.least:g} % {_WORDS[self.of]}"
+
+    def settings_for(self, codec: Codec[Any], settings: Settings) -> Settings:
+        """Settings with the knob at the lowest level that surely keeps it, of those that were
+        measured: they are tested from the highest down, until the first that is not sure.
+
+        Args:
+            codec: the codec.
+            settings: everything but the knob.
+
+        Raises:
+            BudgetError: if nothing was measured, or no level is sure.
+
+        Examples:
+            >>> head = "photo_heads:brightness"
+            >>> profile = cf.profile("photos", head, codecs=["webp"], levels=[20, 80])
+            >>> keep = cf.Keep("50%", confidence=0.5, measured=profile)
+            >>> keep.settings_for(cf.get_codec("webp"), cf.get_codec("webp").settings()).quality
+            20.0
+        """
+        if self.measured is None:
+            raise BudgetError(
+                f"which level keeps {self.text} must be measured: give Keep({self.text!r}, "
+                f"measured=profile), or take the settings that `select --keep {self.text}` finds"
+            )
+        found = self.measured.outcomes_of(codec, settings)
+        sure = guarantees.sequence((self.p_value(made) for _, made in found), self.error)
+        if not sure:
+            raise BudgetError(
+                f"{codec.name}: no level that was measured surely keeps {self.words}; at least "
+                f"{self.images_needed()} images are needed, if nothing is lost on any"
+            )
+        return found[sure - 1][0]
 
     def kept(self, outcomes: Outcomes) -> float:
         """What was kept of these images, as a share or score."""

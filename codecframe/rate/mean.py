@@ -152,6 +152,7 @@ class MeanSearch:
         Raises:
             BudgetError: if even the lowest level is over.
         """
+        Budget.of(budget)  # refuses what must stay right
         level = self._largest_for(budget)
         if level < 0:
             found = self.size(0)

@@ -1,6 +1,6 @@
 """A level for each image, chosen on the device, that keeps what was promised of all of them.
 
-An image is encoded at the lowest level. How difficult it looks there, by its bytes or by what a
+An image is encoded at a low level. How difficult it looks there, by its bytes or by what a
 head on the device says of it, names its level: easy images stay small. Which difficulty gets which
 level is calibrated on images that were measured at all levels: some of them say what could be
 tried, from the safest on, and the others decide (`codecframe.core.guarantees`).
@@ -40,6 +40,7 @@ class LevelTable:
     Attributes:
         edges: of bins of difficulty, rising.
         levels: of the knob, one for each bin: one more than there are edges.
+        base: the level at which difficulty is seen; None for the lowest of `levels`.
 
     Examples:
         >>> table = cf.LevelTable(edges=(100.0, 200.0), levels=(3, 5, 9))
@@ -49,6 +50,7 @@ class LevelTable:
 
     edges: tuple[float, ...]
     levels: tuple[int, ...]
+    base: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.levels) != len(self.edges) + 1 or list(self.edges) != sorted(self.edges):
@@ -70,7 +72,7 @@ class LevelTable:
         """The table of the fewest bytes that surely keeps what was asked.
 
         Args:
-            difficulty: of each image, `float64`, (images,).
+            difficulty: of each image at the lowest of the levels, `float64`, (images,).
             sizes: bytes of each image at each level, `float64`, (images, levels).
             outcomes: what the head made of the images, for each level.
             levels: those of the knob, rising.
@@ -95,9 +97,11 @@ class LevelTable:
         tables = candidates(difficulty[fit], sizes[fit], [one[fit] for one in outcomes], keep)
         error = keep.error
 
+        deciding = [one[decide] for one in outcomes]
+
         def p_value(places: LevelTable) -> float:
-            chosen = np.array([places.level(each) for each in difficulty[decide]])
-            return keep.p_value(_picked([one[decide] for one in outcomes], chosen))
+            chosen = np.array(places.levels)[np.searchsorted(places.edges, difficulty[decide])]
+            return keep.p_value(_picked(deciding, chosen))
 
         sure = guarantees.sequence(map(p_value, tables), error)
         if not sure:
@@ -105,7 +109,7 @@ class LevelTable:
                 f"{len(decide)} images do not show that {keep.text} is kept at the highest level"
             )
         found = tables[sure - 1]
-        return cls(found.edges, tuple(levels[place] for place in found.levels))
+        return cls(found.edges, tuple(levels[place] for place in found.levels), levels[0])
 
 
 def candidates(
@@ -156,7 +160,7 @@ class KeepController:
         settings: everything but the knob.
         table: levels by difficulty, as `LevelTable.calibrated` finds them.
         accounting: which bytes count.
-        difficulty: of an image, from its encoding at the lowest level; by default its counted
+        difficulty: of an image, from its encoding at the table's base level; by default its counted
             bytes. It must be the one that the table was calibrated with.
 
     Examples:
@@ -178,7 +182,7 @@ class KeepController:
         difficulty: Callable[[bytes], float] | None = None,
     ) -> None:
         self._codec = codec
-        self._settings = settings.at_level(min(table.levels))
+        self._settings = settings.at_level(min(table.levels) if table.base is None else table.base)
         self._table = table
         self._accounting = accounting
         self._difficulty = difficulty or (lambda data: self._size(data, self._settings))

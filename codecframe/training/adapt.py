@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codecframe.core import registry
-from codecframe.core.errors import DataError, UsageError
+from codecframe.core.errors import BudgetError, DataError, UsageError
 from codecframe.core.head import TaskHead
 from codecframe.core.parallel import peak_memory
 from codecframe.core.presets import parse_spec
@@ -19,7 +19,7 @@ from codecframe.core.progress import ProgressMaker, automatic
 from codecframe.core.split import hold_out, leak_warning
 from codecframe.core.trainer import TrainingRun
 from codecframe.images import ImageItem, ImageSet, group_names, open_labelled, without
-from codecframe.rate import Accounting, Budget, fit_levels
+from codecframe.rate import Accounting, Budget, Keep, fit_levels
 from codecframe.training.adapted import Adapted, AdaptedAt, compared
 from codecframe.training.runs import require_all, run_trainer
 from codecframe.tuning import read_images
@@ -168,8 +168,13 @@ def _check_order(head: object, codec: object) -> None:
         raise UsageError(f"adapt takes {{head}}, {{images}}, {{codec}}: {head!r} is a codec")
 
 
-def _budgets(budget: Budget | str | None, rates: Sequence[float] | None) -> list[Budget]:
+def _budgets(budget: Budget | Keep | str | None, rates: Sequence[float] | None) -> list[Budget]:
     """What levels are found for."""
+    if isinstance(budget, Keep):
+        raise BudgetError(
+            "adapting changes what the head says: adapt it at a budget, then ask `select` what "
+            "keeps enough behind the adapted head"
+        )
     if budget is None:
         return [Budget(rate, "bpp", "mean") for rate in sorted(rates or RATES)]
     asked = Budget.of(budget, mean=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from codecframe.core.presets import parse_spec
 from codecframe.core.progress import ProgressMaker
 from codecframe.core.registry import missing
 from codecframe.core.settings import Settings
+from codecframe.evaluation.profile import TrialImages
 from codecframe.images import ImageItem
 from codecframe.pipeline import decode_for
-from codecframe.rate import Accounting, Budget, MeanSearch, counted_size
+from codecframe.rate import Accounting, Budget, Keep, MeanSearch, counted_size
 from codecframe.tuning import read_images
 
 RIVALS = {"jpeg": "jpeg:optimize=true", "webp": "webp", "avif": "avif"}
@@ -126,11 +128,47 @@ def _row(codec: Codec[Any], settings: Settings, judge: TaskHead, seen: _Seen) ->
     }
 
 
-def saved(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The bits that the learned codec saves against each other one, where both agree so often."""
+def kept_at(learned: Path, items: Sequence[ImageItem], keep: Keep) -> dict[str, Any]:
+    """The level of the fewest bytes at which a learned codec surely keeps what must stay right; the
+    highest where none does. Levels are tested from there down, until the first that is not sure.
+
+    Args:
+        learned: the learned codec's file.
+        items: images that nothing was chosen on.
+        keep: what must stay right.
+    """
+    found = registry.default()
+    codec, head = found.codec(str(learned)), found.head(str(learned))
+    images = TrialImages.read(items, head, prepare=True)
+    pixels = sum(image.shape[0] * image.shape[1] for image in images.images)
+    answer: dict[str, Any] = {}
+    for level in reversed(range(codec.settings_type().knob_levels())):
+        settings = codec.settings_type().at_level(level)
+        datas = codec.encode_many(images.images, settings)
+        outcomes = images.outcomes(codec, datas)
+        sure = keep.p_value(outcomes) <= keep.error
+        if sure or not answer:
+            answer = {
+                "what": str(keep),
+                "confidence": keep.confidence,
+                "level": level,
+                "sure": sure,
+                "bpp": round(8 * sum(len(codec.strip(data)) for data in datas) / pixels, 4),
+                "kept": keep.kept(outcomes),
+                "images": len(images.images),
+            }
+        if not sure:
+            break
+    return answer
+
+
+def saved(rows: Sequence[Mapping[str, Any]], aims: Sequence[float] = AIMS) -> list[dict[str, Any]]:
+    """The bits that the learned codec saves against each other one, where both agree so often as
+    each of the aims says.
+    """
     own = rows[0]["codec"]
     found = []
-    for aim in AIMS:
+    for aim in aims:
         ours, ours_reached = _needed([row for row in rows if row["codec"] == own], aim)
         for codec in dict.fromkeys(row["codec"] for row in rows if row["codec"] != own):
             theirs, reached = _needed([row for row in rows if row["codec"] == codec], aim)

@@ -12,7 +12,7 @@ from typing import Any
 
 from codecframe.core import headfile, registry, yamltext
 from codecframe.core.classification import CLASSIFICATION
-from codecframe.core.errors import MismatchError, UsageError
+from codecframe.core.errors import BudgetError, MismatchError, UsageError
 from codecframe.core.files import models_folder, read_text, write_whole
 from codecframe.core.head import TaskHead
 from codecframe.core.parallel import peak_memory, share_cores
@@ -21,7 +21,8 @@ from codecframe.core.split import hold_out
 from codecframe.core.tables import FileResult, Table, percent
 from codecframe.core.trainer import Trainer
 from codecframe.images import ImageSet, open_labelled
-from codecframe.training.comparison import beside, saved
+from codecframe.rate import Keep
+from codecframe.training.comparison import AIMS, beside, kept_at, saved
 from codecframe.training.runs import require_all, run_on
 
 KIND = "learn"
@@ -52,6 +53,8 @@ class Learned(FileResult):
         rows: the table: codec, rate asked for, `bpp`, `agreement`, and `score` with labels.
         saved: for each codec, how many bits this one saves where both agree so often.
         peak_memory: bytes that this process held at most; None where the system does not say.
+        kept: where something must stay right: `what`, `level` of the fewest bytes that surely keeps
+            it, or else the highest, `sure`, `bpp`, `kept`, `images` that decided, `confidence`.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class Learned(FileResult):
     rows: tuple[Mapping[str, Any], ...]
     saved: tuple[Mapping[str, Any], ...]
     peak_memory: int | None = None
+    kept: Mapping[str, Any] | None = None
 
     def shown(self) -> Sequence[str | Table]:
         """The candidates, the table, what is saved, the files."""
@@ -70,6 +74,8 @@ class Learned(FileResult):
         if self.cuts:
             parts += [self._cut_table(), *self._over_limit(), *self._better_cut(), ""]
         parts += [self._rate_table(), *dict.fromkeys(map(_sentence, self.saved))]
+        if self.kept is not None:
+            parts.append(_kept_sentence(self.kept, self.path))
         parts += [f"model: {self.path}", f"recipe: {self.recipe}"]
         if self.peak_memory:
             parts.append(f"peak memory: {self.peak_memory / 1e9:.1f} GB")
@@ -140,6 +146,9 @@ def learn(
     *,
     minutes: float = 10,
     device_ms: float = 5,
+    keep: Keep | str | None = None,
+    score: float | None = None,
+    confidence: float | None = None,
     labels: str | Path | Sequence[int | str] | None = None,
     where: Mapping[str, str] | None = None,
     limit: int | None = None,
@@ -163,6 +172,8 @@ def learn(
         minutes: of training, in all runs together; 0: the codec in closed form.
         device_ms: milliseconds that the encoder may take for an image, in one thread of this
             machine.
+        keep, score, confidence: what must stay right, as `codecframe.select` takes it. Images that
+            neither train nor choose then say which level surely keeps it.
         labels: the truth, where it is known: a labels file, `folders`, or a label an image.
         where, limit, data_root: as `open_images` takes them.
         output: the model file, `*.safetensors`; by default one with the head's name, in the folder
@@ -179,6 +190,7 @@ def learn(
         MismatchError: if the head cannot be cut, has no gradients, or keeps too little of what it
             says.
         DataError: if images cannot be read.
+        BudgetError: if the images are too few for what must stay right.
         DependencyError: if a package is not installed.
         OutputError: if another file is there.
 
@@ -197,8 +209,14 @@ def learn(
     )
     if len(items) < _LEAST:
         raise MismatchError(f"{len(items)} images are too few to learn from: {_LEAST} at least")
+    asked = Keep.asked(keep, score, confidence)
     settings = trainer.settings_type.from_dict(
-        {"head": spec, "minutes": float(minutes), "device_ms": float(device_ms)}
+        {
+            "head": spec,
+            "minutes": float(minutes),
+            "device_ms": float(device_ms),
+            "apart": 0 if asked is None else _apart(asked, len(items)),
+        }
     )
     general: dict[str, Any] = {"kind": KIND, "name": path.stem, "images": _named(images)}
     if isinstance(labels, (str, Path)):
@@ -218,12 +236,15 @@ def learn(
     recipe = run.folder / "recipe.yaml"
     write_whole(recipe, yamltext.dump({**report["recipe"], "minutes": float(minutes)}))
     found.renew()
-    held = ImageSet([[items[at] for at in hold_out(report["held_out"], len(items))]])
-    compared = held.spread(_COMPARED)
+    apart = report.get("apart", [])
+    held = [items[at] for at in hold_out(report["held_out"] + len(apart), len(items))]
+    choosing = [one for at, one in enumerate(held) if at not in set(apart)]
+    compared = ImageSet([choosing]).spread(_COMPARED)
     known = [_rounded(rate) for rate in report["recipe"]["rates"]][1:]
     rates = known[:_SHOWN]
     wide = [*rates, *(_rounded(rates[-1] * more) for more in _BEYOND)]
     rows = beside(str(path), judge, compared, known, wide, path.stem, shown)
+    aims = (asked.least,) if asked is not None and asked.of == "predictions" else AIMS
     return Learned(
         path=path,
         head=judge.name,
@@ -232,13 +253,31 @@ def learn(
         cuts=tuple(report["cuts"]),
         images=len(compared),
         rows=tuple(rows),
-        saved=tuple(saved(rows)),
+        saved=tuple(saved(rows, aims)),
+        kept=None if asked is None else kept_at(path, [held[at] for at in apart], asked),
         peak_memory=peak_memory(),
     )
 
 
 _LEAST = 16
 """Images."""
+_DECIDING = 1000
+"""Images that say what is kept, at most, where fewer do."""
+
+
+def _apart(keep: Keep, count: int) -> int:
+    """How many of the images neither train nor choose.
+
+    Raises:
+        BudgetError: if too few are left.
+    """
+    needed = keep.images_needed()
+    if 2 * needed > count:
+        raise BudgetError(
+            f"{count} images are too few to learn from and to be {100 * keep.confidence:g} % sure "
+            f"of {keep.text}: at least {2 * needed} are needed"
+        )
+    return max(needed, min(count // 4, _DECIDING))
 
 
 def _rounded(rate: float) -> float:
@@ -280,6 +319,17 @@ def _sentence(saved: Mapping[str, Any]) -> str:
     return (
         f"{aim}: {saved['own']:.2f} bpp, {codec} {more}{saved['other']:.2f}: "
         f"{more}{share:.0f} % of the bits saved"
+    )
+
+
+def _kept_sentence(kept: Mapping[str, Any], path: Path) -> str:
+    found = f"{kept['bpp']:.3f} bpp ({path.name}:level={kept['level']})"
+    if kept["sure"]:
+        sure = f"{100 * kept['confidence']:g} % sure by {kept['images']} images"
+        return f"{kept['what']} kept: {found}, {sure} that neither trained nor chose"
+    return (
+        f"{kept['what']} is not sure at any level: {100 * kept['kept']:.1f} % of {kept['images']} "
+        f"images at {found}"
     )
 
 

@@ -14,7 +14,7 @@ from codecframe.tuning.objective import Objective, Score
 from codecframe.tuning.search import TIMED, far_too_slow, search
 from codecframe.tuning.starts import starting_points
 
-_FINALISTS = 5
+FINALISTS = 5
 """So many of the best on the tuning images are judged on the others."""
 
 
@@ -124,7 +124,7 @@ class Candidates:
 
     def finalists(self) -> list[Score]:
         """The best of what was found, on the images that tune."""
-        return sorted(self.found, key=attrgetter("loss"))[:_FINALISTS]
+        return sorted(self.found, key=attrgetter("loss"))[:FINALISTS]
 
     def judged(self) -> Iterator[float]:
         """Losses of starting points and finalists on the held-out images."""

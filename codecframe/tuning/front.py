@@ -18,7 +18,7 @@ from codecframe.core.outputs import make_way, refuse_foreign, refuse_inputs
 from codecframe.core.presets import SettingsLike, is_tuned, settings_for
 from codecframe.core.progress import ProgressMaker, automatic
 from codecframe.images import ImageSet, group_names, open_held_out, open_labelled, without
-from codecframe.rate import Accounting, Budget
+from codecframe.rate import Accounting, Budget, Keep, one_asked
 from codecframe.tuning.memory import is_memory
 from codecframe.tuning.run import Tuning
 from codecframe.tuning.run import tune as run_tuning
@@ -32,7 +32,10 @@ def tune(
     images: Any,
     head: TaskHead | str | os.PathLike[str],
     *,
-    budget: Budget | str,
+    budget: Budget | Keep | str | None = None,
+    keep: Keep | str | None = None,
+    score: float | None = None,
+    confidence: float | None = None,
     settings: SettingsLike = None,
     preset: str | Path | None = None,
     encoder: str | None = None,
@@ -64,6 +67,9 @@ def tune(
         images: images, as `codecframe.profile` takes them.
         head: whose loss counts: a head, its name, a model file, a description, or a function.
         budget: what to tune for, met on average: `0.8bpp`, `1200B`, `12kB`.
+        keep, score, confidence: instead, what must stay right, as `codecframe.select` takes it.
+            Tuned is for the bytes at which the settings started from keep it; the preset is at the
+            level of the fewest bytes that surely keeps it, by the held-out images.
         settings: settings to start from: an object, a mapping, or `key=value` texts.
         preset: a preset to start from: one that comes with the codec, or a file.
         encoder: leave alone what this other encoder cannot do: for jpeg `pillow` or `cjpeg`.
@@ -84,11 +90,12 @@ def tune(
         warn: takes what a user should know, e.g. that held-out images look like others.
 
     Raises:
-        UsageError: for both `group` and `held_out`.
+        UsageError: for both `group` and `held_out`, or if nothing is asked for.
         DataError: if there are too few images, or they cannot be read.
         UnknownNameError: for a codec, head, preset or encoder that does not exist.
         MismatchError: if only some images have labels.
-        BudgetError: if the budget cannot be read.
+        BudgetError: if the budget cannot be read, the images are too few for what must stay right,
+            or nothing keeps it.
         OutputError: if files of these names are there that no tuning made.
 
     Examples:
@@ -96,6 +103,9 @@ def tune(
         Traceback (most recent call last):
         DataError: images: tuning takes 16 or more, not 3
     """
+    asked = one_asked(budget, keep, score, confidence, mean=False)
+    if asked is None:
+        raise UsageError("give {budget}, {keep} or {score}")
     chosen = codec if isinstance(codec, Codec) else registry.default().codec(os.fspath(codec))
     if group and held_out:
         raise UsageError("{held_out} says which images decide: {group} has nothing to say")
@@ -124,11 +134,14 @@ def tune(
         items = without(items, held)
     other = None if encoder == _ANY else encoder
     counting = Accounting(accounting or ("file" if other else "payload"))
-    asked = Budget.of(budget, mean=True)
-    assert asked is not None  # noqa: S101 - a budget was given
+    if isinstance(asked, Budget):
+        asked = Budget.of(asked, mean=True) or asked
+    kept = asked if isinstance(asked, Keep) else None
     said = {
-        "images": images, "head": head, "budget": budget, "for": other, "preset": preset,
-        "set": texts, "accounting": accounting, "labels": labels, "limit": limit, "group": group,
+        "images": images, "head": head, "budget": None if kept else budget,
+        "keep": kept and kept.text, "confidence": kept and kept.confidence,
+        "for": other, "preset": preset, "set": texts, "accounting": accounting,
+        "labels": labels, "limit": limit, "group": group,
         "where": [f"{key}={value}" for key, value in (where or {}).items()],
         "held-out": held_out, "trials": trials, "seed": seed, "most-time": most_time,
         "output": output,

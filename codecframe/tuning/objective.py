@@ -98,6 +98,7 @@ class Objective:
         accounting: Accounting,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
+        Budget.of(budget)  # refuses what must stay right
         self.head = head
         self.images = list(images)
         self.budget = budget

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -16,12 +16,14 @@ from codecframe.core.settings import Settings
 from codecframe.core.statistics import paired_difference, wilson
 from codecframe.core.tables import Result, Table, interval, percent
 from codecframe.images import ImageItem
-from codecframe.rate import Accounting, Budget
-from codecframe.tuning.candidates import Candidates
+from codecframe.rate import Accounting, Budget, Keep
+from codecframe.tuning.candidates import FINALISTS, Candidates
 from codecframe.tuning.exports import check_encoder, in_words, measure_export
 from codecframe.tuning.halves import split_images
+from codecframe.tuning.keeping import Keeping, Kept
 from codecframe.tuning.memory import Memory
 from codecframe.tuning.objective import F64, Objective, Score
+from codecframe.tuning.starts import starting_points
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,6 +79,8 @@ class Tuning(Result):
             said.append(
                 "the loss, which decides, is lower, though the score is: too few images to tell"
             )
+        if "keep" in scored:
+            said.append(_promised(scored["keep"]))
         for encoder, figures in scored.get("exports", {}).items():
             said += in_words(encoder, figures)
         if self.path is not None:
@@ -106,7 +110,7 @@ def tune(
     codec: Codec[Any],
     head: TaskHead,
     items: Sequence[ImageItem],
-    budget: Budget,
+    asked: Budget | Keep,
     accounting: Accounting = Accounting.PAYLOAD,
     *,
     base: Settings | None = None,
@@ -128,9 +132,12 @@ def tune(
     and the presets that come with the codec; else the best of these is the answer.
 
     Args:
-        codec, head, budget, accounting, encoder, trials, seed, most_time, progress: as
-            `codecframe.tune` takes them.
+        codec, head, accounting, encoder, trials, seed, most_time, progress: as `codecframe.tune`
+            takes them.
         items: images, all with labels or none.
+        asked: the rate to tune for, met on average over the images; or what must stay right: then
+            the rate is the one at which the base keeps it, and the preset is at the level that
+            surely does.
         base: settings to start from; by default the codec's defaults.
         groups: of each image, where some belong together: whole groups are held out.
         held_out: images that decide; all of `items` tune.
@@ -144,6 +151,13 @@ def tune(
         check_encoder(codec, encoder)
         start = codec.adapted(start, encoder)
     split = split_images(head, items, groups, held_out)
+    keeping = None
+    if isinstance(asked, Keep):
+        answers = len(starting_points(codec, start, encoder)) + FINALISTS
+        keeping = Keeping(asked, head, split, accounting, answers)
+        budget = keeping.budget(codec, start)
+    else:
+        budget = asked
     tuning, held = (
         Objective(head, half.images, half.targets, budget, accounting, clock)
         for half in (split.tuning, split.held)
@@ -180,15 +194,48 @@ def tune(
         "encode_time": round(candidates.times_as_long(found), 2),
         **({"exports": exports} if exports else {}),
     }
+    chosen = found.settings
+    if keeping is not None and isinstance(asked, Keep):
+        kept = keeping.best(codec, chosen)
+        usually = kept if found is default else keeping.best(codec, default.settings)
+        chosen = kept.settings
+        scored["keep"] = _promise(asked, kept, usually)
     if split.warning:
         scored["warning"] = split.warning
     about = {"head": head.name, **({"for": encoder} if encoder else {}), **(made or {})}
     return Tuning(
-        Preset(codec.name, found.settings.changed(), about, scored),
+        Preset(codec.name, chosen.changed(), about, scored),
         improved=winner.loss < usual.loss,
         beats_starts=found is not best_start,
         warning=split.warning,
     )
+
+
+def _promise(keep: Keep, tuned: Kept, default: Kept) -> dict[str, Any]:
+    """What is kept on held-out images, as presets hold it."""
+    return {
+        "what": str(keep),
+        "confidence": keep.confidence,
+        **{
+            name: {"bytes": round(one.bytes, 1), "kept": round(one.kept, 4), "sure": one.sure}
+            for name, one in (("tuned", tuned), ("default", default))
+        },
+    }
+
+
+def _promised(promise: Mapping[str, Any]) -> str:
+    """What `_promise` holds, as a sentence."""
+    tuned, default = promise["tuned"], promise["default"]
+    what, sure = promise["what"], f"{100 * promise['confidence']:g} % sure"
+    if not tuned["sure"]:
+        return (
+            f"{what} is not sure on held-out images: they keep {100 * tuned['kept']:.1f} % at "
+            f"{tuned['bytes']:.0f} bytes"
+        )
+    said = f"{what} kept on held-out images, {sure}: {tuned['bytes']:.0f} bytes"
+    if not default["sure"]:
+        return f"{said}; not sure with the defaults"
+    return f"{said}, with the defaults {default['bytes']:.0f}"
 
 
 def _said(tuned: Score, usual: Score) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def send(
     url: str,
     codecs: str | Sequence[str],
     *,
-    budget: str | None = None,
+    budget: str | codecframe.Keep | None = None,
     fps: float | None = None,
     live: bool = False,
     loop: bool = False,
@@ -142,7 +142,8 @@ def send(
         audit: the share of images that is sent once more without loss, or else at the highest
             level, within the budget: `0.1%`. The server compares and keeps a running estimate of
             what compression costs.
-        keep: what was promised, `98%`: the server warns once less is kept, for sure.
+        keep: what was promised, `98%`: the server warns once less is kept, for sure. A `Keep` with
+            what was measured, here or as the budget, also sets the level.
         picture: when picture layers are sent, of codecs that have them: `never`; `spare`: with each
             image, as much as the budget leaves, at most the level that the codec's settings name;
             `asked`: when the server asks.
@@ -166,13 +167,18 @@ def send(
     from codecframe_serving.sources import open_source
     from codecframe_serving.tokens import find_token
 
+    if isinstance(budget, codecframe.Keep):
+        budget, keep = None, budget
     if live and fps is None and (budget is None or "@" not in budget):
         raise UsageError("{live} needs {fps}, or a budget such as 64kbit/s@10fps")
     found = None if budget is None else _link_budget(budget, fps)
     specs = [codecs] if isinstance(codecs, str) else codecs
+    parsed = [codecframe.parse_spec(spec) for spec in specs]
+    if isinstance(keep, codecframe.Keep) and keep.measured is not None and found is None:
+        parsed = [(codec, keep.settings_for(codec, settings)) for codec, settings in parsed]
     plan = Plan(
         url=url,
-        choices=_choices([codecframe.parse_spec(spec) for spec in specs], picture, found),
+        choices=_choices(parsed, picture, found),
         budget=found,
         fps=fps if found is None else found.fps,
         live=live,
@@ -281,6 +287,8 @@ def _promised(keep: codecframe.Keep | str | None, audit: float | str | None) -> 
     if keep is None:
         return None
     promise = codecframe.Keep(keep) if isinstance(keep, str) else keep
+    if audit is None and promise.measured is not None:
+        return None
     if audit is None or promise.of != "predictions":
         raise UsageError("{keep} needs {audit}, and is a share of predictions, such as 98%")
     return promise.least

@@ -81,7 +81,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def linear(folder: Path) -> codecframe.Learned:
     """The codec in closed form."""
     return codecframe.learn(
-        f"{NAME}:head", folder / "photos", minutes=0, output=folder / "mine.safetensors"
+        f"{NAME}:head",
+        folder / "photos",
+        minutes=0,
+        keep="60%",
+        confidence=0.9,
+        output=folder / "mine.safetensors",
     )
 
 
@@ -102,6 +107,21 @@ def test_without_training_the_classifier_says_what_it_said(linear: codecframe.Le
     codec = codecframe.get_codec(str(linear.path))
     image = natural_image(45, 30, seed=4)
     assert codec.decode(codec.encode(image, codec.settings_type())).shape == image.shape
+
+
+def test_images_that_did_not_choose_say_what_is_kept(linear: codecframe.Learned) -> None:
+    kept = linear.kept
+    assert kept is not None
+    assert (kept["what"], kept["confidence"], kept["images"]) == ("60%", 0.9, 10)
+    assert kept["sure"] and kept["kept"] >= 0.6 and 0 <= kept["level"] < 17
+    said = f"60% kept: {kept['bpp']:.3f} bpp (mine.safetensors:level={kept['level']})"
+    assert said in repr(linear)
+    assert {one["agreement"] for one in linear.saved} == {0.6}
+
+
+def test_too_few_images_for_a_promise(folder: Path) -> None:
+    with pytest.raises(codecframe.BudgetError, match=r"40 images are too few .* at least 90 are"):
+        codecframe.learn(f"{NAME}:head", folder / "photos", minutes=0, score=0.935)
 
 
 def test_a_classifier_without_names_of_classes_does(
@@ -135,7 +155,7 @@ def test_the_recipe_makes_it_again(linear: codecframe.Learned, folder: Path) -> 
 
 def test_more_minutes_go_on_and_payloads_stay(linear: codecframe.Learned, folder: Path) -> None:
     before = codecframe.get_codec(str(linear.path)).emits
-    arguments: Any = {"output": linear.path, "progress": None}
+    arguments: Any = {"output": linear.path, "progress": None, "keep": "60%", "confidence": 0.9}
     images = folder / "photos"
     better = codecframe.learn(f"{NAME}:head", images, minutes=0.02, **arguments)
     registry.default()._opened.clear()

@@ -6,7 +6,7 @@ from codecframe.evaluation.profile.description import Description
 from codecframe.evaluation.profile.levels import sample
 from codecframe.evaluation.profile.measure import measure, reference_of
 from codecframe.evaluation.profile.ondevice import DeviceAnswers
-from codecframe.evaluation.profile.plan import Plan, Variant
+from codecframe.evaluation.profile.plan import Plan
 from codecframe.evaluation.profile.run import profile_images
 from codecframe.evaluation.profile.table import (
     Measurement,
@@ -16,6 +16,8 @@ from codecframe.evaluation.profile.table import (
     Row,
     is_profile,
 )
+from codecframe.evaluation.profile.trial import Trial, TrialImages, split_trial
+from codecframe.evaluation.profile.variants import Variant
 
 __all__ = [
     "Coverage",
@@ -27,6 +29,8 @@ __all__ = [
     "Point",
     "ProfileTable",
     "Row",
+    "Trial",
+    "TrialImages",
     "Variant",
     "comparable",
     "coverage",
@@ -35,4 +39,5 @@ __all__ = [
     "profile_images",
     "reference_of",
     "sample",
+    "split_trial",
 ]

@@ -10,7 +10,7 @@ measured of a span does not depend on where, or after what, it is measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ SPAN = 512
 """Images of a span."""
 _CHUNK_PIXELS = 8_000_000
 """A chunk ends when it is reached, or the span's end."""
+_ASKED_PIXELS = 2_000_000
+"""The same where it is asked after each whether points are still wanted."""
 _BATCH = 32
 """Images that are encoded and decoded, and timed, at a time."""
 _WARMING = 2
@@ -46,6 +48,10 @@ _WARMING = 2
 SHOWN_IMAGES = 6
 _SHOWN_PIXELS = 512 * 512
 """So many images, if no larger, are kept in the profile to be shown in reports."""
+
+
+Wanted = Callable[[ProfileTable, Point], bool]
+"""Whether a point is still to be measured, after what the table holds of it."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ def measure(
     progress: Progress,
     span: range | None = None,
     devices: Sequence[DeviceHead] = (),
+    wanted: Wanted | None = None,
 ) -> None:
     """Measure every point over every image and write it to the table.
 
@@ -96,11 +103,13 @@ def measure(
         progress: told of every batch.
         span: only these images, one of `spans`.
         devices: heads on the device, which answer the images before they are encoded.
+        wanted: asked now and then whether a point is still to be measured.
 
     Raises:
         MismatchError: if a codec does not fit the head, or labels are not the head's.
     """
-    reader = _Reader(table, images, head, reference_of(head), prepare)
+    most = _CHUNK_PIXELS if wanted is None else _ASKED_PIXELS
+    reader = _Reader(table, images, head, reference_of(head), prepare, most)
     runs: list[_DeviceRun | _Run] = [_DeviceRun(table.device, each, head) for each in devices]
     runs += [_Run(table, point, head) for point in points]
     skipped = table.skipped_ids()
@@ -114,6 +123,9 @@ def measure(
                 break
             chunk = reader.chunk(first, part.stop)
             for run in runs:
+                if isinstance(run, _Run) and wanted is not None and not wanted(table, run.point):
+                    progress.skip(chunk.last - chunk.first, "")
+                    continue
                 note = run.measure(chunk)
                 progress.advance(chunk.last - chunk.first, note)
             first = chunk.last
@@ -121,13 +133,14 @@ def measure(
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads a set, chunk by chunk, and notes in the table what it read."""
+    """Reads a set, chunk by chunk of about `most` pixels, and notes in the table what it read."""
 
     table: ProfileTable
     images: Sequence[ImageItem]
     head: TaskHead
     reference: TaskHead | None
     prepare: bool
+    most: int
 
     def chunk(self, first: int, last: int) -> _Chunk:
         """Images from `first` on, until `last` or until the chunk is large enough."""
@@ -135,7 +148,7 @@ class _Reader:
         read: list[Image] = []
         targets: list[Any] | None = [] if self.table.labelled else None
         position, pixels = first, 0
-        while position < last and pixels < _CHUNK_PIXELS:
+        while position < last and pixels < self.most:
             item = self.images[position]
             try:
                 original = item.read()
@@ -214,7 +227,7 @@ class _Run:
 
     def __init__(self, table: ProfileTable, point: Point, head: TaskHead) -> None:
         self._table = table
-        self._point = point
+        self.point = point
         self._head = head
         self._codec: Codec[Any] = registry.default().codec(point.codec)
         join(self._codec, head)
@@ -225,14 +238,14 @@ class _Run:
 
     def begin(self) -> None:
         """A span begins. A link's buffer goes on through all of them."""
-        if self._point.mode == "cap":
+        if self.point.mode == "cap":
             self._controller = self._make_controller()
 
     def _make_controller(self) -> RateController:
-        if self._point.mode not in ("cap", "link"):
+        if self.point.mode not in ("cap", "link"):
             return controller(self._codec, self._settings, None)
-        budget = Budget.parse(self._point.budget)
-        accounting = Accounting(self._point.accounting)
+        budget = Budget.parse(self.point.budget)
+        accounting = Accounting(self.point.accounting)
         return controller(self._codec, self._settings, budget, accounting)
 
     def complete(self, first: int, last: int, skipped: set[int]) -> bool:
@@ -246,7 +259,7 @@ class _Run:
         todo = [i for i, position in enumerate(chunk.ids) if position not in done]
         if todo:
             self._table.add(self._id, self._measure(chunk, todo))
-        return f"{self._point.codec} {self._settings}"
+        return f"{self.point.codec} {self._settings}"
 
     def _measure(self, chunk: _Chunk, todo: list[int]) -> list[Measurement]:
         images = [chunk.images[i] for i in todo]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,26 +16,16 @@ from codecframe.core.presets import parse_spec, presets_for
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.scaling import ScalableSettings
 from codecframe.core.settings import Settings
-from codecframe.evaluation.profile.levels import LevelSearch, Remembered, anew
-from codecframe.evaluation.profile.table import Point
+from codecframe.evaluation.profile.levels import LevelSearch, Remembered, anew, names_of
+from codecframe.evaluation.profile.table import TRIAL, Point
+from codecframe.evaluation.profile.trial import Trial, TrialImages, split_trial, trial_step
+from codecframe.evaluation.profile.variants import Variant
 from codecframe.images import ImageItem
 from codecframe.pipeline import join
-from codecframe.rate import Accounting, Budget, Ladder, MeanSearch
+from codecframe.rate import Accounting, Budget, Keep, Ladder, MeanSearch
 
 DEFAULT_RATES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
 """Bits per pixel at which codecs are compared unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A codec with everything but its knob decided."""
-
-    codec: Codec[Any]
-    settings: Settings
-
-    def at(self, settings: Settings) -> Point:
-        """The point of this codec at fixed settings."""
-        return Point(self.codec.name, settings.to_dict())
 
 
 def _at_scales(settings: Settings, scales: Sequence[float]) -> list[Settings]:
@@ -54,10 +45,12 @@ class Plan:
         scales: resolutions at which codecs are measured where `codecs` names none.
         presets: whether they are measured, too, with presets that come with them and were made for
             the head.
-        rates: mean bits per pixel at which to measure; None for `DEFAULT_RATES`, unless `levels`
-            or `budget` says what to measure.
+        rates: mean bits per pixel at which to measure; None for `DEFAULT_RATES`, unless `levels`,
+            `budget` or `keep` says what to measure.
         levels: knob values at which to measure.
         budget: also measure the point at which the rate controller meets it.
+        keep: also measure each codec around the fewest bytes that keep it; they are looked for on
+            some of the images (`split_trial`).
         accounting: the bytes that rates and budget count.
         without: names of codecs that are left out, where `codecs` names none.
         tune: images on which the levels for `rates` are found; by default those that are measured,
@@ -71,6 +64,7 @@ class Plan:
     rates: Sequence[float] | None = None
     levels: Sequence[float] | None = None
     budget: Budget | None = None
+    keep: Keep | None = None
     accounting: Accounting = Accounting.PAYLOAD
     tune: Sequence[ImageItem] | None = None
     without: Collection[str] = ()
@@ -126,7 +120,7 @@ class Plan:
             return list(self.fixed)
         geometry = head if prepare else None
         rates = self.rates
-        if rates is None and self.levels is None and self.budget is None:
+        if rates is None and self.levels is None and self.budget is None and self.keep is None:
             rates = DEFAULT_RATES
         points: list[Point] = []
         variants = self.variants(head)
@@ -140,7 +134,9 @@ class Plan:
                 tell(f"levels of {variant.codec.name}")
                 points += self._points_of(variant, rates, tuning, every)
                 display.advance(1, "")
-        return points
+            if self.keep is not None:
+                points += self._keeping(items, head, variants, prepare, remembered, tell)
+        return list({point.key: point for point in points}.values())
 
     def _points_of(
         self,
@@ -163,6 +159,42 @@ class Plan:
                 return [point_for_budget(variant, budget, self.accounting, search)]
 
             points += every.points(codec, settings, asdict(budget), meet)
+        return points
+
+    def _keeping(
+        self,
+        items: Sequence[ImageItem],
+        head: TaskHead,
+        variants: Sequence[Variant],
+        prepare: bool,
+        remembered: Remembered,
+        tell: Callable[[str], None],
+    ) -> list[Point]:
+        """Each codec around the fewest bytes that keep what must stay right."""
+        assert self.keep is not None  # noqa: S101 - it was asked for
+        keep, error = self.keep, self.keep.error / len(variants)
+        trying, deciding = split_trial(items, keep, error)
+        images = TrialImages.read(trying, head, prepare=prepare)
+        points: list[Point] = []
+        for variant in variants:
+            trial = Trial(variant, images, keep, self.accounting, len(deciding), error)
+
+            def around(trial: Trial = trial) -> list[dict[str, Any]]:
+                best = trial.best() or max(trial.seen.values(), key=lambda seen: seen.kept)
+                return [asdict(point) for point in trial.points(best.bytes)]
+
+            tell(f"what keeps {keep} of {variant.codec.name}")
+            key = {
+                "keep": str(keep),
+                "confidence": keep.confidence,
+                "codec": variant.codec.name,
+                "settings": variant.settings.to_dict(),
+                "accounting": str(self.accounting),
+                "images": names_of(items),
+                TRIAL: trial_step(len(items)),
+            }
+            found = remembered(json.dumps(key, sort_keys=True), around)
+            points += [Point(**values) for values in found]
         return points
 
 

@@ -10,7 +10,7 @@ import codecframe
 from codecframe.core.errors import DataError, MismatchError
 from codecframe.core.head import TaskHead
 from codecframe.core.progress import ProgressMaker, Silent
-from codecframe.evaluation.profile.measure import measure, reference_of
+from codecframe.evaluation.profile.measure import Wanted, measure, reference_of
 from codecframe.evaluation.profile.plan import Plan
 from codecframe.evaluation.profile.spread import spread
 from codecframe.evaluation.profile.table import ProfileTable
@@ -30,6 +30,7 @@ def profile_images(
     engine: Engine | None = None,
     head_name: str | None = None,
     devices: Sequence[DeviceHead] = (),
+    wanted: Wanted | None = None,
 ) -> ProfileTable:
     """Measure a plan over images into the profile at `path`, going on where an earlier run stopped.
 
@@ -40,6 +41,7 @@ def profile_images(
         engine: where to measure; by default here.
         head_name: by what the head is opened elsewhere, where that is not its name: its file...
         devices: heads on the device, which answer the images before they are encoded.
+        wanted: asked now and then whether a point is still to be measured; here alone.
 
     Returns:
         The profile, open; close it, or use it as a context manager.
@@ -67,8 +69,9 @@ def profile_images(
                 spread(table, items, name, points, engine, prepare=prepare, progress=display)
             if here or devices:
                 measure(
-                    table, items, head, here, prepare=prepare, progress=display, devices=devices
-                )
+                    table, items, head, here, prepare=prepare, progress=display, devices=devices,
+                    wanted=wanted,
+                )  # fmt: skip
         if len(table.skipped()) == len(items):
             raise DataError("images", f"none of the {len(items)} can be read")
     except BaseException:

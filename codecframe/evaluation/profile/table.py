@@ -36,6 +36,8 @@ from codecframe.rate import Accounting, Outcomes
 from codecframe.tasks.known import get_task
 from codecframe.tasks.scoring import set_score
 
+TRIAL = "trial"
+"""In the keys of `searches`: it was looked at what the head makes of every so many-th image."""
 _SEARCHES = "CREATE TABLE IF NOT EXISTS searches (key TEXT PRIMARY KEY, points TEXT NOT NULL)"
 _UNCOMPRESSED = (
     "CREATE TABLE IF NOT EXISTS uncompressed (image INTEGER PRIMARY KEY, score REAL NOT NULL)"
@@ -327,6 +329,20 @@ class ProfileTable:
             db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, json.dumps(found)))
         return found
 
+    def tried(self) -> npt.NDArray[np.int64]:
+        """Positions of images on which it was looked for levels that keep what must stay right:
+        claims about these levels cannot rest on them.
+        """
+        keys = [self._file.plain(key) for (key,) in self._file.all("SELECT key FROM searches")]
+        steps = {key.get(TRIAL) for key in keys if isinstance(key, dict)}
+        count = int(self.meta.get("images", 0))
+        every = [
+            np.arange(0, count, step, dtype=np.int64)
+            for step in steps
+            if isinstance(step, int) and step > 0
+        ]
+        return np.unique(np.concatenate(every)) if every else np.empty(0, np.int64)
+
     def add_images(self, images: Iterable[MeasuredImage]) -> None:
         """Note a batch of images, all or none."""
         rows = [
@@ -382,6 +398,12 @@ class ProfileTable:
         """Forget a point's measurements."""
         with self._file.writing() as db:
             db.execute("DELETE FROM measurements WHERE point = ?", (point,))
+
+    def remove(self, point: int) -> None:
+        """Forget a point and its measurements."""
+        self.clear(point)
+        with self._file.writing() as db:
+            db.execute("DELETE FROM points WHERE id = ?", (point,))
 
     # -- reading --------------------------------------------------------------------------
 

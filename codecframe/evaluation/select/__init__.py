@@ -4,12 +4,13 @@ from codecframe.evaluation.select.answer import Candidate, Selection
 from codecframe.evaluation.select.choose import RATE_TOLERANCE, select
 from codecframe.evaluation.select.images import select_on_images
 from codecframe.evaluation.select.keep_images import select_keeping_on_images
-from codecframe.evaluation.select.keeping import select_keeping
+from codecframe.evaluation.select.keeping import measured_outcomes, select_keeping
 
 __all__ = [
     "RATE_TOLERANCE",
     "Candidate",
     "Selection",
+    "measured_outcomes",
     "select",
     "select_keeping",
     "select_keeping_on_images",

@@ -8,14 +8,13 @@ testing (Angelopoulos et al., "Learn then Test", AoAS 2025).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from codecframe.core.errors import BudgetError, MismatchError, PluginError
+from codecframe.core.errors import MismatchError, PluginError
 from codecframe.core.head import TaskHead
 from codecframe.core.progress import ProgressMaker, Silent
 from codecframe.core.statistics import wilson
@@ -24,26 +23,23 @@ from codecframe.evaluation.profile import (
     Plan,
     Point,
     ProfileTable,
+    Trial,
+    TrialImages,
     Variant,
     profile_images,
+    split_trial,
 )
 from codecframe.evaluation.select.answer import Candidate, Selection
 from codecframe.evaluation.select.cascades import AUTO
 from codecframe.evaluation.select.images import profile_path, shares
 from codecframe.evaluation.select.keeping import FIT, select_keeping
 from codecframe.evaluation.select.limits import Limits
-from codecframe.evaluation.select.trial import Trial, TrialImages
 from codecframe.images import ImageItem
 from codecframe.pipeline import DeviceHead
 from codecframe.rate import Accounting, Keep
 
-TRIAL_SHARE = 4
-"""One image of so many is for trial."""
-_MOST_TRIAL = 256
 FINALISTS = 3
 """So many codec variants are tested at most: each costs certainty."""
-_STEPS = (2.5, 1.6, 1.25, 1.0, 0.85)
-"""They are tested at these multiples of the bytes that did in the trial."""
 _CONTENDS = 1.15
 """A variant goes on if it keeps enough at this multiple of the fewest bytes so far."""
 
@@ -105,7 +101,7 @@ def select_keeping_on_images(
     if not chosen:
         raise MismatchError("no codec is within the limits: `codecframe bench device` says why")
     error = keep.error / (min(FINALISTS, len(chosen)) * max(len(devices), 1))
-    trying, deciding = _split(items, keep, error, FIT if sure == AUTO else 0)
+    trying, deciding = split_trial(items, keep, error, FIT if sure == AUTO else 0)
     failed: dict[str, str] = {}
     tried = _tried(
         chosen, trying, keep, accounting, len(deciding), error, failed, prepare, progress
@@ -116,41 +112,70 @@ def select_keeping_on_images(
     last = sorted(tried, key=lambda one: one.rank)
     able = [one for one in last if one.bytes is not None] or last
     finalists = able[:FINALISTS]
+    sequences = [_sequence(one) for one in finalists]
+    test = _Test(keep, keep.error / len(finalists), sequences, len(deciding))
     with ExitStack() as stack:
         tables: list[ProfileTable] = []
         for head in dict.fromkeys(one.head for one in finalists):
             own = Path(path) if not tables else profile_path(Path(path), head)
-            plan = Plan(fixed=[p for one in finalists if one.head is head for p in _points(one)])
+            pairs = zip(finalists, sequences, strict=True)
+            plan = Plan(fixed=[p for one, points in pairs if one.head is head for p in points])
             table = profile_images(
-                own, deciding, head, plan, prepare=prepare, progress=progress, devices=devices
-            )
+                own, deciding, head, plan, prepare=prepare, progress=progress, devices=devices,
+                wanted=None if devices else test.wants,
+            )  # fmt: skip
             tables.append(stack.enter_context(table))
+            if not devices:
+                test.drop(table)
         found = select_keeping(tables, keep, accounting, limits=limits, sure=sure)
     rest = [_as_candidate(one, len(trying)) for one in last if one not in finalists]
     return replace(found, others=(*found.others, *rest), failed=failed)
 
 
-def _split(
-    items: Sequence[ImageItem], keep: Keep, error: float, fit: int
-) -> tuple[list[ImageItem], list[ImageItem]]:
-    """Images for trial, evenly spread over the set, and those that decide; but for one of `fit` of
-    them, where that is not 0.
+class _Test:
+    """Says which points are still to be measured: of a codec variant the safest, and those down to
+    the first that cannot be shown to keep enough any more, whatever the images left are like.
 
-    Raises:
-        BudgetError: if these are too few.
+    Args:
+        keep: what must stay right.
+        error: the chance of a wrong claim that each variant is allowed.
+        sequences: points of each variant, the safest first.
+        images: how many decide.
     """
-    every = max(TRIAL_SHARE, math.ceil(len(items) / _MOST_TRIAL))
-    trying = [item for i, item in enumerate(items) if i % every == 0]
-    deciding = [item for i, item in enumerate(items) if i % every]
-    needed = keep.images_needed(error)
-    needed = math.ceil(needed * fit / (fit - 1)) if fit else needed
-    if needed > len(deciding):
-        total = math.ceil(needed * TRIAL_SHARE / (TRIAL_SHARE - 1)) + 1
-        raise BudgetError(
-            f"{len(items)} images are too few to be {100 * keep.confidence:g} % sure of "
-            f"{keep.text}: at least {total} are needed"
-        )
-    return trying, deciding
+
+    def __init__(
+        self, keep: Keep, error: float, sequences: Sequence[Sequence[Point]], images: int
+    ) -> None:
+        self._keep, self._error, self._images = keep, error, images
+        self._down_to = {
+            point.key: sequence[: place + 1]
+            for sequence in sequences
+            for place, point in enumerate(sequence)
+            if place
+        }
+        self._hopeless: set[tuple[str, ...]] = set()
+
+    def wants(self, table: ProfileTable, point: Point) -> bool:
+        """Whether a point is to be measured further."""
+        above = self._down_to.get(point.key, ())
+        return not any(self._is_hopeless(table, each) for each in above)
+
+    def _is_hopeless(self, table: ProfileTable, point: Point) -> bool:
+        if point.key not in self._hopeless:
+            number = table.add_point(point)
+            found = table.outcomes(number, table.measured_by([number]))
+            best = found.and_kept(self._images - len(found))
+            if self._keep.p_value(best) > self._error:
+                self._hopeless.add(point.key)
+        return point.key in self._hopeless
+
+    def drop(self, table: ProfileTable) -> None:
+        """Forget what was measured of points that are not wanted: all would be compared on the few
+        images that these have.
+        """
+        for number, point in table.points().items():
+            if not self.wants(table, point):
+                table.remove(number)
 
 
 def _tried(
@@ -172,7 +197,7 @@ def _tried(
         for head, variant in chosen:
             display.advance(0, f"trial of {variant.codec.name}")
             if head.name not in images:
-                images[head.name] = TrialImages(trying, head, prepare=prepare)
+                images[head.name] = TrialImages.read(trying, head, prepare=prepare)
             trial = Trial(variant, images[head.name], keep, accounting, deciding, error)
             try:
                 best = trial.best(None if fewest is None else _CONTENDS * fewest)
@@ -191,12 +216,9 @@ def _tried(
     return found
 
 
-def _points(one: _Tried) -> list[Point]:
-    """A finalist at the levels at which it is tested."""
-    variant = one.trial.variant
-    size = one.at if one.bytes is None else one.bytes
-    levels = dict.fromkeys(one.trial.level_for(size * step) for step in _STEPS)
-    return [variant.at(variant.settings.at_level(level)) for level in levels]
+def _sequence(one: _Tried) -> list[Point]:
+    """A finalist at the levels at which it is tested, the highest first."""
+    return one.trial.points(one.at if one.bytes is None else one.bytes)
 
 
 def _as_candidate(one: _Tried, images: int) -> Candidate:

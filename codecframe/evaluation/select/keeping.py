@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from codecframe.core import guarantees
-from codecframe.core.errors import DataError
+from codecframe.core.codec import Codec
+from codecframe.core.errors import DataError, MismatchError
+from codecframe.core.settings import Settings
 from codecframe.core.statistics import wilson
 from codecframe.evaluation.profile import (
+    Description,
     DeviceAnswers,
     Point,
     ProfileTable,
@@ -99,9 +102,11 @@ def select_keeping(
     if sure is not None:
         devices = answers_of(tables)
         covered = answered(covered, devices)
+    tried = np.unique(np.concatenate([table.tried() for table in tables]))
+    images = np.setdiff1d(covered.images, tried)
     families = []
     for table, numbers, heads in zip(tables, covered.kept, devices, strict=True):
-        view = View(table, numbers, covered.images)
+        view = View(table, numbers, images)
         for points in filter(None, (_fixed(view, family) for family in view.families())):
             if sure is None:
                 families.append([_Way(view, point) for point in points])
@@ -119,7 +124,8 @@ def select_keeping(
         (_candidate(one, keep, accounting, error, limits) for one in tested),
         key=lambda one: (not one.fits, one.bytes_per_image if one.fits else -one.score),
     )
-    notes = tuple(filter(None, [covered.words()]))
+    said = f"{len(tried)} images said where to look, the others decide" if len(tried) else ""
+    notes = tuple(filter(None, [covered.words(), said]))
     measure = "agreement"
     if keep.needs_labels:
         metric = str(tables[0].meta.get("metric", "score"))
@@ -168,6 +174,37 @@ def _tried(
 
 def _test(ways: list[_Way], keep: Keep, error: float) -> _Tested:
     return _Tested(ways, guarantees.sequence((keep.p_value(way.outcomes) for way in ways), error))
+
+
+def measured_outcomes(
+    table: ProfileTable, codec: Codec[Any], settings: Settings
+) -> list[tuple[Settings, Outcomes]]:
+    """A codec at the levels that were measured, each with what the head made of the images; the
+    highest level first.
+
+    Args:
+        table: the profile.
+        codec: the codec.
+        settings: everything but the knob.
+
+    Raises:
+        MismatchError: if the profile has none of these.
+    """
+    plain = settings.to_dict()
+    rest = Description.of(codec.name, plain).without_knob(plain)
+    if any(point.codec == codec.name for point in table.points().values()):
+        covered = coverage([table], {codec.name})
+        view = View(table, covered.kept[0], np.setdiff1d(covered.images, table.tried()))
+        for family in view.families():
+            if view.rest(next(iter(family))) == rest and (numbers := _fixed(view, family)):
+                return [
+                    (
+                        codec.settings_type.from_dict(dict(view.points[number].settings)),
+                        table.outcomes(number, view.images),
+                    )
+                    for number in numbers
+                ]
+    raise MismatchError(f"{table.path} has no {codec.name} at fixed levels with these settings")
 
 
 def _candidate(

@@ -29,7 +29,7 @@ from codecframe.pipeline.engine import Engine, Local, open_engine
 from codecframe.pipeline.transcode.folder import Files, parts_of
 from codecframe.pipeline.transcode.shards import SUFFIXES, Shard
 from codecframe.pipeline.transcode.work import Report, Work
-from codecframe.rate import Accounting, Budget
+from codecframe.rate import Accounting, Budget, Keep, settled
 
 Part = Files | Shard
 """A part of a data set."""
@@ -90,7 +90,7 @@ def transcode(
     *,
     settings: SettingsLike = None,
     preset: str | Path | None = None,
-    budget: Budget | str | None = None,
+    budget: Budget | Keep | str | None = None,
     accounting: Accounting | str | None = None,
     payload: bool = False,
     only: Sequence[str] = (),
@@ -112,7 +112,8 @@ def transcode(
         codec: the codec's name, or a learned codec's model file.
         settings: as an object, a mapping, or `key=value` texts; None for the defaults.
         preset: settings found for a task: one that comes with the codec, or a file.
-        budget: what an image may cost at most, `0.8bpp` or `12kB`; None: as the settings are.
+        budget: what an image may cost at most, `0.8bpp` or `12kB`; None: as the settings are;
+            or a `Keep`, as `encode` takes it.
         accounting: the bytes that count, `payload` or `file`; None: those that are written.
         payload: write payloads, with a budget one byte before each that names the knob level.
         only: patterns of names; if there are any, images that none fits stay as they are.
@@ -136,12 +137,12 @@ def transcode(
         True
     """
     chosen = registry.default().codec(codec)
-    given = settings_for(chosen, settings, preset).changed()
+    given, allowed = settled(chosen, settings_for(chosen, settings, preset), budget)
     counting = None if accounting is None else str(Accounting(accounting))
-    if isinstance(budget, Budget) and budget.mode != "cap":
-        raise BudgetError(f"{budget} is not a budget of each image")
-    limit = None if budget is None else str(budget)
-    work = Work(codec, given, limit, counting, payload, tuple(only), tuple(leave))
+    if allowed is not None and allowed.mode != "cap":
+        raise BudgetError(f"{allowed} is not a budget of each image")
+    limit = None if allowed is None else str(allowed)
+    work = Work(codec, given.changed(), limit, counting, payload, tuple(only), tuple(leave))
     where = open_engine(engine, ray_address) if isinstance(engine, str) else engine
     listed = [sources] if isinstance(sources, (str, Path)) else sources
     return run_work(listed, target, work, engine=where, progress=progress, force=force)

@@ -46,7 +46,9 @@ def write_head(
 
 
 def _onnx(module: nn.Module, example: Tensor, described: str) -> bytes:
-    stored = onnx.load_from_string(exported(module, {"images": example}, "scores"))
+    sizes = {"images": {0: torch.export.Dim.AUTO}}
+    scores = exported(module, {"images": example}, sizes, "scores")
+    stored = onnx.load_from_string(scores)
     stored.metadata_props.add(key=codecframe.HeadOptions.KEY, value=described)
     return bytes(stored.SerializeToString())
 

@@ -33,6 +33,7 @@ from codecframe.cli.groups import FunctionCommand
     show_default=True,
     help="Milliseconds that the encoder may take for an image, in one thread of this machine.",
 )
+@options.keep_options
 @options.image_set_options
 @click.option(
     "--output",
@@ -50,12 +51,14 @@ def command(as_json: bool, **arguments: Any) -> None:
     The model is cut where its features need fewest bits; what is before the cut is the encoder.
     A codec in closed form is written within a minute; training makes it better. Stop with Ctrl-C at
     any time: the model file is the best so far, and the same command goes on. More minutes go on
-    from a run that is done.
+    from a run that is done. With --keep, images that neither trained nor chose say at which level
+    what must stay right is surely kept.
 
     \b
     Examples:
       codecframe learn --head model.onnx --images photos/
       codecframe learn --head model.pt2 --images photos/ --minutes 30 -o mine.safetensors
+      codecframe learn --head model.onnx --images photos/ --keep 98%
       codecframe select --images photos/ --head model.onnx --budget 0.2bpp
     """
 

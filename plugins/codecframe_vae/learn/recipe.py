@@ -58,6 +58,9 @@ class LearnRecipe(LadderRecipe):
     held_out: int = codecframe.option(
         0, low=0, help="images that choose and do not train; 0: a fifth, from 8 to 64"
     )
+    apart: int = codecframe.option(
+        0, low=0, help="images beside these that do not choose either, for claims about the codec"
+    )
     decoder_epochs: int = codecframe.option(
         0, low=0, help="epochs of the simple decoder's training; 0: the best linear one"
     )

@@ -17,7 +17,6 @@ from codecframe import write_whole
 from codecframe_vae.bottleneck.inputs import (
     Head,
     Images,
-    geometry_of,
     head_of,
     origin_of,
     shares_of,
@@ -28,7 +27,7 @@ from codecframe_vae.bottleneck.photos import prepared
 from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
 from codecframe_vae.learn.graphs import learned_graph, with_weights
-from codecframe_vae.learn.improve import Channel, Improvement
+from codecframe_vae.learn.improve import Channel, HeldOut, Improvement
 from codecframe_vae.learn.measure import measure_of
 from codecframe_vae.learn.merge import with_packed
 from codecframe_vae.learn.recipe import LearnRecipe
@@ -65,6 +64,7 @@ class _Work:
         shape: of its images.
         whole: its network.
         training, held: images.
+        apart: places of those that neither train nor choose, among all that are held out.
         classes: class indices of the run's labels.
         origin: digests of what it is made with.
     """
@@ -76,6 +76,7 @@ class _Work:
     whole: Whole
     training: Images
     held: Images
+    apart: list[int]
     classes: list[Any]
     origin: dict[str, str]
 
@@ -94,14 +95,16 @@ def _opened(recipe: LearnRecipe, run: codecframe.TrainingRun) -> _Work:
     torch.manual_seed(recipe.seed)
     head, shape = head_of(recipe.head)
     measure = measure_of(head, shape)
-    training, held = run.split(recipe.held_of(len(run.images)))
+    training, held = run.split(recipe.held_of(len(run.images)) + recipe.apart)
+    apart = [at * len(held) // recipe.apart for at in range(recipe.apart)]
+    choosing = [image for at, image in enumerate(held) if at not in set(apart)]
     values = torch.zeros(2, 3, *shape)
     normalise = Normalise(head.preprocess)
     graph = with_packed(graph_of(measure.network, normalise(values), any_size=False))
     whole = Whole(graph, normalise, measure, _watched(graph) if measure.watches else ())
     classes = [head.target_of(name) for name in run.classes]
     origin = origin_of(head, measure.network) | {"images": f"{len(run.images)}"}
-    return _Work(recipe, run, head, shape, whole, training, held, classes, origin)
+    return _Work(recipe, run, head, shape, whole, training, choosing, apart, classes, origin)
 
 
 def _watched(graph: fx.GraphModule) -> tuple[str, ...]:
@@ -134,12 +137,18 @@ def _begun(work: _Work) -> Linear:
             latents = linear.encoder(to_tensor(held.images[:2]))
         graph = learned_graph(linear.head, work.whole.measure.said, latents)
     run = replace(run, recipe={**run.recipe, **linear.recipe.to_dict()})
-    grid = linear.encoder.grid
     networks = Networks(
-        linear, linear.graph, graph, linear.head.shifts, grid.stride, work.head.labels,
-        geometry_of(work.head), filled=grid.is_whole,
+        linear, linear.graph, graph, linear.head.shifts, linear.encoder.grid.stride,
+        filled=linear.encoder.grid.is_whole,
     )  # fmt: skip
-    arrays, manifest, ladder = assembled(networks, linear.recipe, run, measured, held)
+    geometry = {
+        name: value
+        for name, value in work.head.preprocess.changed().items()
+        if name in ("resize", "crop", "interpolation")
+    }
+    arrays, manifest, ladder = assembled(
+        networks, linear.recipe, run, measured, held, work.head.labels, geometry
+    )
     manifest = replace(manifest, task=work.whole.measure.outputs)
     modelfile.write_model(run.output, arrays, manifest)
     try_out(Model(run.output), list(held.images[:2]))  # what would fail later fails now
@@ -157,6 +166,7 @@ def _begun(work: _Work) -> Linear:
         "recipe": run.recipe,
         "cuts": [cut.to_dict() for cut in linear.cuts],
         "held_out": len(work.held),
+        "apart": work.apart,
     }
     write_whole(run.folder / REPORT, json.dumps(report, indent=1) + "\n")
     return linear
@@ -255,8 +265,7 @@ def _improved(work: _Work, linear: Linear) -> None:
         Channel(linear.gains),
         work.whole.measure,
         recipe,
-        real.float(),
-        said.float(),
+        HeldOut(real.float(), said.float()),
         crops.draw,
     )
     optimizers = Optimizers([Part("adam", list(task.weights.values()), recipe.adam_rate)])

@@ -30,11 +30,9 @@ def train_codec(recipe: VaeRecipe, run: codecframe.TrainingRun) -> None:
         head_graph(model.head),
         model.head.shifts,
         STRIDE,
-        run.classes,
-        training.geometry,
         int8_encoder=int8_graph(encoder, training.images),
     )
-    finish(networks, recipe, run, training, validation)
+    finish(networks, recipe, run, training, validation, run.classes, training.geometry)
 
 
 def _joint(
