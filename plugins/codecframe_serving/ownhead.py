@@ -144,7 +144,7 @@ class OwnHead:
             return
         kept = np.where(here, agreement, 1.0).mean()
         self._remark(
-            f"{self.head.name} answers by itself from a confidence of {self.sure:.6g} on: of "
-            f"{len(here)} images {100 * here.mean():.1f} %; {100 * kept:.1f} % of all are seen as "
-            f"by the server ({keep.text} kept, {100 * keep.confidence:g} % sure)"
+            f"{self.head.name} answers by itself from a confidence of {self.sure:.6g} on: that is "
+            f"{100 * here.mean():.1f} % of {len(here)} images, and {100 * kept:.1f} % of all are "
+            f"seen as by the server ({keep.text} kept, {100 * keep.confidence:g} % sure)"
         )

@@ -57,6 +57,7 @@ class Stream:
         self._places = asyncio.Semaphore(service.limits.pending)
         self._pairs = Pairs()
         self._answered: Counter[Status] = Counter()
+        self._labels = 0
         self._stopping = False
         self._idle = False
         self._pending = 0
@@ -80,6 +81,7 @@ class Stream:
         finally:
             self._gallery.close()
             counts = {status.name.lower(): count for status, count in self._answered.items()}
+            counts |= {"on_device": self._labels} if self._labels else {}
             logs.event(logging.INFO, "stream closed", client=self._client, **counts)
 
     def stop(self) -> None:
@@ -212,6 +214,7 @@ class Stream:
                 self._service.watch.add_label(Labelled(self._name, self._client, label))
                 if label.top and (pair := self._pairs.add(label.sequence, label.top[0][0])):
                     self._service.audit.compare(*pair, self._session.promised)
+        self._labels += status is Status.OK
         self._service.metrics.labelled(status, len(label.pack()))
         spent = time.monotonic() - arrived
         answer = Answer(label.sequence, status, spent, reason=reason)
