@@ -142,6 +142,8 @@ def test_what_cannot_be_a_cascade_is_refused() -> None:
         cf.Pipeline("toy", fallback=LARGE)
     with pytest.raises(cf.UsageError, match="sure needs fallback"):
         cf.Pipeline("toy", LARGE, sure=0.9)
+    with pytest.raises(cf.UsageError, match="finds both"):
+        cf.Pipeline("toy", SMALL, fallback=LARGE, budget=Keep("90%"))
     with pytest.raises(cf.UsageError, match="confidence"):
         cf.DeviceHead(SMALL, sure=-1)
     with pytest.raises(cf.MismatchError, match="other classes"):
@@ -205,6 +207,14 @@ def test_a_promise_holds_for_the_cascade(profile: Path, text: str) -> None:
     assert best.bytes_per_image < plain.bytes_per_image and best.travels < 1
     with pytest.raises(cf.UnknownNameError):  # of the small head the profile has the name alone
         cf.select(profile, keep=keep, codecs=["toy"], sure="auto").pipeline()
+
+
+def test_images_that_said_where_to_look_say_what_to_try() -> None:
+    images = [item.image for item in items(400)]
+    made = cf.profile(images, SMALL, fallback=LARGE, codecs=["toy"], keep="80%")
+    found = made.select(keep="80%", sure="auto")
+    assert found.images == 300 and found.winner is not None and found.winner.sure is not None
+    assert found.winner.travels < 1
 
 
 def test_a_stated_confidence_is_tested_on_all_images(profile: Path) -> None:

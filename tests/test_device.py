@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +35,21 @@ def test_every_codec_is_measured_and_one_that_fails_is_named(tmp_path: Path) -> 
     assert device.problem("jpeg") == "" and "not measured" in device.problem("webp")
     memory = device.memory_mb("jpeg")
     assert memory is not None and memory > 1
+
+
+def test_a_device_needs_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('there is no torch here')")
+    inherited = os.environ.get("PYTHONPATH", "")
+    command = [sys.executable, "-m", "codecframe", "bench", "device", "--json"]
+    options = ["--codecs", "jpeg vae", "--small", "16", "--large", "32", "--seconds", "0.1"]
+    done = subprocess.run(
+        [*command, *options],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{inherited}"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    rows = json.loads(done.stdout)["rows"]
+    assert {row["codec"] for row in rows} == {"jpeg", "vae"}
+    assert all(row["encode_ms"] > 0 and not row["problem"] for row in rows)
 
 
 @pytest.fixture

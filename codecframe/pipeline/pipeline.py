@@ -247,7 +247,7 @@ class Pipeline:
 
     Raises:
         MismatchError: if codec and head do not fit, or the heads of a cascade say other things.
-        UsageError: if `fallback` or `sure` lacks the other head.
+        UsageError: if `fallback` or `sure` lacks the other head, or `budget` is a `Keep` beside it.
         BudgetError: if the budget cannot be read, or no level surely keeps enough.
 
     Examples:
@@ -277,7 +277,7 @@ class Pipeline:
         self.codec = registry.default().codec(codec) if isinstance(codec, str) else codec
         self.head = registry.default().head(head) if isinstance(head, str) else head
         self.fallback = registry.default().head(fallback) if isinstance(fallback, str) else fallback
-        self.device = self._device(sure)
+        self.device = self._device(sure, budget)
         judge = self.fallback or self.head
         self.representation = PIXELS if judge is None else join(self.codec, judge)
         self.settings, self.budget = settled(self.codec, self.codec.settings(settings), budget)
@@ -285,7 +285,7 @@ class Pipeline:
         self.prepare = prepare
         self._controller = controller(self.codec, self.settings, self.budget, self.accounting)
 
-    def _device(self, sure: float | None) -> DeviceHead | None:
+    def _device(self, sure: float | None, budget: Budget | Keep | str | None) -> DeviceHead | None:
         """The head on the device, of a cascade."""
         if self.fallback is None:
             if sure is not None:
@@ -293,6 +293,8 @@ class Pipeline:
             return None
         if self.head is None:
             raise UsageError("{fallback} needs {head}: it answers what it is sure of")
+        if isinstance(budget, Keep):
+            raise UsageError("{budget} keeps what it does without {fallback}: `select` finds both")
         device = DeviceHead(self.head, 0.9 if sure is None else sure, self.codec)
         device.check(self.fallback)
         return device

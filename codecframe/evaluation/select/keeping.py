@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from codecframe.core import guarantees
 from codecframe.core.codec import Codec
@@ -32,7 +33,7 @@ from codecframe.rate.cascade import candidates
 
 FIT = 3
 """Where it is also to be found from what confidence on a head on the device answers, one image of
-so many says what could be tried; the others decide."""
+so many says what could be tried, unless the profile knows images that said where to look."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def select_keeping(
     points that were chosen without looking at what the head makes of these images.
 
     With `sure`, every codec is behind the heads on the device that the profiles know. Where it is
-    `auto`, one image in three says which confidences to try with which levels, and in which order;
-    the others decide.
+    `auto`, one image in three says which confidences to try with which levels, and in which order,
+    or those that said where to look; the others decide.
 
     Args:
         profiles: a profile, or several of the same images: one for each of several heads.
@@ -104,6 +105,7 @@ def select_keeping(
         covered = answered(covered, devices)
     tried = np.unique(np.concatenate([table.tried() for table in tables]))
     images = np.setdiff1d(covered.images, tried)
+    looked = np.intersect1d(covered.images, tried)
     families = []
     for table, numbers, heads in zip(tables, covered.kept, devices, strict=True):
         view = View(table, numbers, images)
@@ -112,7 +114,7 @@ def select_keeping(
                 families.append([_Way(view, point) for point in points])
             for answers in heads:
                 if sure == AUTO:
-                    families.append(_tried(view, points, answers, keep, accounting))
+                    families.append(_ways(view, points, answers, keep, accounting, looked))
                 elif sure is not None:
                     behind = view.behind(answers, sure)
                     families.append([_Way(behind, point) for point in points])
@@ -154,20 +156,25 @@ def _fixed(view: View, family: dict[int, Point]) -> list[int]:
     return [once[level] for level in sorted(once, reverse=True)]
 
 
-def _tried(
-    view: View, points: list[int], answers: DeviceAnswers, keep: Keep, accounting: Accounting
+def _ways(
+    view: View,
+    points: list[int],
+    answers: DeviceAnswers,
+    keep: Keep,
+    accounting: Accounting,
+    looked: npt.NDArray[np.int64],
 ) -> list[_Way]:
     """Ways of a codec variant behind a head on the device, the safest first, on the images that
-    decide; the others say which.
+    decide; others say which: those that said where to look, or some of the view's.
     """
-    index = np.arange(len(view.images))
-    trial, deciding = (view.among(view.images[chosen]) for chosen in (
-        index % FIT == 0, index % FIT > 0
-    ))  # fmt: skip
-    known = answers.of(trial.images)
-    rising = points[::-1]
+    deciding = view
+    if not len(looked):
+        is_trial = np.arange(len(view.images)) % FIT == 0
+        looked, deciding = view.images[is_trial], view.among(view.images[~is_trial])
+    trial, rising = view.among(looked), points[::-1]
     sizes = np.stack([trial.per_image(point, accounting).size for point in rising], axis=1)
     outcomes = [trial.outcomes(point) for point in rising]
+    known = answers.of(looked)
     ordered = candidates(known.confidence, known.size, sizes, known.outcomes, outcomes, keep)
     return [_Way(deciding.behind(answers, sure), rising[level]) for sure, level in ordered]
 
