@@ -91,6 +91,14 @@ def test_what_the_device_cannot_do_is_not_chosen(profile: Path, board: Path) -> 
     assert quick.winner is None or quick.winner.codec == "bland"
 
 
+def test_a_report_shows_the_front_and_what_the_device_takes(profile: Path, board: Path) -> None:
+    page = codecframe.report(profile, budget="2kB", mean=True, device=board, max_encode_ms=1).html
+    assert "device ms" in page and "milliseconds to encode an image, on the device" in page
+    assert "ms to encode on board, over 1" in page
+    with pytest.raises(UsageError):
+        codecframe.report(profile, device=board)
+
+
 def test_times_are_interpolated_between_levels_and_sizes(profile: Path, board: Path) -> None:
     found = codecframe.select(profile, budget="2kB", mean=True, device=board)
     toy = next(one for one in found.candidates if one.codec == "toy")

@@ -25,12 +25,10 @@ from codecframe import (
 )
 from codecframe_serving import answers
 from codecframe_serving.answers import CLASSES
-from codecframe_serving.protocol import Label, Welcome
+from codecframe_serving.protocol import MAX_LABEL, Label, Welcome
 
 ENOUGH = 4
 """So many times the images that are needed, if nothing is lost on any, are compared."""
-_MOST_SAID = 1 << 16
-"""Bytes of an answer of another task, beyond which an image is sent instead."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,8 @@ class OwnHead:
         return OwnAnswer((), said, confidence)
 
     def is_sure(self, answer: OwnAnswer) -> bool:
-        """Whether the image need not be sent."""
-        return answer.confidence >= self.sure and len(answer.said) <= _MOST_SAID
+        """Whether the image need not be sent: an answer that is too long is not."""
+        return answer.confidence >= self.sure and len(answer.said) <= MAX_LABEL
 
     def compare(self, answer: OwnAnswer, theirs: int) -> None:
         """Take in what the server's head says of an image that travelled: its likeliest class."""

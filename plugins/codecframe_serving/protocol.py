@@ -48,6 +48,8 @@ MAX_TOP = 100
 MAX_REASON = 300
 MAX_SAID = 1 << 20
 """Bytes of what an answer says of an image, at most."""
+MAX_LABEL = 1 << 16
+"""Bytes of what a label says of an image, at most."""
 _MAX_NAME = 200
 _SOURCE = "link"
 
@@ -207,7 +209,7 @@ class Label:
         first, kind = _FRAME.unpack_from(message)
         rest = message[_FRAME.size :]
         if kind == _JSON:
-            return cls(first & MAX_SEQUENCE, said=_said(rest))
+            return cls(first & MAX_SEQUENCE, said=_said(rest, MAX_LABEL))
         if kind != _CLASSES or not rest:
             raise DataError(_SOURCE, "a label says nothing")
         return cls(first & MAX_SEQUENCE, _unpacked_top(rest))
@@ -290,9 +292,9 @@ def _unpacked_top(data: bytes) -> tuple[tuple[int, float], ...]:
     return tuple((index, share / 65535) for index, share in _SEEN.iter_unpack(data))
 
 
-def _said(data: bytes) -> str:
+def _said(data: bytes, most: int = MAX_SAID) -> str:
     """The JSON text of an answer, which is an object."""
-    if len(data) > MAX_SAID:
+    if len(data) > most:
         raise DataError(_SOURCE, f"an answer of {len(data):,} bytes is too long")
     with as_data_error(_SOURCE, ValueError, saying="an answer is not text"):
         text = data.decode()

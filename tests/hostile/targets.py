@@ -411,6 +411,32 @@ def use_pictures(path: Path) -> None:
         Decoder(codec.emits[0], lambda image: image, 1 << 20).picture(seen.job)
 
 
+def make_labels(folder: Path) -> list[Path]:
+    """What cameras' own heads say."""
+    from codecframe_serving.protocol import Label
+
+    said = '{"boxes":[{"box":[1,2,30,40],"label":"cat","index":0,"score":0.9}]}'
+    labels = [Label(7, ((3, 0.5),)), Label(8, ((2, 0.5), (1, 0.25))), Label(9, said=said)]
+    made = [folder / f"{number}.label" for number in range(len(labels))]
+    for path, label in zip(made, labels, strict=True):
+        path.write_bytes(label.pack())
+    return made
+
+
+def use_labels(path: Path) -> None:
+    """As the server takes and shows them."""
+    from codecframe_serving.answers import words
+    from codecframe_serving.protocol import Label, read_object
+    from codecframe_serving.session import Session
+
+    label = Label.unpack(path.read_bytes())
+    if label.said:
+        words("detection", read_object(label.said))
+    else:
+        Session(_worker()).check_label(label)
+    label.pack()
+
+
 def make_posts(folder: Path) -> list[Path]:
     """What is posted, each after a line with the query."""
     made = []
@@ -527,6 +553,7 @@ TARGETS = {
     "hellos": Target(make_hellos, mutation.damage_json, use_hellos),
     "frames": Target(make_frames, mutation.damage_bytes, use_frames),
     "pictures": Target(make_pictures, mutation.damage_bytes, use_pictures),
+    "labels": Target(make_labels, mutation.damage_bytes, use_labels),
     "posts": Target(make_posts, mutation.damage_post, use_posts),
     "welcomes": Target(make_welcomes, mutation.damage_json, use_welcomes),
     "answers": Target(make_answers, mutation.damage_bytes, use_answers),
