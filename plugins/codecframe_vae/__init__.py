@@ -69,22 +69,9 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
 @codecframe.hookimpl
 def codecframe_trainers() -> Iterable[codecframe.Trainer[Any]]:
     """All trainers, from `vae` to `picture`."""
-    from codecframe_vae.adapt.trainer import AdaptTrainer
-    from codecframe_vae.bottleneck.trainer import BottleneckTrainer, FadeTrainer
-    from codecframe_vae.learn.trainer import LearnTrainer
-    from codecframe_vae.picture.trainer import PictureTrainer
-    from codecframe_vae.training.trainers import ClassifierTrainer, HeadTrainer, VaeTrainer
+    from codecframe_vae.trainers import trainers
 
-    return [
-        VaeTrainer(),
-        ClassifierTrainer(),
-        HeadTrainer(),
-        BottleneckTrainer(),
-        FadeTrainer(),
-        LearnTrainer(),
-        AdaptTrainer(),
-        PictureTrainer(),
-    ]
+    return trainers()
 
 
 @codecframe.hookimpl
