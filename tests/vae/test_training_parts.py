@@ -460,7 +460,7 @@ def test_the_decoders_graph_gives_what_the_decoder_gives() -> None:
     decoder = lively(SimpleDecoder(4, 2, 8))
     latents, shift = torch.randn(2, 4, 3, 5), decoder.shifts[[1, 0]]
     with torch.inference_mode():
-        images = decoder(latents, shift).permute(0, 2, 3, 1)
+        images = decoder(latents, shift)
     found = outputs(decoder_graph(decoder), latents=latents.numpy(), shift=shift.detach().numpy())
     assert found.shape == (2, 12, 20, 3)
     assert np.allclose(found, images, atol=1e-2)

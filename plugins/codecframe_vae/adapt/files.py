@@ -46,9 +46,7 @@ def write_head(
 
 
 def _onnx(module: nn.Module, example: Tensor, described: str) -> bytes:
-    sizes = {"images": {0: torch.export.Dim.AUTO}}
-    scores = exported(module, {"images": example}, sizes, "scores")
-    stored = onnx.load_from_string(scores)
+    stored = onnx.load_from_string(exported(module, {"images": example}, "scores"))
     stored.metadata_props.add(key=codecframe.HeadOptions.KEY, value=described)
     return bytes(stored.SerializeToString())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from codecframe import Accounting, Budget, Preprocess, Shape, fit_levels, parse_
 from codecframe_vae.adapt.files import write_head
 from codecframe_vae.adapt.network import Classifier
 from codecframe_vae.adapt.recipe import AdaptRecipe
-from codecframe_vae.adapt.task import Distillation
+from codecframe_vae.adapt.task import Distillation, targets
 from codecframe_vae.adapt.views import Views
 from codecframe_vae.bottleneck.inputs import classifier
 from codecframe_vae.bottleneck.network import network_of
@@ -66,15 +67,12 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
     student.graph.requires_grad_(requires_grad=True)
     if recipe.start:
         _start_from(student, recipe.start)
-    task = Distillation(
-        student,
-        teacher,
-        head.log_probabilities,
-        recipe.features,
-        _conditions(prepared(held, head, shape), codec, settings, levels),
-    )
+    logs = head.log_probabilities
     sizes = _part(student, shape, recipe.part), shape
-    views = Views(training, sizes, codec, settings, levels, recipe, task.targets)
+    wanted = partial(targets, teacher, logs)
+    views = Views(training, sizes, codec, settings, levels, recipe, wanted)
+    held_out = _conditions(prepared(held, head, shape), codec, settings, levels)
+    task = Distillation(student, teacher, logs, recipe.features, views, held_out)
 
     def written() -> None:
         go_back(student.graph, teacher.graph, task.lost, recipe.lost)
@@ -83,7 +81,7 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
     try:
         train_for(
             recipe.minutes,
-            _Adapting(task, views),
+            task,
             Optimizers(parts(student.graph, recipe.rate, recipe.front)),
             run,
             _facts(recipe, run, module, levels),
@@ -145,25 +143,6 @@ def _write(
     own, trained = module.state_dict(), student.graph.state_dict()
     module.load_state_dict(own | {name: one for name, one in trained.items() if name in own})
     write_head(head, module, preprocess, example, run.output)
-
-
-class _Adapting:
-    """The distillation, step by step, as `train_for` takes it."""
-
-    def __init__(self, task: Distillation, views: Views) -> None:
-        self.weights = dict(task.model.graph.named_parameters())
-        self._task, self._views = task, views
-
-    def step(self, number: int, progress: float) -> Tensor:
-        """The loss of a batch."""
-        return self._task.loss(*self._views.draw(number, progress))
-
-    def validate(self) -> tuple[float, str]:
-        """(mean divergence over all conditions, agreement in words)."""
-        found = self._task.validate()
-        words = ", ".join(f"{name} {100 * agrees:.0f}" for name, (_, agrees) in found.items())
-        mean = sum(divergence for divergence, _ in found.values()) / len(found)
-        return mean, f"agreement % {words}"
 
 
 def _start_from(student: Classifier, name: str) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor, fx, nn
 import codecframe
 
 
-def freed(module: nn.Module, values: Tensor, name: str) -> nn.Module:
-    """The module, changed to take any number of images.
+def freed(module: nn.Module, values: Tensor, name: str) -> tuple[nn.Module, Any]:
+    """(the module, or where it does not take so many images, one that takes any number; what that
+    gives for them).
 
     A graph gets the number of images where it has that of its example; any other module is mapped
     over images one by one, which has gradients but cannot be cut.
@@ -23,22 +24,24 @@ def freed(module: nn.Module, values: Tensor, name: str) -> nn.Module:
         name: of the head, for the error.
 
     Raises:
-        MismatchError: if neither works: with what the module said.
+        MismatchError: if nothing works: with what the module said.
     """
     reasons = []
-    for make in (_graph_freed, _Mapped):
+    for make in (_as_it_is, _graph_freed, _Mapped):
         try:
             made = make(module)
             with torch.no_grad():
-                made(values)
+                return made, made(values)
         except Exception as error:  # of any kind: what a module does is not known
             reasons += str(error).strip().splitlines()[:1]
-        else:
-            return made
     raise codecframe.MismatchError(
         f"head {name!r} does not take {len(values)} images of shape {tuple(values.shape[1:])}: "
         f"{reasons[-1] if reasons else 'nothing says why'}"
     )
+
+
+def _as_it_is(module: nn.Module) -> nn.Module:
+    return module
 
 
 class _Mapped(nn.Module):

@@ -18,7 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 import codecframe
-from codecframe_vae.entropy.walk import F32, I8
+from codecframe_vae.entropy.walk import F32
 from codecframe_vae.runtime.model import Model, open_session
 from codecframe_vae.runtime.modelfile import Arrays
 
@@ -192,7 +192,7 @@ def with_fade(
     rows, shares = [], []
     for level in range(model.manifest.levels):
         factors = _factors(model, fitted, level)
-        sent = model.dequantised(np.stack([model.quantise(y, level) for y in real]), level)
+        sent = model.arriving(real, [level] * len(real))
 
         def loss(
             share: float, sent: F32 = sent, factors: F32 = factors, level: int = level
@@ -215,8 +215,7 @@ def _row(shift: F32, share: float, factors: F32) -> F32:
 
 def _factors(model: Model, real: F32, level: int) -> F32:
     """What dequantised latents are multiplied by for the least squared error, (C,)."""
-    whole: I8 = np.stack([model.quantise(y, level) for y in real])
-    sent = model.dequantised(whole, level)
+    sent = model.arriving(real, [level] * len(real))
     power = np.square(sent, dtype=np.float64).sum((0, 2, 3))
     shared = (sent * real).sum((0, 2, 3), dtype=np.float64)
     return np.where(power > 0, shared / np.maximum(power, 1e-12), 1).astype(np.float32)

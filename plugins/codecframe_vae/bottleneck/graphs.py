@@ -1,49 +1,49 @@
-"""The networks around a cut as ONNX graphs."""
+"""What follows a cut as an ONNX graph."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from codecframe_vae.bottleneck.model import Bottleneck, Encoder
+from codecframe_vae.bottleneck.model import Bottleneck
 from codecframe_vae.bottleneck.task import LogProbabilities
-from codecframe_vae.networks.nets import ChannelsLast
 from codecframe_vae.training.export import exported, packed
 from codecframe_vae.training.external_weights import Externalizer
 
-_ANY = torch.export.Dim.AUTO
 
-
-class _Recognition(nn.Module):
-    """`latents` and `shift`, float32, to `logits`."""
-
-    def __init__(self, model: Bottleneck, logs: LogProbabilities) -> None:
-        super().__init__()
-        self._adapter, self._tail, self._logs = model.adapter, model.tail, logs
-
-    def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
-        """Logarithms of the classes' probabilities."""
-        return self._logs(self._tail(self._adapter(latents, shift))[0])
-
-
-def encoder_graph(encoder: Encoder, images: Tensor) -> bytes:
-    """The encoder, for images of any size.
+class OfLatents(nn.Module):
+    """A function of `latents` and `shift`, float32, as a network.
 
     Args:
-        encoder: in evaluation mode.
-        images: some, `uint8`, (n, 3, height, width).
+        function: what it does.
+        parts: the networks that the function calls, by the names of their weights in the graph.
     """
-    example = images[:2].permute(0, 2, 3, 1).contiguous()
-    sizes = {"images": dict.fromkeys((0, 1, 2), _ANY)}
-    return exported(ChannelsLast(encoder), {"images": example}, sizes, "latents")
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], **parts: nn.Module) -> None:
+        super().__init__()
+        self._function = function
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
+        """What the function gives."""
+        return self._function(latents, shift)
 
 
 def head_graph(
     model: Bottleneck, logs: LogProbabilities, images: Tensor, external: Externalizer
 ) -> bytes:
-    """Adapter and tail, for latents of images of the final size; external kernels stay."""
+    """Adapter and tail, for latents of images of the final size, to logarithms of the classes'
+    probabilities; external kernels stay.
+    """
     with torch.no_grad():
         latents = model.encoder(images[:2])
     given = {"latents": latents, "shift": model.adapter.shifts.detach()[[0, 0]]}
-    batches = {name: {0: _ANY} for name in given}
-    return packed(exported(_Recognition(model, logs), given, batches, "logits"), external)
+    network = OfLatents(
+        lambda latents, shift: logs(model.tail(model.adapter(latents, shift))[0]),
+        _adapter=model.adapter,
+        _tail=model.tail,
+    )
+    return packed(exported(network, given, "logits"), external)

@@ -66,6 +66,12 @@ def classifier_of(name: str) -> tuple[codecframe.ClassifierHead, Shape]:
     return head, head.input_shape
 
 
+def geometry_of(head: Head) -> dict[str, Any]:
+    """Fields of `Preprocess` that bring images to the size of the head's."""
+    changed = head.preprocess.changed()
+    return {name: changed[name] for name in ("resize", "crop", "interpolation") if name in changed}
+
+
 def spread(images: Images, count: int) -> Images:
     """So many of them, evenly spread."""
     at = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)

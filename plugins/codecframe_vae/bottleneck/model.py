@@ -11,7 +11,7 @@ from codecframe import Preprocess
 from codecframe_vae.bottleneck.grid import Grid, resized, squares
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
 from codecframe_vae.bottleneck.start import Start, Transform
-from codecframe_vae.networks.nets import Gains
+from codecframe_vae.networks.nets import Gains, ResidualBlocks
 from codecframe_vae.training.prior import Prior
 
 
@@ -102,14 +102,7 @@ class Adapter(nn.Module):
         latents, features = transform.forward.shape
         self.first = nn.Conv2d(latents, width, 3, padding=1)
         self.shifts = nn.Parameter(torch.zeros(levels, width))
-        self.body = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.ReLU(inplace=True),
-                nn.Conv2d(width, width, 3, padding=1),
-            )
-            for _ in range(blocks)
-        )
+        self.body = ResidualBlocks(width, blocks)
         self.last = nn.Conv2d(width, features, 3, padding=1)
         self.linear = nn.Conv2d(latents, features, 1)
         with torch.no_grad():
@@ -120,11 +113,8 @@ class Adapter(nn.Module):
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
         """Features; `shift` is (n, width)."""
-        x = self.first(latents)
-        x = functional.relu(x + shift[:, :, None, None].to(x.dtype))
-        for block in self.body:
-            x = x + block(x)
-        restored: Tensor = self.linear(latents) + self.last(functional.relu(x))
+        x = functional.relu(self.body(self.first(latents), shift))
+        restored: Tensor = self.linear(latents) + self.last(x)
         return restored if self.grid.fits else resized(restored, *self.grid.maps)
 
 
@@ -160,21 +150,11 @@ class Bottleneck(nn.Module):
         self.adapter = Adapter(start.transform, levels, width, blocks, grid)
         self.tail = tail
 
-    def forward(self, images: Tensor, level: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Scores (n, classes), bits (n,), and outputs of the cut and of the watched layers."""
-        return self.behind(self.encoder.features(images), level)
-
     def behind(self, features: Tensor, level: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The same, for features at the cut as the encoder's layers make them.
-
-        Latents are really rounded, as in `training.joint`.
+        """Scores (n, classes), bits (n,), and outputs of the cut and of the watched layers, of
+        features at the cut as the encoder's layers make them.
         """
-        y = self.encoder.latents(features)
-        with torch.autocast(features.device.type, enabled=False):
-            scaled = y * self.gains.up(level)
-            q = scaled + (scaled.round() - scaled).detach()
-            bits = self.prior.bits(q, level)
-            z = q * self.gains.down(level)
+        z, bits = self.prior.coded(self.encoder.latents(features), self.gains, level)
         restored = self.adapter(z, self.adapter.shifts[level])
         scores, *watched = self.tail(restored)
         return scores.float(), bits, [restored, *watched]

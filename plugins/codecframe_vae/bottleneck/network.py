@@ -45,15 +45,25 @@ def network_of(head: codecframe.TaskHead) -> nn.Module:
     """
     if not isinstance(head, codecframe.ClassifierHead):
         raise codecframe.MismatchError(f"head {head.name!r} is not a classifier")
+    model = torch_model_of(head)
+    network = _for_any_batch(model if isinstance(model, nn.Module) else _Function(model), head)
+    _check(network, head)
+    return network
+
+
+def torch_model_of(head: codecframe.ClassifierHead | codecframe.ModelHead[Any]) -> Any:
+    """What a head has as a function of tensors.
+
+    Raises:
+        MismatchError: if it has none.
+    """
     model = head.torch_model()
     if model is None:
         raise codecframe.MismatchError(
             f"head {head.name!r} is not a network that torch can differentiate: a torch module, a "
             ".pt2 file or an ONNX file of floating-point numbers is"
         )
-    network = _for_any_batch(model if isinstance(model, nn.Module) else _Function(model), head)
-    _check(network, head)
-    return network
+    return model
 
 
 def example_of(head: codecframe.ClassifierHead, count: int = _TRIED) -> Tensor:
@@ -110,14 +120,7 @@ def _for_any_batch(module: nn.Module, head: codecframe.ClassifierHead) -> nn.Mod
         module.eval()
     last = head.preprocess.layout == "nhwc"
     values = example_of(head)
-    given = values.permute(0, 2, 3, 1) if last else values
-    try:
-        with torch.no_grad():
-            found = module(given)
-    except Exception:  # of any kind, where a module wants another number of images
-        module = freed(module, given, head.name)
-        with torch.no_grad():
-            found = module(given)
+    module, found = freed(module, values.permute(0, 2, 3, 1) if last else values, head.name)
     key = _key_of(found, head)
     scores = found if key is None else found[key]
     if not last and key is None and scores.ndim == 2:

@@ -64,9 +64,7 @@ class Photos:
         index, seed = drawn
         rng = np.random.default_rng(seed)
         crop = random_crop(self._images[index].read(), self._shape, self._recipe.least, rng)
-        if self._recipe.flip and rng.integers(2):
-            crop = crop[:, ::-1]
-        return crop
+        return crop[:, ::-1] if self._recipe.flip and rng.integers(2) else crop
 
 
 class Views:

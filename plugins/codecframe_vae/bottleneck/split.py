@@ -116,7 +116,7 @@ def tail_of(
             if of is images and axis == 0:
                 node.replace_all_uses_with(count)
             elif of is images:
-                _replace_by(graph, node, int(example.shape[cast("int", axis)]))
+                _replace_by(node, int(example.shape[cast("int", axis)]))
     (scores,) = cast("tuple[fx.Node]", graph.graph.output_node().args[0])
     others = [node_of(graph, name) for name in watched]
     finish(graph, (scores, *others))
@@ -125,12 +125,11 @@ def tail_of(
     return graph
 
 
-def _replace_by(graph: fx.GraphModule, node: fx.Node, value: int) -> None:
+def _replace_by(node: fx.Node, value: int) -> None:
     """Put a number in the place of a node wherever it is used."""
     for user in list(node.users):
         user.args = fx.node.map_arg(user.args, lambda one: value if one is node else one)
         user.kwargs = fx.node.map_arg(user.kwargs, lambda one: value if one is node else one)
-    del graph
 
 
 def _is_mutable(node: fx.Node) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 
 import torch
@@ -10,9 +9,8 @@ from torch import Tensor
 
 from codecframe_vae.bottleneck.model import Bottleneck, Whole
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe
-from codecframe_vae.training.data import Labelled, to_tensor
-from codecframe_vae.training.lambdas import Lambdas
-from codecframe_vae.training.loop import Task
+from codecframe_vae.training.data import Labelled
+from codecframe_vae.training.joint import CodedTask
 from codecframe_vae.training.optim import Part
 from codecframe_vae.training.precision import autocast
 
@@ -20,7 +18,7 @@ LogProbabilities = Callable[[Tensor], Tensor]
 """From a classifier's scores to logarithms of its classes' probabilities."""
 
 
-class BottleneckTask(Task):
+class BottleneckTask(CodedTask):
     """Cross-entropy against the whole classifier's prediction (and labels, where there are any),
     squared error of features, and lambda * bits.
 
@@ -42,14 +40,12 @@ class BottleneckTask(Task):
         validation: Labelled,
         origin: dict[str, str],
     ) -> None:
+        super().__init__(model, recipe, validation, recipe.batch)
         self.model: Bottleneck = model
         self._whole = whole
         self._logs = log_probabilities
         self._recipe = recipe
-        self._validation = validation
         self._origin = origin
-        self._pixels = validation.pixels
-        self._lambdas = Lambdas(recipe, self._pixels)
 
     def parts(self) -> list[Part]:
         """New layers, the two fitted ones, the classifier's own, and gains.
@@ -94,7 +90,7 @@ class BottleneckTask(Task):
         if targets.shape[1]:
             aim = recipe.labels * targets + (1 - recipe.labels) * aim
         surprise = -(aim * self._logs(scores)).sum(1)
-        error = _errors(features, [cut, *watched])
+        error = relative_errors(features, [cut, *watched])
         loss = self._lambdas.loss(level, surprise + recipe.features * error, bits)
         self._lambdas.follow(level, bits.detach(), progress)
         agrees = (scores.argmax(1) == wanted.argmax(1)).float()
@@ -105,40 +101,21 @@ class BottleneckTask(Task):
             "bpp": float(bits.detach().mean()) / self._pixels,
         }
 
-    @torch.inference_mode()
-    def validate(self) -> dict[str, float]:
-        """Top-1 in per cent and bits per pixel at every level; nothing without images."""
-        figures: dict[str, float] = defaultdict(float)
-        count = len(self._validation)
-        names = [f"@{rate:g}" for rate in self._recipe.rates]
-        for at in range(0, count, self._recipe.batch):
-            part = slice(at, at + self._recipe.batch)
-            images = to_tensor(self._validation.images[part]).to(self._recipe.device)
-            targets = self._validation.targets[part]
-            with autocast(self._recipe.device):
-                features = self.model.encoder.features(images)
-                for number, name in enumerate(names):
-                    level = torch.full((len(images),), number, device=self._recipe.device)
-                    scores, bits, _ = self.model.behind(features, level)
-                    hits = (scores.argmax(1).cpu().numpy() == targets).sum()
-                    figures[f"val top1 {name}"] += 100 * float(hits) / count
-                    figures[f"val bpp {name}"] += float(bits.sum()) / count / self._pixels
-        return dict(figures)
+    def features(self, images: Tensor) -> Tensor:
+        """At the cut."""
+        return self.model.encoder.features(images)
+
+    def coded(self, features: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """(scores, bits)."""
+        scores, bits, _ = self.model.behind(features, level)
+        return scores, bits
 
     def origin(self) -> dict[str, str]:
         """The classifier."""
         return self._origin
 
-    def state(self) -> dict[str, Tensor]:
-        """The lambdas."""
-        return self._lambdas.state()
 
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from the lambdas of a checkpoint."""
-        self._lambdas.restore(state)
-
-
-def _errors(found: list[Tensor], wanted: list[Tensor]) -> Tensor:
+def relative_errors(found: list[Tensor], wanted: list[Tensor]) -> Tensor:
     """Squared errors of each image's features, relative to their mean squares, summed, (n,)."""
     total = torch.zeros(len(found[0]), device=found[0].device)
     for made, aim in zip(found, wanted, strict=True):

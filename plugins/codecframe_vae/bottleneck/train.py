@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 import codecframe
-from codecframe_vae.bottleneck.graphs import encoder_graph, head_graph
+from codecframe_vae.bottleneck.graphs import head_graph
 from codecframe_vae.bottleneck.grid import grid_of
 from codecframe_vae.bottleneck.inputs import (
-    Images,
     classifier_of,
+    geometry_of,
     origin_of,
     seen,
     shares_of,
@@ -27,7 +24,7 @@ from codecframe_vae.bottleneck.start import Fitted, drawn, sensitivity
 from codecframe_vae.bottleneck.task import BottleneckTask
 from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.training.data import to_tensor
-from codecframe_vae.training.export import eval_mode
+from codecframe_vae.training.export import eval_mode, of_images
 from codecframe_vae.training.external_weights import Externalizer
 from codecframe_vae.training.finish import Networks, finish, rehearse
 from codecframe_vae.training.loop import train
@@ -41,22 +38,17 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     head, shape = classifier_of(recipe.head)
     external = Externalizer(recipe.head if recipe.external_weights else "")
     classes = [head.target_of(name) for name in run.classes]
-    images, held = _split(run.images, recipe.held_out)
+    images, held = run.split(recipe.held_out)
     validation = seen(held, classes, head, shape)
     measured = seen(spread(images, recipe.measured), classes, head, shape)
     example = to_tensor(measured.images[:_SAMPLE])
     model, whole = _networks(recipe, head, example)
-    geometry = {
-        name: value
-        for name, value in head.preprocess.changed().items()
-        if name in ("resize", "crop", "interpolation")
-    }
 
     def exported() -> Networks:
         eval_mode(model)
         return _exported(model, head, example, external)
 
-    rehearse(exported(), recipe, run, measured, head.labels, geometry)
+    rehearse(exported(), recipe, run, measured.images)
     channels_last(model, recipe.device)
     task = BottleneckTask(
         model, whole, head.log_probabilities, recipe, validation, origin_of(head, _module(head))
@@ -65,7 +57,7 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
     views = Views(photos, recipe, whole.features) if recipe.views else None
     train(task, views or photos, recipe, run)
     pictures = prepared(spread(images, recipe.pictures), head, shape)
-    finish(exported(), recipe, run, measured, validation, head.labels, geometry, pictures)
+    finish(exported(), recipe, run, measured, validation, pictures)
 
 
 def _module(head: codecframe.ClassifierHead) -> nn.Module:
@@ -87,10 +79,12 @@ def _exported(
     grid = model.encoder.grid
     return Networks(
         model,
-        encoder_graph(model.encoder, example),
+        of_images(model.encoder, "latents", example),
         head_graph(model, head.log_probabilities, example, external),
         model.adapter.shifts,
         grid.stride,
+        head.labels,
+        geometry_of(head),
         external,
         filled=grid.is_whole,
     )
@@ -123,14 +117,3 @@ def _networks(
     channels_last(whole, recipe.device)
     whole.requires_grad_(requires_grad=False)
     return model, whole
-
-
-def _split(images: Images, held_out: int) -> tuple[Images, Images]:
-    """(training, validation): evenly spread ones validate."""
-    if held_out >= len(images):
-        raise codecframe.SettingsError("held_out", held_out, f"fewer than the {len(images)} images")
-    held = set((np.arange(held_out) * len(images) // max(held_out, 1)).tolist())
-    parts: tuple[list[Any], list[Any]] = [], []
-    for number, image in enumerate(images):
-        parts[number in held].append(image)
-    return parts

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 import codecframe
-from codecframe import require, write_whole
+from codecframe import write_whole
 from codecframe.core.files import is_file, read_text, reported
 from codecframe_vae.codec import VaeCodec
+from codecframe_vae.entropy.context import ContextArrays
+from codecframe_vae.runtime.graphs import with_constants
 from codecframe_vae.runtime.model import Model
-from codecframe_vae.runtime.modelfile import INT8_ENCODER, context_arrays
+from codecframe_vae.runtime.modelfile import INT8_ENCODER
 from codecframe_vae.runtime.tiles import HALO, SIDE
 
 FORMAT = "codecframe-device/1"
@@ -147,7 +149,7 @@ def _tables(model: Model) -> tuple[list[dict[str, Any]], bytes]:
     for level in range(model.manifest.levels):
         arrays: Mapping[str, npt.NDArray[Any]] = {
             "up": model.arrays["levels.up"][level],
-            **vars(context_arrays(model.arrays, level)),
+            **vars(ContextArrays.taken(model.arrays, f"context.{level}.")),
         }
         said = {}
         for name, array in arrays.items():
@@ -173,16 +175,5 @@ def _vector(model: Model, level: int) -> dict[str, Any]:
 
 def _whole_graph(model: Model, network: str) -> bytes:
     """A network as ONNX with all its weights."""
-    graph = model.graph(network)
-    weights = model.external(network)
-    if not weights:
-        return graph
-    onnx = require("onnx", "codecframe[onnx]")
-    from onnx import numpy_helper
-
-    made = onnx.load_from_string(graph)
-    for constant in made.graph.initializer:
-        if constant.name in weights:
-            values = np.ascontiguousarray(weights[constant.name])
-            constant.CopyFrom(numpy_helper.from_array(values, constant.name))
-    return bytes(made.SerializeToString())
+    graph, weights = model.graph(network), model.external(network)
+    return with_constants(graph, weights) if weights else graph

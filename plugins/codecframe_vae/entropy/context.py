@@ -8,15 +8,14 @@ frequency table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from codecframe_vae.entropy.background import Background
-from codecframe_vae.entropy.grid import LARGEST, GridCoder
-from codecframe_vae.entropy.rangecoder import I64, U8, U16, check_frequencies
+from codecframe_vae.entropy.grid import LARGEST, CoderArrays, GridCoder, check_kinds, check_symbols
+from codecframe_vae.entropy.rangecoder import I64, U8, U16
 from codecframe_vae.entropy.walk import F32, I8, MOST_SUM, Step, Walk, plan_of
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ REACH = 256
 
 
 @dataclass(frozen=True)
-class ContextArrays:
+class ContextArrays(CoderArrays):
     """What a model file holds of a context model: integers only. C channels.
 
     Attributes:
@@ -48,11 +47,6 @@ class ContextArrays:
     row: U16
     frequency: U16
 
-    @classmethod
-    def names(cls) -> list[str]:
-        """The arrays' names."""
-        return [field.name for field in fields(cls)]
-
 
 class ContextModel(GridCoder[F32]):
     """The entropy coder of one rate level.
@@ -71,7 +65,6 @@ class ContextModel(GridCoder[F32]):
         self.arrays = arrays
         self.groups = groups
         self._shift = int(arrays.shift[0])
-        self._bound: F32 = arrays.limit.astype(np.float32)[:, None, None]
         self._walk = Walk(arrays.weight, arrays.limit, groups)
         # straight from (phase, channel, shifted prediction) to the table
         direct = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
@@ -102,13 +95,6 @@ class ContextModel(GridCoder[F32]):
         if (compiled := self._compiled) is not None:
             return compiled.decode(payloads, height, width)
         return super().decode(payloads, height, width)
-
-    def clip(self, latents: npt.NDArray[Any]) -> I8:
-        """Latents, (n, C, height, width), rounded and brought within the limits."""
-        rounded: npt.NDArray[Any] = np.rint(latents)
-        np.minimum(rounded, self._bound, out=rounded)
-        np.maximum(rounded, -self._bound, out=rounded)
-        return rounded.astype(np.int8)
 
     def keep_first(self, latents: I8, keep: int) -> I8:
         """Latents with all but the first `keep` in coding order set to zero."""
@@ -166,8 +152,6 @@ def check(arrays: ContextArrays, groups: int) -> None:
     Raises:
         ValueError: if they do not.
     """
-    if arrays.frequency.ndim != 2:
-        raise ValueError("frequency is not a list of tables")
     channels, classes = arrays.limit.size, arrays.row.shape[-1:]
     kinds: dict[str, tuple[type, tuple[int, ...]]] = {
         "limit": (np.uint8, (channels,)),
@@ -177,21 +161,12 @@ def check(arrays: ContextArrays, groups: int) -> None:
         "row": (np.uint16, (2, channels, *classes)),
         "frequency": (np.uint16, arrays.frequency.shape),
     }
-    for name, (dtype, shape) in kinds.items():
-        array = getattr(arrays, name)
-        if array.dtype != dtype or array.shape != shape or not array.size:
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype.__name__} {shape}")
-    if groups < 1 or channels % groups:
-        raise ValueError(f"{channels} channels do not make {groups} groups")
+    check_kinds({name: (getattr(arrays, name), *kind) for name, kind in kinds.items()}, groups)
     limit = arrays.limit.astype(np.int64)
     sums = np.abs(arrays.weight.astype(np.int64)).sum(axis=3) @ limit
     if limit.max() > LARGEST or sums.max() >= MOST_SUM or arrays.shift[0] > 24:
         raise ValueError("the predictions of the context model are not exact")
     if arrays.lut.max() >= classes[0] or arrays.row.max() >= len(arrays.frequency):
         raise ValueError("a class or table of the context model does not exist")
-    # symbols 0 to 2 * limit can occur: no table that is looked up may lack one of them
-    coded = (arrays.frequency > 0).cumprod(axis=-1).sum(axis=-1)
     looked_up = np.take_along_axis(arrays.row, arrays.lut.astype(np.int64), 2)
-    if ((coded[looked_up] <= 2 * limit[:, None]) & (limit[:, None] > 0)).any():
-        raise ValueError("a table of the context model lacks a symbol")
-    check_frequencies(arrays.frequency)
+    check_symbols(arrays.frequency, looked_up, arrays.limit)

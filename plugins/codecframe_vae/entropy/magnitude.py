@@ -9,14 +9,14 @@ the two classes name the frequency table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from codecframe_vae.entropy.grid import LARGEST, GridCoder
-from codecframe_vae.entropy.rangecoder import I64, U8, U16, check_frequencies
+from codecframe_vae.entropy.grid import LARGEST, CoderArrays, GridCoder, check_kinds, check_symbols
+from codecframe_vae.entropy.rangecoder import I64, U8, U16
 from codecframe_vae.entropy.walk import F32, I8, MOST_SUM, Put, Walk
 
 BothStep = tuple[I64, I64, int, list[F32], Put]
@@ -28,7 +28,7 @@ CLASSES = 8
 
 
 @dataclass(frozen=True)
-class MagnitudeArrays:
+class MagnitudeArrays(CoderArrays):
     """What a model file holds of the coder of one level: integers only. C channels.
 
     Attributes:
@@ -45,11 +45,6 @@ class MagnitudeArrays:
     edges: I32
     row: U16
     frequency: U16
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """The arrays' names."""
-        return [field.name for field in fields(cls)]
 
 
 class MagnitudeModel(GridCoder[list[F32]]):
@@ -71,12 +66,6 @@ class MagnitudeModel(GridCoder[list[F32]]):
         self.arrays = arrays
         self._walks = [Walk(one, arrays.limit, groups) for one in weight]
         self._row = arrays.row.astype(np.int64).ravel()
-        self._bound = arrays.limit.astype(np.float32)[:, None, None]
-
-    def clip(self, latents: npt.NDArray[Any]) -> I8:
-        """Whole numbers, (n, C, height, width), within the limits."""
-        clipped: I8 = np.clip(latents, -self._bound, self._bound).astype(np.int8)
-        return clipped
 
     def _steps(self, n: int, height: int, width: int) -> Iterator[BothStep]:
         return both(self._walks, n, height, width)
@@ -115,29 +104,20 @@ def check(weight: I8, arrays: MagnitudeArrays, groups: int) -> None:
         ValueError: if they do not.
     """
     channels = arrays.limit.size
-    if arrays.frequency.ndim != 2:
-        raise ValueError("frequency is not a list of tables")
-    kinds: dict[str, tuple[Any, type, tuple[int, ...]]] = {
-        "weight": (weight, np.int8, (2, 2, channels, channels, 9)),
-        "limit": (arrays.limit, np.uint8, (channels,)),
-        "edges": (arrays.edges, np.int32, (2, 2, channels, CLASSES - 1)),
-        "row": (arrays.row, np.uint16, (2, channels, CLASSES, CLASSES)),
-        "frequency": (arrays.frequency, np.uint16, arrays.frequency.shape),
-    }
-    for name, (array, dtype, shape) in kinds.items():
-        if array.dtype != dtype or array.shape != shape or not array.size:
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype.__name__} {shape}")
-    if groups < 1 or channels % groups:
-        raise ValueError(f"{channels} channels do not make {groups} groups")
+    check_kinds(
+        {
+            "weight": (weight, np.int8, (2, 2, channels, channels, 9)),
+            "limit": (arrays.limit, np.uint8, (channels,)),
+            "edges": (arrays.edges, np.int32, (2, 2, channels, CLASSES - 1)),
+            "row": (arrays.row, np.uint16, (2, channels, CLASSES, CLASSES)),
+            "frequency": (arrays.frequency, np.uint16, arrays.frequency.shape),
+        },
+        groups,
+    )
     limit = arrays.limit.astype(np.int64)
     sums = np.abs(weight.astype(np.int64)).sum(axis=4) @ limit
     if limit.max() > LARGEST or sums.max() >= MOST_SUM:
         raise ValueError("the sums of the context model are not exact")
     if arrays.row.max() >= len(arrays.frequency):
         raise ValueError("a table of the context model does not exist")
-    # symbols 0 to 2 * limit can occur: no table of a channel may lack one of them
-    coded = (arrays.frequency > 0).cumprod(axis=-1).sum(axis=-1)[arrays.row]
-    reach = limit[:, None, None]
-    if ((coded <= 2 * reach) & (reach > 0)).any():
-        raise ValueError("a table of the context model lacks a symbol")
-    check_frequencies(arrays.frequency)
+    check_symbols(arrays.frequency, arrays.row, arrays.limit)

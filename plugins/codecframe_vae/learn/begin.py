@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, fx, nn
 
 import codecframe
-from codecframe_vae.bottleneck.graphs import encoder_graph
 from codecframe_vae.bottleneck.grid import grid_of
 from codecframe_vae.bottleneck.model import Encoder, Normalise
 from codecframe_vae.bottleneck.split import front_of, fronts_of, tail_of
@@ -26,6 +25,7 @@ from codecframe_vae.networks.nets import Gains
 from codecframe_vae.runtime.model import open_session
 from codecframe_vae.settings import LEVELS
 from codecframe_vae.training.data import U8, to_tensor
+from codecframe_vae.training.export import of_images
 
 _LOOKED_AT = 32
 """Images that cuts are compared with."""
@@ -178,7 +178,7 @@ def _at(
     tell("encoder")
     if fronts is not None and made.encoder.grid.fits:
         return replace(made, graph=fronts.encoder(layer, made.encoder.project))
-    return replace(made, graph=encoder_graph(made.encoder, images))
+    return replace(made, graph=of_images(made.encoder, "latents", images))
 
 
 @torch.no_grad()

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import onnx
-import torch
 from onnx import helper, numpy_helper
 from onnx.utils import Extractor
 from torch import Tensor, nn
 
 from codecframe_vae.bottleneck.model import Normalise
-from codecframe_vae.networks.nets import ChannelsLast
-from codecframe_vae.training.export import exported
-
-_ANY = torch.export.Dim.AUTO
+from codecframe_vae.training.export import of_images
 
 
 class Fronts:
@@ -31,11 +27,8 @@ class Fronts:
         self, normalise: Normalise, fronts: nn.Module, layers: Sequence[str], images: Tensor
     ) -> None:
         self._outputs = {layer: f"cut{number}" for number, layer in enumerate(layers)}
-        module = ChannelsLast(nn.Sequential(normalise, fronts)).eval()
-        example = images[:2].permute(0, 2, 3, 1).contiguous()
-        sizes = {"images": dict.fromkeys((0, 1, 2), _ANY)}
-        names = list(self._outputs.values())
-        whole = exported(module, {"images": example}, sizes, names)
+        network = nn.Sequential(normalise, fronts).eval()
+        whole = of_images(network, list(self._outputs.values()), images)
         self._extractor = Extractor(onnx.load_from_string(whole))
 
     def graph(self, layer: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from codecframe_vae.bottleneck.grid import Grid, resized
 from codecframe_vae.bottleneck.start import Transform
@@ -60,7 +61,7 @@ class LearnedHead(nn.Module):
         `shifts` for each image.
         """
         width = self._width
-        x = self.body(self.first(latents), shift[:, :width])
+        x = functional.relu(self.body(self.first(latents), shift[:, :width]))
         added = self.last(x) * shift[:, width, None, None, None].to(x.dtype)
         features = self.linear(latents) + added
         if not self.grid.fits:

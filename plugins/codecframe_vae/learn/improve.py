@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from codecframe_vae.bottleneck.task import relative_errors
 from codecframe_vae.learn.head import LearnedHead
 from codecframe_vae.learn.measure import Measure
 from codecframe_vae.learn.recipe import LearnRecipe
@@ -29,32 +29,6 @@ class Channel:
         return (real.float() * self._up[level]).round() * self._down[level]
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Images that choose.
-
-    Attributes:
-        real: their latents.
-        said: what the whole network says of them.
-    """
-
-    real: Tensor
-    said: Tensor
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What held-out images say, at each trained rate.
-
-    Attributes:
-        divergence: mean divergence from the whole network, (rates,).
-        agreement: mean agreement with the whole network, (rates,).
-    """
-
-    divergence: Tensor
-    agreement: Tensor
-
-
 Batches = Callable[[int], tuple[list[Tensor], Tensor]]
 """From a step's number to ([real latents, what is wanted, watched outputs...], shares)."""
 
@@ -67,7 +41,8 @@ class Improvement:
         channel: in front of it.
         measure: what is minded of its scores.
         recipe: how.
-        held: images that choose.
+        real: latents of the images that choose.
+        wanted: what the whole network says of these.
         batches: to train with.
 
     Attributes:
@@ -80,15 +55,17 @@ class Improvement:
         channel: Channel,
         measure: Measure,
         recipe: LearnRecipe,
-        held: HeldOut,
+        real: Tensor,
+        wanted: Tensor,
         batches: Batches,
     ) -> None:
         self._head, self._channel, self._measure = head, channel, measure
-        self._recipe, self._held, self._batches = recipe, held, batches
+        self._recipe, self._batches = recipe, batches
+        self._real, self._wanted = real, wanted
         self.weights = head.learned()
         self._linear = self._found = self._measured()
-        floor = self._linear.divergence.max() / 1000 + 1e-9
-        weight = (self._linear.divergence + floor).rsqrt()
+        divergence, _ = self._linear
+        weight = (divergence + divergence.max() / 1000 + 1e-9).rsqrt()
         self._weight = weight / weight.mean()
 
     def step(self, number: int, progress: float) -> Tensor:
@@ -105,17 +82,16 @@ class Improvement:
             aim = recipe.label_share * targets + (1 - recipe.label_share) * wanted.exp()
             wanted = aim.log()
         loss = self._measure.loss(wanted, self._measure.said(scores.float()))
-        for made, whole in zip(found, watched, strict=True):
-            error = (made.float() - whole.float()).square().flatten(1).mean(1)
-            loss = loss + recipe.features * error / whole.float().square().mean().clamp_min(1e-12)
+        if watched:
+            loss = loss + recipe.features * relative_errors(found, watched)
         return (self._weight[level] * loss).mean()
 
     def validate(self) -> tuple[float, str]:
         """(mean divergence over the rates, agreement at the middle one in words)."""
-        found = self._found = self._measured()
-        least = torch.minimum(found.divergence, self._linear.divergence)
-        middle = len(found.agreement) // 2
-        before, now = (100 * float(one.agreement[middle]) for one in (self._linear, found))
+        divergence, agreement = self._found = self._measured()
+        least = torch.minimum(divergence, self._linear[0])
+        middle = len(agreement) // 2
+        before, now = (100 * float(one[middle]) for one in (self._linear[1], agreement))
         rate = self._recipe.rates[middle]
         words = f"agreement {now:.1f} % at {rate:.2f} bpp (linear {before:.1f})"
         return float((self._weight * least).mean()), words
@@ -125,19 +101,20 @@ class Improvement:
         rate at which the linear codec is better has its head.
         """
         weights = {name: value.detach().clone() for name, value in self.weights.items()}
-        worse = self._found.divergence >= self._linear.divergence
+        worse = self._found[0] >= self._linear[0]
         weights["shifts"][worse] = 0
-        return weights, torch.where(worse, self._linear.agreement, self._found.agreement)
+        return weights, torch.where(worse, self._linear[1], self._found[1])
 
     @torch.inference_mode()
-    def _measured(self) -> Measured:
-        """What held-out images say of the head as it is."""
-        held = self._held
+    def _measured(self) -> tuple[Tensor, Tensor]:
+        """Mean divergence from the whole network, and mean agreement with it, of the head as it is
+        on held-out images, (rates,) each.
+        """
         divergence, agreement = [], []
         for number in range(len(self._recipe.rates)):
             far, same = [], []
-            for at in range(0, len(held.real), _BATCH):
-                real, wanted = held.real[at : at + _BATCH], held.said[at : at + _BATCH]
+            for at in range(0, len(self._real), _BATCH):
+                real, wanted = self._real[at : at + _BATCH], self._wanted[at : at + _BATCH]
                 level = torch.full((len(real),), number)
                 shift = self._head.shifts[level]
                 with autocast(self._recipe.device):
@@ -147,4 +124,4 @@ class Improvement:
                 same.append(self._measure.agreement(wanted, said))
             divergence.append(torch.cat(far).mean().clamp_min(0))
             agreement.append(torch.cat(same).mean())
-        return Measured(torch.stack(divergence), torch.stack(agreement))
+        return torch.stack(divergence), torch.stack(agreement)

@@ -20,7 +20,7 @@ import codecframe
 from codecframe import Shape
 from codecframe_vae.bottleneck.batchfree import freed
 from codecframe_vae.bottleneck.inputs import Head
-from codecframe_vae.bottleneck.network import network_of
+from codecframe_vae.bottleneck.network import network_of, torch_model_of
 from codecframe_vae.bottleneck.start import drawn
 from codecframe_vae.runtime.modelfile import TaskOutputs
 
@@ -118,12 +118,7 @@ class OfOutputs(Measure):
 
     def __init__(self, head: codecframe.ModelHead[Any], shape: Shape) -> None:
         self._head, self._shape = head, shape
-        model = head.torch_model()
-        if model is None:
-            raise codecframe.MismatchError(
-                f"head {head.name!r} is not a network that torch can differentiate: a torch "
-                "module, a .pt2 file or an ONNX file of floating-point numbers is"
-            )
+        model = torch_model_of(head)
         noise = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), np.uint8)
         values = torch.from_numpy(head.preprocess.batch(list(noise))).float()
         if head.preprocess.layout == "nhwc":
@@ -212,12 +207,7 @@ def _flat(
 ) -> tuple[nn.Module, Mapping[str, tuple[int, ...]]]:
     """(the network, the shape of each output for an image)."""
     last = head.preprocess.layout == "nhwc"
-    with torch.no_grad():
-        try:
-            found = model(values.permute(0, 2, 3, 1) if last else values)
-        except Exception:  # of any kind, where a module wants another number of images
-            model = freed(model, values.permute(0, 2, 3, 1) if last else values, head.name)
-            found = model(values.permute(0, 2, 3, 1) if last else values)
+    model, found = freed(model, values.permute(0, 2, 3, 1) if last else values, head.name)
     shapes = {
         name: tuple(one.shape[1:])
         for name, one in found.items()

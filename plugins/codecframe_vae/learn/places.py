@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -67,7 +68,7 @@ def places(graph: fx.GraphModule, image: Tensor) -> list[Place]:
         for weight in node.all_input_nodes:
             if weight.op == "get_attr" and weight.name not in seen:
                 seen.add(weight.name)
-                parameters += _attribute(graph, str(weight.target)).numel()
+                parameters += attrgetter(str(weight.target))(graph).numel()
         shape = measured.shapes.get(node.name, ())
         if id(node) in crossed and len(shape) == 4:
             channels, height, width = shape[1:]
@@ -126,13 +127,6 @@ def _layers(graph: fx.GraphModule) -> dict[str, str]:
     for layer in sorted(filter(None, last), key=lambda name: name.count("."), reverse=True):
         found[last[layer].name] = layer
     return found
-
-
-def _attribute(graph: fx.GraphModule, name: str) -> Any:
-    value: Any = graph
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
 
 
 class _Measured(fx.Interpreter):

@@ -17,6 +17,7 @@ from codecframe import write_whole
 from codecframe_vae.bottleneck.inputs import (
     Head,
     Images,
+    geometry_of,
     head_of,
     origin_of,
     shares_of,
@@ -27,7 +28,7 @@ from codecframe_vae.bottleneck.photos import prepared
 from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole, again, linear_codec
 from codecframe_vae.learn.graphs import learned_graph, with_weights
-from codecframe_vae.learn.improve import Channel, HeldOut, Improvement
+from codecframe_vae.learn.improve import Channel, Improvement
 from codecframe_vae.learn.measure import measure_of
 from codecframe_vae.learn.merge import with_packed
 from codecframe_vae.learn.recipe import LearnRecipe
@@ -137,18 +138,12 @@ def _begun(work: _Work) -> Linear:
             latents = linear.encoder(to_tensor(held.images[:2]))
         graph = learned_graph(linear.head, work.whole.measure.said, latents)
     run = replace(run, recipe={**run.recipe, **linear.recipe.to_dict()})
+    grid = linear.encoder.grid
     networks = Networks(
-        linear, linear.graph, graph, linear.head.shifts, linear.encoder.grid.stride,
-        filled=linear.encoder.grid.is_whole,
+        linear, linear.graph, graph, linear.head.shifts, grid.stride, work.head.labels,
+        geometry_of(work.head), filled=grid.is_whole,
     )  # fmt: skip
-    geometry = {
-        name: value
-        for name, value in work.head.preprocess.changed().items()
-        if name in ("resize", "crop", "interpolation")
-    }
-    arrays, manifest, ladder = assembled(
-        networks, linear.recipe, run, measured, held, work.head.labels, geometry
-    )
+    arrays, manifest, ladder = assembled(networks, linear.recipe, run, measured, held)
     manifest = replace(manifest, task=work.whole.measure.outputs)
     modelfile.write_model(run.output, arrays, manifest)
     try_out(Model(run.output), list(held.images[:2]))  # what would fail later fails now
@@ -265,7 +260,8 @@ def _improved(work: _Work, linear: Linear) -> None:
         Channel(linear.gains),
         work.whole.measure,
         recipe,
-        HeldOut(real.float(), said.float()),
+        real.float(),
+        said.float(),
         crops.draw,
     )
     optimizers = Optimizers([Part("adam", list(task.weights.values()), recipe.adam_rate)])

@@ -58,7 +58,7 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.S
 
 
 class ResidualBlocks(nn.ModuleList):
-    """Blocks of two 3x3 convolutions, each added to what goes in; a rectifier before and after.
+    """Blocks of two 3x3 convolutions, each added to what goes in; a rectifier before the first.
 
     Args:
         width: channels.
@@ -80,7 +80,7 @@ class ResidualBlocks(nn.ModuleList):
         x = functional.relu(x + shift[:, :, None, None].to(x.dtype))
         for block in self:
             x = x + block(x)
-        return functional.relu(x)
+        return x
 
 
 def halving(inputs: int, outputs: int) -> nn.Sequential:
@@ -257,14 +257,7 @@ class SimpleDecoder(nn.Module):
         self.stride = stride
         self.first = nn.Conv2d(latents, width, 3, padding=1)
         self.shifts = nn.Parameter(torch.zeros(levels, width))
-        self.body = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.ReLU(inplace=True),
-                nn.Conv2d(width, width, 3, padding=1),
-            )
-            for _ in range(3)
-        )
+        self.body = ResidualBlocks(width, 3)
         doublings = stride.bit_length() - 1
         last: list[nn.Module] = []
         for _ in range(doublings - 1):
@@ -277,13 +270,9 @@ class SimpleDecoder(nn.Module):
         self.last = nn.Sequential(*last, nn.Conv2d(width, 12, 3, padding=1), nn.PixelShuffle(2))
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
-        """Images, (n, 3, height, width); `shift` is (n, width)."""
-        x = self.first(latents)
-        x = functional.relu(x + shift[:, :, None, None].to(x.dtype))
-        for block in self.body:
-            x = x + block(x)
-        made: Tensor = self.last(x)
-        return made.float() * 64 + 128
+        """Images, (n, height, width, 3); `shift` is (n, width)."""
+        made: Tensor = self.last(self.body(self.first(latents), shift))
+        return (made.float() * 64 + 128).permute(0, 2, 3, 1)
 
 
 class LinearDecoder(nn.Module):
@@ -302,9 +291,9 @@ class LinearDecoder(nn.Module):
         self.last = nn.PixelShuffle(stride)
 
     def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
-        """Images, (n, 3, height, width); `shift` is (n, 3 * stride * stride)."""
+        """Images, (n, height, width, 3); `shift` is (n, 3 * stride * stride)."""
         made: Tensor = self.last(self.first(latents) + shift[:, :, None, None])
-        return made.float() * 64 + 128
+        return (made.float() * 64 + 128).permute(0, 2, 3, 1)
 
 
 class ChannelsLast(nn.Module):

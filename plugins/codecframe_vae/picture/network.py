@@ -49,7 +49,7 @@ class PictureDecoder(nn.Module):
         self.last.bias = nn.Parameter(torch.zeros(pixels))
 
     def forward(self, latents: Tensor, picture: Tensor, shift: Tensor) -> Tensor:
-        """Images, (n, 3, height, width).
+        """Images, (n, height, width, 3).
 
         Args:
             latents: dequantised, (n, C, height / stride, width / stride).
@@ -59,8 +59,9 @@ class PictureDecoder(nn.Module):
         rough = functional.pixel_shuffle(self.linear(picture / _UNIT), SIDE)
         beside = functional.interpolate(latents, scale_factor=self._factor, mode="nearest")
         x = self.first(torch.cat([functional.pixel_unshuffle(rough, _FINE), beside], 1))
-        mended = functional.pixel_shuffle(self.last(self.body(x, shift)), _FINE)
-        return (rough + mended).float() * _UNIT + _MIDDLE
+        x = functional.relu(self.body(x, shift))
+        mended = functional.pixel_shuffle(self.last(x), _FINE)
+        return ((rough + mended).float() * _UNIT + _MIDDLE).permute(0, 2, 3, 1)
 
     @torch.no_grad()
     def start_from(self, components: Tensor, blocks: Tensor) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import codecframe
 from codecframe_vae.codec import VaeCodec
@@ -18,11 +18,11 @@ from codecframe_vae.picture.recipe import PictureRecipe
 from codecframe_vae.picture.tables import fit_level, fit_weights
 from codecframe_vae.runtime import modelfile
 from codecframe_vae.runtime.model import Model
-from codecframe_vae.runtime.picture import NETWORK, PREFIX, SIDE, blocks_of, quantised, store_level
+from codecframe_vae.runtime.picture import NETWORK, PREFIX, SIDE, blocks_of, quantised
 from codecframe_vae.settings import LEVELS, PICTURES
 from codecframe_vae.training import data as datasets
-from codecframe_vae.training.data import I64, U8, to_tensor
-from codecframe_vae.training.export import eval_mode, exported, packed
+from codecframe_vae.training.data import I64, U8
+from codecframe_vae.training.export import MAPS, eval_mode, exported, packed
 from codecframe_vae.training.finish import as_tensor
 from codecframe_vae.training.optim import Optimizers, Part
 from codecframe_vae.training.precision import autocast
@@ -133,7 +133,8 @@ def _coders(
     with run.progress(PICTURES) as display:
         for level, step in enumerate(steps):
             whole = quantised(components, step).clip(-32767, 32767).astype(np.int16)
-            arrays |= store_level(level, fit_level(weight, whole, recipe.groups).arrays)
+            coder = fit_level(weight, whole, recipe.groups)
+            arrays |= coder.arrays.stored(f"{PREFIX}{level}.")
             display.advance(1, f"tables of picture {level}")
     return arrays
 
@@ -180,13 +181,7 @@ class DecoderTask:
 
     def _errors(self, images: U8, real: F32, tasks: I64, pictures: I64) -> Tensor:
         """Mean squared error of each image's picture, each at its levels."""
-        model = self._model
-        latents = np.stack(
-            [
-                model.dequantised(model.quantise(one, level), level)
-                for one, level in zip(real, tasks.tolist(), strict=True)
-            ]
-        )
+        latents = self._model.arriving(real, tasks.tolist())
         step = self._steps[pictures][:, None, None, None]
         sent = quantised(self._transform(images), step) * step
         with autocast("cpu"):
@@ -195,7 +190,7 @@ class DecoderTask:
                 torch.from_numpy(sent.astype(np.float32)),
                 self._decoder.shifts[torch.from_numpy(pictures)],
             )
-        errors: Tensor = (made - to_tensor(images).float()).square().mean((1, 2, 3))
+        errors: Tensor = (made - torch.from_numpy(images).float()).square().mean((1, 2, 3))
         return errors
 
     @torch.inference_mode()
@@ -208,19 +203,6 @@ class DecoderTask:
         return found, f"{10 * (2 * np.log10(255) - found):.2f} dB"
 
 
-class _Pictures(nn.Module):
-    """The decoder, whose images are as they are stored."""
-
-    def __init__(self, decoder: PictureDecoder) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, latents: Tensor, picture: Tensor, shift: Tensor) -> Tensor:
-        """Images, (n, height, width, 3)."""
-        made: Tensor = self.decoder(latents, picture, shift)
-        return made.permute(0, 2, 3, 1)
-
-
 def _graph(decoder: PictureDecoder, latents: int, stride: int) -> bytes:
     """`latents`, `picture` and `shift` to `images`, float32, (n, height, width, 3), 0..255."""
     side = 4 * max(SIDE, stride)
@@ -230,10 +212,4 @@ def _graph(decoder: PictureDecoder, latents: int, stride: int) -> bytes:
         "picture": torch.zeros(2, channels, side // SIDE, 2 * side // SIDE),
         "shift": decoder.shifts.detach()[[0, 0]],
     }
-    auto = torch.export.Dim.AUTO
-    sizes = {
-        "latents": {0: auto, 2: auto, 3: auto},
-        "picture": {0: auto, 2: auto, 3: auto},
-        "shift": {0: auto},
-    }
-    return packed(exported(_Pictures(decoder), given, sizes, "images"))
+    return packed(exported(decoder, given, "images", MAPS | {"picture": (2, 3)}))

@@ -7,7 +7,13 @@ the few protobuf fields that matter are read here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codecframe import require
 
 Field = tuple[int, int, bytes]
 """(number, value, content): a varint's value, or the content of a field with a length."""
@@ -106,3 +112,19 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
     raise ValueError("is cut short")
+
+
+def with_constants(graph: bytes, values: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
+    """An ONNX graph with other values of some of its constants.
+
+    Raises:
+        KeyError: if it has no constant of one of these names.
+        DependencyError: if the package onnx is missing.
+    """
+    onnx: Any = require("onnx", "codecframe[onnx]")
+    helper = require("onnx.numpy_helper", "codecframe[onnx]")
+    model = onnx.load_from_string(graph)
+    known = {constant.name: constant for constant in model.graph.initializer}
+    for name, value in values.items():
+        known[name].CopyFrom(helper.from_array(np.ascontiguousarray(value, np.float32), name))
+    return bytes(model.SerializeToString())

@@ -23,13 +23,12 @@ from codecframe_vae.runtime.modelfile import (
     INT8_ENCODER,
     Arrays,
     Manifest,
-    context_arrays,
     read_arrays,
     read_manifest,
     write_model,
 )
 from codecframe_vae.runtime.picture import PictureLayer
-from codecframe_vae.runtime.tiles import Tile, tiles_of
+from codecframe_vae.runtime.tiles import Tile, filled_up, tiles_of
 
 F32 = npt.NDArray[np.float32]
 
@@ -95,7 +94,7 @@ class Model:
     def _context_arrays(self, level: int) -> ContextArrays:
         """The tables of a level, checked."""
         try:
-            arrays = context_arrays(self.arrays, level)
+            arrays = ContextArrays.taken(self.arrays, f"context.{level}.")
             check(arrays, self.manifest.groups)
         except (KeyError, ValueError) as error:
             raise self._broken(f"level {level}: {error}") from None
@@ -181,7 +180,7 @@ class Model:
                 `float32`.
         """
         stride = self.manifest.stride
-        padded = [_padded(i, stride) if self.manifest.filled else i for i in images]
+        padded = [filled_up(i, stride) if self.manifest.filled else i for i in images]
         tiled = [tiles_of(image.shape[:2]) for image in padded]
         parts = [
             image[tile.rows, tile.columns]
@@ -256,33 +255,60 @@ class Model:
                 )
 
     def pixels(self, latents: Sequence[codecframe.Latents]) -> list[Image]:
-        """Images that the simple decoder makes; large ones in tiles, so that memory is bounded."""
+        """Images that the simple decoder makes."""
         return map_threads(self._image, latents)
 
     def _image(self, latents: codecframe.Latents) -> Image:
         stride = self.manifest.stride
         values, shift = self._real(latents, "decoder")
-        shape = (values.shape[1] * stride, values.shape[2] * stride)
-        image = np.empty((*shape, 3), np.uint8)
+        filled = (values.shape[1] * stride, values.shape[2] * stride)
+        maps = {"latents": (values, stride)}
+        return self.rebuilt("decoder", "its decoder", maps, shift, filled, latents.shape)
+
+    def rebuilt(
+        self,
+        network: str,
+        who: str,
+        maps: Mapping[str, tuple[F32, int]],
+        shift: F32,
+        filled: Shape,
+        shape: Shape,
+    ) -> Image:
+        """An image that a network makes; a large one in tiles, so that memory is bounded.
+
+        Args:
+            network: its name.
+            who: what it is called in errors.
+            maps: its inputs by name, (C, rows, columns), and how many pixels are between theirs.
+            shift: what the level adds.
+            filled: (height, width) of all that it makes.
+            shape: (height, width) of the image.
+        """
+        image = np.empty((*filled, 3), np.uint8)
 
         def make(tile: Tile) -> None:
-            part = values[:, *tile.seen(stride)]
-            made = self.run("decoder", {"latents": part[None], "shift": shift[None]})[0]
+            parts = {name: of[:, *tile.seen(stride)][None] for name, (of, stride) in maps.items()}
+            made = self.run(network, parts | {"shift": shift[None]})[0]
             if made.shape != (*tile.shape, 3):
-                raise self._broken(f"its decoder makes images of shape {made.shape}")
+                raise self._broken(f"{who} makes images of shape {made.shape}")
             target, source = tile.kept(1)
             if not np.isfinite(made[source]).all():
-                raise self._broken("its decoder makes pixels that are not finite")
+                raise self._broken(f"{who} makes pixels that are not finite")
             image[target] = np.clip(np.rint(made[source]), 0, 255)
 
-        map_threads(make, tiles_of(shape))
-        return np.ascontiguousarray(image[: latents.shape[0], : latents.shape[1]])
+        map_threads(make, tiles_of(filled))
+        return np.ascontiguousarray(image[: shape[0], : shape[1]])
 
     def dequantised(self, latents: npt.NDArray[Any], level: int) -> F32:
         """What networks take for integer latents, `float32`, (C, height, width)."""
         down = self.arrays["levels.down"][level][:, None, None]
         values: F32 = latents.astype(np.float32) * down
         return values
+
+    def arriving(self, real: Sequence[F32] | F32, levels: Sequence[int]) -> F32:
+        """What networks take for real latents, (n, C, height, width), each at its level."""
+        pairs = zip(real, levels, strict=True)
+        return np.stack([self.dequantised(self.quantise(one, n), n) for one, n in pairs])
 
     def _real(self, latents: codecframe.Latents, network: str) -> tuple[F32, F32]:
         """(dequantised latents, what their level adds in a network)."""
@@ -323,10 +349,3 @@ def by_shape(images: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], run: Any) ->
         [image.shape for image in images],
         lambda shape: max(1, min(BATCH, _BATCH_PIXELS // (shape[0] * shape[1]))),
     )
-
-
-def _padded(image: Image, stride: int) -> Image:
-    below, right = (-side % stride for side in image.shape[:2])
-    if not below and not right:
-        return image
-    return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")

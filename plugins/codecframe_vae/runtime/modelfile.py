@@ -35,7 +35,6 @@ import numpy.typing as npt
 import codecframe
 from codecframe import Preprocess, option, require, write_whole
 from codecframe.core.files import open_regular
-from codecframe_vae.entropy.context import ContextArrays
 from codecframe_vae.runtime.external_weights import ExternalWeights
 from codecframe_vae.settings import LEVELS, PICTURES
 
@@ -235,17 +234,3 @@ def _is_right(name: str, array: npt.NDArray[Any] | None, manifest: Manifest) -> 
         return False
     is_finite = bool(np.isfinite(array).all())
     return is_finite and (name not in _CODING or array.shape[1] == manifest.channels)
-
-
-def context_arrays(arrays: Arrays, level: int) -> ContextArrays:
-    """The entropy coder of a level.
-
-    Raises:
-        KeyError: if a tensor is missing.
-    """
-    return ContextArrays(**{n: arrays[f"context.{level}.{n}"] for n in ContextArrays.names()})
-
-
-def store_context(level: int, context: ContextArrays) -> Arrays:
-    """The entropy coder of a level, as tensors of a model file."""
-    return {f"context.{level}.{name}": value for name, value in vars(context).items()}

@@ -8,16 +8,16 @@ makes the picture: it sees across blocks, so that there is no grid.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 import codecframe
-from codecframe import Image, Shape, map_threads
+from codecframe import Image, Shape
 from codecframe_vae.entropy.magnitude import MagnitudeArrays, MagnitudeModel
 from codecframe_vae.entropy.walk import F32, I8
-from codecframe_vae.runtime.tiles import Tile, tiles_of
+from codecframe_vae.runtime.tiles import filled_up
 
 if TYPE_CHECKING:
     from codecframe_vae.runtime.model import Model
@@ -92,7 +92,7 @@ class PictureLayer:
         """The entropy coder of a level."""
         if level not in self._coders:
             try:
-                arrays = level_arrays(self._model.arrays, level)
+                arrays = MagnitudeArrays.taken(self._model.arrays, f"{PREFIX}{level}.")
                 made = MagnitudeModel(self._weight, arrays, self.groups)
             except (KeyError, ValueError) as error:
                 raise self._broken(f"is wrong at level {level}: {error}") from None
@@ -130,10 +130,7 @@ class PictureLayer:
     def analyse(self, image: Image) -> F32:
         """Components of an image's blocks, `float32`, (C, rows, columns)."""
         rows, columns = self.grid(image.shape[:2])
-        filled = self._filled(image.shape[:2])
-        below, right = (whole - side for whole, side in zip(filled, image.shape[:2], strict=True))
-        padded = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
-        flat = blocks_of(padded[None])[0].reshape(3 * SIDE * SIDE, -1)
+        flat = blocks_of(filled_up(image, self._unit)[None])[0].reshape(3 * SIDE * SIDE, -1)
         found = self._forward @ flat.astype(np.float32) - self._offset[:, None]
         return np.asarray(found.reshape(self.channels, rows, columns), np.float32)
 
@@ -154,31 +151,15 @@ class PictureLayer:
         return sent
 
     def image(self, latents: codecframe.Latents, sent: I8, level: int) -> Image:
-        """The picture of both layers; large ones are made in tiles, so that memory is bounded."""
+        """The picture of both layers."""
         stride = self._model.manifest.stride
         filled = self._filled(latents.shape)
         values = self._model.dequantised(latents.values, latents.level)
         missing = [side // stride - n for side, n in zip(filled, values.shape[1:], strict=True)]
         values = np.pad(values, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
-        components = sent * self._steps[level]
-        image = np.empty((*filled, 3), np.uint8)
-
-        def make(tile: Tile) -> None:
-            inputs: dict[str, npt.NDArray[Any]] = {
-                "latents": values[:, *tile.seen(stride)][None],
-                "picture": components[:, *tile.seen(SIDE)][None],
-                "shift": self._shifts[level][None],
-            }
-            made = self._model.run(NETWORK, inputs)[0]
-            if made.shape != (*tile.shape, 3):
-                raise self._broken(f"makes images of shape {made.shape}")
-            target, source = tile.kept(1)
-            if not np.isfinite(made[source]).all():
-                raise self._broken("makes pixels that are not finite")
-            image[target] = np.clip(np.rint(made[source]), 0, 255)
-
-        map_threads(make, tiles_of(filled))
-        return np.ascontiguousarray(image[: latents.shape[0], : latents.shape[1]])
+        maps = {"latents": (values, stride), "picture": (sent * self._steps[level], SIDE)}
+        shift = self._shifts[level]
+        return self._model.rebuilt(NETWORK, "its picture layer", maps, shift, filled, latents.shape)
 
 
 def quantised(components: F32, step: npt.NDArray[np.float32]) -> F32:
@@ -192,21 +173,6 @@ def blocks_of(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     rows, columns = height // SIDE, width // SIDE
     apart = images.reshape(n, rows, SIDE, columns, SIDE, 3).transpose(0, 5, 2, 4, 1, 3)
     return apart.reshape(n, 3 * SIDE * SIDE, rows, columns)
-
-
-def level_arrays(arrays: Arrays, level: int) -> MagnitudeArrays:
-    """The entropy coder of a level.
-
-    Raises:
-        KeyError: if a tensor is missing.
-    """
-    names = MagnitudeArrays.names()
-    return MagnitudeArrays(**{name: arrays[f"{PREFIX}{level}.{name}"] for name in names})
-
-
-def store_level(level: int, coder: MagnitudeArrays) -> Arrays:
-    """The entropy coder of a level, as tensors of a model file."""
-    return {f"{PREFIX}{level}.{name}": value for name, value in vars(coder).items()}
 
 
 def _digest(arrays: Arrays) -> bytes:

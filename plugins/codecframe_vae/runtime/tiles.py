@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codecframe import Shape
+import numpy as np
+
+from codecframe import Image, Shape
 
 SIDE = 1024
 """Rows and columns that a tile adds to the result; a multiple of all strides."""
@@ -47,6 +49,14 @@ class Tile:
             (_strided(rows, stride), _strided(columns, stride)),
             (_strided(own_rows, stride), _strided(own_columns, stride)),
         )
+
+
+def filled_up(image: Image, unit: int) -> Image:
+    """The image, its last row and column repeated up to multiples of a unit."""
+    below, right = (-side % unit for side in image.shape[:2])
+    if not below and not right:
+        return image
+    return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
 
 
 def _strided(pixels: slice, stride: int) -> slice:

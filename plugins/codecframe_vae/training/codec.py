@@ -30,9 +30,11 @@ def train_codec(recipe: VaeRecipe, run: codecframe.TrainingRun) -> None:
         head_graph(model.head),
         model.head.shifts,
         STRIDE,
+        run.classes,
+        training.geometry,
         int8_encoder=int8_graph(encoder, training.images),
     )
-    finish(networks, recipe, run, training, validation, run.classes, training.geometry)
+    finish(networks, recipe, run, training, validation)
 
 
 def _joint(

@@ -53,9 +53,9 @@ def train_decoder(
             bound = limit[level][:, :, None, None]
             q = (real[index] * up[level][:, :, None, None]).round().clamp(-bound, bound)
             z = (q * down[level][:, :, None, None]).to(recipe.device)
-            wanted = to_tensor(images[index.numpy()]).to(recipe.device).float()
+            wanted = torch.from_numpy(images[index.numpy()]).to(recipe.device).float()
             with autocast(recipe.device):
-                made = decoder(z, decoder.shifts[level.to(recipe.device)])[:, :, :height, :width]
+                made = decoder(z, decoder.shifts[level.to(recipe.device)])[:, :height, :width]
             loss = functional.mse_loss(made / 64, wanted / 64)
             rise, fall = min(1, 20 * (step + 1) / steps), 1 - step / steps
             optimizer.param_groups[0]["lr"] = _RATE * rise * fall

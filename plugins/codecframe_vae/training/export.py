@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,27 +35,25 @@ from codecframe_vae.training.external_weights import Externalizer
 _OPSET = 18
 SMALL = 4096
 """Kernels with fewer weights stay as they are."""
-_ANY = torch.export.Dim.AUTO
-_IMAGES = torch.zeros(2, 24, 40, 3, dtype=torch.uint8)
-_SIZES = {"images": {0: _ANY, 1: _ANY, 2: _ANY}}
-_LATENT_SIZES = {"latents": {0: _ANY, 2: _ANY, 3: _ANY}, "shift": {0: _ANY}}
+_IMAGES = torch.zeros(2, 3, 24, 40, dtype=torch.uint8)
+MAPS = {"latents": (2, 3)}
+"""Axes of latents that may have any size, for `exported`."""
 
 
 def encoder_graph(encoder: Encoder) -> bytes:
     """`images`, uint8 (n, h, w, 3), to `latents`, float32 (n, C, h / 4, w / 4)."""
-    return exported(ChannelsLast(folded(encoder)), {"images": _IMAGES}, _SIZES, "latents")
+    return of_images(folded(encoder), "latents")
 
 
 def head_graph(head: Head) -> bytes:
     """`latents` and `shift`, float32 (n, head), to `logits`, float32 (n, classes)."""
     first = head.first[0]
-    return packed(exported(folded(head), _latents(first, head.shifts), _LATENT_SIZES, "logits"))
+    return packed(exported(folded(head), _latents(first, head.shifts), "logits", MAPS))
 
 
 def decoder_graph(decoder: SimpleDecoder | LinearDecoder) -> bytes:
     """`latents` and `shift`, float32 (n, width), to `images`, float32 (n, h, w, 3), 0..255."""
-    inputs = _latents(decoder.first, decoder.shifts)
-    return packed(exported(_Pictures(decoder), inputs, _LATENT_SIZES, "images"))
+    return packed(exported(decoder, _latents(decoder.first, decoder.shifts), "images", MAPS))
 
 
 def classifier_graph(model: PixelModel, metadata: Mapping[str, Any]) -> bytes:
@@ -65,24 +63,10 @@ def classifier_graph(model: PixelModel, metadata: Mapping[str, Any]) -> bytes:
         first: Any = network.head.first[0]
         first.bias += network.head.shifts[-1]
         network.head.shifts.zero_()
-    graph = exported(ChannelsLast(network), {"images": _IMAGES}, _SIZES, "logits")
-    stored = onnx.load_from_string(packed(graph))
+    stored = onnx.load_from_string(packed(of_images(network, "logits")))
     for key, value in metadata.items():
         stored.metadata_props.add(key=key, value=json.dumps(value))
     return bytes(stored.SerializeToString())
-
-
-class _Pictures(nn.Module):
-    """A decoder whose images are as they are stored."""
-
-    def __init__(self, decoder: SimpleDecoder | LinearDecoder) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, latents: Tensor, shift: Tensor) -> Tensor:
-        """Images, (n, height, width, 3)."""
-        images: Tensor = self.decoder(latents, shift)
-        return images.permute(0, 2, 3, 1)
 
 
 def _latents(first: nn.Module, shifts: Tensor) -> dict[str, Tensor]:
@@ -91,23 +75,37 @@ def _latents(first: nn.Module, shifts: Tensor) -> dict[str, Tensor]:
     return {"latents": torch.zeros(2, first.in_channels, 6, 10), "shift": shifts.detach()[[0, 0]]}
 
 
+def of_images(network: nn.Module, output: str | Sequence[str], images: Tensor = _IMAGES) -> bytes:
+    """A network of images, (n, 3, height, width), as a graph of `images` of any size as they are
+    stored, uint8 (n, height, width, 3).
+
+    Args:
+        network: in evaluation mode.
+        output: as `exported` takes it.
+        images: some that it takes.
+    """
+    example = images[:2].permute(0, 2, 3, 1).contiguous()
+    return exported(ChannelsLast(network), {"images": example}, output, {"images": (1, 2)})
+
+
 def exported(
     module: nn.Module,
     inputs: Mapping[str, Tensor],
-    sizes: Mapping[str, Any],
     output: str | Sequence[str],
+    free: Mapping[str, Sequence[int]] | None = None,
 ) -> bytes:
-    """A module as ONNX.
+    """A module as ONNX, for any number of images.
 
     Args:
         module: in evaluation mode.
         inputs: examples, by name, in the order of the module's arguments.
-        sizes: axes of each that may have any size.
         output: its name, or those of several.
+        free: further axes of inputs that may have any size.
 
     Raises:
         MismatchError: if torch cannot export it.
     """
+    axes = {name: (0, *(free or {}).get(name, ())) for name in inputs}
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -118,7 +116,9 @@ def exported(
                 tuple(inputs.values()),
                 input_names=list(inputs),
                 output_names=[output] if isinstance(output, str) else list(output),
-                dynamic_shapes=tuple(sizes.values()),
+                dynamic_shapes=tuple(
+                    dict.fromkeys(any_size, torch.export.Dim.AUTO) for any_size in axes.values()
+                ),
                 opset_version=_OPSET,
                 dynamo=True,
                 verbose=False,
@@ -145,24 +145,43 @@ def packed(graph: bytes, external: Externalizer | None = None) -> bytes:
     model = onnx.load_from_string(graph)
     nodes = model.graph.node
     kernels = {n.input[1] for n in nodes if n.op_type in ("Conv", "Gemm") and _by_output(n)}
-    casts = []
-    for constant in list(model.graph.initializer):
+
+    def smaller(constant: onnx.TensorProto) -> Smaller | None:
         weight = numpy_helper.to_array(constant)
         is_kernel = constant.name in kernels and weight.size >= SMALL
-        if not is_kernel or (external and external.key(constant)):
+        return (
+            quantised(weight) if is_kernel and not (external and external.key(constant)) else None
+        )
+
+    return compacted(model, smaller)
+
+
+Smaller = tuple[npt.NDArray[Any], npt.NDArray[np.float32] | None]
+"""A constant as it is stored, and what that is multiplied by, if it is."""
+
+
+def compacted(
+    model: onnx.ModelProto, smaller: Callable[[onnx.TensorProto], Smaller | None]
+) -> bytes:
+    """A graph whose constants are stored as `smaller` says, and brought back to `float32` when it
+    is loaded; None: as they are.
+    """
+    constants, casts = model.graph.initializer, []
+    for constant in list(constants):
+        if (found := smaller(constant)) is None:
             continue
-        stored, scale = quantised(weight)
-        model.graph.initializer.remove(constant)
-        names = [f"{constant.name}.{part}" for part in ("int8", "scale", "cast")]
-        model.graph.initializer.append(numpy_helper.from_array(stored, names[0]))
-        model.graph.initializer.append(numpy_helper.from_array(scale, names[1]))
-        casts += [
-            helper.make_node("Cast", [names[0]], [names[2]], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [names[2], names[1]], [constant.name]),
-        ]
-    rest = list(nodes)
-    del nodes[:]
-    nodes.extend([*casts, *rest])
+        stored, scale = found
+        name, kept = constant.name, f"{constant.name}.{stored.dtype}"
+        constants.remove(constant)
+        constants.append(numpy_helper.from_array(stored, kept))
+        cast = name if scale is None else f"{name}.cast"
+        casts.append(helper.make_node("Cast", [kept], [cast], to=TensorProto.FLOAT))
+        if scale is not None:
+            constants.append(numpy_helper.from_array(scale, f"{name}.scale"))
+            casts.append(helper.make_node("Mul", [cast, f"{name}.scale"], [name]))
+    rest = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*casts, *rest])
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 

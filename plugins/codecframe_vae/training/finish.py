@@ -11,9 +11,10 @@ import numpy as np
 from torch import Tensor
 
 import codecframe
+from codecframe import chunks
 from codecframe_vae.codec import VaeCodec
 from codecframe_vae.head import LatentHead
-from codecframe_vae.networks.nets import SimpleDecoder
+from codecframe_vae.networks.nets import LinearDecoder, SimpleDecoder
 from codecframe_vae.runtime import modelfile
 from codecframe_vae.runtime.external_weights import ExternalWeights
 from codecframe_vae.runtime.model import Model
@@ -40,6 +41,8 @@ class Networks:
         head: ONNX graph, as `export.head_graph` describes it.
         shifts: of the head's first layer, (trained levels, width).
         stride: pixels between latents.
+        classes: names of the head's classes.
+        geometry: fields of `Preprocess` that bring images to the size of the head's.
         external: weights that the model file shall not hold.
         int8_encoder: ONNX graph, as `int8.int8_graph` makes it, if there is one.
         filled: whether the encoder takes only images whose sides are multiples of the stride.
@@ -50,9 +53,16 @@ class Networks:
     head: bytes
     shifts: Tensor
     stride: int
+    classes: Sequence[str]
+    geometry: dict[str, Any]
     external: Externalizer = field(default_factory=Externalizer)
     int8_encoder: bytes | None = None
     filled: bool = True
+
+    @property
+    def running_encoder(self) -> bytes:
+        """The graph that runs unless a user wants the other."""
+        return self.int8_encoder or self.encoder
 
 
 def finish(
@@ -61,8 +71,6 @@ def finish(
     run: codecframe.TrainingRun,
     training: Labelled,
     validation: Labelled,
-    classes: Sequence[str],
-    geometry: dict[str, Any],
     pictures: U8 | None = None,
 ) -> None:
     """Fit tables and a simple decoder, and write the model file.
@@ -73,13 +81,9 @@ def finish(
         run: says where to write.
         training: images for tables and, without `pictures`, for the decoder.
         validation: images for the levels' rates and the figures in the file.
-        classes: names of the head's classes.
-        geometry: fields of `Preprocess` that bring images to the size of these.
         pictures: images for the decoder, `uint8`, (n, height, width, 3).
     """
-    arrays, manifest, _ = assembled(
-        networks, recipe, run, training, validation, classes, geometry, pictures
-    )
+    arrays, manifest, _ = assembled(networks, recipe, run, training, validation, pictures)
     write_measured(arrays, manifest, run, validation)
 
 
@@ -89,36 +93,20 @@ def assembled(
     run: codecframe.TrainingRun,
     training: Labelled,
     validation: Labelled,
-    classes: Sequence[str],
-    geometry: dict[str, Any],
     pictures: U8 | None = None,
 ) -> tuple[modelfile.Arrays, modelfile.Manifest, Ladder]:
     """(tensors of a model file, its manifest without figures, the levels); arguments as those of
     `finish`.
     """
-    arrays, external_weights = _graphs(networks)
-    encoder = networks.int8_encoder or networks.encoder  # as it runs unless a user wants the other
+    encoder = networks.running_encoder
     ladder = fit_ladder(encoder, networks.coded, recipe, training, validation, run)
-    for level, context in enumerate(ladder.contexts):
-        arrays |= modelfile.store_context(level, context.arrays)
-    arrays |= {"levels.up": ladder.up, "levels.down": ladder.down}
-    arrays["levels.head"] = ladder.between(networks.shifts)
     shown = training.images if pictures is None else pictures
     decoder = train_decoder(ladder, encoder, networks.stride, recipe, shown, run)
-    arrays["levels.decoder"] = decoder.shifts.detach().numpy()
-    arrays["decoder.onnx"] = as_tensor(decoder_graph(decoder))
-    rates = tuple(round(rate, 4) for rate in ladder.rates)
-    manifest = _manifest(networks, recipe, run, classes, geometry, rates, external_weights)
-    return arrays, manifest, ladder
+    return *_contents(networks, recipe, run, ladder, decoder), ladder
 
 
 def rehearse(
-    networks: Networks,
-    recipe: LadderRecipe,
-    run: codecframe.TrainingRun,
-    images: Labelled,
-    classes: Sequence[str],
-    geometry: dict[str, Any],
+    networks: Networks, recipe: LadderRecipe, run: codecframe.TrainingRun, images: U8
 ) -> None:
     """Make a model file of networks that are not trained yet, and use it: what would fail at the
     end of a training fails before it.
@@ -130,29 +118,17 @@ def rehearse(
     Raises:
         CodecframeError: if the networks do not make a codec and a head.
     """
-    arrays, external_weights = _graphs(networks)
-    some = images.images[:_REHEARSED]
-    latents = np.rint(real_latents(networks.int8_encoder or networks.encoder, some))
+    some = images[:_REHEARSED]
+    latents = np.rint(real_latents(networks.running_encoder, some))
     weights = np.zeros((2, recipe.latents, recipe.latents, 9))
     context = fit_context(np.clip(latents, -1, 1).astype(np.int16), weights, recipe.groups)
+    ones = np.ones((LEVELS, recipe.latents), np.float32)
+    ladder = Ladder([0.0] * LEVELS, [1.0] * LEVELS, [context] * LEVELS, ones, ones)
     decoder = SimpleDecoder(recipe.latents, LEVELS, recipe.decoder_width, networks.stride)
     eval_mode(decoder)
-    for level in range(LEVELS):
-        arrays |= modelfile.store_context(level, context.arrays)
-    ones = np.ones((LEVELS, recipe.latents), np.float32)
-    shift = networks.shifts.detach().cpu().numpy()[[0]]
-    arrays |= {
-        "levels.up": ones,
-        "levels.down": ones,
-        "levels.head": np.repeat(shift, LEVELS, axis=0),
-        "levels.decoder": decoder.shifts.detach().numpy(),
-        "decoder.onnx": as_tensor(decoder_graph(decoder)),
-    }
-    rates = (1.0,) * LEVELS
-    manifest = _manifest(networks, recipe, run, classes, geometry, rates, external_weights)
     trial = run.folder / "rehearsal.safetensors"
     try:
-        modelfile.write_model(trial, arrays, manifest)
+        modelfile.write_model(trial, *_contents(networks, recipe, run, ladder, decoder))
         try_out(Model(trial), list(some))
     finally:
         trial.unlink(missing_ok=True)
@@ -172,42 +148,44 @@ def try_out(model: Model, images: list[codecframe.Image]) -> None:
     head.predict(codec.decode_latents_many(datas))
 
 
-def _graphs(networks: Networks) -> tuple[modelfile.Arrays, ExternalWeights]:
-    """(the graphs of encoder and head as tensors, their external weights)."""
-    arrays: modelfile.Arrays = {}
-    references = {}
-    for name, graph in (("encoder", networks.encoder), ("head", networks.head)):
-        kept, references[name] = networks.external.taken_out(graph)
-        arrays[f"{name}.onnx"] = as_tensor(kept)
-    if networks.int8_encoder is not None:
-        arrays[f"{modelfile.INT8_ENCODER}.onnx"] = as_tensor(networks.int8_encoder)
-    return arrays, ExternalWeights(networks.external.head, references)
-
-
-def _manifest(
+def _contents(
     networks: Networks,
     recipe: LadderRecipe,
     run: codecframe.TrainingRun,
-    classes: Sequence[str],
-    geometry: dict[str, Any],
-    rates: tuple[float, ...],
-    external_weights: ExternalWeights,
-) -> modelfile.Manifest:
-    """Of a file that is not measured yet."""
-    return modelfile.Manifest(
+    ladder: Ladder,
+    decoder: SimpleDecoder | LinearDecoder,
+) -> tuple[modelfile.Arrays, modelfile.Manifest]:
+    """(tensors, manifest) of a file that is not measured yet."""
+    kept, references = {}, {}
+    for name, graph in (("encoder", networks.encoder), ("head", networks.head)):
+        kept[name], references[name] = networks.external.taken_out(graph)
+    kept["decoder"] = decoder_graph(decoder)
+    if networks.int8_encoder is not None:
+        kept[modelfile.INT8_ENCODER] = networks.int8_encoder
+    arrays: modelfile.Arrays = {f"{name}.onnx": as_tensor(graph) for name, graph in kept.items()}
+    for level, context in enumerate(ladder.contexts):
+        arrays |= context.arrays.stored(f"context.{level}.")
+    arrays |= {
+        "levels.up": ladder.up,
+        "levels.down": ladder.down,
+        "levels.head": ladder.between(networks.shifts),
+        "levels.decoder": decoder.shifts.detach().numpy(),
+    }
+    manifest = modelfile.Manifest(
         name=run.name,
         channels=recipe.latents,
         groups=recipe.groups,
         stride=networks.stride,
         levels=LEVELS,
-        classes=tuple(classes),
-        geometry=geometry,
-        rates=rates,
+        classes=tuple(networks.classes),
+        geometry=networks.geometry,
+        rates=tuple(round(rate, 4) for rate in ladder.rates),
         recipe=run.recipe,
         measured={},
-        external_weights=external_weights,
+        external_weights=ExternalWeights(networks.external.head, references),
         filled=networks.filled,
     )
+    return arrays, manifest
 
 
 def write_measured(
@@ -235,14 +213,9 @@ def measure(path: Path, validation: Labelled) -> dict[str, object]:
     rows = []
     for level in range(LEVELS):
         context = model.context(level)
-        values = np.stack([model.quantise(y, level) for y in real])
-        size = np.mean(
-            [
-                len(b)
-                for at in range(0, len(values), 500)
-                for b in context.encode(values[at : at + 500])
-            ]
-        )
+        values = [model.quantise(y, level) for y in real]
+        parts = [context.encode(np.stack(some)) for some in chunks(values, 500)]
+        size = np.mean([len(data) for part in parts for data in part])
         shape = validation.images.shape[1:3]
         latents = [
             codecframe.Latents(model.space, v.astype(np.int32), level, shape) for v in values

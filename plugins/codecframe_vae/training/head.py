@@ -105,14 +105,9 @@ class HeadTask(SupervisedTask):
 
     def _behind(self, real: list[F32], levels: Tensor) -> Tensor:
         """Logits for latents, each at its level."""
-        codec, device = self._codec, self._settings.device
-        arrived = np.stack(
-            [
-                codec.dequantised(codec.quantise(values, level), level)
-                for values, level in zip(real, levels.tolist(), strict=True)
-            ]
-        )
-        latents = torch.from_numpy(arrived).to(device, memory_format=torch.channels_last)
+        device = self._settings.device
+        arrived = torch.from_numpy(self._codec.arriving(real, levels.tolist()))
+        latents = arrived.to(device, memory_format=torch.channels_last)
         with autocast(device):
             logits: Tensor = self.model(latents, self.model.shifts[levels.to(device)])
         return logits

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from codecframe_vae.networks.nets import Gains
+
 
 class Prior(nn.Module):
     """Each latent is Gaussian around a mean that is linear in latents decoded before it.
@@ -55,8 +57,13 @@ class Prior(nn.Module):
         mass = torch.special.ndtr((far + 0.5) * narrow) - torch.special.ndtr((far - 0.5) * narrow)
         return -torch.log2(mass + 1e-6).sum((1, 2, 3))
 
-    def weights(self, level: int) -> Tensor:
-        """Prediction weights of a level, (2, latents, latents, 9)."""
-        phases = (self.weight_even * self.mask_even, self.weight_odd * self.mask_odd)
-        scaled = [w * g[:, None, None, None] for w, g in zip(phases, self.gain[level], strict=True)]
-        return torch.stack(scaled).flatten(3).detach()
+    def coded(self, real: Tensor, gains: Gains, level: Tensor) -> tuple[Tensor, Tensor]:
+        """(latents as they arrive, (n, latents, h, w), bits of each image, (n,)), of real ones.
+
+        Latents are really rounded, and the rate is that of the rounded ones; gradients pass the
+        rounding as if it were not there.
+        """
+        with torch.autocast(real.device.type, enabled=False):
+            scaled = real * gains.up(level)
+            q = scaled + (scaled.round() - scaled).detach()
+            return q * gains.down(level), self.bits(q, level)
