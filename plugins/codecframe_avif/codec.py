@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -43,7 +42,7 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
         data = encoders.encode(image, settings)
         try:
             sequence, frame = _sequence_and_frame(data, *_mdat(data))
-            promised, promised_bytes = _promised(_Shown.of(settings), image.shape[:2])
+            promised, promised_bytes = _promised(settings, image.shape[:2])
             if sequence == promised_bytes:
                 return container.wrap(promised, _item(sequence, frame))
             header = SequenceHeader.from_bytes(sequence)
@@ -91,7 +90,7 @@ class AvifCodec(codecframe.Codec[AvifSettings]):
             header = SequenceHeader.from_bytes(_sequence_and_frame(payload, 0, len(payload))[0])
             return container.wrap(header, payload) + container.UNEXPECTED
         codecframe.check_size(*shape, self.name)
-        header, sequence = _promised(_Shown.of(settings), shape)
+        header, sequence = _promised(settings, shape)
         return container.wrap(header, _item(sequence, payload))
 
 
@@ -142,62 +141,37 @@ def _form(payload: bytes) -> str:
 # -- the sequence header that settings and size promise -----------------------------------
 
 
-class _Shown(NamedTuple):
-    """The settings that show in the sequence header."""
-
-    encoder: str
-    subsampling: str
-    full_range: bool
-    speed: int
-    lossless: bool
-    cdef: bool
-    edge_filter: bool
-
-    @classmethod
-    def of(cls, settings: AvifSettings) -> _Shown:
-        """The ones among all settings."""
-        return cls(
-            settings.encoder,
-            settings.subsampling,
-            settings.value_range == "full",
-            settings.speed,
-            settings.quality == LOSSLESS,
-            settings.cdef,
-            settings.edge_filter,
-        )
-
-
 @lru_cache(maxsize=256)
-def _promised(shown: _Shown, shape: Shape) -> tuple[SequenceHeader, bytes]:
+def _promised(settings: AvifSettings, shape: Shape) -> tuple[SequenceHeader, bytes]:
     """The sequence header that the encoders of today write, and its bytes.
 
     Encoder options or another release of an encoder may give another one, and svt's depends on
     more than this: then the payload keeps it.
     """
     height, width = shape
-    is_rav1e = shown.encoder == "rav1e"
+    is_rav1e = settings.encoder == "rav1e"
     header = SequenceHeader(
         width=width,
         height=height,
-        profile=_PROFILES[shown.subsampling],
+        profile=_PROFILES[settings.subsampling],
         level=bitstream.NO_LEVEL if is_rav1e else bitstream.level_of(width, height),
-        tools=_tools(shown, min(shape)),
-        monochrome=shown.subsampling == "4:0:0",
-        full_range=shown.full_range,
-        separate_uv_delta_q=is_rav1e and shown.subsampling != "4:0:0",
+        tools=_tools(settings, min(shape)),
+        monochrome=settings.monochrome,
+        full_range=settings.value_range == "full",
+        separate_uv_delta_q=is_rav1e and not settings.monochrome,
     )
     return header, header.to_bytes()
 
 
-def _tools(shown: _Shown, shorter_side: int) -> int:
+def _tools(settings: AvifSettings, shorter_side: int) -> int:
     """The coding tools that an encoder allows itself, as in `SequenceHeader.tools`."""
     intra_filter, edge_filter, cdef, restoration = 0b010000, 0b001000, 0b000010, 0b000001
-    if shown.encoder == "rav1e":
-        filters = cdef | (restoration if shown.speed < 8 else 0)
+    if settings.encoder == "rav1e":
+        filters = cdef | (restoration if settings.speed < 8 else 0)
         return edge_filter | (filters if shorter_side >= 32 else 0)
-    allowed = intra_filter | (restoration if shown.speed < 5 else 0)
-    allowed |= edge_filter if shown.edge_filter else 0
-    return allowed | (cdef if shown.cdef and not shown.lossless else 0)
+    allowed = intra_filter | (restoration if settings.speed < 5 else 0)
+    allowed |= edge_filter if settings.edge_filter else 0
+    return allowed | (cdef if settings.cdef and settings.quality < LOSSLESS else 0)
 
 
 # -- decoding -----------------------------------------------------------------------------

@@ -8,6 +8,10 @@ import codecframe
 
 if TYPE_CHECKING:
     from codecframe_hubs.head import HubHead
+else:
+    import lazy_loader
+
+    __getattr__ = lazy_loader.attach(__name__, submod_attrs={"head": ["HubHead"]})[0]
 
 __all__ = ["HubHead", "codecframe_open_head"]
 
@@ -23,11 +27,3 @@ def codecframe_open_head(spec: str, options: dict[str, Any]) -> codecframe.TaskH
     from codecframe_hubs.open import open_hub
 
     return open_hub(hub, name, codecframe.HeadOptions.read(options))
-
-
-def __getattr__(name: str) -> Any:
-    if name == "HubHead":
-        from codecframe_hubs.head import HubHead
-
-        return HubHead
-    raise AttributeError(f"module 'codecframe_hubs' has no attribute {name!r}")

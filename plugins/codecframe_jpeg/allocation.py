@@ -55,13 +55,6 @@ class Curves:
     bits: F64
     fisher: F64
 
-    @classmethod
-    def of(cls, coefficients: Coefficients, deadzone: float) -> Curves:
-        """Tabulate all `STEPS`."""
-        tally = Tally(deadzone)
-        tally.add(coefficients)
-        return tally.curves()
-
     def best(self, lambda_: float) -> I64:
         """The step of each coefficient when a bit costs `lambda_` nats, as places in `STEPS`: the
         coarsest of those that are as good, e.g. where all coefficients become zero.

@@ -109,14 +109,13 @@ class _Api:
         self, request: Request, claim: Claim, arrived: float
     ) -> tuple[Status, Response]:
         try:
-            asked = read_query(request.query_params.multi_items(), self._service.worker)
+            make_job, most = read_query(request.query_params.multi_items(), self._service.worker)
         except CodecframeError as error:
             return Status.BAD, _complaint(_code(error, Status.BAD), str(error))
-        data = await self._body(request, claim)
-        job = asked.job(data)
+        job = make_job(await self._body(request, claim))
         try:
             prediction = await self._service.predict(job, claim, address(request))
-            seen = self._said(prediction, asked.top)
+            seen = self._said(prediction, most)
         except Exception as error:  # of a stranger's head or codec
             status = status_of(error)
             self._note(request, job, status, arrived)

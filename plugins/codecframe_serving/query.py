@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from codecframe import MAX_LEVELS, PIXELS, Codec, DataError, MismatchError, Settings, Shape, option
+from codecframe import MAX_LEVELS, PIXELS, DataError, MismatchError, Settings, option
 from codecframe_serving.protocol import MAX_SEQUENCE, MAX_SIDE, MAX_TOP
 from codecframe_serving.worker import Job, Worker
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a client asks for.
-
-    Attributes:
-        codec: the codec of what is posted; None where it is an image file of any kind.
-        settings: what a payload was made with; None for self-contained data.
-        shape: (height, width) of a payload's image.
-        top: how many classes the answer shall have.
-    """
-
-    codec: Codec[Any] | None = None
-    settings: Settings | None = None
-    shape: Shape | None = None
-    top: int = 1
-
-    def job(self, data: bytes) -> Job:
-        """The job for what was posted."""
-        return Job(data, self.codec, self.settings, self.shape)
-
-
-def read_query(parameters: Iterable[tuple[str, str]], worker: Worker) -> Asked:
-    """Read the parameters of a URL.
+def read_query(
+    parameters: Iterable[tuple[str, str]], worker: Worker
+) -> tuple[Callable[[bytes], Job], int]:
+    """Read the parameters of a URL: (from what is posted to its job, how many classes the answer
+    shall have).
 
         ?top=3                                                       an image file of any kind
         ?codec=jpeg                                                  self-contained data
@@ -53,12 +36,12 @@ def read_query(parameters: Iterable[tuple[str, str]], worker: Worker) -> Asked:
             raise DataError("query", "needs a codec: only 'top' can be said without one")
         if worker.head.accepts != PIXELS:
             raise MismatchError(f"head {worker.head.name!r} takes no pixels: name the codec")
-        return Asked(top=query.top)
+        return Job, query.top
     codec = worker.named(query.codec)
     if query.height is None and query.width is None:
         if query.set or query.level is not None:
             raise DataError("query", "'set' and 'level' are for a payload, with height and width")
-        return Asked(codec, top=query.top)
+        return partial(Job, codec=codec), query.top
     if query.height is None or query.width is None:
         raise DataError("query", "a payload needs both height and width")
     shape = query.height, query.width
@@ -66,7 +49,7 @@ def read_query(parameters: Iterable[tuple[str, str]], worker: Worker) -> Asked:
     settings: Settings = codec.settings_type.parse(query.set)
     if query.level is not None:
         settings = settings.at_level(query.level)
-    return Asked(codec, settings, shape, query.top)
+    return partial(Job, codec=codec, settings=settings, shape=shape), query.top
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,61 +19,72 @@ from codecframe_torch.model import TorchModel
 
 
 def open_head(path: str, options: Mapping[str, Any]) -> codecframe.TaskHead:
-    """The head in a file, of the task that the options name; a classifier, where they name none.
-
-    Raises:
-        DataError, MismatchError, DependencyError: as `open_file`.
-    """
-    rest = dict(options)
-    task = str(rest.pop("task", "classification"))
-    if task == "classification":
-        return open_file(path, codecframe.HeadOptions.read(rest))
-    made: codecframe.TaskHead = codecframe.get_task(task).head(_model(path), rest)
-    return made
-
-
-def _model(path: str) -> TorchModel:
-    """The module in a file, for any task."""
-    torch = require("torch", INSTALL)
-    members, name = _members(path), Path(path).stem
-    if any("/models/" in one for one in members):
-        with _quiet(path):
-            program = torch.export.load(path)
-            module = program.module()
-            count, *axes = _input_shape(program)
-        layout, shape = _layout(axes)
-        return TorchModel(
-            module, name, spec=path, usual={"layout": layout}, shape=shape,
-            batch_size=count or 1, pad=count is not None,
-        )  # fmt: skip
-    if any("/code/" in one for one in members):
-        with _quiet(path):
-            return TorchModel(torch.jit.load(path, map_location="cpu"), name, spec=path)
-    raise codecframe.DataError(path, _PICKLED)
-
-
-_PICKLED = (
-    "is pickled weights or a pickled module: unpickling could run anything. Build the module "
-    "in Python and save it with torch.export.save, or wrap it in codecframe_torch.TorchHead"
-)
-
-
-def open_file(path: str, options: codecframe.HeadOptions) -> TorchHead:
-    """The head in a `torch.export` or TorchScript file.
+    """The head in a `torch.export` or TorchScript file, of the task that the options name; a
+    classifier, where they name none.
 
     Raises:
         DataError: if the file is neither; of weights alone, how to make a model file.
         MismatchError: if the model does not take images of the size that was asked for.
         DependencyError: if torch is not installed.
     """
-    require("torch", INSTALL)
+    rest, name = dict(options), Path(path).stem
+    task = str(rest.pop("task", "classification"))
+    given = codecframe.HeadOptions.read(rest) if task == "classification" else None
+    file = _loaded(path)
+    pad = file.count is not None
+    if given is None:
+        model = TorchModel(
+            file.module, name, spec=path, usual=file.usual, shape=file.shape,
+            batch_size=file.count or 1, pad=pad,
+        )  # fmt: skip
+        made: codecframe.TaskHead = codecframe.get_task(task).head(model, rest)
+        return made
+    given = replace(given, name=given.name or name)
+    if not file.usual:
+        return TorchHead(file.module, **vars(given))
+    said = dict(vars(given.completed(file.described, path)))
+    said["preprocess"] = Preprocess.for_input(said["preprocess"], file.shape, **file.usual)
+    return TorchHead(file.module, **said, batch_size=file.count or 32, pad=pad)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A module, and what its file shows of it.
+
+    Attributes:
+        module: the module.
+        usual: the layout of its input; empty where that is not known.
+        shape: fixed (height, width) of its input.
+        count: fixed number of images.
+        described: how its head is used, as text.
+    """
+
+    module: Any
+    usual: dict[str, str] = field(default_factory=dict)
+    shape: tuple[int, int] | None = None
+    count: int | None = None
+    described: str = ""
+
+
+def _loaded(path: str) -> _File:
+    torch = require("torch", INSTALL)
     members = _members(path)
-    options = replace(options, name=options.name or Path(path).stem)
-    if any("/models/" in name for name in members):
-        return _exported(path, options)
-    if any("/code/" in name for name in members):
-        return _scripted(path, vars(options))
-    raise codecframe.DataError(path, _PICKLED)
+    if any("/models/" in one for one in members):
+        inside = {f"{codecframe.HeadOptions.KEY}.json": ""}
+        with _quiet(path):
+            program = torch.export.load(path, extra_files=inside)
+            module = program.module()
+            count, *axes = _input_shape(program)
+        layout, shape = _layout(axes)
+        return _File(module, {"layout": layout}, shape, count, *inside.values())
+    if any("/code/" in one for one in members):
+        with _quiet(path):
+            return _File(torch.jit.load(path, map_location="cpu"))
+    raise codecframe.DataError(
+        path,
+        "is pickled weights or a pickled module: unpickling could run anything. Build the module "
+        "in Python and save it with torch.export.save, or wrap it in codecframe_torch.TorchHead",
+    )
 
 
 def _members(path: str) -> list[str]:
@@ -88,32 +99,12 @@ def _members(path: str) -> list[str]:
             return archive.namelist()
 
 
-def _exported(path: str, given: codecframe.HeadOptions) -> TorchHead:
-    torch = require("torch", INSTALL)
-    inside = {f"{given.KEY}.json": ""}
-    with _quiet(path):
-        program = torch.export.load(path, extra_files=inside)
-        module = program.module()
-        count, *axes = _input_shape(program)
-    options = dict(vars(given.completed(inside[f"{given.KEY}.json"], path)))
-    layout, shape = _layout(axes)
-    options["preprocess"] = Preprocess.for_input(options["preprocess"], shape, layout=layout)
-    return TorchHead(module, **options, batch_size=count or 32, pad=count is not None)
-
-
 def _layout(axes: list[int | None]) -> tuple[str, tuple[int, int] | None]:
     """(layout, fixed (height, width)) of an input without its first axis."""
     channels_last = axes[2] == 3 and axes[0] != 3
     height, width = axes[:2] if channels_last else axes[1:]
     shape = None if height is None or width is None else (height, width)
     return "nhwc" if channels_last else "nchw", shape
-
-
-def _scripted(path: str, options: dict[str, Any]) -> TorchHead:
-    torch = require("torch", INSTALL)
-    with _quiet(path):
-        module = torch.jit.load(path, map_location="cpu")
-    return TorchHead(module, **options)
 
 
 def _input_shape(program: Any) -> list[int | None]:

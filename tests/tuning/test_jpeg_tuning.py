@@ -19,7 +19,7 @@ from codecframe.rate import Accounting, Budget
 from codecframe.testing import natural_image
 from codecframe.tuning import Objective, tune
 from codecframe.tuning.search import searchable
-from codecframe_jpeg.allocation import STEPS, Coefficients, Curves, allocate
+from codecframe_jpeg.allocation import STEPS, Coefficients, Curves, Tally, allocate
 from codecframe_jpeg.coefficients import gradients, pattern, transformed
 from codecframe_jpeg.settings import JpegSettings
 from codecframe_jpeg.tables import ZIGZAG
@@ -205,12 +205,18 @@ def _signs(shape: tuple[int, int]) -> np.ndarray:
     return 1 - 2 * (np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 2)
 
 
+def tabulated(coefficients: Coefficients) -> Curves:
+    tally = Tally(deadzone=0.0)
+    tally.add(coefficients)
+    return tally.curves()
+
+
 def test_allocation_spends_what_it_may_and_where_it_counts() -> None:
     rng = np.random.default_rng(0)
     values = rng.laplace(0, 40, (4000, 64)).astype(np.float32)
     fisher = np.ones((4000, 64), np.float32)
     fisher[:, 10] = 100
-    curves = [Curves.of(Coefficients(values, fisher, 10), deadzone=0.0)]
+    curves = [tabulated(Coefficients(values, fisher, 10))]
     bits = []
     for wanted in (20_000, 60_000, 100_000):
         (table,) = allocate(curves, wanted)
@@ -230,7 +236,7 @@ def test_bits_are_about_those_of_real_files() -> None:
     parts = (luma, np.concatenate(chroma))
     about = 0.0
     for table, values in zip(settings.scaled_tables, parts, strict=True):
-        curves = Curves.of(Coefficients(values, np.ones_like(values), 12), 0.0)
+        curves = tabulated(Coefficients(values, np.ones_like(values), 12))
         steps = np.array(table)[ZIGZAG]
         at = np.abs(STEPS[None] - steps[:, None]).argmin(axis=1)
         about += float(curves.bits[np.arange(64), at].sum())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from codecframe_onnx.network.operators import Call, Value, like, numbers, operator, tensor
+from codecframe_onnx.network.operators import Call, Operator, Value, like, numbers, operator, tensor
 
 _CONVOLUTIONS: dict[int, Any] = {3: functional.conv1d, 4: functional.conv2d, 5: functional.conv3d}
 _TRANSPOSED: dict[int, Any] = {
@@ -95,27 +95,7 @@ def _gemm(call: Call, a: Value, b: Value, c: Value = None) -> Value:
     return found if c is None else found + beta * tensor(c)
 
 
-@operator("MatMul")
-def _matmul(call: Call, a: Value, b: Value) -> Value:
-    return torch.matmul(tensor(a), tensor(b))
-
-
-@operator("Einsum")
-def _einsum(call: Call, *values: Value) -> Value:
-    return torch.einsum(call.get("equation"), *map(tensor, values))
-
-
 # -- pooling ----------------------------------------------------------------------------------
-
-
-@operator("GlobalAveragePool")
-def _global_average(call: Call, x: Tensor) -> Value:
-    return x.mean(tuple(range(2, x.ndim)), keepdim=True)
-
-
-@operator("GlobalMaxPool")
-def _global_max(call: Call, x: Tensor) -> Value:
-    return x.amax(tuple(range(2, x.ndim)), keepdim=True)
 
 
 @operator("MaxPool")
@@ -162,13 +142,6 @@ def _batch_norm(
     )
 
 
-@operator("InstanceNormalization")
-def _instance_norm(call: Call, x: Tensor, scale: Value, bias: Value) -> Value:
-    return functional.instance_norm(
-        x, weight=like(scale, x), bias=like(bias, x), eps=call.get("epsilon", 1e-5)
-    )
-
-
 @operator("LayerNormalization")
 def _layer_norm(call: Call, x: Tensor, scale: Value, bias: Value = None) -> Value:
     axis = call.get("axis", -1) % x.ndim
@@ -188,18 +161,6 @@ def _group_norm(call: Call, x: Tensor, scale: Value, bias: Value) -> Value:
         factors = [one.repeat_interleave(x.shape[1] // groups) for one in factors]
     factor, shift = (one.reshape(-1, *ends) for one in factors)
     return found * factor + shift
-
-
-@operator("LRN")
-def _local_response(call: Call, x: Tensor) -> Value:
-    return functional.local_response_norm(
-        x, call.get("size"), call.get("alpha", 1e-4), call.get("beta", 0.75), call.get("bias", 1.0)
-    )
-
-
-@operator("LpNormalization")
-def _lp_norm(call: Call, x: Tensor) -> Value:
-    return functional.normalize(x, float(call.get("p", 2)), call.get("axis", -1))
 
 
 # -- resizing ---------------------------------------------------------------------------------
@@ -239,3 +200,24 @@ def _resize(
     else:
         factor = [float(dict(zip(axes, factors, strict=True)).get(at, 1.0)) for at in (2, 3)]
     return functional.interpolate(x, size, factor, how, align_corners=corners)
+
+
+# -- what torch does just so ------------------------------------------------------------------
+
+_OTHERS: dict[str, Operator] = {
+    "Einsum": lambda call, *values: torch.einsum(call.get("equation"), *map(tensor, values)),
+    "GlobalAveragePool": lambda call, x: x.mean(tuple(range(2, x.ndim)), keepdim=True),
+    "GlobalMaxPool": lambda call, x: x.amax(tuple(range(2, x.ndim)), keepdim=True),
+    "InstanceNormalization": lambda call, x, scale, bias: functional.instance_norm(
+        x, weight=like(scale, x), bias=like(bias, x), eps=call.get("epsilon", 1e-5)
+    ),
+    "LRN": lambda call, x: functional.local_response_norm(
+        x, call.get("size"), call.get("alpha", 1e-4), call.get("beta", 0.75), call.get("bias", 1.0)
+    ),
+    "LpNormalization": lambda call, x: functional.normalize(
+        x, float(call.get("p", 2)), call.get("axis", -1)
+    ),
+    "MatMul": lambda call, a, b: torch.matmul(tensor(a), tensor(b)),
+}
+for _name, _function in _OTHERS.items():
+    operator(_name)(_function)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from codecframe_onnx.network.operators import (
     Call,
+    Operator,
     Value,
     axes_of,
     like,
@@ -174,45 +175,22 @@ def _clip(call: Call, x: Value, low: Value = None, high: Value = None) -> Value:
     return x.clamp(least, most)
 
 
-@operator("LeakyRelu")
-def _leaky(call: Call, x: Tensor) -> Value:
-    return functional.leaky_relu(x, call.get("alpha", 0.01))
-
-
-@operator("PRelu")
-def _prelu(call: Call, x: Tensor, slope: Value) -> Value:
-    return torch.where(x < 0, x * tensor(slope), x)
-
-
-@operator("Elu")
-def _elu(call: Call, x: Tensor) -> Value:
-    return functional.elu(x, call.get("alpha", 1.0))
-
-
-@operator("Celu")
-def _celu(call: Call, x: Tensor) -> Value:
-    return functional.celu(x, call.get("alpha", 1.0))
-
-
-@operator("Selu")
-def _selu(call: Call, x: Tensor) -> Value:
-    alpha, gamma = call.get("alpha", 1.6732632), call.get("gamma", 1.050701)
-    return gamma * functional.elu(x, alpha)
-
-
-@operator("HardSigmoid")
-def _hard_sigmoid(call: Call, x: Tensor) -> Value:
-    return (x * call.get("alpha", 0.2) + call.get("beta", 0.5)).clamp(0.0, 1.0)
-
-
-@operator("Gelu")
-def _gelu(call: Call, x: Tensor) -> Value:
-    return functional.gelu(x, approximate=call.get("approximate", "none"))
-
-
-@operator("Swish")
-def _swish(call: Call, x: Tensor) -> Value:
-    return x * torch.sigmoid(call.get("alpha", 1.0) * x)
+_OF_TENSORS: dict[str, Operator] = {
+    "Celu": lambda call, x: functional.celu(x, call.get("alpha", 1.0)),
+    "Elu": lambda call, x: functional.elu(x, call.get("alpha", 1.0)),
+    "Gelu": lambda call, x: functional.gelu(x, approximate=call.get("approximate", "none")),
+    "HardSigmoid": lambda call, x: (x * call.get("alpha", 0.2) + call.get("beta", 0.5)).clamp(
+        0.0, 1.0
+    ),
+    "LeakyRelu": lambda call, x: functional.leaky_relu(x, call.get("alpha", 0.01)),
+    "PRelu": lambda call, x, slope: torch.where(x < 0, x * tensor(slope), x),
+    "Selu": lambda call, x: (
+        call.get("gamma", 1.050701) * functional.elu(x, call.get("alpha", 1.6732632))
+    ),
+    "Swish": lambda call, x: x * torch.sigmoid(call.get("alpha", 1.0) * x),
+}
+for _name, _function in _OF_TENSORS.items():
+    operator(_name)(_function)
 
 
 # -- reductions ------------------------------------------------------------------------------

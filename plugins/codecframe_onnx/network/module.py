@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ class _Step:
     layer: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    done: tuple[str, ...]
+    done: tuple[str, ...] = ()
 
 
 class OnnxNetwork(nn.Module):
@@ -155,7 +155,7 @@ class OnnxNetwork(nn.Module):
                 layer = self._free_name(node.name or node.output[0])
                 self.add_module(layer, Layer(node.op_type, call, own, weights, node.input))
                 inputs = tuple("" if at in own else name for at, name in enumerate(node.input))
-                steps.append(_Step(layer, inputs, tuple(node.output), ()))
+                steps.append(_Step(layer, inputs, tuple(node.output)))
         self._steps = _with_ends(steps, outputs)
         for output in constants.keys() & set(outputs):
             raise codecframe.MismatchError(f"{path}: {output} does not depend on the image")
@@ -325,7 +325,4 @@ def _with_ends(steps: list[_Step], outputs: Sequence[str]) -> list[_Step]:
     for name, number in last.items():
         if name not in outputs:
             ends.setdefault(number, []).append(name)
-    return [
-        _Step(step.layer, step.inputs, step.outputs, tuple(ends.get(number, ())))
-        for number, step in enumerate(steps)
-    ]
+    return [replace(step, done=tuple(ends.get(at, ()))) for at, step in enumerate(steps)]
