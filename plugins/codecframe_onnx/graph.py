@@ -8,16 +8,8 @@ import codecframe
 from codecframe import require
 
 _THROUGH = {
-    "Cast",
-    "DequantizeLinear",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "QuantizeLinear",
-    "Reshape",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
+    *("Cast", "DequantizeLinear", "Dropout", "Flatten", "Identity", "QuantizeLinear"),
+    *("Reshape", "Squeeze", "Transpose", "Unsqueeze"),
 }
 """Operators that change neither order nor meaning of the scores."""
 

@@ -18,21 +18,8 @@ _KINDS = {
     "softmax2d": "probabilities",
 }
 _THROUGH = {
-    "_to_copy",
-    "alias",
-    "clone",
-    "contiguous",
-    "detach",
-    "dropout",
-    "flatten",
-    "float",
-    "identity",
-    "reshape",
-    "squeeze",
-    "to",
-    "unflatten",
-    "unsqueeze",
-    "view",
+    *("_to_copy", "alias", "clone", "contiguous", "detach", "dropout", "flatten", "float"),
+    *("identity", "reshape", "squeeze", "to", "unflatten", "unsqueeze", "view"),
 }
 """Operations that change neither order nor meaning of the scores."""
 

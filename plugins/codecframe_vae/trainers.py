@@ -43,7 +43,7 @@ class _Classifier(_Trainer):
     summary = "a classifier of pixels, on clean images or on those that a codec decoded"
     suffix = ".onnx"
     settings_type = ClassifierRecipe
-    function = "training.classifier:train_classifier"
+    function = "training.pixels:train_classifier"
 
 
 class _Head(_Trainer):

@@ -29,6 +29,10 @@ class _View:
     wanted: Tensor | None = None
     encodings: dict[int, bytes] = field(default_factory=dict)
 
+    def has(self, level: int | None) -> bool:
+        """Whether it can be shown at a level without the crop; None: uncompressed."""
+        return self.wanted is not None and level in self.encodings
+
 
 class Views:
     """Batches of crops behind a codec, each at a level of its own, and some uncompressed.
@@ -79,17 +83,25 @@ class Views:
         clean = rng.random(count) < recipe.clean
         levels = [None if still else self._level(rng) for still in clean]
         views = [self._views.setdefault((*at, size), _View()) for at in places]
-        work = list(zip(places, [size] * count, views, levels, strict=True))
-        found = map_threads(self._seen, work)
-        lacking = [n for n, view in enumerate(views) if view.wanted is None]
-        if lacking:
-            crops = [found[n][0] for n in lacking]
-            targets = self._teacher(to_tensor(np.stack([one for one in crops if one is not None])))
+        new = [n for n, view in enumerate(views) if not view.has(levels[n])]
+        crops = dict(zip(new, map_threads(lambda n: self._crop(places[n], size), new), strict=True))
+        if lacking := [n for n in new if views[n].wanted is None]:
+            targets = self._teacher(to_tensor(np.stack([crops[n] for n in lacking])))
             for n, target in zip(lacking, targets, strict=True):
                 views[n].wanted = target
+
+        def arrived(n: int) -> Image:
+            level, encodings = levels[n], views[n].encodings
+            if level is None:
+                return crops[n]
+            if level not in encodings:
+                encodings[level] = self._codec.encode(crops[n], self._settings.at_level(level))
+            return self._codec.decode(encodings[level])
+
+        found = map_threads(arrived, range(count))
         wanted = torch.stack([view.wanted for view in views if view.wanted is not None])
         self._keep(places, size)
-        return to_tensor(np.stack([arrived for _, arrived in found])), wanted
+        return to_tensor(np.stack(found)), wanted
 
     def _place(self, number: int) -> tuple[int, int]:
         """(photograph, view) of the so-manieth image that is trained."""
@@ -101,19 +113,6 @@ class Views:
         """Of the knob: rates from the lowest to the highest are equally likely."""
         spread = np.arange(len(self._levels))
         return round(float(np.interp(rng.uniform(0, spread[-1]), spread, self._levels)))
-
-    def _seen(self, drawn: tuple[Any, Shape, _View, int | None]) -> tuple[Image | None, Image]:
-        """(the crop, where it was made; what arrives of it)."""
-        place, size, view, level = drawn
-        known = level is not None and level in view.encodings
-        crop = None if known and view.wanted is not None else self._crop(place, size)
-        if level is None:
-            assert crop is not None  # noqa: S101 - made above
-            return crop, crop
-        if not known:
-            assert crop is not None  # noqa: S101 - made above
-            view.encodings[level] = self._codec.encode(crop, self._settings.at_level(level))
-        return crop, self._codec.decode(view.encodings[level])
 
     def _crop(self, place: tuple[int, int], size: Shape) -> Image:
         """A part of the photograph at about the scale that the classifier sees it at, or mirrored;

@@ -51,6 +51,8 @@ class Model:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
+        self._contexts: dict[int, ContextModel] = {}
+        self._sessions: dict[str, Any] = {}
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -111,10 +113,6 @@ class Model:
         """
         return PictureLayer(self)
 
-    @cached_property
-    def _contexts(self) -> dict[int, ContextModel]:
-        return {}
-
     def context(self, level: int) -> ContextModel:
         """The entropy coder of a level."""
         if level not in self._contexts:
@@ -130,10 +128,6 @@ class Model:
         """Weights that one of the graphs leaves out, by the constant's name."""
         wanted = self.manifest.external_weights.weights.get(network, {})
         return {name: self._external[one.key] for name, one in wanted.items()}
-
-    @cached_property
-    def _sessions(self) -> dict[str, Any]:
-        return {}
 
     def _session(self, network: str) -> Any:
         if network not in self._sessions:

@@ -47,12 +47,10 @@ class PictureLayer:
         self._model = model
         arrays = model.arrays
         try:
-            self._forward = arrays[PREFIX + "forward"]
-            self._offset = arrays[PREFIX + "offset"]
-            self._steps = arrays[PREFIX + "steps"]
-            self._shifts = arrays[PREFIX + "shifts"]
-            self._weight = arrays[PREFIX + "weight"]
-            groups = arrays[PREFIX + "groups"]
+            self._forward, self._offset, self._steps, self._shifts, self._weight, groups = (
+                arrays[PREFIX + name]
+                for name in ("forward", "offset", "steps", "shifts", "weight", "groups")
+            )
         except KeyError as error:
             raise self._broken(f"lacks {error}") from None
         if groups.dtype != np.int32 or groups.shape != (1,):

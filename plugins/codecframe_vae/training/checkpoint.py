@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,18 @@ def of_recipe(name: str, run: codecframe.TrainingRun) -> tuple[dict[str, Tensor]
 
 def _of(name: str, run: codecframe.TrainingRun) -> Path:
     return run.folder.with_name(f"{name}.log") / NAME
+
+
+def joined(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of several owners under names that `part` takes apart again."""
+    return {f"{owner}.{name}": one for owner, kept in parts.items() for name, one in kept.items()}
+
+
+def another(folder: Path, what: str) -> codecframe.MismatchError:
+    """That a folder holds a training with something else."""
+    return codecframe.MismatchError(
+        f"{folder} holds a training with {what}; remove it to begin anew"
+    )
 
 
 def part(tensors: dict[str, Tensor], owner: str) -> dict[str, Tensor]:

@@ -66,8 +66,7 @@ def fit_context(latents: npt.NDArray[Any], weight: F64, groups: int) -> ContextM
 def limits(latents: npt.NDArray[Any], rare: float = 3e-6) -> U8:
     """Per channel the largest magnitude found in a share of at least `rare` of all places."""
     limits = np.zeros(latents.shape[1], np.uint8)
-    for channel, limit in enumerate(limits):
-        del limit
+    for channel in range(len(limits)):
         magnitude = np.minimum(np.abs(latents[:, channel].ravel()), 127)
         count = np.bincount(magnitude, minlength=128)
         tail = count[::-1].cumsum()[::-1] / count.sum()

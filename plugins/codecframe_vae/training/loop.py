@@ -113,7 +113,10 @@ def train(
             figures = _epoch(task, batches, optimizers, epoch, total, settings, display)
             figures |= task.validate()
             facts = {"epochs": epoch + 1, "settings": settings.to_dict(), "origin": origin}
-            _save(last, task, optimizers, facts)
+            tensors = checkpoint.joined(
+                model=task.model.state_dict(), task=task.state(), optimizers=optimizers.tensors()
+            )
+            checkpoint.write(last, tensors, facts)
             row = {"epoch": epoch + 1, "seconds": time.monotonic() - began, **figures}
             log_row(run.folder / "log.jsonl", row)
 
@@ -150,13 +153,6 @@ def _images_of(run: codecframe.TrainingRun) -> str:
     return text_digest(said, len(run.images), run.classes)
 
 
-def _save(path: Path, task: Task, optimizers: Optimizers, facts: dict[str, Any]) -> None:
-    tensors = {f"model.{name}": tensor for name, tensor in task.model.state_dict().items()}
-    tensors |= {f"task.{name}": tensor for name, tensor in task.state().items()}
-    tensors |= {f"optimizers.{name}": tensor for name, tensor in optimizers.tensors().items()}
-    checkpoint.write(path, tensors, facts)
-
-
 def _resume(
     task: Task,
     optimizers: Optimizers,
@@ -174,21 +170,15 @@ def _resume(
         return None
     tensors, facts = checkpoint.read(path)
     if not _are_of(facts["settings"], settings):
-        raise codecframe.MismatchError(
-            f"{path.parent} holds a training with other settings; remove it to begin anew"
-        )
+        raise checkpoint.another(path.parent, "other settings")
     before = facts.get("origin", origin)
     if changed := [name for name in origin if before.get(name) != origin[name]]:
         other = "other images" if changed[0] == "images" else f"another {changed[0]}"
-        raise codecframe.MismatchError(
-            f"{path.parent} holds a training with {other}; remove it to begin anew"
-        )
+        raise checkpoint.another(path.parent, other)
     try:
         task.model.load_state_dict(checkpoint.part(tensors, "model"))
     except RuntimeError:
-        raise codecframe.MismatchError(
-            f"{path.parent} holds a training with other classes; remove it to begin anew"
-        ) from None
+        raise checkpoint.another(path.parent, "other classes") from None
     task.restore(checkpoint.part(tensors, "task"))
     optimizers.restore(checkpoint.part(tensors, "optimizers"))
     return int(facts["epochs"])

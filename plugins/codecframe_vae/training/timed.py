@@ -177,15 +177,12 @@ class _Loop:
 
     def save(self) -> None:
         """Leave a checkpoint."""
-        parts = {
-            "now": self._task.weights,
-            "averaged": self._averaged,
-            "best": self.best,
-            "optimizers": self._optimizers.tensors(),
-        }
-        tensors = {
-            f"{part}.{name}": one for part, kept in parts.items() for name, one in kept.items()
-        }
+        tensors = checkpoint.joined(
+            now=self._task.weights,
+            averaged=self._averaged,
+            best=self.best,
+            optimizers=self._optimizers.tensors(),
+        )
         facts = {
             "facts": self._facts,
             "steps": self._steps,
@@ -203,9 +200,7 @@ class _Loop:
         tensors, kept = checkpoint.read(path)
         before = kept.get("facts", {})
         if changed := [name for name, one in self._facts.items() if before.get(name) != one]:
-            raise codecframe.MismatchError(
-                f"{path.parent} holds a training with another {changed[0]}; remove it to begin anew"
-            )
+            raise checkpoint.another(path.parent, f"another {changed[0]}")
         self.take(checkpoint.part(tensors, "now"))
         self._averaged = checkpoint.part(tensors, "averaged")
         self.best = checkpoint.part(tensors, "best")
