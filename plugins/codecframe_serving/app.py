@@ -30,7 +30,8 @@ from starlette.websockets import WebSocket
 from codecframe import CodecframeError, LimitError, TaskPrediction
 from codecframe_serving import answers, logs
 from codecframe_serving.admission import TurnedAwayError, address
-from codecframe_serving.dashboard import Answered, png
+from codecframe_serving.dashboard import Answered
+from codecframe_serving.decoding import file_of
 from codecframe_serving.metrics import CONTENT_TYPE
 from codecframe_serving.protocol import Status
 from codecframe_serving.query import read_picture_query, read_query
@@ -202,7 +203,7 @@ class _Api:
                 )
             except CodecframeError as error:
                 return _complaint(404, str(error))
-            content = await asyncio.to_thread(png, image)
+            content = await asyncio.to_thread(file_of, image)
         return Response(content, media_type="image/png", headers={"Cache-Control": "no-store"})
 
     async def health(self, _: Request) -> Response:

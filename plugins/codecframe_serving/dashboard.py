@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import io
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
@@ -14,11 +13,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from PIL import Image as PilImage
 
 from codecframe import Image, Shape, TaskHead, TaskPrediction
 from codecframe_serving import answers
-from codecframe_serving.decoding import reduced
+from codecframe_serving.decoding import file_of, reduced
 from codecframe_serving.protocol import MAX_SIDE, Label, Status, read_object
 from codecframe_serving.worker import Job
 
@@ -311,21 +309,11 @@ class _Moment:
         return taken
 
 
-def png(image: Image) -> bytes:
-    """An image as a PNG file."""
-    file = io.BytesIO()
-    PilImage.fromarray(image).save(file, "PNG")
-    return file.getvalue()
-
-
 def _drawn(image: Image, shape: Shape) -> dict[str, Any]:
     """A reduced image for a page: small ones are not changed."""
     height, width = shape
-    picture = PilImage.fromarray(image)
     kind = "PNG" if height * width <= _LOSSLESS else "JPEG"
-    file = io.BytesIO()
-    picture.save(file, kind)
-    encoded = base64.b64encode(file.getvalue()).decode()
+    encoded = base64.b64encode(file_of(image, kind)).decode()
     return {
         "source": f"data:image/{kind.lower()};base64,{encoded}",
         "height": height,

@@ -185,10 +185,14 @@ def _named(error: Exception, source: str) -> CodecframeError:
     return PluginError(source, error)
 
 
-def grey_png() -> bytes:
-    """A small image file of our own, to try with what strangers' images go through later."""
+GREY = np.full((32, 32, 3), 128, np.uint8)
+"""An image of our own, to try with what others go through later."""
+
+
+def file_of(image: Image, kind: str = "PNG") -> bytes:
+    """An image as a file."""
     file = io.BytesIO()
-    PilImage.new("RGB", (32, 32), (128, 128, 128)).save(file, "PNG")
+    PilImage.fromarray(image).save(file, kind)
     return file.getvalue()
 
 

@@ -58,57 +58,39 @@ class Metrics:
         audit: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._images = Counter(
+        counter = partial(Counter, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry)
+        self._images = counter(
             "codecframe_images",
             "Images that came, by what became of them.",
             ("transport", "status"),
-            registry=self._registry,
         )
-        self._bytes = Counter(
+        self._bytes = counter(
             "codecframe_payload_bytes",
             "Bytes of images that came, by codec; `file` for those without one.",
             ("codec",),
-            registry=self._registry,
         )
-        self._seconds = Histogram(
+        self._seconds = histogram(
             "codecframe_answer_seconds",
             "From an image's arrival to its prediction.",
             ("transport",),
             buckets=_SECONDS,
-            registry=self._registry,
         )
-        self._batches = Histogram(
-            "codecframe_batch_images",
-            "Images of one call of the head.",
-            buckets=_BATCHES,
-            registry=self._registry,
+        self._batches = histogram(
+            "codecframe_batch_images", "Images of one call of the head.", buckets=_BATCHES
         )
-        self._labels = Counter(
+        self._labels = counter(
             "codecframe_device_answers",
             "Answers of cameras' own heads, whose images are not sent, by what became of them.",
             ("status",),
-            registry=self._registry,
         )
-        self._label_bytes = Counter(
-            "codecframe_device_answer_bytes", "Bytes of these.", registry=self._registry
+        self._label_bytes = counter("codecframe_device_answer_bytes", "Bytes of these.")
+        self._pictures = counter(
+            "codecframe_pictures", "Picture layers that came, by what became of them.", ("status",)
         )
-        self._pictures = Counter(
-            "codecframe_pictures",
-            "Picture layers that came, by what became of them.",
-            ("status",),
-            registry=self._registry,
-        )
-        self._picture_bytes = Counter(
-            "codecframe_picture_bytes", "Bytes of picture layers.", registry=self._registry
-        )
-        self._asked = Counter(
-            "codecframe_pictures_asked",
-            "Pictures that cameras were asked for.",
-            registry=self._registry,
-        )
-        self._refused = Counter(
-            "codecframe_refused", "Clients not let in.", ("reason",), registry=self._registry
-        )
+        self._picture_bytes = counter("codecframe_picture_bytes", "Bytes of picture layers.")
+        self._asked = counter("codecframe_pictures_asked", "Pictures that cameras were asked for.")
+        self._refused = counter("codecframe_refused", "Clients not let in.", ("reason",))
         self._gauge("codecframe_waiting_images", "Images that wait for their batch.", waiting)
         self._gauge("codecframe_clients", "Streams and requests that are served.", clients)
         for key, help_ in _AUDIT.items():

@@ -44,7 +44,7 @@ from codecframe import (
 )
 from codecframe.core import registry
 from codecframe_serving import confine
-from codecframe_serving.decoding import Decoder, Job, by_codec, grey_png, read_file, reduced
+from codecframe_serving.decoding import GREY, Decoder, Job, by_codec, file_of, read_file, reduced
 
 _START_SECONDS = 120.0
 """For a process to start, and to load a codec's libraries before it is given anything."""
@@ -494,13 +494,12 @@ class _Server:
         if key and key not in self._codecs:
             self._codecs[key] = registry.default().codec(self._confinement.codecs[key])
         codec = self._codecs[key]
-        grey = np.full((32, 32, 3), 128, np.uint8)
         with contextlib.suppress(Exception), limit_pixels(self._confinement.max_pixels):
             if codec is None:
-                read_file(grey_png())
+                read_file(file_of(GREY))
                 read_file(b"no image")
             else:
-                job = Job(codec.encode(grey, codec.settings_type()), codec)
+                job = Job(codec.encode(GREY, codec.settings_type()), codec)
                 self._decoder.decode_alike(codec, [job])
         confine.confine(self._confinement.memory)
 

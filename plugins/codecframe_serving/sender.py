@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
@@ -39,6 +38,7 @@ from codecframe import (
 from codecframe_serving.album import Album, Kept, picture_of
 from codecframe_serving.answers import printable_data, words
 from codecframe_serving.audit import lossless_codec
+from codecframe_serving.decoding import GREY
 from codecframe_serving.encoder import Choice, Encoder, Shot
 from codecframe_serving.framequeue import FrameQueue, Item
 from codecframe_serving.goodput import Goodput
@@ -88,8 +88,6 @@ _MOST_ASKS = 64
 _MESSAGE_BYTES = 13
 """Of a picture, beside its payload: of the message, of WebSocket."""
 _LAYER = "picture"
-_GREY = np.full((32, 32, 3), 128, np.uint8)
-"""An image before the first, so that the own head is loaded by then."""
 _HOPELESS = (400, 401, 403, 404)
 """HTTP answers that another try does not change."""
 
@@ -113,23 +111,16 @@ class _Taken:
 
 @dataclass
 class _Flight:
-    """A frame that is not answered yet; `sent` is None while it waits to be sent (again)."""
+    """A frame, or its picture layer, that is not answered yet; `sent` is None while it waits to be
+    sent (again).
+    """
 
     name: str
     message: bytes
     shot: Shot | None
     own: OwnAnswer | None = None
-    sent: float | None = None
-
-
-@dataclass
-class _PictureFlight:
-    """A picture layer that is not answered yet; `sent` is None while it waits to be sent."""
-
-    name: str
-    codec: str
-    level: int
-    message: bytes
+    level: int = 0
+    layer: str = "task"
     sent: float | None = None
 
 
@@ -163,7 +154,7 @@ class Sender:
         )
         self._flying: dict[int, _Flight] = {}
         self._waiting: deque[int] = deque()
-        self._pictures: dict[int, _PictureFlight] = {}
+        self._pictures: dict[int, _Flight] = {}
         self._album = Album(plan.keeps_pictures)
         self._asks: deque[tuple[int, float]] = deque()
         self._not_kept: deque[int] = deque()
@@ -190,7 +181,7 @@ class Sender:
             with suppress(CodecframeError):  # each image will tell
                 await loop.run_in_executor(self._thread, choice.codec.warm_up)
         if self._own is not None:
-            await loop.run_in_executor(self._thread, self._own.look, _GREY)
+            await loop.run_in_executor(self._thread, self._own.look, GREY)  # loads it
         taking = asyncio.create_task(self._intake.run(items))
         try:
             await self._keep_connected()
@@ -397,7 +388,8 @@ class Sender:
         """A frame is to be sent, and its picture behind it where there is one; or its label."""
         self._next = (self._next + 1) & MAX_SEQUENCE
         shot = taken.shot
-        self._flying[self._next] = _Flight(name, taken.message(self._next), shot, taken.own)
+        message, level = taken.message(self._next), shot.level if shot else 0
+        self._flying[self._next] = _Flight(name, message, shot, taken.own, level)
         self._waiting.append(self._next)
         if shot is None:
             return
@@ -414,7 +406,7 @@ class Sender:
         bits = sum(8 * len(flight.message) for flight in under_way)
         return len(under_way) < _FLYING and bits < self._goodput.window(_QUEUE_SECONDS)
 
-    def _flights(self) -> list[_Flight | _PictureFlight]:
+    def _flights(self) -> list[_Flight]:
         """What waits to be sent or answered."""
         return [*self._flying.values(), *self._pictures.values()]
 
@@ -497,55 +489,70 @@ class Sender:
                     self._asked(text.sequence)
                 else:
                     self._check(text)
-            elif (answer := Answer.unpack(message)).of_picture:
-                self._picture_answered(answer)
             else:
-                await self._answered(answer)
+                self._answered(Answer.unpack(message))
 
-    async def _answered(self, answer: Answer) -> None:
-        flight = self._flying.get(answer.sequence)
+    def _answered(self, answer: Answer) -> None:
+        of_picture = answer.of_picture
+        flights = self._pictures if of_picture else self._flying
+        flight = flights.get(answer.sequence)
         if flight is None or flight.sent is None:
-            raise DataError(self._plan.url, f"answered frame {answer.sequence}, which is not sent")
+            kind = "picture" if of_picture else "frame"
+            raise DataError(self._plan.url, f"answered {kind} {answer.sequence}, which is not sent")
         now = asyncio.get_running_loop().time()
         again = answer.status in (Status.BUSY, Status.TOO_FAST)
-        if again and not self._plan.live:
+        if again and not of_picture and not self._plan.live:
             flight.sent = None
             self._waiting.append(answer.sequence)
             self._hold(now)
             return
-        if not again:
-            self._progress, self._busy_pause = now, _BUSY_PAUSE
-            self._last_answer = now
-        del self._flying[answer.sequence]
-        spent = now - flight.sent
+        if of_picture or not again:
+            self._progress = self._last_answer = now
+        if not of_picture and not again:
+            self._busy_pause = _BUSY_PAUSE
+        del flights[answer.sequence]
         self._goodput.answered(8 * len(flight.message), flight.sent, now, answer.seconds)
         self.state.rate, self.state.flying = self._goodput.rate, len(self._flying)
-        self._end(self._outcome(flight, answer, spent, dropped=again))
+        status = "ok" if answer.status is Status.OK else "dropped" if again else "failed"
+        self._end_flight(flight, status, printable(answer.reason), now - flight.sent, answer)
         self._heard.set()
 
-    def _outcome(self, flight: _Flight, answer: Answer, spent: float, *, dropped: bool) -> Outcome:
-        """What became of an image: what the server's head says of it, or the camera's own."""
-        is_ok = answer.status is Status.OK
+    def _end_flight(
+        self,
+        flight: _Flight,
+        status: str,
+        reason: str,
+        seconds: float = 0.0,
+        answer: Answer | None = None,
+    ) -> None:
+        """Report what became of a frame or picture: with what the server's head says, or the
+        camera's own.
+        """
         shot, own = flight.shot, flight.own
-        seen = own if shot is None and own is not None else answer
-        if shot is not None and own is not None and self._own is not None and answer.top:
+        if shot and own and self._own is not None and answer is not None and answer.top:
             self._own.compare(own, answer.top[0][0])
+        seen = (own if shot is None else answer) if status == "ok" else None
         labels = self._welcome.labels if self._welcome else ()
-        found = printable_data(read_object(seen.said)) if is_ok and seen.said else None
-        top = seen.top if is_ok else ()
-        return Outcome(
-            flight.name,
-            "ok" if is_ok else "dropped" if dropped else "failed",
-            printable(answer.reason),
-            tuple((i, labels[i] if i < len(labels) else str(i), p) for i, p in top),
-            "" if shot is None else self._choices[shot.choice].codec.name,
-            0 if shot is None else shot.level,
-            len(flight.message),
-            spent,
-            shot is not None and self._audits(shot.choice),
-            on_device=shot is None,
-            prediction=found,
-            words=words(self._welcome.task, found) if found and self._welcome else "",
+        found = printable_data(read_object(seen.said)) if seen and seen.said else None
+        self._end(
+            Outcome(
+                flight.name,
+                status,
+                reason,
+                tuple(
+                    (i, labels[i] if i < len(labels) else str(i), p)
+                    for i, p in (seen.top if seen else ())
+                ),
+                self._choices[shot.choice].codec.name if shot else "",
+                flight.level,
+                len(flight.message),
+                seconds,
+                shot is not None and self._audits(shot.choice),
+                layer=flight.layer,
+                on_device=shot is None,
+                prediction=found,
+                words=words(self._welcome.task, found) if found and self._welcome else "",
+            )
         )
 
     def _hold(self, now: float) -> None:
@@ -581,13 +588,13 @@ class Sender:
 
     def _add_picture(self, number: int, name: str, shot: Shot, level: int, layer: bytes) -> None:
         """A picture is to be sent, behind its frame."""
-        codec = self._choices[shot.choice].codec.name
-        flight = _PictureFlight(name, codec, level, Picture(number, level, layer).pack())
+        message = Picture(number, level, layer).pack()
+        flight = _Flight(name, message, shot, level=level, layer=_LAYER)
         welcome = self._welcome
         if welcome is not None and len(flight.message) > welcome.max_message:
-            self._end_picture(flight, "failed", "more bytes than the server takes")
+            self._end_flight(flight, "failed", "more bytes than the server takes")
         elif number in self._pictures:
-            self._end_picture(flight, "dropped", "it is on its way already")
+            self._end_flight(flight, "dropped", "it is on its way already")
         else:
             self._pictures[number] = flight
 
@@ -605,7 +612,7 @@ class Sender:
         if not (self._plan.live and self._intake.has_waiting) or self._plan.keeps_pictures:
             return
         for number in [n for n, one in self._pictures.items() if one.sent is None]:
-            self._end_picture(self._pictures.pop(number), "dropped", "the link is behind")
+            self._end_flight(self._pictures.pop(number), "dropped", "the link is behind")
 
     def _asked(self, number: int) -> None:
         """The server wants the picture of a frame.
@@ -648,25 +655,9 @@ class Sender:
             self._not_kept.append(number)
             self._end(Outcome(name, "dropped", reason, layer=_LAYER))
 
-    def _picture_answered(self, answer: Answer) -> None:
-        flight = self._pictures.get(answer.sequence)
-        if flight is None or flight.sent is None:
-            raise DataError(
-                self._plan.url, f"answered picture {answer.sequence}, which is not sent"
-            )
-        now = asyncio.get_running_loop().time()
-        self._progress = self._last_answer = now
-        del self._pictures[answer.sequence]
-        self._goodput.answered(8 * len(flight.message), flight.sent, now, answer.seconds)
-        self.state.rate = self._goodput.rate
-        busy = answer.status in (Status.BUSY, Status.TOO_FAST)
-        status = "ok" if answer.status is Status.OK else "dropped" if busy else "failed"
-        self._end_picture(flight, status, printable(answer.reason), now - flight.sent)
-        self._heard.set()
-
     def _drop_pictures(self, reason: str) -> None:
         for flight in self._pictures.values():
-            self._end_picture(flight, "dropped", reason)
+            self._end_flight(flight, "dropped", reason)
         for number, _ in self._asks:
             kept = self._album.find(number)
             name = kept.name if kept else f"frame {number}"
@@ -674,22 +665,6 @@ class Sender:
         self._pictures.clear()
         self._asks.clear()
         self._not_kept.clear()
-
-    def _end_picture(
-        self, flight: _PictureFlight, status: str, reason: str, seconds: float = 0.0
-    ) -> None:
-        self._end(
-            Outcome(
-                flight.name,
-                status,
-                reason,
-                codec=flight.codec,
-                level=flight.level,
-                bytes=len(flight.message),
-                seconds=seconds,
-                layer=_LAYER,
-            )
-        )
 
     # -- reporting ------------------------------------------------------------------------
 

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from codecframe import PIXELS, DataError, LimitError, SettingsError, TaskPrediction
 from codecframe_serving import logs
 from codecframe_serving.admission import Admission
@@ -17,7 +15,7 @@ from codecframe_serving.asking import Rule
 from codecframe_serving.audit import Audit
 from codecframe_serving.batcher import Batching, BusyError
 from codecframe_serving.dashboard import Watch
-from codecframe_serving.decoding import grey_png
+from codecframe_serving.decoding import GREY, file_of
 from codecframe_serving.limits import Limits
 from codecframe_serving.metrics import Metrics
 from codecframe_serving.protocol import Status
@@ -130,11 +128,10 @@ class Service:
         """
         self.worker.open()
         if self.worker.head.accepts == PIXELS:
-            job = Job(grey_png())
+            job = Job(file_of(GREY))
         else:  # the codec's networks and its compiled coder, in each process that decodes
             codec = next(iter(self.worker.codecs.values()))
-            grey = np.full((32, 32, 3), 128, np.uint8)
-            job = Job(codec.encode(self.worker.head.prepare(grey)), codec)
+            job = Job(codec.encode(self.worker.head.prepare(GREY)), codec)
         for _ in range(1 if job.codec is None else self.worker.lanes + 1):
             (result,) = self.worker.run([job])
             if isinstance(result, Exception):

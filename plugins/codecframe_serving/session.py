@@ -13,7 +13,6 @@ from codecframe import (
     LayeredSettings,
     MismatchError,
     Settings,
-    Shape,
     TaskHead,
     TaskPrediction,
 )
@@ -40,11 +39,7 @@ from codecframe_serving.worker import Job, Worker
 class _Agreed:
     codec: Codec[Any]
     settings: Settings
-    shape: Shape | None
-    top: int
-    audits: bool
-    promised: float | None
-    keeps_pictures: bool
+    hello: Hello
 
 
 class Session:
@@ -74,21 +69,13 @@ class Session:
                 settings = settings.task_alone
         except CodecframeError as error:
             return Refused(str(error)[:1000])
-        self._agreed = _Agreed(
-            codec,
-            settings,
-            hello.shape,
-            hello.top,
-            hello.audits,
-            hello.promised,
-            hello.pictures,
-        )
+        self._agreed = _Agreed(codec, settings, hello)
         return Ready()
 
     @property
     def keeps_pictures(self) -> bool:
         """Whether the client can be asked for the pictures of its frames."""
-        return self._agreed is not None and self._agreed.keeps_pictures
+        return self._agreed is not None and self._agreed.hello.pictures
 
     def job(self, frame: Frame) -> Job:
         """What a frame asks for.
@@ -100,7 +87,7 @@ class Session:
         agreed = self._agreed
         if agreed is None:
             raise DataError("link", "no hello was accepted")
-        shape = frame.shape or agreed.shape
+        shape = frame.shape or agreed.hello.shape
         if shape is None:
             raise DataError("link", "neither the hello nor the frame says the shape")
         settings = agreed.settings.at_level(frame.level)
@@ -109,12 +96,12 @@ class Session:
     @property
     def audits(self) -> bool:
         """Whether the frames that come now are there to audit others."""
-        return self._agreed is not None and self._agreed.audits
+        return self._agreed is not None and self._agreed.hello.audits
 
     @property
     def promised(self) -> float | None:
         """The share of them that agrees, at least, as the client was promised."""
-        return self._agreed.promised if self._agreed else None
+        return self._agreed.hello.promised if self._agreed else None
 
     def check_label(self, label: Label) -> None:
         """Whether what a camera's own head says could be this head's answer.
@@ -139,7 +126,7 @@ class Session:
         if self._worker.task != CLASSES:
             found = answers.packed(answers.said(self._worker.head, prediction))
             return Answer(sequence, Status.OK, seconds, said=found)
-        most = self._agreed.top if self._agreed else 1
+        most = self._agreed.hello.top if self._agreed else 1
         seen = tuple((one.index, one.probability) for one in answers.top(prediction, most))
         return Answer(sequence, Status.OK, seconds, seen)
 

@@ -105,12 +105,10 @@ class Stages:
         Raises:
             LaterError: if the job is to be submitted again.
         """
-        if client in self._ended:
-            async with self._ended.place():
-                return await self._predicting.submit(await self._apart.submit((job, client)))
-        if client in self._slow:  # so few at a time that others need not leave them room
-            async with self._slow.place():
-                return await self._predicting.submit(await self._apart.submit((job, client)))
+        for noted in (self._ended, self._slow):
+            if client in noted:  # so few at a time that others need not leave them room
+                async with noted.place():
+                    return await self._predicting.submit(await self._apart.submit((job, client)))
         async with self._room.waited_for(self._worker.weight(job)) as claim:
             decoded = await self._decoding.submit((job, client))
             claim.shrink(getattr(getattr(decoded, "values", decoded), "nbytes", claim.size))

@@ -84,7 +84,7 @@ class Worker:
                 f"no installed codec emits {head.accepts}, which head {head.name!r} accepts"
             )
         self._sandbox = sandbox
-        prepare = head.prepare if self.task == CLASSES else _as_it_is
+        prepare = head.prepare if self.task == CLASSES else lambda image: image
         self._decoder = Decoder(head.accepts, prepare, self.max_pixels)
 
     def sandboxed(self, specs: Mapping[str, str], seconds: float) -> Worker:
@@ -306,10 +306,6 @@ def _bounded(head: TaskHead, max_pixels: int) -> int:
         return max_pixels
     height, width = head.input_shape
     return min(max_pixels, _LATENT_SHARE * height * width)
-
-
-def _as_it_is(image: Image) -> Image:
-    return image
 
 
 def _rows(prediction: TaskPrediction, count: int) -> list[TaskPrediction]:
