@@ -64,6 +64,21 @@ class Hungry(MeanTrainer):
     requires = {"no_such_package_xyz": "stranger[all]"}  # noqa: RUF012
 
 
+class Counter(codecframe.Trainer[MeanSettings]):
+    """Trained on images with boxes, of which it takes no notice."""
+
+    kind = "counter"
+    suffix = ".json"
+    settings_type = MeanSettings
+
+    def task_of(self, settings: MeanSettings) -> codecframe.Task:
+        return codecframe.get_task("detection")
+
+    def train(self, settings: MeanSettings, run: codecframe.TrainingRun) -> None:
+        targets = [image.target for image in run.images]
+        write_whole(run.output, json.dumps({"targets": targets, "classes": run.classes}))
+
+
 class Stranger:
     """The plugin."""
 
@@ -72,7 +87,7 @@ class Stranger:
 
     @codecframe.hookimpl
     def codecframe_trainers(self) -> list[codecframe.Trainer[Any]]:
-        return [self.trainer, Hungry()]
+        return [self.trainer, Hungry(), Counter()]
 
 
 @pytest.fixture
@@ -169,6 +184,14 @@ def test_digits_are_class_indices(
     model = json.loads(train(images=["digits"]).read_text())
     assert model["classes"] == [str(i) for i in range(11)]
     assert [image.target for image in trainer.runs[0].images] == [1, 1, 1, 10, 10, 10, 2, 2, 2]
+
+
+def test_truth_of_another_task_chooses_images(train: Callable[..., Path], tmp_path: Path) -> None:
+    rows = ["dark/0.png,a,dog,0,0,4,4", "dark/0.png,a,cat,1,1,4,4", "light/1.png,b,dog,0,0,4,4"]
+    table = "\n".join(["file,split,label,x0,y0,x1,y1", *rows, "dark/2.png,a,,,,,"])
+    (tmp_path / "data" / "set" / "boxes.csv").write_text(table)
+    path = train(kind="counter", labels="set/boxes.csv", where={"split": "a"})
+    assert json.loads(path.read_text()) == {"targets": [None, None], "classes": []}
 
 
 def test_labels_may_be_missing_from_all_images(

@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.progress import ProgressMaker
 from codecframe.core.settings import Settings
 from codecframe.core.split import hold_out, leak_warning
+from codecframe.core.task import Task
 
 S = TypeVar("S", bound=Settings)
 
@@ -158,6 +160,13 @@ class Trainer(ABC, Generic[S]):
     def name(self) -> str:
         """The kind, as the registry lists it."""
         return self.kind
+
+    def task_of(self, settings: S) -> Task:
+        """What the images' labels are for. Labels of another task than classification choose images
+        and do not reach the run. Default: classification.
+        """
+        del settings
+        return CLASSIFICATION
 
     @abstractmethod
     def train(self, settings: S, run: TrainingRun) -> None:

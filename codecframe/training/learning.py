@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from codecframe.core.trainer import Trainer
 from codecframe.images import ImageSet, open_labelled
 from codecframe.rate import Keep
 from codecframe.training.comparison import AIMS, beside, kept_at, saved
-from codecframe.training.runs import require_all, run_on
+from codecframe.training.runs import require_all, run_on, without_targets
 
 KIND = "learn"
 """The kind of training."""
@@ -225,9 +225,7 @@ def learn(
         if value:
             general[key] = dict(value) if isinstance(value, Mapping) else value
     shown = progress or automatic("learn")
-    learnt = items
-    if judge.task is not CLASSIFICATION:  # what trains has no use for labels that are not classes
-        learnt = ImageSet([[replace(item, target=None) for item in items]])
+    learnt = items if judge.task is CLASSIFICATION else without_targets(items)
     run = run_on(
         trainer, settings, learnt, general, path.parent,
         data_root=data_root, progress=shown, force=force, warn=warn,

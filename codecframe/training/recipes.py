@@ -93,17 +93,17 @@ def open_recipe_images(
 
 
 def open_recipe_split(
-    recipe: Mapping[str, Any], root: Path
+    recipe: Mapping[str, Any], root: Path, task: Task = CLASSIFICATION
 ) -> tuple[ImageSet, list[str] | None, ImageSet | None]:
     """(training images, the group of each, held-out images) that a recipe names by `images`,
-    `group` and `held_out`; None for what it does not name.
+    `group` and `held_out`, with what is known of them for a task; None for what it does not name.
 
     Raises:
         DataError: if they are not there.
         SettingsError: if the groups cannot be told, or both are named.
     """
-    images, named = open_recipe_images(recipe, root), recipe.get("held_out")
-    choice = _choice(recipe, root)
+    images, named = open_recipe_images(recipe, root, task), recipe.get("held_out")
+    choice = {**_choice(recipe, root), "task": task}
     if named is None:
         group = recipe.get("group")
         return images, group_names(images, group, choice["labels"]) if group else None, None

@@ -14,12 +14,13 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import codecframe
 from codecframe.core import registry
+from codecframe.core.classification import CLASSIFICATION
 from codecframe.core.errors import MismatchError, OutputError
 from codecframe.core.files import reported, write_whole
 from codecframe.core.image import Image
@@ -58,11 +59,19 @@ def run_training(
     settings = trainer.settings_type.from_dict(recipe).updated(changes)
     require_all(trainer)
     root = recipe_root(data_root)
-    images, groups, held = open_recipe_split(general, root)
+    task = trainer.task_of(settings)
+    images, groups, held = open_recipe_split(general, root, task)
+    if task is not CLASSIFICATION:
+        images, held = without_targets(images), held and without_targets(held)
     return run_on(
         trainer, settings, images, general, Path(models),
         data_root=root, progress=progress, force=force, warn=warn, groups=groups, held_out=held,
     ).output  # fmt: skip
+
+
+def without_targets(items: ImageSet) -> ImageSet:
+    """The images: what trains has no use for truth that is not a class."""
+    return ImageSet([[replace(item, target=None) for item in items]])
 
 
 def run_on(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,8 @@ class Objective:
         targets: their labels as the head's targets, or None.
         budget: met on average over the images.
         accounting: which bytes count.
-        clock: seconds, by which encoding is timed.
+        clock: seconds, by which encoding is timed; by default of the processor, so that other
+            programs on this machine do not count.
 
     Examples:
         >>> head = cf.get_head("photo_heads:brightness")
@@ -96,7 +97,7 @@ class Objective:
         targets: Sequence[Any] | None,
         budget: Budget,
         accounting: Accounting,
-        clock: Callable[[], float] = perf_counter,
+        clock: Callable[[], float] = process_time,
     ) -> None:
         Budget.of(budget)  # refuses what must stay right
         self.head = head
@@ -221,6 +222,15 @@ class Objective:
     def measure_at(self, codec: Codec[Any], settings: Settings) -> Score:
         """What `settings` are worth with their knob as it is, whatever the budget."""
         return self._at_level(codec, settings)
+
+    def measure_or_least(self, codec: Codec[Any], settings: Settings) -> Score:
+        """As `measure`; settings that are over the budget at every level are measured at the
+        lowest.
+        """
+        try:
+            return self.measure(codec, settings)
+        except BudgetError:
+            return self._at_level(codec, settings.at_level(0))
 
     def encode_us(self, codec: Codec[Any], settings: Settings, count: int) -> float:
         """Microseconds that an image takes to encode, over `count` of the images."""

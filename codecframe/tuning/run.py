@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from codecframe.core.codec import Codec
@@ -62,8 +62,8 @@ class Tuning(Result):
         """What was found beside the defaults, on held-out images and on those that tuned."""
         scored = self.preset.scored
         rows = [
-            (part, words, percent(one["score"]), interval(one["low"], one["high"]),
-             f"{one['loss']:.4f}")
+            (part, f"{words} (over the budget)" if one.get("over") else words,
+             percent(one["score"]), interval(one["low"], one["high"]), f"{one['loss']:.4f}")
             for part, words, one in _rows(self)
         ]  # fmt: skip
         title = f"{scored['budget']}, {scored['accounting']} bytes"
@@ -123,7 +123,7 @@ def tune(
     measured: Path | None = None,
     made: dict[str, Any] | None = None,
     progress: ProgressMaker = Silent,
-    clock: Callable[[], float] = perf_counter,
+    clock: Callable[[], float] = process_time,
 ) -> Tuning:
     """Find settings of a codec for a head at a budget, as `codecframe.tune` does.
 
@@ -178,7 +178,7 @@ def tune(
                 display.advance(1, "held-out images")
         found, best_start = candidates.answer()
         winner, usual, first = (
-            held.measure(codec, score.settings) for score in (found, default, best_start)
+            held.measure_or_least(codec, score.settings) for score in (found, default, best_start)
         )
         exports = {
             name: measure_export(codec, found.settings, name, tuning, held)
@@ -187,8 +187,8 @@ def tune(
     scored: dict[str, Any] = {
         "budget": str(budget),
         "accounting": str(accounting),
-        "held-out": _said(winner, usual),
-        "tuning": _said(found, default),
+        "held-out": _said(winner, usual, held),
+        "tuning": _said(found, default, tuning),
         "start": {"settings": describe(codec, best_start.settings) or "defaults"}
         | _figures(first.losses, first.scores),
         "encode_time": round(candidates.times_as_long(found), 2),
@@ -238,13 +238,16 @@ def _promised(promise: Mapping[str, Any]) -> str:
     return f"{said}, with the defaults {default['bytes']:.0f}"
 
 
-def _said(tuned: Score, usual: Score) -> dict[str, Any]:
-    """Scores beside those of the defaults, on the same images."""
+def _said(tuned: Score, usual: Score, objective: Objective) -> dict[str, Any]:
+    """Scores beside those of the defaults, on the same images; `over` where the defaults are over
+    the budget at every level.
+    """
     difference = paired_difference(tuned.scores, usual.scores)
+    over = {"over": True} if usual.size > objective.allowance else {}
     return {
         "images": len(tuned.scores),
         "tuned": _figures(tuned.losses, tuned.scores),
-        "default": _figures(usual.losses, usual.scores),
+        "default": _figures(usual.losses, usual.scores) | over,
         "difference": [round(value, 4) for value in difference],
     }
 

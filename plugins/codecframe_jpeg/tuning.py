@@ -79,9 +79,9 @@ class Tuner:
         roundings = DEADZONES if self._coding.own else (0.0,)
         # without derivatives it takes too long to learn what each coefficient is worth
         for start in _starts(plain) if self._differentiable() else [plain]:
-            score = self._measured(self._allocated(start, roundings[0]))
-            yield score
-            best = min(best, score, key=_loss)
+            if score := self._within(self._allocated(start, roundings[0])):
+                yield score
+                best = min(best, score, key=_loss)
         for deadzone in roundings:
             at = _settings(best)
             for _ in range(ROUNDS):
@@ -96,15 +96,16 @@ class Tuner:
         the encoder has and that are fast enough; it is the one of all that follows.
         """
         found: list[tuple[Score, _Coding]] = []
+        fastest: Score | None = None
         for self._coding in _CODINGS.values():
-            if not self._coding.needs & set(self._lacking):
-                score = self._measured(plain)
+            if not self._coding.needs & set(self._lacking) and (score := self._within(plain)):
+                fastest = score  # so far
                 if score.encode_us <= self._slowest:
                     found.append((score, self._coding))
                     if plain.arithmetic:  # it was asked for
                         break
-        if not found:  # the one that was tried last is the fastest
-            return score
+        if not found:
+            return fastest or self._measured(plain)
         best, self._coding = min(found, key=lambda one: one[0].loss)
         return best
 
@@ -119,6 +120,13 @@ class Tuner:
             return self._objective.measure(self._codec, settings)
         at_budget = self._objective.measure(self._codec, self._with_huffman(settings))
         return self._objective.measure(self._codec, self._with_huffman(_settings(at_budget)))
+
+    def _within(self, settings: JpegSettings) -> Score | None:
+        """As `_measured`; None where the budget is too small for so many pixels."""
+        try:
+            return self._measured(settings)
+        except codecframe.BudgetError:
+            return None
 
     # -- Huffman tables -----------------------------------------------------------------------
 

@@ -73,6 +73,9 @@ class _Learn(_Trainer):
     settings_type = LearnRecipe
     function = "learn.train:train_learn"
 
+    def task_of(self, settings: LearnRecipe) -> codecframe.Task:
+        return codecframe.get_head(settings.head).task
+
 
 class _Adapted(_Trainer):
     kind = "adapted"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,53 @@ def test_boxes_cross_the_link_in_pixels_of_the_image() -> None:
     found = read_object(answer.said)
     assert found == {"boxes": [BOX]}
     assert answers.words("detection", found) == "lamp"
+
+
+class FixedHead(cf.TaskHead):
+    """Says the same of every image."""
+
+    name = "fixed"
+
+    def __init__(self, task: str, made: Callable[[int], cf.TaskPrediction]) -> None:
+        self.task, self._made = cf.get_task(task), made
+
+    def predict(self, batch: Any) -> cf.TaskPrediction:
+        return self._made(len(batch))
+
+
+ROAD = np.repeat(np.uint8([0, 0, 1, 0]), 16)[:, None].repeat(96, 1)
+
+
+@pytest.mark.parametrize(
+    ("task", "made", "line"),
+    [
+        (
+            "segmentation",
+            lambda n: cf.ClassMaps((ROAD,) * n, ("road", "car")),
+            "road 75 %, car 25 %",
+        ),
+        ("embedding", lambda n: cf.Embeddings(np.float32([[0.5, -2, 1e-9]] * n)), "3 dimensions"),
+        (
+            "multilabel",
+            lambda n: cf.Prediction(np.float32([[2, -3, 1]] * n), ("day", "night", "rain")),
+            "day 88 %, rain 73 %",
+        ),
+    ],
+)
+def test_answers_of_every_task_cross_the_link_as_they_were_said(
+    task: str, made: Callable[[int], cf.TaskPrediction], line: str
+) -> None:
+    head = FixedHead(task, made)
+    stream, worker = session(head)
+    assert read_text(welcome(worker, Limits()).pack(), Welcome).task == task
+    assert stream.hello(Hello("png", says=True, shape=(64, 96)).pack()) == Ready()
+    (prediction,) = worker.run([stream.job(Frame(0, 0, job().data))])
+    assert not isinstance(prediction, Exception)
+    answer = Answer.unpack(stream.answer(0, prediction, 0.01).pack())
+    found = read_object(answer.said)
+    assert [found] == head.task.to_json(made(1))
+    assert answers.words(task, found) == line
+    assert head.task.draw(lamp(), found).shape == lamp().shape
 
 
 def test_clients_of_classifiers_are_served_as_before_and_told_of_other_tasks() -> None:

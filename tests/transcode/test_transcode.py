@@ -186,6 +186,33 @@ def test_a_shard_keeps_samples_and_all_that_is_no_image(tmp_path: Path) -> None:
     assert made["a/007.webp"] == expected
 
 
+def test_boxes_go_through_untouched(tmp_path: Path) -> None:
+    boxes = [{"bbox": [4, 2, 16, 12], "category_id": 1}]
+    source = {}
+    for i in range(3):
+        source |= {f"{i}.png": png(i), f"{i}.json": json.dumps(boxes).encode()}
+    shard(tmp_path / "0.tar", source)
+    for i in range(3):
+        write(tmp_path / "set" / "images" / f"{i}.png", picture(i, 24, 32))
+        (tmp_path / "set" / f"{i}.txt").write_text("0 0.375 0.33333334 0.5 0.5\n")
+    work = Work("jpeg", {"quality": 30})
+    run_work([tmp_path / "0.tar"], tmp_path / "small", work)
+    run_work([tmp_path / "set" / "images"], tmp_path / "fewer", work)
+    made = members(tmp_path / "small" / "0.tar")
+    assert {name: data for name, data in made.items() if name.endswith(".json")} == {
+        name: data for name, data in source.items() if name.endswith(".json")
+    }
+    assert read_image(made["0.jpg"], "0.jpg").shape == (24, 32, 3)  # where the boxes are
+    opened = [
+        codecframe.images.open_images([folder], labels=tmp_path / "set", task="detection")
+        for folder in (tmp_path / "set" / "images", tmp_path / "fewer")
+    ]
+    for before, after in zip(*opened, strict=True):
+        assert before.read().shape == after.read().shape
+        ours, theirs = (item.target.boxes.corners for item in (after, before))
+        assert np.array_equal(ours, theirs) and len(ours) == 1
+
+
 def test_webdataset_reads_what_is_made(tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     shard(tmp_path / "0.tar", {"x.png": png(3), "x.cls": b"5"})

@@ -76,3 +76,19 @@ def test_sensitivity_is_where_the_classifier_looks() -> None:
     assert fisher[0, 0] > 0
     assert fisher[1:].abs().max() == 0
     assert fisher[:, 1:].abs().max() == 0
+
+
+def test_blocks_of_squares_have_a_sensitivity_together() -> None:
+    class Tail(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+            step = x[:, 0, ::2, ::2] - x[:, 0, 1::2, ::2]  # within each block
+            return (torch.stack([step.mean((1, 2)), -step.mean((1, 2))], 1),)
+
+    fisher = sensitivity(
+        Tail(), lambda scores, rng: drawn(scores.log_softmax(1), rng), features()[..., :8, :8], 2
+    )
+    assert fisher.shape == (12, 12)
+    expected = torch.zeros(12, 12)
+    expected[0, 0] = expected[2, 2] = fisher[0, 0]
+    expected[0, 2] = expected[2, 0] = -fisher[0, 0]
+    assert fisher[0, 0] > 0 and torch.allclose(fisher, expected)

@@ -5,8 +5,9 @@ J'WJ for the Jacobian J of its outputs and weights W. Its diagonal over pixels i
 weighted outputs with random signs gives on average, its derivatives squared (Hutchinson, Commun.
 Statist. Simulation Comput. 1990).
 
-A score s weighs as the chance of a yes or no, 1 / (s (1 - s)) (its Fisher information); a side of a
-box as its share of the box's size, times the score.
+Scores are as far apart as the chances of a yes or no are in the metric of their Fisher information,
+1 / (s (1 - s)): by twice the difference of their angles, arcsin(sqrt(s)) (Rao, Bull. Calcutta Math.
+Soc. 1945). A side of a box counts as its share of the box's size, times the score.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 _LEAST = 0.02
-"""Scores below it are left out: there are thousands, of no object."""
+"""Scores that are below it on both sides are left out: there are thousands, of no object."""
+_END = 1e-6
+"""Angles have no slope at 0 and 1: they stay so far from there."""
 _SIDES = 2.0
 """By how much a side, as a share of the box's size, counts more than a score."""
 
@@ -28,20 +31,21 @@ Found = tuple[Any, Any]
 
 
 def residuals(found: Found, wanted: Found, form: str) -> Any:
-    """How far boxes and scores are from others in the metric of these, (images, numbers).
+    """How far boxes and scores are from others, (images, numbers).
 
     Args:
         found: of a detector.
-        wanted: those that say what is minded.
+        wanted: those that they should be; they say how much each box counts.
         form: of the boxes, one of `layouts.FORMS`.
     """
     import torch  # the outputs are torch's
 
     boxes, scores = (each.detach() for each in wanted)
-    weight = (scores * (1 - scores)).clamp_min(1e-6).rsqrt() * (scores >= _LEAST)
+    counted = torch.maximum(scores, found[1].detach()) >= _LEAST
     sure = scores.amax(-1, keepdim=True)
     shares = _SIDES * (sure * (sure >= _LEAST)).sqrt() / _sizes(boxes, form)
-    parts = [weight * (found[1] - scores), shares * (found[0] - boxes)]
+    apart = 2 * (_angles(found[1]) - _angles(scores)) * counted
+    parts = [apart, shares * (found[0] - boxes)]
     return torch.cat([part.flatten(1) for part in parts], 1)
 
 
@@ -72,6 +76,10 @@ def slopes(
         drawn = torch.randint(0, 2, errors.shape, generator=signs) * 2.0 - 1
         (gradients,) = torch.autograd.grad((drawn * errors).sum(), tensor)
     return np.asarray(gradients.numpy(), np.float32)
+
+
+def _angles(scores: Any) -> Any:
+    return scores.clamp(_END, 1 - _END).sqrt().arcsin()
 
 
 def _sizes(boxes: Any, form: str) -> Any:

@@ -7,7 +7,7 @@ filled up by repeating their last row and column.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -81,6 +81,24 @@ def grid_of(front: nn.Module, layer: str, images: Tensor) -> Grid:
             f" their strides must be alike, and one of {', '.join(map(str, _STRIDES))}"
         )
     return Grid(int(stride), (height, width), (maps[0], maps[1]))
+
+
+def blocked(grid: Grid, block: int) -> Grid:
+    """The grid where block x block squares are one.
+
+    Raises:
+        MismatchError: if they do not fill the maps.
+    """
+    if block == 1:
+        return grid
+    rows, columns = (side // block for side in grid.maps)
+    made = replace(grid, stride=grid.stride * block, maps=(rows, columns))
+    if not grid.fits or not made.fits or made.stride not in _STRIDES:
+        raise codecframe.MismatchError(
+            f"blocks of {block} x {block} squares do not fill maps of {grid.maps[1]} x "
+            f"{grid.maps[0]} at a stride of {grid.stride}"
+        )
+    return made
 
 
 def squares(side: Any, stride: int) -> Any:

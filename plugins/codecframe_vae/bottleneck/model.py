@@ -44,21 +44,28 @@ class Encoder(nn.Module):
     Args:
         normalise: what the classifier does to images first.
         front: its layers up to the cut.
-        transform: what the projection begins as.
+        transform: what the projection begins as; of blocks, see `grid.blocked`, as
+            `pixel_unshuffle` orders their features.
         grid: of the images that are trained.
+        block: squares of the cut on each side of one of the latents.
     """
 
     def __init__(
-        self, normalise: Normalise, front: nn.Module, transform: Transform, grid: Grid
+        self,
+        normalise: Normalise,
+        front: nn.Module,
+        transform: Transform,
+        grid: Grid,
+        block: int = 1,
     ) -> None:
         super().__init__()
         self.normalise = normalise
         self.front = front
         self.grid = grid
         latents, features = transform.forward.shape
-        self.project = nn.Conv2d(features, latents, 1)
+        self.project = nn.Conv2d(features // block**2, latents, block, block)
         with torch.no_grad():
-            self.project.weight[:, :, 0, 0] = transform.forward
+            self.project.weight.copy_(transform.forward.reshape(self.project.weight.shape))
             self.project.bias = nn.Parameter((-transform.forward @ transform.mean).float())
 
     def forward(self, images: Tensor) -> Tensor:

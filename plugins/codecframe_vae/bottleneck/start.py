@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 _FLOOR = 1e-5
 """Directions that the classifier minds less than this, relative, count as if it minded so much."""
@@ -116,24 +117,26 @@ Direction = Callable[[Tensor, torch.Generator], Tensor]
 said: the Fisher information of a classifier, see `drawn`."""
 
 
-def sensitivity(tail: nn.Module, direction: Direction, features: Tensor) -> Tensor:
-    """The metric of what a head says, about the features at a square, (C, C): the Fisher
-    information of a classifier's prediction.
+def sensitivity(tail: nn.Module, direction: Direction, features: Tensor, block: int = 1) -> Tensor:
+    """The metric of what a head says, about the features of a block of squares, (D, D) with D = C *
+    block ** 2: the Fisher information of a classifier's prediction.
 
     Args:
         tail: features to (scores, ...).
         direction: of its scores.
         features: (n, C, height, width).
+        block: squares on each side of a block; its features are in the order of `pixel_unshuffle`.
     """
     generator = torch.Generator().manual_seed(0)
-    found = torch.zeros(features.shape[1], features.shape[1])
+    size = features.shape[1] * block**2
+    found = torch.zeros(size, size)
     for some in torch.split(features, _BATCH):
         given = some.detach().clone().requires_grad_()
         scores = tail(given)[0].float()
         (slope,) = torch.autograd.grad(direction(scores, generator), given)
-        flat = slope.transpose(0, 1).flatten(1)
+        flat = functional.pixel_unshuffle(slope, block).transpose(0, 1).flatten(1)
         found += flat @ flat.T
-    return found / features[:, 0].numel()
+    return found * block**2 / features[:, 0].numel()
 
 
 def drawn(logs: Tensor, generator: torch.Generator) -> Tensor:
@@ -148,13 +151,14 @@ def drawn(logs: Tensor, generator: torch.Generator) -> Tensor:
 
 def transform_of(features: Tensor, fisher: Tensor, latents: int) -> Transform:
     """The Karhunen-Loeve transform in the metric `fisher`; the first latent has unit variance."""
-    flat = features.transpose(0, 1).flatten(1).double()
+    flat = features.transpose(0, 1).flatten(1)
     mean = flat.mean(1, keepdim=True)
+    centred = flat - mean
+    covariance = (centred @ centred.T).double() / flat.shape[1]
     values, vectors = torch.linalg.eigh(fisher.double())
     values = values.clamp_min(float(values[-1]) * _FLOOR).clamp_min(1e-30)
     root, inverse = ((vectors * values**power) @ vectors.T for power in (0.5, -0.5))
-    spread = root @ (flat - mean)
-    values, vectors = torch.linalg.eigh(spread @ spread.T / flat.shape[1])
+    values, vectors = torch.linalg.eigh(root @ covariance @ root)
     count = min(latents, len(values))
     chosen = vectors.flip(1)[:, :count]
     unit = values[-1].clamp_min(1e-30).sqrt()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 
 import codecframe
-from codecframe_vae.bottleneck.grid import grid_of
+from codecframe_vae.bottleneck.grid import Grid, blocked, grid_of
 from codecframe_vae.bottleneck.model import Encoder, Normalise
 from codecframe_vae.bottleneck.split import front_of, fronts_of, tail_of
 from codecframe_vae.bottleneck.start import Fitted, Transform, sensitivity
@@ -39,6 +42,9 @@ _CLOSE = 0.004
 _MOST_SLOPES = 128
 """Images that the Fisher information is taken from, at most."""
 _WIDEST = 128
+_BLOCKS = 2, 4
+_MOST_SQUARES = 800
+"""Of an image, where blocks are used."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +167,19 @@ def _at(
     with torch.no_grad():
         parts = [front(whole.normalise(part)) for part in torch.split(images, _BATCH)]
     features = torch.cat(parts)
-    fisher = sensitivity(
-        tail, whole.measure.direction, features[:: -(-len(features) // _MOST_SLOPES)]
-    )
-    pixels = images[0, 0].numel()
     is_chosen = bool(recipe.layer)
     if not is_chosen:
-        recipe = replace(recipe, layer=layer, **_shape_for(features.shape[1]))
-    fitted = Fitted(features, fisher, recipe.latents, pixels)
+        block = _block_for(grid_of(front, layer, values))
+        recipe = replace(recipe, layer=layer, block=block, **_shape_for(features.shape[1], block))
+    fisher = sensitivity(
+        tail,
+        whole.measure.direction,
+        features[:: -(-len(features) // _MOST_SLOPES)],
+        recipe.block,
+    )
+    pixels = images[0, 0].numel()
+    blocks = functional.pixel_unshuffle(features, recipe.block)
+    fitted = Fitted(blocks, fisher, recipe.latents, pixels)
     if not is_chosen:
         top = fitted.rate_for(_CLOSE * _unit(whole, images))
         recipe = replace(recipe, **_rates_for(top))
@@ -198,17 +209,33 @@ def _joined(
 ) -> Linear:
     """The codec of a transform; `values` are two images as the network takes them."""
     front = front_of(whole.graph, recipe.layer)
-    grid = grid_of(front, recipe.layer, values)
-    encoder = Encoder(whole.normalise, front, transform, grid).eval()
+    grid = blocked(grid_of(front, recipe.layer, values), recipe.block)
+    encoder = Encoder(whole.normalise, front, transform, grid, recipe.block).eval()
     encoder.requires_grad_(requires_grad=False)
     tail = tail_of(whole.graph, recipe.layer, whole.watched, values)
-    head = LearnedHead(transform, grid, tail, len(recipe.rates), *recipe.adapter).eval()
+    width, blocks = recipe.adapter
+    head = LearnedHead(transform, grid, tail, len(recipe.rates), width, blocks, recipe.block)
+    head.eval()
     return Linear(recipe, (), transform, encoder, graph, gains, head, tail)
 
 
-def _shape_for(channels: int) -> dict[str, Any]:
+def _block_for(grid: Grid) -> int:
+    """Squares on each side of a block, so that an image has few enough: neighbours in fine maps are
+    alike, and at few bits a transform of them all takes fewer than contexts do.
+    """
+    found = 1
+    for block in _BLOCKS:
+        if math.prod(grid.maps) <= _MOST_SQUARES * found**2:
+            break
+        with suppress(codecframe.MismatchError):
+            blocked(grid, block)
+            found = block
+    return found
+
+
+def _shape_for(channels: int, block: int) -> dict[str, Any]:
     """What a recipe says of the latents of a layer with so many channels: as many are sent."""
-    most = min(channels, 256)
+    most = min(channels * block**2, 256)
     groups = next(count for count in (8, 4, 2, 1) if most >= 2 * count or count == 1)
     latents = max(most // groups, 1) * groups
     adapter = (min(_WIDEST, max(16, channels)), 2)

@@ -18,11 +18,12 @@ from torch import Tensor, fx
 
 import codecframe
 from codecframe_vae.bottleneck.start import Direction
+from codecframe_vae.learn.merge import is_packed
 from codecframe_vae.learn.places import Place, places
 
 _KEPT = 12
 """Places that are looked at closely."""
-_WIDEST = 2048
+_WIDEST = 4096
 """Channels, at most."""
 _BATCH = 4
 _NATS = 0.1
@@ -30,6 +31,8 @@ _NATS = 0.1
 _SHARE = 0.05
 """Of the divergence without any bits, at most."""
 _STRIDES = (2, 4, 8, 16, 32, 64)
+_RIDGE = 1e-6
+"""Added to the slopes' second moments, relative to their mean, which may be of too few squares."""
 _SLACK = 10
 """Places that take torch so many times the limit are not looked at."""
 
@@ -99,11 +102,12 @@ def candidates(
 
 
 def _narrowest(some: Sequence[Place]) -> list[Place]:
-    """Those that have no more numbers than the places beside them."""
-    sizes = [math.prod(place.shape) for place in some]
+    """Those that have no more numbers than the places beside them, and those that are packed."""
+    alone = [place for place in some if not is_packed(place.node)]
+    sizes = [math.prod(place.shape) for place in alone]
     return [
-        place for at, place in enumerate(some) if sizes[at] <= min(sizes[max(at - 1, 0) : at + 2])
-    ]
+        place for at, place in enumerate(alone) if sizes[at] <= min(sizes[max(at - 1, 0) : at + 2])
+    ] + [place for place in some if is_packed(place.node)]
 
 
 _ABOUT = 1.25
@@ -201,12 +205,13 @@ class _Moments:
         """
         mean = (self._mean / self._count).double()
         covariance = self._features.double() / self._count - mean[:, None] * mean
-        values, vectors = torch.linalg.eigh(self._slopes.double() / self._count)
-        if not float(values[-1]) > 0:
+        slopes = self._slopes.double() / self._count
+        if not float(slopes.trace()) > 0:
             raise codecframe.MismatchError(
                 "the head's prediction does not depend on the image, or not smoothly"
             )
-        root = vectors * values.clamp_min(0).sqrt()
+        slopes.diagonal().add_(_RIDGE * slopes.diagonal().mean())
+        root = torch.linalg.cholesky(slopes)
         found: Tensor = torch.linalg.eigvalsh(root.T @ covariance @ root).clamp_min(0)
         return found
 

@@ -36,7 +36,7 @@ class Fronts:
         return bytes(self._extracted(layer).SerializeToString())
 
     def encoder(self, layer: str, project: nn.Conv2d) -> bytes:
-        """To `latents`: a 1x1 convolution of the layer's output."""
+        """To `latents`: a convolution of the layer's output without padding."""
         model = self._extracted(layer)
         assert project.bias is not None  # noqa: S101 - an encoder's
         weights = {"project.weight": project.weight, "project.bias": project.bias}
@@ -44,11 +44,17 @@ class Fronts:
             values = weight.detach().cpu().numpy()
             model.graph.initializer.append(numpy_helper.from_array(values, name))
         output = self._outputs[layer]
-        node = helper.make_node("Conv", [output, *weights], ["latents"], kernel_shape=[1, 1])
+        node = helper.make_node(
+            "Conv",
+            [output, *weights],
+            ["latents"],
+            kernel_shape=list(project.kernel_size),
+            strides=list(project.stride),
+        )
         model.graph.node.append(node)
         del model.graph.output[:]
-        sides: list[str | int | None] = ["count", project.out_channels, "rows", "columns"]
-        made = helper.make_tensor_value_info("latents", onnx.TensorProto.FLOAT, sides)
+        shape: list[str | int | None] = ["count", project.out_channels, "rows", "columns"]
+        made = helper.make_tensor_value_info("latents", onnx.TensorProto.FLOAT, shape)
         model.graph.output.append(made)
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())

@@ -23,6 +23,7 @@ class LearnedHead(nn.Module):
         levels: rate levels that are trained.
         width: channels of what is added to features.
         blocks: its residual blocks.
+        block: squares of the cut on each side of one of the latents.
 
     Attributes:
         shifts: what each level adds, (levels, ...): to the first layer's outputs, to the features
@@ -37,9 +38,10 @@ class LearnedHead(nn.Module):
         levels: int,
         width: int,
         blocks: int,
+        block: int = 1,
     ) -> None:
         super().__init__()
-        self.grid = grid
+        self.grid, self._block = grid, block
         latents, features = transform.forward.shape
         self.linear = nn.Conv2d(latents, features, 1)
         self.first = nn.Conv2d(latents, width, 3, padding=1)
@@ -63,7 +65,7 @@ class LearnedHead(nn.Module):
         width = self._width
         x = functional.relu(self.body(self.first(latents), shift[:, :width]))
         added = self.last(x) * shift[:, width, None, None, None].to(x.dtype)
-        features = self.linear(latents) + added
+        features = functional.pixel_shuffle(self.linear(latents) + added, self._block)
         if not self.grid.fits:
             features = resized(features, *self.grid.maps)
         return (features, *self.tail(features, shift[:, width + 1 :]))

@@ -8,10 +8,12 @@ anywhere else.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx
 
@@ -19,16 +21,16 @@ from codecframe_vae.learn.places import crossings
 
 _MOST = 4
 """Tensors that are packed, at most."""
-_WIDEST = 2048
+_WIDEST = 4096
 """Channels of what is packed, at most."""
-_KEPT = 4
+_KEPT = 6
 """Places that are made, at most."""
-_NAME = "packed"
+_NAME = "packed_"
 
 
 def with_packed(graph: fx.GraphModule) -> fx.GraphModule:
-    """The graph, changed in place: behind the last place where one tensor is all, the places where
-    the fewest numbers cross pack them as one.
+    """The graph, changed in place: behind the last place where one tensor is all, places where
+    fewer numbers cross than beside them pack them as one.
 
     Args:
         graph: as `split.graph_of` makes it.
@@ -36,18 +38,30 @@ def with_packed(graph: fx.GraphModule) -> fx.GraphModule:
     crossed = [(node, live) for node, live in crossings(graph) if live]
     last = max((at for at, (_, live) in enumerate(crossed) if _is_map(live)), default=-1)
     behind = crossed[last + 1 :]
-    sizes = [sum(map(_numbers, live)) for _, live in behind]
-    lowest = [
-        at
-        for at, size in enumerate(sizes)
-        if _factors(behind[at][1]) and size <= min(sizes[max(at - 1, 0) : at + 2])
-    ]
-    kept = sorted(sorted(lowest, key=lambda at: sizes[at])[:_KEPT])
+    sizes = [sum(map(_numbers, live)) if _factors(live) else math.inf for _, live in behind]
+    lowest = [at for at in range(len(sizes)) if _is_lowest(sizes, at)]
+    kept = [lowest[at] for at in spaced(len(lowest), _KEPT)]
     now: dict[fx.Node, fx.Node] = {}
     for number, at in enumerate(kept):
-        _pack(graph, *behind[at], now, f"{_NAME}_{number}")
+        _pack(graph, *behind[at], now, f"{_NAME}{number}")
     graph.recompile()
     return graph
+
+
+def spaced(total: int, count: int) -> list[int]:
+    """At most `count` places of `total`, evenly spaced, the first and the last among them."""
+    return sorted({round(at) for at in np.linspace(0, total - 1, min(total, count)).tolist()})
+
+
+def is_packed(node: str) -> bool:
+    """Whether a node of that name packs others."""
+    return node.startswith(_NAME)
+
+
+def _is_lowest(sizes: Sequence[float], at: int) -> bool:
+    """Whether fewer numbers cross there than beside it; of neighbours that are alike, the last."""
+    before, after = sizes[at - 1] if at else math.inf, [*sizes[at + 1 :], math.inf][0]
+    return sizes[at] <= before and sizes[at] < after
 
 
 def _is_map(live: Sequence[fx.Node]) -> bool:

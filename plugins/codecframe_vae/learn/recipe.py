@@ -24,7 +24,10 @@ class LearnRecipe(LadderRecipe):
     layer: str = codecframe.option(
         "",
         help="the layer or node to cut at; empty: chosen, and with it latents, groups, rates, "
-        "lowest, octave and adapter",
+        "lowest, octave, adapter and block",
+    )
+    block: int = codecframe.option(
+        1, choices=(1, 2, 4), help="squares of the layer on each side of one of the latents"
     )
     latents: int = codecframe.option(32, low=1, high=256, help="channels of the latents")
     rates: tuple[float, ...] = codecframe.option(

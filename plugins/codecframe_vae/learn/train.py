@@ -236,7 +236,7 @@ def _resumed(work: _Work) -> Linear | None:
     return again(work.whole, recipe, tensors, work.shape)
 
 
-_CHOSEN = {"layer", "latents", "groups", "rates", "lowest", "octave", "adapter"}
+_CHOSEN = {"layer", "latents", "groups", "rates", "lowest", "octave", "adapter", "block"}
 
 
 # -- what is learned -------------------------------------------------------------------------
