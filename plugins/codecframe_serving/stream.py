@@ -8,7 +8,7 @@ import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -48,7 +48,8 @@ class Stream:
     def __init__(self, socket: WebSocket, service: Service) -> None:
         self._socket = socket
         self._service = service
-        self._name = f"stream {next(_numbers)}"
+        self.name = f"stream {next(_numbers)}"
+        """By which those who watch know it."""
         self._client = address(socket)
         self._session = Session(service.worker)
         self._pace = RateLimiter(service.limits.fps)
@@ -63,17 +64,13 @@ class Stream:
         self._pending = 0
         self._waiting: asyncio.Timeout | None = None
 
-    @property
-    def name(self) -> str:
-        """By which those who watch know it."""
-        return self._name
-
     async def run(self) -> None:
         """Serve until the client goes or `stop` is called; what was read is answered first."""
         offered = self._socket.scope.get("subprotocols", ())
+        chosen = SUBPROTOCOL if SUBPROTOCOL in offered else None
         logs.event(logging.INFO, "stream opened", client=self._client)
         try:
-            await self._tell(lambda: self._socket.accept(_chosen(offered)))
+            await self._tell(lambda: self._socket.accept(chosen))
             await self._say(welcome(self._service.worker, self._service.limits))
             async with asyncio.TaskGroup() as answers:
                 code = await self._read(answers)
@@ -105,21 +102,15 @@ class Stream:
                 # off the loop: even a short text may take long to check
                 await self._say(await asyncio.to_thread(self._session.hello, message))
                 continue
-            if is_label(message):
-                self._places.release()
-                try:
-                    await self._take_label(Label.unpack(message), arrived)
-                except DataError:
-                    return _INVALID
-                continue
-            if is_picture(message):
-                self._places.release()
-                try:
-                    await self._take_picture(Picture.unpack(message), arrived)
-                except DataError:
-                    return _INVALID
-                continue
             try:
+                if is_label(message):
+                    self._places.release()
+                    await self._take_label(Label.unpack(message), arrived)
+                    continue
+                if is_picture(message):
+                    self._places.release()
+                    await self._take_picture(Picture.unpack(message), arrived)
+                    continue
                 frame = Frame.unpack(message)
             except DataError:
                 return _INVALID
@@ -181,7 +172,7 @@ class Stream:
             answer = Answer(sequence, status, spent, reason=str(error))
         self._service.watch.add(
             Answered(
-                self._name,
+                self.name,
                 self._client,
                 job,
                 answer.status,
@@ -194,8 +185,13 @@ class Stream:
         try:
             self._show(self._gallery.judge(sequence, prediction))
             await self._send(answer, arrived)
-            if prediction is not None and any(r.applies(prediction) for r in self._service.rules):
-                await self._ask(sequence)
+            if (
+                prediction is not None
+                and self._session.keeps_pictures
+                and any(rule.applies(prediction) for rule in self._service.rules)
+            ):
+                with contextlib.suppress(DataError):  # it waits for many already
+                    await self._asking(sequence)  # what comes is kept and shown
         finally:
             self._pending -= 1
             self._places.release()
@@ -211,14 +207,12 @@ class Stream:
             except CodecframeError as error:
                 status, reason = Status.BAD, str(error)
             else:
-                self._service.watch.add_label(Labelled(self._name, self._client, label))
+                self._service.watch.add_label(Labelled(self.name, self._client, label))
                 if label.top and (pair := self._pairs.add(label.sequence, label.top[0][0])):
                     self._service.audit.compare(*pair, self._session.promised)
         self._labels += status is Status.OK
         self._service.metrics.labelled(status, len(label.pack()))
-        spent = time.monotonic() - arrived
-        answer = Answer(label.sequence, status, spent, reason=reason)
-        await self._tell(lambda: self._socket.send_bytes(answer.pack()))
+        await self._reply(Answer(label.sequence, status, time.monotonic() - arrived, (), reason))
 
     # -- pictures -------------------------------------------------------------------------
 
@@ -233,9 +227,7 @@ class Stream:
             return seen
         if not self._session.keeps_pictures:
             raise DataError("picture", "this camera sends no pictures when asked")
-        future, is_new = self._gallery.asking(sequence)
-        if is_new:
-            await self._ask_client(sequence)
+        future = await self._asking(sequence)
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(future)
@@ -243,25 +235,20 @@ class Stream:
             self._gallery.give_up(sequence)
             raise DataError("picture", f"it did not come in {seconds:g} s") from None
 
-    async def _ask(self, sequence: int) -> None:
-        """Ask by a rule, if the client can be asked; what comes is kept and shown."""
-        if not self._session.keeps_pictures:
-            return
-        with contextlib.suppress(DataError):  # it waits for many already
-            _, is_new = self._gallery.asking(sequence)
-            if is_new:
-                await self._ask_client(sequence)
-
-    async def _ask_client(self, sequence: int) -> None:
-        self._service.metrics.asked()
-        await self._say(Ask(sequence))
+    async def _asking(self, sequence: int) -> asyncio.Future[Seen]:
+        """What will be a frame with its picture; the client is asked for it, but once."""
+        future, is_new = self._gallery.asking(sequence)
+        if is_new:
+            self._service.metrics.asked()
+            await self._say(Ask(sequence))
+        return future
 
     def _show(self, seen: Seen | None) -> None:
         """Show a frame to those who watch, when picture and prediction are there."""
         if seen is None or seen.prediction is None or seen.picture_bytes is None:
             return
         self._service.watch.add_picture(
-            Pictured(self._name, seen.sequence, seen.job, seen.prediction, seen.picture_bytes)
+            Pictured(self.name, seen.sequence, seen.job, seen.prediction, seen.picture_bytes)
         )
 
     async def _take_picture(self, picture: Picture, arrived: float) -> None:
@@ -280,12 +267,14 @@ class Stream:
             return
         self._service.metrics.picture(status.name.lower(), len(picture.payload))
         spent = time.monotonic() - arrived
-        answer = Answer(picture.sequence, status, spent, reason=reason, of_picture=True)
-        await self._tell(lambda: self._socket.send_bytes(answer.pack()))
+        await self._reply(Answer(picture.sequence, status, spent, (), reason, of_picture=True))
 
     async def _send(self, answer: Answer, arrived: float) -> None:
         self._answered[answer.status] += 1
         self._service.metrics.answered("stream", answer.status, time.monotonic() - arrived)
+        await self._reply(answer)
+
+    async def _reply(self, answer: Answer) -> None:
         await self._tell(lambda: self._socket.send_bytes(answer.pack()))
 
     async def _say(self, text: Text) -> None:
@@ -295,7 +284,3 @@ class Stream:
         """Send something; who has gone misses it, and `_receive` will say so."""
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
             await send()
-
-
-def _chosen(offered: Sequence[str]) -> str | None:
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None

@@ -20,6 +20,8 @@ _VIEWS = 16
 """Crops of each photograph and size, at most."""
 _KEPT = 1 << 30
 """Bytes that are kept of them, at most."""
+_PIXELS = 16 * 256 * 256
+"""Of a batch: what all layers of a network gave is held for them, about a kilobyte a pixel."""
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Views:
         """
         recipe = self._recipe
         size = self._sizes[progress >= recipe.parts_until]
-        count = min(recipe.batch, _fitting(size), len(self._images))
+        count = min(recipe.batch, max(1, _PIXELS // (size[0] * size[1])), len(self._images))
         first = step * recipe.batch
         places = [self._place(first + number) for number in range(count)]
         rng = np.random.default_rng([recipe.seed, step])
@@ -137,15 +139,6 @@ class Views:
             elif view := self._views.get((*at, size)):
                 assert view.wanted is not None  # noqa: S101 - made above
                 self._kept += view.wanted.nbytes + sum(map(len, view.encodings.values()))
-
-
-_PIXELS = 16 * 256 * 256
-"""Of a batch: what all layers of a network gave is held for them, about a kilobyte a pixel."""
-
-
-def _fitting(size: Shape) -> int:
-    """Images of a batch."""
-    return max(1, _PIXELS // (size[0] * size[1]))
 
 
 def _moved(image: Image, size: Shape, rng: np.random.Generator) -> Image:

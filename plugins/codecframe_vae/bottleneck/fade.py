@@ -119,7 +119,8 @@ class _Editor:
         weight = self._constant("linear.weight", linear.weight[:, :, None, None])
         bias = self._constant("linear.bias", linear.bias)
         made, learned = "linear.features", f"{cut}.learned"
-        self._rename(cut, learned)
+        for node in self._graph.node:
+            node.output[:] = [learned if one == cut else one for one in node.output]
         self._after[learned] = [
             helper.make_node("Mul", ["latents", "shift.factors.map"], ["linear.latents"]),
             helper.make_node("Conv", ["linear.latents", weight, bias], [made]),
@@ -147,10 +148,6 @@ class _Editor:
             helper.make_node("Mul", [name, share], [added]),
             helper.make_node("Add", [before, added], [made]),
         ]
-
-    def _rename(self, output: str, name: str) -> None:
-        for node in self._graph.node:
-            node.output[:] = [name if one == output else one for one in node.output]
 
     def finish(self) -> None:
         """Put the new operations in their places."""

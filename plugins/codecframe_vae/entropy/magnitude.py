@@ -73,13 +73,8 @@ class MagnitudeModel(GridCoder[list[F32]]):
     def _rows(self, sums: list[F32], phase: int, channels: I64) -> I64:
         at = (phase * self.channels + channels)[:, None]
         for value, edges in zip(sums, self.arrays.edges[:, phase, channels], strict=True):
-            at = at * CLASSES + classes_of(value, edges[None, :, None])
+            at = at * CLASSES + (value[..., None] >= edges[None, :, None]).sum(-1)
         return self._row.take(at)
-
-
-def classes_of(values: F32, edges: npt.NDArray[Any]) -> I64:
-    """How many bounds, along the last axis of `edges`, are not above each value."""
-    return np.asarray((values[..., None] >= edges).sum(-1))
 
 
 def both(walks: Sequence[Walk], n: int, height: int, width: int) -> Iterator[BothStep]:

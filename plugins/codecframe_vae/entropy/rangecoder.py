@@ -99,11 +99,6 @@ class Tables:
             return np.asarray(PRECISION - np.log2(self.frequency.astype(np.float64)))
 
 
-def _longest(places: int) -> int:
-    """No message of so many symbols takes more bytes."""
-    return (places * PRECISION) // 8 + 8
-
-
 # -- loops that run as they are, on lists, or compiled, on arrays (see `compiled`) ----------------
 
 
@@ -193,7 +188,7 @@ def decodable(payload: bytes, places: int) -> bytes:
     Raises:
         CorruptPayloadError: if it is longer than any, or ends in a zero.
     """
-    if len(payload) > _longest(places) or payload.endswith(b"\0"):
+    if len(payload) > places * PRECISION // 8 + 8 or payload.endswith(b"\0"):
         raise CorruptPayloadError("no such payload")
     return payload + bytes(_FULL // 8 + len(payload) % 2)
 

@@ -36,7 +36,8 @@ def with_packed(graph: fx.GraphModule) -> fx.GraphModule:
         graph: as `split.graph_of` makes it.
     """
     crossed = [(node, live) for node, live in crossings(graph) if live]
-    last = max((at for at, (_, live) in enumerate(crossed) if _is_map(live)), default=-1)
+    alone = [at for at, (_, live) in enumerate(crossed) if len(live) == 1 and _shape(live[0])]
+    last = max(alone, default=-1)
     behind = crossed[last + 1 :]
     sizes = [sum(map(_numbers, live)) if _factors(live) else math.inf for _, live in behind]
     lowest = [at for at in range(len(sizes)) if _is_lowest(sizes, at)]
@@ -62,11 +63,6 @@ def _is_lowest(sizes: Sequence[float], at: int) -> bool:
     """Whether fewer numbers cross there than beside it; of neighbours that are alike, the last."""
     before, after = sizes[at - 1] if at else math.inf, [*sizes[at + 1 :], math.inf][0]
     return sizes[at] <= before and sizes[at] < after
-
-
-def _is_map(live: Sequence[fx.Node]) -> bool:
-    """Whether one tensor of maps is all."""
-    return len(live) == 1 and _shape(live[0]) is not None
 
 
 def _shape(node: fx.Node) -> tuple[int, int, int] | None:

@@ -17,6 +17,7 @@ _ELEMENTWISE = (
     *("leaky_relu", "elu", "mish", "sigmoid", "tanh", "dropout", "clone", "contiguous"),
     *("batch_norm", "_native_batch_norm_legit_no_training"),
 )
+"""Operations that change each number by itself: behind one, no more is to be sent."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def places(graph: fx.GraphModule, image: Tensor) -> list[Place]:
 def _narrow(graph: fx.GraphModule) -> Iterator[fx.Node]:
     """Nodes whose output is all that later nodes see of the image."""
     for node, live in crossings(graph):
-        passed_on = len(node.users) == 1 and _is_elementwise(next(iter(node.users)))
+        passed_on = len(node.users) == 1 and _is_named(next(iter(node.users)), _ELEMENTWISE)
         if live == [node] and not passed_on and not _is_named(node, ("pad", "constant_pad_nd")):
             yield node
 
@@ -104,11 +105,6 @@ def crossings(graph: fx.GraphModule) -> Iterator[tuple[fx.Node, list[fx.Node]]]:
         moved.add(node)
         live = [value for value in (*live, node) if last[value] > number]
         yield node, live
-
-
-def _is_elementwise(node: fx.Node) -> bool:
-    """Whether a node changes each number by itself: behind it, no more is to be sent."""
-    return _is_named(node, _ELEMENTWISE)
 
 
 def _is_named(node: fx.Node, names: Sequence[str]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -64,17 +62,13 @@ def _model(recipe: TrainingRecipe, run: codecframe.TrainingRun) -> nn.Module:
 def _of_recipe(name: str, run: codecframe.TrainingRun) -> PixelModel:
     """The last checkpoint of a recipe."""
     tensors, facts = checkpoint.of_recipe(name, run)
-    model = PixelModel(_classifier(name, facts["settings"]).widths(len(run.classes), levels=1))
+    try:
+        recipe = ClassifierRecipe.from_dict(facts["settings"])
+    except codecframe.SettingsError:
+        raise codecframe.MismatchError(f"teacher {name!r} is not a classifier") from None
+    model = PixelModel(recipe.widths(len(run.classes), levels=1))
     try:
         model.load_state_dict(checkpoint.part(tensors, "model"))
     except RuntimeError as error:
         raise codecframe.MismatchError(f"teacher {name!r}: {error}") from None
     return model
-
-
-def _classifier(name: str, settings: dict[str, Any]) -> ClassifierRecipe:
-    """The settings of a teacher."""
-    try:
-        return ClassifierRecipe.from_dict(settings)
-    except codecframe.SettingsError:
-        raise codecframe.MismatchError(f"teacher {name!r} is not a classifier") from None
