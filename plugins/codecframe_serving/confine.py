@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+if sys.platform != "win32":
+    import resource
+
 _LIBRARIES = 1 << 30
 """Address space for what libraries load and reserve later; it is not memory that is used."""
 _FILES = 64
@@ -15,11 +18,7 @@ _FILES = 64
 
 def can_confine() -> bool:
     """Whether this system has limits for a process."""
-    try:
-        import resource  # noqa: F401 - not on Windows
-    except ImportError:
-        return False
-    return True
+    return sys.platform != "win32"
 
 
 def detach() -> None:
@@ -42,10 +41,8 @@ def confine(memory: int) -> None:
 
     Soft limits, which `release` lifts: they stop what goes wrong, not a program that wants out.
     """
-    if not can_confine():
+    if sys.platform == "win32":
         return
-    import resource
-
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_NOFILE, _FILES)
@@ -55,10 +52,8 @@ def confine(memory: int) -> None:
 
 def release() -> None:
     """Lift the limits, for libraries that load."""
-    if not can_confine():
+    if sys.platform == "win32":
         return
-    import resource
-
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_AS):
         resource.setrlimit(kind, (resource.getrlimit(kind)[1],) * 2)
 
@@ -66,15 +61,11 @@ def release() -> None:
 def limit_seconds(seconds: float) -> None:
     """End this process when it has used so many seconds of a processor from now on: also where the
     parent, which ends it sooner, is gone."""
-    if can_confine():
-        import resource
-
+    if sys.platform != "win32":
         _limit(resource.RLIMIT_CPU, int(time.process_time() + seconds) + 1)
 
 
 def _limit(kind: int, value: int) -> None:
-    import resource
-
     hard = resource.getrlimit(kind)[1]
     most = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (most, hard))

@@ -111,19 +111,17 @@ class Decoder:
     def _function(self, codec: Codec[Any] | None) -> Callable[[Sequence[Job]], Sequence[Any]]:
         if codec is None:
             return lambda jobs: [self._prepare(read_file(job.data)) for job in jobs]
-        if self._accepts != PIXELS:
-            return lambda jobs: [
-                job.checked(latents, latents.shape)
-                for job, latents in zip(
-                    jobs, codec.decode_latents_many([job.restored() for job in jobs]), strict=True
-                )
-            ]
-        return lambda jobs: [
-            self._prepare(job.checked(image, image.shape))
-            for job, image in zip(
-                jobs, codec.decode_many([job.restored() for job in jobs]), strict=True
-            )
-        ]
+        is_image = self._accepts == PIXELS
+        decode: Callable[..., Sequence[Any]] = (
+            codec.decode_many if is_image else codec.decode_latents_many
+        )
+
+        def decoded(jobs: Sequence[Job]) -> Sequence[Any]:
+            found = decode([job.restored() for job in jobs])
+            checked = [job.checked(one, one.shape) for job, one in zip(jobs, found, strict=True)]
+            return [self._prepare(one) for one in checked] if is_image else checked
+
+        return decoded
 
     def picture(self, job: Job) -> Image:
         """The image of a job, as its codec rebuilds it.

@@ -6,7 +6,7 @@ from torch import Tensor, fx, nn
 
 import codecframe
 from codecframe_vae.bottleneck.model import Normalise
-from codecframe_vae.bottleneck.split import finish, graph_of
+from codecframe_vae.bottleneck.split import finish, graph_of, origins
 
 _LAYERS = ("linear", "addmm", "mm", "matmul", "conv2d", "convolution")
 """Operations with kernels: the last one makes scores of features."""
@@ -49,20 +49,7 @@ def _features(graph: fx.GraphModule) -> fx.Node:
     for node in reversed(list(graph.graph.nodes)):
         name = getattr(getattr(node.target, "overloadpacket", None), "__name__", "")
         if name in _LAYERS:
-            takes = [one for one in node.args if isinstance(one, fx.Node) and _is_of_images(one)]
-            if takes:
-                return takes[0]
+            for one in node.args:
+                if isinstance(one, fx.Node) and any(n.op == "placeholder" for n in origins(one)):
+                    return one
     raise codecframe.MismatchError("the classifier has no layer with weights")
-
-
-def _is_of_images(node: fx.Node) -> bool:
-    """Whether a node's value depends on the images."""
-    waiting, seen = [node], {node}
-    while waiting:
-        one = waiting.pop()
-        if one.op == "placeholder":
-            return True
-        fresh = [before for before in one.all_input_nodes if before not in seen]
-        seen.update(fresh)
-        waiting += fresh
-    return False

@@ -173,19 +173,24 @@ def node_of(graph: fx.GraphModule, layer: str) -> fx.Node:
 def finish(graph: fx.GraphModule, output: Any) -> None:
     """Make that the output, and keep only what it needs."""
     graph.graph.output_node().args = (output,)
-    needed: set[fx.Node] = set()
-    waiting = [graph.graph.output_node()]
-    while waiting:
-        node = waiting.pop()
-        if node not in needed:
-            needed.add(node)
-            waiting += node.all_input_nodes
+    needed = origins(graph.graph.output_node())
     for node in reversed(list(graph.graph.nodes)):
         if node not in needed:
             graph.graph.erase_node(node)
     speed_up(graph)
     graph.delete_all_unused_submodules()
     _drop_unused(graph)
+
+
+def origins(node: fx.Node) -> set[fx.Node]:
+    """A node, and all that it depends on."""
+    found: set[fx.Node] = set()
+    waiting = [node]
+    while waiting:
+        if (one := waiting.pop()) not in found:
+            found.add(one)
+            waiting += one.all_input_nodes
+    return found
 
 
 def _drop_unused(graph: fx.GraphModule) -> None:
