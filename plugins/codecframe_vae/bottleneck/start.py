@@ -86,13 +86,18 @@ class Fitted:
     def __init__(self, features: Tensor, fisher: Tensor, latents: int, pixels: int) -> None:
         self.transform = transform_of(features, fisher, latents)
         self._real = self.transform(features)
-        self._rates = _Rates(self._real)
-        self._pixels = pixels
+        flat = self._real.transpose(0, 1).flatten(1)
+        flat = flat[:, :: max(1, flat.shape[1] // _SAMPLES)]
+        squares = self._real[0, 0].numel()
+        # bits per pixel, each channel coded alone, by the logarithm of the gain
+        self._gains = np.arange(_GAINS[0], _GAINS[1] + _STEP, _STEP)
+        bits = [squares * _entropy(flat, gain) for gain in self._gains]
+        self._rates = np.maximum.accumulate(bits) / pixels
 
     def start(self, rates: Sequence[float]) -> Start:
         """Where a training for these rates, in bits per pixel, ascending, begins."""
         real = self._real
-        gains = self._rates.gains([rate * self._pixels for rate in rates])
+        gains = torch.tensor(np.interp(rates, self._rates, self._gains), dtype=torch.float32)
         spreads = [(real * gain.exp()).round().transpose(0, 1).flatten(1).var(1) for gain in gains]
         return Start(self.transform, gains, (torch.stack(spreads) + _ROUNDING).log() / 2)
 
@@ -109,7 +114,7 @@ class Fitted:
             rounding = (unit / math.exp(middle)) ** 2 / 12
             is_above = float(spread.clamp_max(rounding).sum()) > wanted
             low, high = (middle, high) if is_above else (low, middle)
-        return self._rates.bits(low) / self._pixels
+        return float(np.interp(low, self._gains, self._rates))
 
 
 Direction = Callable[[Tensor, torch.Generator], Tensor]
@@ -167,30 +172,6 @@ def transform_of(features: Tensor, fisher: Tensor, latents: int) -> Transform:
     back = torch.zeros(len(values), latents, dtype=torch.double)
     back[:, :count] = inverse @ chosen * unit
     return Transform(forward.float(), back.float(), mean[:, 0].float(), float(unit))
-
-
-class _Rates:
-    """Entropy of latents' integers, each channel coded alone, at gains on a grid.
-
-    Args:
-        real: latents, (n, C, height, width).
-    """
-
-    def __init__(self, real: Tensor) -> None:
-        flat = real.transpose(0, 1).flatten(1)
-        flat = flat[:, :: max(1, flat.shape[1] // _SAMPLES)]
-        squares = real[0, 0].numel()
-        self._grid = np.arange(_GAINS[0], _GAINS[1] + _STEP, _STEP)
-        bits = [squares * _entropy(flat, gain) for gain in self._grid]
-        self._bits = np.maximum.accumulate(bits)
-
-    def gains(self, bits: Sequence[float]) -> Tensor:
-        """Logarithms of the gains at which an image takes so many."""
-        return torch.tensor(np.interp(bits, self._bits, self._grid), dtype=torch.float32)
-
-    def bits(self, gain: float) -> float:
-        """Of an image at a gain's logarithm."""
-        return float(np.interp(gain, self._grid, self._bits))
 
 
 def _entropy(flat: Tensor, gain: float) -> float:
