@@ -85,7 +85,7 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
         everything = list(images)
         for image in everything:
             self._check(image)
-        analysed = self.model.analyse(everything, int8=settings.int8)
+        analysed = self._analysed(everything, settings)
         latents = [self.model.quantise(real, settings.level) for real in analysed]
         payloads = self._coded(latents, settings.level)
         return [
@@ -113,12 +113,16 @@ class VaeCodec(codecframe.Codec[VaeSettings]):
                 smallest=overhead,
             )
         self._check(image)
-        real = self.model.analyse([image], int8=settings.int8)[0]
+        real = self._analysed([image], settings)[0]
         level, payload = self._highest(real, image.shape[0] * image.shape[1], max_bytes - overhead)
         if payload is None:
             payload = self._dropped(real, max_bytes - overhead)
         data = self._header(level, image.shape[:2]) + payload
         return codecframe.Fit(data, settings.at_level(level), len(payload) + overhead, 1)
+
+    def _analysed(self, images: Sequence[Image], settings: VaeSettings) -> list[F32]:
+        """Real latents, by the encoder that the settings name."""
+        return self.model.analyse(images, int8=settings.int8, small=settings.small)
 
     def _highest(self, real: F32, pixels: int, limit: int) -> tuple[int, bytes | None]:
         """(highest level whose payload fits, that payload), or (0, None)."""

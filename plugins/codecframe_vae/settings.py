@@ -22,6 +22,12 @@ class VaeSettings(codecframe.Settings):
     int8: bool = codecframe.option(
         True, help="encode in 8-bit integers, twice as fast, if the model has such an encoder"
     )
+    small: bool = codecframe.option(
+        False,
+        searched=False,
+        help="encode by the small encoder, several times as fast and less accurate, of models that "
+        "have one; the receiver need not know",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,12 @@ from codecframe_vae.adapt.recipe import AdaptRecipe
 from codecframe_vae.bottleneck.recipe import BottleneckRecipe, FadeRecipe
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.picture.recipe import PictureRecipe
-from codecframe_vae.training.recipes import ClassifierRecipe, HeadRecipe, VaeRecipe
+from codecframe_vae.training.recipes import (
+    ClassifierRecipe,
+    HeadRecipe,
+    SmallEncoderRecipe,
+    VaeRecipe,
+)
 
 _NEEDS = ("torch", "onnx", "onnxruntime", "onnxscript", "safetensors")
 
@@ -36,6 +41,13 @@ class _Vae(_Trainer):
     summary = "a learned codec and the classifier behind it, trained together"
     settings_type = VaeRecipe
     function = "training.codec:train_codec"
+
+
+class _SmallEncoder(_Trainer):
+    kind = "encoder"
+    summary = "a small encoder for a learned codec that stays as it is"
+    settings_type = SmallEncoderRecipe
+    function = "training.encoder:train_encoder"
 
 
 class _Classifier(_Trainer):
@@ -96,6 +108,7 @@ def trainers() -> list[codecframe.Trainer[Any]]:
     """All of them."""
     return [
         _Vae(),
+        _SmallEncoder(),
         _Classifier(),
         _Head(),
         _Bottleneck(),

@@ -21,6 +21,7 @@ from codecframe_vae.codec import VaeCodec
 from codecframe_vae.models import CIFAR10
 from codecframe_vae.runtime.model import Model, open_session
 from codecframe_vae.settings import LEVELS
+from codecframe_vae.training.int8 import int8_graph
 
 U8 = npt.NDArray[np.uint8]
 
@@ -101,39 +102,50 @@ def synthetic_images(count: int, side: int) -> U8:
 
 def _contestants(settings: EncoderSettings) -> list[_Contestant]:
     """The learned codec first: the others are compared with it."""
-    model = Model(Path(settings.model)) if settings.model else CIFAR10
-    vae, jpeg = VaeCodec(model), codecframe.get_codec("jpeg")
-    at_level = vae.settings_type().at_level(settings.level)
+    jpeg = codecframe.get_codec("jpeg")
     at_quality = jpeg.settings_type(quality=QUALITY)
-    cost = count(model.graph("encoder"), settings.size)
-    ours = {"learned codec, network alone": model.encoder(int8=True)}
-    if model.encoder(int8=True) != model.encoder(int8=False):
-        ours["learned codec, network alone, float32"] = model.encoder(int8=False)
+    model = Model(Path(settings.model)) if settings.model else CIFAR10
+    front = resnet18(2)
     baselines = {
-        "ResNet-18 up to layer 2": ("features", resnet18(2)),
+        "ResNet-18 up to layer 2": ("features", front),
         "ResNet-18": ("logits", resnet18()),
         "bmshj2018-factorized, network alone": ("latents", factorized()),
     }
+    in_int8 = int8_graph(front, synthetic_images(max(BATCHES), settings.size), whole=True)
+    name = "ResNet-18 up to layer 2, 8-bit integers"
     return [
-        _Contestant(
-            f"learned codec {model.manifest.name!r}",
-            "bytes",
-            cost,
-            lambda batch: vae.encode_many(batch, at_level),
-        ),
-        *(
-            _Contestant(name, "latents", cost, _runner(model.graph(network), name))
-            for name, network in ours.items()
-        ),
+        *_learned(model, settings, small=False),
+        *(_learned(model, settings, small=True) if model.has_small else ()),
         *(
             _Contestant(name, makes, count(graph, settings.size), _runner(graph, name))
             for name, (makes, graph) in baselines.items()
         ),
+        _Contestant(name, "features", count(front, settings.size), _runner(in_int8, name)),
         _Contestant(
             f"JPEG, quality {QUALITY}",
             "bytes",
             (None, None),
             lambda batch: jpeg.encode_many(batch, at_quality),
+        ),
+    ]
+
+
+def _learned(model: Model, settings: EncoderSettings, *, small: bool) -> list[_Contestant]:
+    """A learned codec, and its network alone in all arithmetics that it has."""
+    codec = VaeCodec(model)
+    at_level = codec.settings_type(small=small).at_level(settings.level)
+    fast, exact = (model.encoder(int8=int8, small=small) for int8 in (True, False))
+    cost = count(model.graph(exact), settings.size)
+    name = "learned codec, small encoder" if small else "learned codec"
+    networks = {f"{name}, network alone": fast, f"{name}, network alone, float32": exact}
+    if fast == exact:
+        networks = {f"{name}, network alone": exact}
+    whole = name if small else f"learned codec {model.manifest.name!r}"
+    return [
+        _Contestant(whole, "bytes", cost, lambda batch: codec.encode_many(batch, at_level)),
+        *(
+            _Contestant(one, "latents", cost, _runner(model.graph(network), one))
+            for one, network in networks.items()
         ),
     ]
 
@@ -208,7 +220,7 @@ def _notes(settings: EncoderSettings, counters: PackageCounters | None) -> str:
         f"{settings.size}x{settings.size} RGB images (synthetic), batches of 1 and 64, one thread, "
         f"networks by onnxruntime; medians of {settings.repeat} timings in turns. "
         "Time is processor time, so that other work on the machine does not count; time_ratio is "
-        f"relative to that of the learned codec. {energy}"
+        f"relative to that of the first row. {energy}"
         "Multiply-adds are those of convolutions and matrix products, for one image; baselines "
         "have random weights, on which neither depends. Only the learned codec and JPEG also code "
         "to bytes: the others' features or latents would still have to be coded."

@@ -19,12 +19,17 @@ from codecframe_vae.codec import VaeCodec
 from codecframe_vae.entropy.context import ContextArrays
 from codecframe_vae.runtime.graphs import with_constants
 from codecframe_vae.runtime.model import Model
-from codecframe_vae.runtime.modelfile import INT8_ENCODER
+from codecframe_vae.runtime.modelfile import INT8_ENCODER, INT8_SMALL_ENCODER, SMALL_ENCODER
 from codecframe_vae.runtime.tiles import HALO, SIDE
 
 FORMAT = "codecframe-device/1"
 _MANIFEST, _TABLES, _PROGRAM, _VECTORS = "manifest.json", "tables.bin", "encoder.py", "vectors.json"
-_NETWORKS = {"float32": ("encoder", "encoder.onnx"), "int8": (INT8_ENCODER, "encoder-int8.onnx")}
+_NETWORKS = {
+    "float32": ("encoder", "encoder.onnx"),
+    "int8": (INT8_ENCODER, "encoder-int8.onnx"),
+    "small float32": (SMALL_ENCODER, "encoder-small.onnx"),
+    "small int8": (INT8_SMALL_ENCODER, "encoder-small-int8.onnx"),
+}
 _TRIED = (0, 9, 17)
 """Levels of the test vectors."""
 _GRID = (3, 5)
@@ -38,7 +43,8 @@ class Bundle(codecframe.Result):
     Attributes:
         folder: where.
         files: names and sizes in bytes.
-        encoders: the kinds of encoder: `float32`, and `int8` where the model has one.
+        encoders: the kinds of encoder: `float32`, and, where the model has them, `int8`,
+            `small float32` and `small int8`.
     """
 
     folder: Path

@@ -7,6 +7,7 @@ format; vectors.json has payloads to test a port with.
     python encoder.py photo.ppm > photo.cfv
     python encoder.py photo.ppm --level 4 > photo.cfv
     python encoder.py photo.ppm --bytes 2000 > photo.cfv
+    python encoder.py photo.ppm --small > photo.cfv      (where there is a small encoder)
 
 Images are as the classifier wants them: `geometry` in manifest.json says how large.
 """
@@ -32,13 +33,15 @@ TYPES = {"uint8": "u1", "int8": "i1", "uint16": "<u2", "float32": "<f4"}
 class Encoder:
     """An encoder in a folder that `codecframe export --device` wrote."""
 
-    def __init__(self, folder: str | Path = ".", int8: bool = True) -> None:
+    def __init__(self, folder: str | Path = ".", int8: bool = True, small: bool = False) -> None:
         folder = Path(folder)
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         tables = (folder / self.manifest["tables"]).read_bytes()
         self.levels = [read_level(tables, level) for level in self.manifest["levels"]]
         networks = self.manifest["encoders"]
-        name = networks.get("int8", networks["float32"]) if int8 else networks["float32"]
+        size = "small " if small else ""
+        exact = networks[f"{size}float32"]
+        name = networks.get(f"{size}int8", exact) if int8 else exact
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(
@@ -251,7 +254,9 @@ def main(arguments: list[str]) -> None:
     """The command line."""
     if not arguments or arguments[0].startswith("-"):
         raise SystemExit(__doc__)
-    encoder = Encoder(Path(__file__).parent, int8="--float" not in arguments)
+    encoder = Encoder(
+        Path(__file__).parent, int8="--float" not in arguments, small="--small" in arguments
+    )
     image = read_ppm(arguments[0])
     if "--bytes" in arguments:
         limit = int(arguments[arguments.index("--bytes") + 1])

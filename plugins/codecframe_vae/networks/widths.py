@@ -36,8 +36,10 @@ class Widths(HeadWidths):
             where it begins at half.
         stem: channels at half resolution, and more convolutions there.
         encoder: channels at a quarter of the resolution, and more convolutions there.
+        separable: whether the latter are `Separable`.
     """
 
     full: tuple[int, int]
     stem: tuple[int, int]
     encoder: tuple[int, int]
+    separable: bool = False

@@ -21,6 +21,8 @@ from codecframe_vae.runtime.graphs import check_graph
 from codecframe_vae.runtime.modelfile import (
     INSTALL,
     INT8_ENCODER,
+    INT8_SMALL_ENCODER,
+    SMALL_ENCODER,
     Arrays,
     Manifest,
     read_arrays,
@@ -158,11 +160,26 @@ class Model:
 
     # -- encoding -------------------------------------------------------------------------
 
-    def encoder(self, *, int8: bool) -> str:
-        """The network that encodes: that in 8-bit integers if the model has it."""
-        return INT8_ENCODER if int8 and f"{INT8_ENCODER}.onnx" in self.arrays else "encoder"
+    @property
+    def has_small(self) -> bool:
+        """Whether there is a small encoder."""
+        return f"{SMALL_ENCODER}.onnx" in self.arrays
 
-    def analyse(self, images: Sequence[Image], *, int8: bool = True) -> list[F32]:
+    def encoder(self, *, int8: bool, small: bool = False) -> str:
+        """The network that encodes: that in 8-bit integers if the model has it.
+
+        Raises:
+            SettingsError: if there is no small one.
+        """
+        exact, fast = (SMALL_ENCODER, INT8_SMALL_ENCODER) if small else ("encoder", INT8_ENCODER)
+        if small and not self.has_small:
+            expected = f"false: {self.manifest.name} has no small encoder"
+            raise codecframe.SettingsError("small", small, expected)
+        return fast if int8 and f"{fast}.onnx" in self.arrays else exact
+
+    def analyse(
+        self, images: Sequence[Image], *, int8: bool = True, small: bool = False
+    ) -> list[F32]:
         """Real latents of each image, `float32`, (C, height, width): one network pass.
 
         Sides are filled up to multiples of the stride by repeating the last row and column, unless
@@ -172,6 +189,7 @@ class Model:
             images: any number, of any sizes.
             int8: in 8-bit integers if the model has such an encoder; latents are close to those of
                 `float32`.
+            small: by the small encoder.
         """
         stride = self.manifest.stride
         padded = [filled_up(i, stride) if self.manifest.filled else i for i in images]
@@ -181,7 +199,7 @@ class Model:
             for image, tiles in zip(padded, tiled, strict=True)
             for tile in tiles
         ]
-        network = self.encoder(int8=int8)
+        network = self.encoder(int8=int8, small=small)
         found = iter(by_shape(parts, lambda batch: self.run(network, {"images": batch})))
         return [
             self._joined([next(found) for _ in tiles], tiles, image.shape[:2])

@@ -3,6 +3,8 @@
 Tensors:
     encoder.onnx, head.onnx, decoder.onnx    uint8: ONNX graphs
     int8_encoder.onnx                        uint8: the encoder in 8-bit integers, may be missing
+    small_encoder.onnx                       uint8: a smaller and faster encoder, may be missing
+    int8_small_encoder.onnx                  uint8: the same in 8-bit integers
     levels.up, levels.down                   float32, (levels, C): gains before and after coding
     levels.head, levels.decoder              float32, (levels, width): shifts of first layers
     context.LEVEL.NAME                       integers: the entropy coder, see `ContextArrays`
@@ -40,7 +42,9 @@ from codecframe_vae.settings import LEVELS, PICTURES
 
 FORMAT = "codecframe-vae/1"
 INT8_ENCODER = "int8_encoder"
-"""A network that a file may have; no part of `_CODING`: its latents are those of the encoder."""
+SMALL_ENCODER, INT8_SMALL_ENCODER = "small_encoder", "int8_small_encoder"
+"""Networks that a file may have; no part of `_CODING`: their latents are close to the encoder's."""
+_OTHER_ENCODERS = (INT8_ENCODER, SMALL_ENCODER, INT8_SMALL_ENCODER)
 INSTALL = "codecframe[learned]"
 NEEDS = {"onnxruntime": INSTALL, "safetensors": INSTALL}
 """Packages that models run with, and what installs them."""
@@ -136,6 +140,7 @@ class Manifest(codecframe.Settings):
     pictures: int = option(
         0, choices=(0, PICTURES), help="levels of the picture layer; 0: there is none"
     )
+    small: dict[str, Any] = option({}, help="how its small encoder was made; empty: there is none")
     space: str = option("", help="digest of all that latents depend on")
     digest: str = option("", help="digest of all")
 
@@ -219,7 +224,7 @@ def read_arrays(path: Path, manifest: Manifest) -> Arrays:
         arrays: Arrays = load(path)
     if digest(arrays) != manifest.digest or digest(arrays, _CODING) != manifest.space:
         raise codecframe.DataError(str(path), "is damaged: its digest does not match")
-    names = (*_NAMES, *({f"{INT8_ENCODER}.onnx"} & arrays.keys()))
+    names = (*_NAMES, *({f"{name}.onnx" for name in _OTHER_ENCODERS} & arrays.keys()))
     wrong = [name for name in names if not _is_right(name, arrays.get(name), manifest)]
     if wrong:
         raise codecframe.DataError(str(path), f"has no or a wrong {wrong[0]!r}")

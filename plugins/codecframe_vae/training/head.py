@@ -35,7 +35,7 @@ def train_head(recipe: HeadRecipe, run: codecframe.TrainingRun) -> None:
     Raises:
         MismatchError: if the codec is not one of this plugin's.
     """
-    model = _learned(recipe.codec)
+    model = learned(recipe.codec)
     stride = model.manifest.stride
     training, validation = datasets.load(run, recipe.held_out, stride)
     torch.manual_seed(recipe.seed)
@@ -62,8 +62,12 @@ def train_head(recipe: HeadRecipe, run: codecframe.TrainingRun) -> None:
     write_measured(arrays, manifest, run, validation)
 
 
-def _learned(name: str) -> Model:
-    """The model of a codec."""
+def learned(name: str) -> Model:
+    """The model of a codec, by its name or its model file.
+
+    Raises:
+        MismatchError: if the codec is not one of this plugin's.
+    """
     codec = codecframe.get_codec(name)
     if not isinstance(codec, VaeCodec):
         raise codecframe.MismatchError(f"codec {name!r} has no latents that a head is trained on")

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from codecframe_vae.training.data import U8
+U8 = npt.NDArray[np.uint8]
 
 _IMAGES, _BATCH = 1000, 100
 """Images that the ranges of activations are taken from, at most, and how many at a time."""
@@ -27,7 +28,7 @@ _PERCENTILE = 99.99
 """Of the activations, are not clipped."""
 
 
-def int8_graph(graph: bytes, images: U8) -> bytes:
+def int8_graph(graph: bytes, images: U8, *, whole: bool = False) -> bytes:
     """An encoder's graph in integers.
 
     Activations have one scale a tensor, kernels one an output. Kernels have 7 bits: products of
@@ -36,6 +37,8 @@ def int8_graph(graph: bytes, images: U8) -> bytes:
     Args:
         graph: ONNX, as `export.encoder_graph` writes it.
         images: training images, (n, height, width, 3).
+        whole: all but the first convolution, whatever its resolution, and sums; of networks of
+            others.
     """
     model = onnx.load_from_string(graph)
     for number, node in enumerate(model.graph.node):
@@ -49,7 +52,7 @@ def int8_graph(graph: bytes, images: U8) -> bytes:
             path,
             _Calibration(images),
             quant_format=quantization.QuantFormat.QOperator,
-            nodes_to_quantize=_nodes(model.graph),
+            nodes_to_quantize=_all_nodes(model.graph) if whole else _nodes(model.graph),
             activation_type=quantization.QuantType.QUInt8,
             per_channel=True,
             reduce_range=True,
@@ -68,6 +71,12 @@ def _nodes(graph: onnx.GraphProto) -> list[str]:
     made = {node.output[0] for node in convolutions}
     activations = [n for n in above if n.op_type == "Relu" and n.input[0] in made]
     return [node.name for node in (*convolutions, *activations)]
+
+
+def _all_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Convolutions but the first, activations and sums."""
+    convolutions = [node.name for node in graph.node if node.op_type == "Conv"][1:]
+    return convolutions + [node.name for node in graph.node if node.op_type in ("Relu", "Add")]
 
 
 def _reduces(node: onnx.NodeProto) -> bool:

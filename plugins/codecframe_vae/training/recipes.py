@@ -167,6 +167,9 @@ class EncoderRecipe(TrainingRecipe):
     encoder: tuple[int, ...] = codecframe.option(
         (96, 0), low=0, help="encoder at a quarter of the resolution: channels, more convolutions"
     )
+    separable: bool = codecframe.option(
+        False, help="more convolutions at a quarter are depthwise, then pointwise, and residual"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,6 +183,7 @@ class EncoderRecipe(TrainingRecipe):
             full=_pair(self.full),
             stem=_pair(self.stem),
             encoder=_pair(self.encoder),
+            separable=self.separable,
         )
 
 
@@ -206,6 +210,35 @@ class ClassifierRecipe(EncoderRecipe):
 @dataclass(frozen=True, kw_only=True)
 class VaeRecipe(EncoderRecipe, CodedRecipe):
     """A learned codec and the head behind it, trained together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallEncoderRecipe(EncoderRecipe):
+    """A small encoder for a learned codec that stays as it is."""
+
+    codec: str = codecframe.option(
+        "vae",
+        help="the learned codec: its name or its model file, whose latents and head have the sizes "
+        "that the recipe says; payloads of it stay valid",
+    )
+    judged: float = codecframe.option(
+        0.4,
+        low=0.0,
+        high=1.0,
+        help="share of the epochs, at the end, in which the head judges, too",
+    )
+    weight: float = codecframe.option(3.0, low=0.0, help="how much that counts")
+    costs: float = codecframe.option(
+        2.0,
+        low=0.0,
+        help="how much it counts that latents cost more than the codec's own encoder's",
+    )
+    levels: tuple[int, ...] = codecframe.option(
+        (),
+        low=0,
+        high=LEVELS - 1,
+        help="levels to train at, each as often as it is named; none: all, equally often",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
