@@ -76,16 +76,8 @@ class PictureVaeCodec(VaeCodec):
             raise codecframe.DataError(self.name, "has a picture layer of no level")
         return self._joined(data, level, layers.picture)
 
-    def strip(self, data: bytes) -> bytes:
-        """The payload of one layer or both."""
-        return self.strip_layers(data).packed()
-
-    def restore(self, payload: bytes, settings: VaeSettings, shape: Shape) -> bytes:
-        """Exact inverse of `strip`."""
-        assert isinstance(settings, PictureSettings)  # noqa: S101 - the codec's own
-        alone = settings.picture_level is None
-        layers = Layers(payload) if alone else Layers.unpacked(payload, self.name)
-        return self.restore_layers(layers, settings, shape)
+    strip = codecframe.Codec.strip  # of both layers: `VaeCodec` has those of one
+    restore = codecframe.Codec.restore
 
     def decode_latents_many(self, datas: Iterable[bytes]) -> list[codecframe.Latents]:
         """Those of the task layers."""

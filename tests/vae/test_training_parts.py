@@ -54,9 +54,9 @@ from codecframe_vae.training.optim import (
     Muon,
     Optimizers,
     Part,
-    Schedule,
     network_parts,
     orthogonalise,
+    rate_factor,
 )
 from codecframe_vae.training.pixels import PixelTask
 from codecframe_vae.training.precision import autocast, fast_type
@@ -284,12 +284,11 @@ def test_rates_rise_and_fall() -> None:
     settings = ClassifierRecipe(adam_rate=0.1, warmup=1.0, cooldown=0.5)
     parts = network_parts(model, settings, 0.0)
     optimizers = Optimizers(parts)
-    schedule = Schedule(settings, steps=20, epoch_steps=4)
     (adam,) = [optimizer for optimizer, _ in optimizers._all.values()]
     rates = []
     for step in range(20):
         model(torch.ones(1, 1)).sum().backward()
-        optimizers.step(schedule.factor(step))
+        optimizers.step(rate_factor(settings, step, 20, 4))
         rates.append(adam.param_groups[0]["lr"] / 0.1)
         assert all(p.grad is None for p in model.parameters())
     assert rates[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import codecframe
-from codecframe import Accounting, Budget, Preprocess, Shape, fit_levels, parse_spec
+from codecframe import Accounting, Budget, Shape, fit_levels, parse_spec
 from codecframe_vae.adapt.files import write_head
 from codecframe_vae.adapt.network import Classifier
 from codecframe_vae.adapt.recipe import AdaptRecipe
@@ -76,7 +76,9 @@ def train_adapted(recipe: AdaptRecipe, run: codecframe.TrainingRun) -> None:
 
     def written() -> None:
         go_back(student.graph, teacher.graph, task.lost, recipe.lost)
-        _write(head, module, student, preprocess, example, run)
+        own, trained = module.state_dict(), student.graph.state_dict()
+        module.load_state_dict(own | {name: one for name, one in trained.items() if name in own})
+        write_head(head, module, preprocess, example, run.output)
 
     try:
         train_for(
@@ -129,20 +131,6 @@ def go_back(student: nn.Module, teacher: nn.Module, lost: Callable[[], float], m
             own.copy_(torch.lerp(old, new, share))
         if lost() <= most:
             return
-
-
-def _write(
-    head: codecframe.ClassifierHead,
-    module: nn.Module,
-    student: Classifier,
-    preprocess: Preprocess,
-    example: Tensor,
-    run: codecframe.TrainingRun,
-) -> None:
-    """The head's module with the student's weights."""
-    own, trained = module.state_dict(), student.graph.state_dict()
-    module.load_state_dict(own | {name: one for name, one in trained.items() if name in own})
-    write_head(head, module, preprocess, example, run.output)
 
 
 def _start_from(student: Classifier, name: str) -> None:

@@ -46,7 +46,18 @@ def train_bottleneck(recipe: BottleneckRecipe, run: codecframe.TrainingRun) -> N
 
     def exported() -> Networks:
         eval_mode(model)
-        return _exported(model, head, example, external)
+        grid = model.encoder.grid
+        return Networks(
+            model,
+            of_images(model.encoder, "latents", example),
+            head_graph(model, head.log_probabilities, example, external),
+            model.adapter.shifts,
+            grid.stride,
+            head.labels,
+            geometry_of(head),
+            external,
+            filled=grid.is_whole,
+        )
 
     rehearse(exported(), recipe, run, measured.images)
     channels_last(model, recipe.device)
@@ -70,24 +81,6 @@ def _module(head: codecframe.ClassifierHead) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise codecframe.MismatchError(f"head {head.name!r} is not a torch module")
     return module
-
-
-def _exported(
-    model: Bottleneck, head: codecframe.ClassifierHead, example: Tensor, external: Externalizer
-) -> Networks:
-    """The networks, in evaluation mode, for a model file."""
-    grid = model.encoder.grid
-    return Networks(
-        model,
-        of_images(model.encoder, "latents", example),
-        head_graph(model, head.log_probabilities, example, external),
-        model.adapter.shifts,
-        grid.stride,
-        head.labels,
-        geometry_of(head),
-        external,
-        filled=grid.is_whole,
-    )
 
 
 def _networks(

@@ -24,7 +24,7 @@ from codecframe_vae.training.data import U8, Labelled
 from codecframe_vae.training.decoder import train_decoder
 from codecframe_vae.training.export import decoder_graph, eval_mode
 from codecframe_vae.training.external_weights import Externalizer
-from codecframe_vae.training.ladder import Coded, Ladder, fit_ladder, real_latents
+from codecframe_vae.training.ladder import Coded, Fitting, Ladder, real_latents
 from codecframe_vae.training.recipes import LadderRecipe
 
 _REHEARSED = 2
@@ -99,7 +99,7 @@ def assembled(
     `finish`.
     """
     encoder = networks.running_encoder
-    ladder = fit_ladder(encoder, networks.coded, recipe, training, validation, run)
+    ladder = Fitting(encoder, networks.coded, recipe, training, validation).ladder(run)
     shown = training.images if pictures is None else pictures
     decoder = train_decoder(ladder, encoder, networks.stride, recipe, shown, run)
     return *_contents(networks, recipe, run, ladder, decoder), ladder

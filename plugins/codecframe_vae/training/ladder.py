@@ -99,42 +99,8 @@ def real_latents(encoder: bytes, images: U8) -> F32:
     return np.stack(by_shape(images, lambda batch: session.run(None, {"images": batch})[0]))
 
 
-def fit_ladder(
-    encoder: bytes,
-    model: Coded,
-    recipe: LadderRecipe,
-    training: Labelled,
-    validation: Labelled,
-    run: codecframe.TrainingRun,
-) -> Ladder:
-    """Place the levels at their rates, and fit tables for each, on training images.
-
-    Rates are taken on validation images, or on training images where there are none.
-    """
-    fitting = _Fitting(encoder, model, recipe, training, validation)
-    with run.progress(LEVELS + _LOOKED_AT) as display:
-        seen = {}
-        for place in np.linspace(0, len(recipe.rates) - 1, _LOOKED_AT).tolist():
-            seen[place] = float(np.log(fitting.rate(fitting.context(place), place)))
-            display.advance(1, "tables")
-        placed = []
-        for level in range(LEVELS):
-            wanted = recipe.lowest * 2 ** (level / recipe.octave) * (1 - _MARGIN)
-            placed.append(_place(fitting, seen, wanted))
-            display.advance(1, f"tables {placed[-1][1]:.3f} bpp")
-    places = [place for place, _, _ in placed]
-    up, down = zip(*(multipliers_at(model.gains, place) for place in places), strict=True)
-    return Ladder(
-        places,
-        [rate for _, rate, _ in placed],
-        [context for _, _, context in placed],
-        np.stack(up),
-        np.stack(down),
-    )
-
-
 def _place(
-    fitting: _Fitting, seen: dict[float, float], wanted: float
+    fitting: Fitting, seen: dict[float, float], wanted: float
 ) -> tuple[float, float, ContextModel]:
     """(place, rate, entropy coder) of the level with that rate, or the closest within reach.
 
@@ -174,8 +140,10 @@ def _guess(seen: dict[float, float], wanted: float) -> float:
     return last + (wanted - seen[last]) / (seen[after] - seen[last]) * (after - last)
 
 
-class _Fitting:
-    """Tables and rates at any place among the trained levels."""
+class Fitting:
+    """Tables for the latents of training images, at any place among the trained levels, and rates
+    of validation images, or of training images where there are none.
+    """
 
     def __init__(
         self,
@@ -193,6 +161,29 @@ class _Fitting:
         self._pixels = training.pixels
         self._weights: dict[float, npt.NDArray[np.float64]] = {}
         self.reach = self._reach()
+
+    def ladder(self, run: codecframe.TrainingRun) -> Ladder:
+        """The levels, placed at their rates, each with its tables."""
+        recipe = self._recipe
+        with run.progress(LEVELS + _LOOKED_AT) as display:
+            seen = {}
+            for place in np.linspace(0, len(recipe.rates) - 1, _LOOKED_AT).tolist():
+                seen[place] = float(np.log(self.rate(self.context(place), place)))
+                display.advance(1, "tables")
+            placed = []
+            for level in range(LEVELS):
+                wanted = recipe.lowest * 2 ** (level / recipe.octave) * (1 - _MARGIN)
+                placed.append(_place(self, seen, wanted))
+                display.advance(1, f"tables {placed[-1][1]:.3f} bpp")
+        places = [place for place, _, _ in placed]
+        up, down = zip(*(multipliers_at(self._model.gains, place) for place in places), strict=True)
+        return Ladder(
+            places,
+            [rate for _, rate, _ in placed],
+            [context for _, _, context in placed],
+            np.stack(up),
+            np.stack(down),
+        )
 
     def _reach(self) -> tuple[float, float]:
         """(lowest, highest) place for a level.

@@ -17,7 +17,7 @@ import codecframe
 from codecframe_vae.networks.nets import PixelModel
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.digests import text_digest
-from codecframe_vae.training.optim import Optimizers, Part, Schedule
+from codecframe_vae.training.optim import Optimizers, Part, rate_factor
 from codecframe_vae.training.recipes import ScheduleRecipe
 from codecframe_vae.training.shipped import shipped
 
@@ -96,120 +96,111 @@ class Batches(Protocol):
 def train(
     task: Task, batches: Batches, settings: ScheduleRecipe, run: codecframe.TrainingRun
 ) -> None:
-    """Train to the last epoch, from the last checkpoint where there is one."""
-    total = settings.epochs * batches.steps
-    optimizers = Optimizers(task.parts())
-    last = run.folder / checkpoint.NAME
-    origin = {"images": _images_of(run), **task.origin()}
-    first = _resume(task, optimizers, last, settings, origin)
-    if first is None:
-        first = 0
-        _start_from(task, batches, settings, run)
-    with run.progress(total) as display:
-        if first:
-            display.skip(first * batches.steps, "resumed")
-        for epoch in range(first, settings.epochs):
-            began = time.monotonic()
-            figures = _epoch(task, batches, optimizers, epoch, total, settings, display)
-            figures |= task.validate()
-            facts = {"epochs": epoch + 1, "settings": settings.to_dict(), "origin": origin}
-            tensors = checkpoint.joined(
-                model=task.model.state_dict(), task=task.state(), optimizers=optimizers.tensors()
-            )
-            checkpoint.write(last, tensors, facts)
-            row = {"epoch": epoch + 1, "seconds": time.monotonic() - began, **figures}
-            log_row(run.folder / "log.jsonl", row)
-
-
-def _epoch(
-    task: Task,
-    batches: Batches,
-    optimizers: Optimizers,
-    epoch: int,
-    total: int,
-    settings: ScheduleRecipe,
-    display: Any,
-) -> dict[str, float]:
-    """Train one epoch; the means of its figures."""
-    task.model.train()
-    torch.manual_seed(settings.seed + 1000 * epoch)
-    sums: dict[str, list[float]] = defaultdict(list)
-    schedule = Schedule(settings, total, batches.steps)
-    for step, (images, targets) in enumerate(batches.epoch(epoch), epoch * batches.steps):
-        batch = images.to(settings.device), targets.to(settings.device)
-        loss, figures = task.loss(*batch, step / total)
-        loss.backward()
-        optimizers.step(schedule.factor(step))
-        for name, value in figures.items():
-            sums[name].append(value)
-        note = " ".join(f"{name} {value:.3g}" for name, value in figures.items())
-        display.advance(1, f"epoch {epoch + 1} {note}")
-    return {name: sum(values) / len(values) for name, values in sums.items()}
-
-
-def _images_of(run: codecframe.TrainingRun) -> str:
-    """Digest of which images and classes a recipe has."""
-    said = {key: run.recipe.get(key) for key in ("images", "labels", "where", "limit")}
-    return text_digest(said, len(run.images), run.classes)
-
-
-def _resume(
-    task: Task,
-    optimizers: Optimizers,
-    path: Path,
-    settings: ScheduleRecipe,
-    origin: dict[str, str],
-) -> int | None:
-    """Take up the checkpoint of an earlier run; returns how many epochs are done.
+    """Train to the last epoch, from the last checkpoint where there is one.
 
     Raises:
-        MismatchError: if it is of other settings, images or classes, or made with another head,
+        MismatchError: if that is of other settings, images or classes, or made with another head,
             codec or teacher.
     """
-    if not path.exists():
-        return None
-    tensors, facts = checkpoint.read(path)
-    if not _are_of(facts["settings"], settings):
-        raise checkpoint.another(path.parent, "other settings")
-    before = facts.get("origin", origin)
-    if changed := [name for name in origin if before.get(name) != origin[name]]:
-        other = "other images" if changed[0] == "images" else f"another {changed[0]}"
-        raise checkpoint.another(path.parent, other)
-    try:
-        task.model.load_state_dict(checkpoint.part(tensors, "model"))
-    except RuntimeError:
-        raise checkpoint.another(path.parent, "other classes") from None
-    task.restore(checkpoint.part(tensors, "task"))
-    optimizers.restore(checkpoint.part(tensors, "optimizers"))
-    return int(facts["epochs"])
+    _Training(task, batches, settings, run).go_on()
 
 
-def _are_of(stored: dict[str, Any], settings: ScheduleRecipe) -> bool:
-    """Whether a checkpoint's settings are these; those it does not know have their defaults."""
-    try:
-        return type(settings).from_dict(stored) == settings
-    except codecframe.SettingsError:  # of another kind of recipe
-        return False
+class _Training:
+    """Arguments as those of `train`."""
 
+    def __init__(
+        self, task: Task, batches: Batches, settings: ScheduleRecipe, run: codecframe.TrainingRun
+    ) -> None:
+        self._task, self._batches, self._settings, self._run = task, batches, settings, run
+        self._optimizers = Optimizers(task.parts())
+        self._last = run.folder / checkpoint.NAME
+        said = {key: run.recipe.get(key) for key in ("images", "labels", "where", "limit")}
+        self._origin = {"images": text_digest(said, len(run.images), run.classes), **task.origin()}
 
-def _start_from(
-    task: Task, batches: Batches, settings: ScheduleRecipe, run: codecframe.TrainingRun
-) -> None:
-    """Take what fits from the last checkpoint of another recipe, or else what ships."""
-    if not settings.start:
-        return
-    if classifier := shipped(settings.start, run):
-        images, _ = next(iter(batches.epoch(0)))
-        task.adopt(classifier, images.to(settings.device))
-        return
-    tensors, _ = checkpoint.of_recipe(settings.start, run)
-    own = task.model.state_dict()
-    taken = {
-        name: tensor
-        for name, tensor in checkpoint.part(tensors, "model").items()
-        if name in own and own[name].shape == tensor.shape
-    }
-    task.model.load_state_dict({**own, **taken})
+    def go_on(self) -> None:
+        """From the last checkpoint, or from the start."""
+        first, steps = self._resumed(), self._batches.steps
+        if first is None:
+            first = 0
+            self._start_from()
+        with self._run.progress(self._settings.epochs * steps) as display:
+            if first:
+                display.skip(first * steps, "resumed")
+            for epoch in range(first, self._settings.epochs):
+                began = time.monotonic()
+                figures = self._epoch(epoch, display) | self._task.validate()
+                self._save(epoch + 1)
+                row = {"epoch": epoch + 1, "seconds": time.monotonic() - began, **figures}
+                log_row(self._run.folder / "log.jsonl", row)
+
+    def _epoch(self, epoch: int, display: Any) -> dict[str, float]:
+        """Train one epoch; the means of its figures."""
+        settings, steps = self._settings, self._batches.steps
+        total = settings.epochs * steps
+        self._task.model.train()
+        torch.manual_seed(settings.seed + 1000 * epoch)
+        sums: dict[str, list[float]] = defaultdict(list)
+        for step, (images, targets) in enumerate(self._batches.epoch(epoch), epoch * steps):
+            batch = images.to(settings.device), targets.to(settings.device)
+            loss, figures = self._task.loss(*batch, step / total)
+            loss.backward()
+            self._optimizers.step(rate_factor(settings, step, total, steps))
+            for name, value in figures.items():
+                sums[name].append(value)
+            note = " ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            display.advance(1, f"epoch {epoch + 1} {note}")
+        return {name: sum(values) / len(values) for name, values in sums.items()}
+
+    def _save(self, epochs: int) -> None:
+        tensors = checkpoint.joined(
+            model=self._task.model.state_dict(),
+            task=self._task.state(),
+            optimizers=self._optimizers.tensors(),
+        )
+        facts = {"epochs": epochs, "settings": self._settings.to_dict(), "origin": self._origin}
+        checkpoint.write(self._last, tensors, facts)
+
+    def _resumed(self) -> int | None:
+        """Take up the last checkpoint; how many epochs are done, None where there is none."""
+        if not self._last.exists():
+            return None
+        folder = self._last.parent
+        tensors, facts = checkpoint.read(self._last)
+        try:  # settings that a checkpoint does not know have their defaults
+            same = type(self._settings).from_dict(facts["settings"]) == self._settings
+        except codecframe.SettingsError:  # of another kind of recipe
+            same = False
+        if not same:
+            raise checkpoint.another(folder, "other settings")
+        before = facts.get("origin", self._origin)
+        if changed := [name for name, one in self._origin.items() if before.get(name) != one]:
+            other = "other images" if changed[0] == "images" else f"another {changed[0]}"
+            raise checkpoint.another(folder, other)
+        try:
+            self._task.model.load_state_dict(checkpoint.part(tensors, "model"))
+        except RuntimeError:
+            raise checkpoint.another(folder, "other classes") from None
+        self._task.restore(checkpoint.part(tensors, "task"))
+        self._optimizers.restore(checkpoint.part(tensors, "optimizers"))
+        return int(facts["epochs"])
+
+    def _start_from(self) -> None:
+        """Take what fits from the last checkpoint of another recipe, or else what ships."""
+        start, model = self._settings.start, self._task.model
+        if not start:
+            return
+        if classifier := shipped(start, self._run):
+            images, _ = next(iter(self._batches.epoch(0)))
+            self._task.adopt(classifier, images.to(self._settings.device))
+            return
+        tensors, _ = checkpoint.of_recipe(start, self._run)
+        own = model.state_dict()
+        taken = {
+            name: tensor
+            for name, tensor in checkpoint.part(tensors, "model").items()
+            if name in own and own[name].shape == tensor.shape
+        }
+        model.load_state_dict({**own, **taken})
 
 
 def log_row(path: Path, row: dict[str, Any]) -> None:

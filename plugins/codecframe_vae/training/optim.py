@@ -110,23 +110,10 @@ def _part_of(name: str, parameter: Tensor) -> str:
     return "biases" if is_bias and not name.endswith("last.bias") else "adam"
 
 
-class Schedule:
-    """Factors of the learning rates, which rise, stay and fall.
-
-    Args:
-        settings: how long.
-        steps: steps of the whole training.
-        epoch_steps: steps of an epoch.
-    """
-
-    def __init__(self, settings: ScheduleRecipe, steps: int, epoch_steps: int) -> None:
-        self._steps = steps
-        self._rise = max(1.0, settings.warmup * epoch_steps)
-        self._fall = max(1.0, settings.cooldown * steps)
-
-    def factor(self, number: int) -> float:
-        """At step `number` of the training."""
-        return min(1.0, (number + 1) / self._rise, (self._steps - number) / self._fall)
+def rate_factor(settings: ScheduleRecipe, step: int, steps: int, epoch_steps: int) -> float:
+    """Factor of the learning rates, which rise, stay and fall, at a step of `steps` in all."""
+    rise, fall = settings.warmup * epoch_steps, settings.cooldown * steps
+    return min(1.0, (step + 1) / max(1.0, rise), (steps - step) / max(1.0, fall))
 
 
 class Optimizers:
