@@ -532,7 +532,7 @@ class Sender:
         if shot and own and self._own is not None and answer is not None and answer.top:
             self._own.compare(own, answer.top[0][0])
         seen = (own if shot is None else answer) if status == "ok" else None
-        labels = self._welcome.labels if self._welcome else ()
+        labels = (self._welcome.labels if self._welcome else ()) or self._own_labels
         found = printable_data(read_object(seen.said)) if seen and seen.said else None
         self._end(
             Outcome(
@@ -554,6 +554,11 @@ class Sender:
                 words=words(self._welcome.task, found) if found and self._welcome else "",
             )
         )
+
+    @property
+    def _own_labels(self) -> tuple[str, ...]:
+        """Names of the classes of the camera's own head, which are the server's head's."""
+        return () if self._own is None else tuple(self._own.head.labels)
 
     def _hold(self, now: float) -> None:
         """Send nothing for a while: the server is busy. More refusals of the same moment do not
