@@ -143,6 +143,21 @@ def test_what_lies_in_a_crowd_is_not_wrong() -> None:
     assert DETECTION.score(cf.Detections((found,)), [truth]).tolist() == [1.0]
 
 
+def test_the_loss_rewards_what_is_right_as_often_as_its_score_says() -> None:
+    truth = cf.Boxes([[0, 0, 20, 20], [40, 0, 60, 20]], [1, 1], crowd=[False, True])
+    right, wrong, grouped = [0, 0, 20, 20], [70, 70, 90, 90], [42, 2, 50, 10]
+
+    def loss(corners: list[list[int]], scores: list[float]) -> float:
+        found = cf.Boxes(corners, [1] * len(corners), scores)
+        return float(DETECTION.loss(cf.Detections((found,)), [truth])[0])
+
+    assert loss([], []) == 1 and loss([right], [1.0]) == 0
+    assert loss([right, grouped], [1.0, 0.9]) == 0
+    assert loss([wrong], [0.5]) == pytest.approx(1.25)
+    assert loss([right, *[wrong] * 3], [0.4, 0.2, 0.2, 0.2]) == pytest.approx(0.48)
+    assert loss([[0, 0, 20, 16]], [1.0]) == pytest.approx(0.04)  # an overlap of 0.8
+
+
 def test_divergence_grows_with_what_changed() -> None:
     one = cf.Boxes([[0, 0, 10, 10], [20, 20, 30, 30]], [0, 1], [0.9, 0.6])
     less_sure = cf.Boxes(one.corners, one.classes, [0.8, 0.6])

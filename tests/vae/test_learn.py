@@ -28,7 +28,7 @@ from codecframe.testing import natural_image
 from codecframe_torch import TorchHead
 from codecframe_vae.bottleneck.split import front_of, graph_of, tail_of
 from codecframe_vae.learn.levelled import Levelled
-from codecframe_vae.learn.merge import with_packed
+from codecframe_vae.learn.merge import bypassed, with_packed
 from codecframe_vae.learn.places import places
 from codecframe_vae.runtime import modelfile
 
@@ -283,8 +283,12 @@ def test_what_crosses_a_cut_together_is_packed_as_one() -> None:
     for place in packed:
         front = front_of(graph, place.layer)
         tail = tail_of(graph, place.layer, [], images)
+        alone = bypassed(graph, place.layer)
         with torch.no_grad():
             assert torch.allclose(tail(front(images))[0], net(images), atol=1e-6)
+            assert torch.allclose(alone(images)[0], net(images), atol=1e-6)
+            latest = tail_of(alone, place.layer, [], images)
+            assert torch.allclose(latest(front_of(alone, place.layer)(images))[0], net(images))
 
 
 def test_a_shift_of_nothing_changes_nothing() -> None:

@@ -23,6 +23,7 @@ from codecframe_vae.learn.cuts import Cut, candidates, chosen
 from codecframe_vae.learn.fronts import Fronts
 from codecframe_vae.learn.head import LearnedHead
 from codecframe_vae.learn.measure import Measure
+from codecframe_vae.learn.merge import bypassed
 from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.networks.nets import Gains
 from codecframe_vae.runtime.model import open_session
@@ -112,7 +113,7 @@ def linear_codec(
     found = candidates(whole.graph, whole.measure.direction, values, recipe.device_ms, unit)
     tell("timing encoders")
     layers = [place.layer for place, _ in found]
-    fronts = Fronts(whole.normalise, fronts_of(whole.graph, layers), layers, tensors)
+    fronts = Fronts(whole.normalise, fronts_of(bypassed(whole.graph), layers), layers, tensors)
     times = [milliseconds(fronts.graph(layer), images[:1]) for layer in layers]
     for at in reversed(range(len(times) - 1)):  # a part takes no longer than the whole
         times[at] = min(times[at], times[at + 1])
@@ -163,7 +164,8 @@ def _at(
     """The linear codec at a layer."""
     tell(f"the linear codec at {layer}")
     values = whole.normalise(images[:2])
-    front, tail = front_of(whole.graph, layer), tail_of(whole.graph, layer, [], values)
+    network = bypassed(whole.graph, layer)
+    front, tail = front_of(network, layer), tail_of(network, layer, [], values)
     with torch.no_grad():
         parts = [front(whole.normalise(part)) for part in torch.split(images, _BATCH)]
     features = torch.cat(parts)
@@ -208,11 +210,12 @@ def _joined(
     graph: bytes,
 ) -> Linear:
     """The codec of a transform; `values` are two images as the network takes them."""
-    front = front_of(whole.graph, recipe.layer)
+    network = bypassed(whole.graph, recipe.layer)
+    front = front_of(network, recipe.layer)
     grid = blocked(grid_of(front, recipe.layer, values), recipe.block)
     encoder = Encoder(whole.normalise, front, transform, grid, recipe.block).eval()
     encoder.requires_grad_(requires_grad=False)
-    tail = tail_of(whole.graph, recipe.layer, whole.watched, values)
+    tail = tail_of(network, recipe.layer, whole.watched, values)
     width, blocks = recipe.adapter
     head = LearnedHead(transform, grid, tail, len(recipe.rates), width, blocks, recipe.block)
     head.eval()

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from codecframe_vae.bottleneck.split import copied
 from codecframe_vae.learn.places import crossings
 
 _MOST = 4
@@ -45,6 +46,20 @@ def with_packed(graph: fx.GraphModule) -> fx.GraphModule:
     now: dict[fx.Node, fx.Node] = {}
     for number, at in enumerate(kept):
         _pack(graph, *behind[at], now, f"{_NAME}{number}")
+    graph.recompile()
+    return graph
+
+
+def bypassed(graph: fx.GraphModule, but: str = "") -> fx.GraphModule:
+    """A copy in which later nodes take what was packed as it was before: only the node `but` packs
+    what they see. Packing and taking out take time.
+    """
+    graph = copied(graph)
+    for packed in graph.graph.nodes:
+        if is_packed(packed.name) and packed.name != but:
+            for part, source in zip(packed.users, packed.args[0], strict=True):
+                (taken_out,) = part.users
+                taken_out.replace_all_uses_with(source.args[0])
     graph.recompile()
     return graph
 
