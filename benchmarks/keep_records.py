@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,6 @@ from codecframe.core.image import Image
 _BATCH = 100
 _SIDE = 8
 """Of thumbnails, in pixels."""
-_MOST = 1024
-"""Latents of more values are pooled."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,10 +54,13 @@ class Records:
     """Of images at all levels.
 
     Attributes:
-        bytes, agreement, score: `float64`, (images, levels).
+        bytes, agreement, score: `float64`, (images, levels); agreement is nan where the head does
+            not see uncompressed images.
         uncompressed: the score on the uncompressed images, (images,); nan where nobody sees them.
         confidence: of the head at the lowest level, (images,).
-        features: what the camera knows there, `float32`, (images, features).
+        classes: what the head says there, `int64`, (images,).
+        known: what the camera has there, (images, channels, rows, columns): latents, `int8`, or a
+            thumbnail of the decoded picture and how much each of its tiles varies, `float32`.
     """
 
     bytes: Floats
@@ -67,11 +68,14 @@ class Records:
     score: Floats
     uncompressed: Floats
     confidence: Floats
-    features: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int64]
+    known: npt.NDArray[Any]
 
     def outcomes(self, keep: cf.Keep, at: npt.NDArray[np.int64]) -> list[cf.Outcomes]:
         """For each level, of some images."""
         if not keep.needs_labels:
+            if np.isnan(self.agreement).any():
+                raise cf.MismatchError("the head does not see uncompressed images")
             return [cf.Outcomes(column) for column in self.agreement[at].T]
         before = None if np.isnan(self.uncompressed).any() else self.uncompressed[at]
         return [cf.Outcomes(None, column, before) for column in self.score[at].T]
@@ -81,28 +85,32 @@ def records(study: Study, folder: Path) -> Records:
     """Of the study's images, at all levels."""
     where = {"split": "eval"} if study.labels else None
     items = cf.open_images(study.images, labels=study.labels, where=where, limit=study.limits[0])
-    return _measured(study, items, study.levels, folder)
+    return _measured(study, items, folder)
 
 
-def training_records(study: Study, folder: Path) -> Records:
-    """Of the images that light heads are trained on, at the lowest level."""
-    items = cf.open_images(study.training, limit=study.limits[1])
-    return _measured(study, items, study.levels[:1], folder)
+def training(study: Study, folder: Path) -> dict[str, Any]:
+    """Of the images that light heads are trained on, at the lowest level: `known`, `class` and
+    `confidence`, as in `Records`.
+    """
+    return _column(study, cf.open_images(study.training, limit=study.limits[1]), 0, folder)
 
 
-def _measured(study: Study, items: cf.ImageSet, levels: Sequence[float], folder: Path) -> Records:
-    codec, head = cf.get_codec(study.codec), cf.get_head(study.head)
-    columns = []
-    for number, level in enumerate(levels):
-        settings = codec.settings(**{_knob(codec): level})
+def _column(study: Study, items: cf.ImageSet, number: int, folder: Path) -> dict[str, Any]:
+    """What images cost and the head says of them, at one of the levels."""
+    codec, level = cf.get_codec(study.codec), study.levels[number]
+    settings = codec.settings(**{_knob(codec): level})
 
-        def at_level(settings: Any = settings, lowest: bool = number == 0) -> dict[str, Any]:
-            return _at_level(codec, head, items, settings, lowest)
+    def measure() -> dict[str, Any]:
+        return _at_level(codec, cf.get_head(study.head), items, settings, number == 0)
 
-        columns.append(_kept(folder, [study.codec, study.head, items, level], at_level))
+    return _kept(folder, [study.codec, study.head, items, level], measure)
+
+
+def _measured(study: Study, items: cf.ImageSet, folder: Path) -> Records:
+    columns = [_column(study, items, number, folder) for number in range(len(study.levels))]
 
     def uncompressed() -> dict[str, Any]:
-        return _uncompressed(head, items)
+        return _uncompressed(cf.get_head(study.head), items)
 
     before = _kept(folder, [study.head, items], uncompressed)
     classes = np.stack([column["class"] for column in columns], axis=1)
@@ -111,11 +119,12 @@ def _measured(study: Study, items: cf.ImageSet, levels: Sequence[float], folder:
     sees = (before["class"] >= 0).all()
     return Records(
         np.stack([column["bytes"] for column in columns], axis=1).astype(np.float64),
-        (classes == said).astype(np.float64),
+        np.where(said >= 0, classes == said, np.nan),
         (classes == wanted).astype(np.float64),
         (said == wanted)[:, 0].astype(np.float64) if known and sees else np.full(len(said), np.nan),
         columns[0]["confidence"],
-        columns[0]["features"],
+        columns[0]["class"],
+        columns[0]["known"],
     )
 
 
@@ -144,7 +153,7 @@ def _kept(folder: Path, key: list[Any], measure: Callable[[], dict[str, Any]]) -
 def _at_level(
     codec: cf.Codec[Any], head: cf.TaskHead, items: cf.ImageSet, settings: Any, lowest: bool
 ) -> dict[str, Any]:
-    parts: dict[str, list[Any]] = {"bytes": [], "class": [], "confidence": [], "features": []}
+    parts: dict[str, list[Any]] = {"bytes": [], "class": [], "confidence": [], "known": []}
     for some in cf.chunks(items, _BATCH):
         images = [head.prepare(item.read()) for item in some]
         datas = codec.encode_many(images, settings)
@@ -154,7 +163,7 @@ def _at_level(
         parts["class"].append(prediction.scores.argmax(axis=1))
         if lowest:
             parts["confidence"].append(prediction.probabilities.max(axis=1))
-            parts["features"].append(np.stack([_features(one) for one in decoded]))
+            parts["known"].append(np.stack([_known(one) for one in decoded]))
     return {name: np.concatenate(part) for name, part in parts.items() if part}
 
 
@@ -174,17 +183,10 @@ def _uncompressed(head: cf.TaskHead, items: cf.ImageSet) -> dict[str, Any]:
     return {"class": np.concatenate(classes), "target": np.array(targets)}
 
 
-def _features(decoded: Any) -> npt.NDArray[np.float32]:
-    """What is known of an image at the lowest level: of pixels a thumbnail and how much each of its
-    tiles varies; of latents their values, or the means, magnitudes and deviations of channels.
-    """
+def _known(decoded: Any) -> npt.NDArray[Any]:
+    """What the camera has of an image at the lowest level, (channels, rows, columns)."""
     if isinstance(decoded, cf.Latents):
-        values = np.asarray(decoded.values, np.float32)
-        if values.size <= _MOST:
-            return values.ravel()
-        flat = values.reshape(len(values), -1)
-        parts = [flat.mean(axis=1), np.abs(flat).mean(axis=1), flat.std(axis=1), flat.max(axis=1)]
-        return np.concatenate(parts)
+        return np.asarray(decoded.values, np.int8)
     return _thumbnail(decoded)
 
 
@@ -192,4 +194,5 @@ def _thumbnail(image: Image) -> npt.NDArray[np.float32]:
     height, width = (side // _SIDE for side in image.shape[:2])
     tiles = image[: height * _SIDE, : width * _SIDE].astype(np.float32) / 255
     tiles = tiles.reshape(_SIDE, height, _SIDE, width, 3)
-    return np.concatenate([tiles.mean(axis=(1, 3)).ravel(), tiles.std(axis=(1, 3)).ravel()])
+    both = np.concatenate([tiles.mean(axis=(1, 3)), tiles.std(axis=(1, 3))], axis=2)
+    return both.transpose(2, 0, 1)

@@ -224,9 +224,13 @@ class Keep:
         before = float(self._uncompressed(outcomes).mean())
         return score / before if before else 1.0
 
+    def values(self, outcomes: Outcomes) -> FloatArray:
+        """What is compared of each image, from 0 to 1; its mean says how much is kept."""
+        return self._claim(outcomes, self.least)[0]
+
     def value(self, outcomes: Outcomes) -> float:
         """The mean of what is compared: of few images, too."""
-        return float(self._claim(outcomes, self.least)[0].mean())
+        return float(self.values(outcomes).mean())
 
     def p_value(self, outcomes: Outcomes, least: float | None = None) -> float:
         """The p-value against the claim that it is kept on images like these."""

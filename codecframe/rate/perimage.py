@@ -26,9 +26,11 @@ from codecframe.rate.keep import Keep, Outcomes
 
 FloatArray = npt.NDArray[np.float64]
 
-_BINS = 12
+_BINS = 24
+_BAND = 0.1
+"""Of the kernel, as a share of the images."""
 _PRICES = np.geomspace(1e3, 1e-3, 60)
-_FIT = 3
+_FIT = 4
 """One image of so many says what could be tried."""
 _CHUNK = 32
 
@@ -68,6 +70,7 @@ class LevelTable:
         outcomes: Sequence[Outcomes],
         levels: Sequence[int],
         keep: Keep,
+        tables: Sequence[LevelTable] | None = None,
     ) -> LevelTable:
         """The table of the fewest bytes that surely keeps what was asked.
 
@@ -77,6 +80,8 @@ class LevelTable:
             outcomes: what the head made of the images, for each level.
             levels: those of the knob, rising.
             keep: what must stay right.
+            tables: what `candidates` made of other images; by default it takes one in four of
+                these, and the rest decides.
 
         Raises:
             BudgetError: if the images do not show it even at the highest level.
@@ -92,18 +97,18 @@ class LevelTable:
             >>> table.level(0.0), table.level(1.0)
             (3, 9)
         """
-        index = np.arange(len(difficulty))
-        fit, decide = index[::_FIT], index[index % _FIT > 0]
-        tables = candidates(difficulty[fit], sizes[fit], [one[fit] for one in outcomes], keep)
-        error = keep.error
-
+        decide = np.arange(len(difficulty))
+        if tables is None:
+            fit, decide = decide[::_FIT], decide[decide % _FIT > 0]
+            fitting = [one[fit] for one in outcomes]
+            tables = cls.candidates(difficulty[fit], sizes[fit], fitting, keep)
         deciding = [one[decide] for one in outcomes]
 
-        def p_value(places: LevelTable) -> float:
-            chosen = np.array(places.levels)[np.searchsorted(places.edges, difficulty[decide])]
-            return keep.p_value(_picked(deciding, chosen))
+        def p_value(table: LevelTable) -> float:
+            places = np.array(table.levels)[np.searchsorted(table.edges, difficulty[decide])]
+            return keep.p_value(_picked(deciding, places))
 
-        sure = guarantees.sequence(map(p_value, tables), error)
+        sure = guarantees.sequence(map(p_value, tables), keep.error)
         if not sure:
             raise BudgetError(
                 f"{len(decide)} images do not show that {keep.text} is kept at the highest level"
@@ -111,28 +116,33 @@ class LevelTable:
         found = tables[sure - 1]
         return cls(found.edges, tuple(levels[place] for place in found.levels), levels[0])
 
+    @classmethod
+    def candidates(
+        cls, difficulty: FloatArray, sizes: FloatArray, outcomes: Sequence[Outcomes], keep: Keep
+    ) -> list[LevelTable]:
+        """What could be tried, the safest first: tables of places of levels, the lowest 0.
 
-def candidates(
-    difficulty: FloatArray, sizes: FloatArray, outcomes: Sequence[Outcomes], keep: Keep
-) -> list[LevelTable]:
-    """What could be tried, the safest first: positions of levels by difficulty.
+        A bin of difficulty gets the level of the least bytes minus a price times what is kept; the
+        price falls. The first is the highest level for all. What bins cost and keep is smoothed
+        over their neighbours by a Gaussian kernel: a bin alone has too few images to tell levels
+        apart.
 
-    A bin of difficulty gets the level of the least bytes minus a price times what is kept; the
-    price falls. The first is the highest level for all.
-    """
-    edges = np.unique(np.quantile(difficulty, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    bins = np.searchsorted(edges, difficulty)
-    cost, kept = np.zeros((2, len(edges) + 1, len(outcomes)))
-    for b in range(len(edges) + 1):
-        mine = np.flatnonzero(bins == b)
-        mine = mine if len(mine) else np.arange(len(bins))
-        cost[b] = sizes[mine].mean(axis=0) / sizes.mean()
-        kept[b] = [keep.value(one[mine]) for one in outcomes]
-    kept = np.maximum.accumulate(kept, axis=1)  # chance alone makes a higher level worse
-    top = (len(outcomes) - 1,) * (len(edges) + 1)
-    every = [top, *(tuple((cost - price * kept).argmin(axis=1).tolist()) for price in _PRICES)]
-    rising = tuple(edges.tolist())
-    return [LevelTable(rising, places) for places in dict.fromkeys(every)]
+        Args:
+            difficulty, sizes, outcomes, keep: as `calibrated` takes them.
+        """
+        edges = np.unique(np.quantile(difficulty, np.linspace(0, 1, _BINS + 1)[1:-1]))
+        ranks = difficulty.argsort().argsort() / len(difficulty)
+        middles = np.searchsorted(np.sort(difficulty), [*edges, np.inf]) / len(difficulty)
+        middles = (middles + np.array([0.0, *middles[:-1]])) / 2
+        weights = np.exp(-0.5 * ((middles[:, None] - ranks) / _BAND) ** 2)
+        weights /= weights.sum(axis=1, keepdims=True)
+        cost = weights @ sizes / sizes.mean()
+        kept = weights @ np.stack([keep.values(one) for one in outcomes], axis=1)
+        kept = np.maximum.accumulate(kept, axis=1)  # chance alone makes a higher level worse
+        top = (len(outcomes) - 1,) * (len(edges) + 1)
+        every = [top, *(tuple((cost - price * kept).argmin(axis=1).tolist()) for price in _PRICES)]
+        rising = tuple(edges.tolist())
+        return [cls(rising, places) for places in dict.fromkeys(every)]
 
 
 def _picked(outcomes: Sequence[Outcomes], places: npt.NDArray[np.int64]) -> Outcomes:

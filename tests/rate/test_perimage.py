@@ -43,6 +43,32 @@ def test_promises_are_kept_and_cost_less_than_one_level_for_all() -> None:
     assert np.mean(sizes) < 0.7 * 1.5 * 400  # one level for all would be the highest
 
 
+def test_all_images_decide_where_others_said_what_could_be_tried() -> None:
+    rng = np.random.default_rng(4)
+    difficulty, sizes, outcomes = drawn(rng, 2000)
+    tables = LevelTable.candidates(difficulty, sizes, outcomes, KEEP)
+    assert tables[0].levels == (2,) * len(tables[0].levels)  # the safest: all at the highest
+    family = {tuple(LEVELS[place] for place in table.levels) for table in tables}
+    for _ in range(5):
+        found = LevelTable.calibrated(*drawn(rng, 300), LEVELS, KEEP, tables)
+        assert found.levels in family and found.edges == tables[0].edges
+        assert found.base == LEVELS[0] and min(found.levels) < LEVELS[-1]
+
+
+def test_difficulty_is_seen_where_it_was_calibrated() -> None:
+    codec = ToyCodec()
+    seen: list[bytes] = []
+
+    def difficulty(data: bytes) -> float:
+        seen.append(data)
+        return 0.0
+
+    table = LevelTable((), (77,), base=20)
+    found = KeepController(codec, codec.settings(), table, difficulty=difficulty).encode(picture(1))
+    assert found.settings.level == 77
+    assert seen == [codec.encode(picture(1), codec.settings().at_level(20))]
+
+
 def test_what_no_level_keeps_is_refused() -> None:
     with pytest.raises(BudgetError, match="highest level"):
         LevelTable.calibrated(*drawn(np.random.default_rng(0), 300), LEVELS, Keep("99%"))
