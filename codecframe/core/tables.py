@@ -93,20 +93,17 @@ class Table:
         """The table as HTML, all texts escaped."""
         caption = f"<caption>{_escaped(self.title)}</caption>" if self.title else ""
         styles = [f"text-align:{'right' if c.startswith('>') else 'left'}" for c in self.columns]
-        heads = "".join(
-            f'<th style="{style}">{_escaped(name.lstrip(">"))}</th>'
-            for name, style in zip(self.columns, styles, strict=True)
-        )
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f'<td style="{style}">{_escaped(cell)}</td>'
-                for cell, style in zip(row, styles, strict=True)
+
+        def line(tag: str, cells: Sequence[object]) -> str:
+            parts = (
+                f'<{tag} style="{style}">{_escaped(cell)}</{tag}>'
+                for cell, style in zip(cells, styles, strict=True)
             )
-            + "</tr>"
-            for row in self.rows
-        )
-        return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+            return f"<tr>{''.join(parts)}</tr>"
+
+        heads = line("th", [name.lstrip(">") for name in self.columns])
+        rows = "".join(line("td", row) for row in self.rows)
+        return f"<table>{caption}<thead>{heads}</thead><tbody>{rows}</tbody></table>"
 
 
 class Result(ABC):
