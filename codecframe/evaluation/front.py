@@ -231,7 +231,7 @@ class Profile(Result):
             ]
             metric = table.meta["metric"]
             figures = [f">{name} %" for name in table.task.figure_names if table.has_records]
-            measure = _image_measure(table)
+            measure = table.image_measure
             answers = _answered(table)
         columns = (
             "codec", "settings", ">payload bpp", *[">task", ">picture"] * layered,
@@ -265,13 +265,6 @@ class Profile(Result):
 def _answered(table: ProfileTable) -> list[dict[str, Any]]:
     """What heads on the device answer at some confidences, as plain data."""
     return [row for head in table.device.heads for row in table.device.answers(head).rows()]
-
-
-def _image_measure(table: ProfileTable) -> str:
-    """What the score of one image is."""
-    if not table.labelled:
-        return "agreement"
-    return table.task.image_metric or str(table.meta.get("metric", "score"))
 
 
 def _sorted(table: ProfileTable) -> list[Row]:

@@ -423,6 +423,16 @@ class ProfileTable:
         """Whether scores are against labels (else agreement with the uncompressed prediction)."""
         return bool(self.meta.get("labelled"))
 
+    @property
+    def measure(self) -> str:
+        """What scores are."""
+        return str(self.meta.get("metric", "score")) if self.labelled else "agreement"
+
+    @property
+    def image_measure(self) -> str:
+        """What the score of one image is."""
+        return (self.labelled and self.task.image_metric) or self.measure
+
     @cached_property
     def task(self) -> Task:
         """The task of the head that judged.

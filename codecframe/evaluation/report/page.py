@@ -152,7 +152,7 @@ class _Page:
         self.missing = coverage(tables).words()
         self.selection = selection
         self.labelled, self.task = table.labelled, table.task
-        self.measure = table.meta.get("metric", "score") if table.labelled else "agreement"
+        self.measure = table.measure
         self.heads = list(dict.fromkeys(each.head for each in tables))
         self.title = f"Rate and accuracy for {' and '.join(self.heads)}"
         self.accounting = Accounting(selection.accounting if selection else "payload")

@@ -54,10 +54,6 @@ class View:
         """A point's settings, less the knob."""
         return self.descriptions[number].without_knob(dict(self.points[number].settings))
 
-    def knob(self, numbers: list[int]) -> str:
-        """The knob of points of one codec as words: `quality=12..48`."""
-        return self.descriptions[numbers[0]].knob_at(self.table.level_range(numbers))
-
     def per_image(self, number: int, accounting: Accounting) -> PerImage:
         """A point's measurements, image by image."""
         found = self.table.per_image(number, accounting)
@@ -84,9 +80,34 @@ class View:
         made.images = images
         return made
 
-    def described(self) -> dict[str, Any]:
-        """What a `Candidate` says of a head on the device, if there is one."""
-        return {} if self.cascade is None else self.cascade.described()
+    def candidate(
+        self, numbers: list[int], found: PerImage, *, varies: bool = False, **rest: Any
+    ) -> Candidate:
+        """Points of one codec as a candidate.
+
+        Args:
+            numbers: their ids.
+            found: what was measured of them.
+            varies: whether the knob varies from image to image.
+            rest: fields that say how good it is.
+        """
+        point, rows = self.points[numbers[0]], [self.rows[n] for n in numbers]
+        fitted = ~np.isnan(found.size)
+        images, size = max(int(fitted.sum()), 1), float(found.size[fitted].sum())
+        return Candidate(
+            codec=point.codec,
+            head=self.table.head,
+            settings=self.rest(numbers[0]) if varies else dict(point.settings),
+            words=self.descriptions[numbers[0]].words,
+            knob=self.descriptions[numbers[0]].knob_at(self.table.level_range(numbers)),
+            bytes_per_image=size / images,
+            bpp=8 * size / max(float(found.pixels[fitted].sum()), 1.0),
+            picture_bytes=float(found.picture[fitted].sum()) / images,
+            encode_us=float(np.mean([row.encode_us for row in rows])),
+            decode_us=float(np.mean([row.decode_us for row in rows])),
+            **({} if self.cascade is None else self.cascade.described()),
+            **rest,
+        )
 
 
 @dataclass(frozen=True)
@@ -157,7 +178,7 @@ class Search:
             mean, most = float(found.size.mean()), float(allowed.mean())
             why = f"its smallest measured mean is {mean:.0f} bytes, over {most:.0f}"
         varies = point.mode in ("cap", "link")
-        return self._tried([number], point, found, why, varies=varies, asked=asked)
+        return self._tried([number], found, why, varies=varies, asked=asked)
 
     def _best_per_image(self, family: Mapping[int, Point]) -> Tried:
         """Under a cap: for each image the largest measured level that fits it."""
@@ -186,12 +207,11 @@ class Search:
             picture=np.stack([found.picture for found in measured.values()])[used, columns],
         )
         numbers = [list(measured)[index] for index in np.unique(used)]
-        return self._tried(numbers, family[numbers[0]], found, why, varies=len(numbers) > 1)
+        return self._tried(numbers, found, why, varies=len(numbers) > 1)
 
     def _tried(
         self,
         numbers: list[int],
-        point: Point,
         found: PerImage,
         why: str,
         *,
@@ -199,30 +219,12 @@ class Search:
         asked: bool = False,
     ) -> Tried:
         """What was measured, as a candidate; `why` says what keeps it from the budget, if any."""
-        rows = [self._view.rows[n] for n in numbers]
         scored = set_score(self._view.table.task, found.score, found.record.tolist())
-        fitted = ~np.isnan(found.size)
-        size = float(found.size[fitted].sum())
-        candidate = Candidate(
-            codec=point.codec,
-            head=self._view.table.head,
-            settings=self._view.rest(numbers[0]) if varies else dict(point.settings),
-            words=self._view.descriptions[numbers[0]].words,
-            knob=self._view.knob(numbers),
-            fits=not why,
-            score=scored.value,
-            low=scored.low,
-            high=scored.high,
-            bytes_per_image=size / max(int(fitted.sum()), 1),
-            bpp=8 * size / max(float(found.pixels[fitted].sum()), 1.0),
-            picture_bytes=float(found.picture[fitted].sum()) / max(int(fitted.sum()), 1),
-            encode_us=float(np.mean([row.encode_us for row in rows])),
-            decode_us=float(np.mean([row.decode_us for row in rows])),
-            needs=_needs(found, self._budget),
-            why=why,
-            **self._view.described(),
-        )
-        used = size / float(_allowances(found, self._budget).sum())
+        candidate = self._view.candidate(
+            numbers, found, varies=varies, fits=not why, why=why, needs=_needs(found, self._budget),
+            score=scored.value, low=scored.low, high=scored.high,
+        )  # fmt: skip
+        used = float(np.nansum(found.size) / _allowances(found, self._budget).sum())
         return Tried(candidate, scored, used, asked)
 
 

@@ -79,31 +79,27 @@ class Cascade:
         }
 
 
-def answers_of(tables: Sequence[ProfileTable]) -> list[list[DeviceAnswers]]:
-    """What the heads on the device say, for each profile.
+def answered(
+    tables: Sequence[ProfileTable], covered: Coverage, sure: float | str | None
+) -> tuple[Coverage, list[list[DeviceAnswers]]]:
+    """The coverage less the images that a head on the device has not answered yet, and what these
+    heads say, for each profile; nothing if it is not asked for.
 
     Raises:
-        MismatchError: if no profile has any.
+        MismatchError: if no profile knows such a head, or no image is left.
     """
-    found = [[table.device.answers(head) for head in table.device.heads] for table in tables]
-    if not any(found):
+    if sure is None:
+        return covered, [[] for _ in tables]
+    every = [[table.device.answers(head) for head in table.device.heads] for table in tables]
+    if not any(every):
         raise MismatchError(
             "the profile knows no head on the device: `codecframe profile --head SMALL --fallback "
             "LARGE` measures one"
         )
-    return found
-
-
-def answered(covered: Coverage, every: Sequence[Sequence[DeviceAnswers]]) -> Coverage:
-    """The coverage less the images that a head on the device has not answered yet.
-
-    Raises:
-        MismatchError: if none is left.
-    """
     images = covered.images
     for answers in every:
         for one in answers:
             images = np.intersect1d(images, one.image)
     if not len(images):
         raise MismatchError("no image was answered on the device yet; the same command goes on")
-    return replace(covered, images=images)
+    return replace(covered, images=images), every

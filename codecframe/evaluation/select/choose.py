@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from codecframe.core.errors import MismatchError, UnknownNameError
-from codecframe.evaluation.profile import DeviceAnswers, ProfileTable, comparable, coverage
+from codecframe.evaluation.profile import Coverage, ProfileTable, comparable, coverage
 from codecframe.evaluation.select.answer import Candidate, Selection, share
 from codecframe.evaluation.select.candidates import Search, Tried, View
-from codecframe.evaluation.select.cascades import answered, answers_of
+from codecframe.evaluation.select.cascades import answered
 from codecframe.evaluation.select.limits import Limits
 from codecframe.rate import Accounting, Budget
 
@@ -66,19 +66,17 @@ def select(
     table = tables[0]
     if budget.unit == "bpp" and len({each.pixels for each in tables}) > 1:
         raise MismatchError("the heads look at images of different sizes: give the budget in bytes")
-    covered = coverage(tables, wanted_codecs(tables, codecs))
-    devices: list[list[DeviceAnswers]] = [[] for _ in tables]
-    if sure is not None:
-        devices = answers_of(tables)
-        covered = answered(covered, devices)
-    tried = []
+    covered, devices = answered(tables, covered_by(tables, codecs), sure)
+    tried, limits = [], limits or Limits()
     for each, numbers, heads in zip(tables, covered.kept, devices, strict=True):
         plain = View(each, numbers, covered.images)
         views = [plain] if sure is None else [plain, *(plain.behind(one, sure) for one in heads)]
         for view in views:
             search = Search(view, budget, accounting)
-            tried += [_limited(search.best_of(f), limits, each) for f in view.families()]
-    measure = table.meta.get("metric", "score") if table.labelled else "agreement"
+            for one in map(search.best_of, view.families()):
+                limited = limits.on(one.candidate, each.mean_pixels)
+                tried.append(replace(one, candidate=limited))
+    measure = table.measure
     found = Selection(
         str(budget), budget.mode, str(accounting), measure, len(covered.images), None, (),
         notes=tuple(filter(None, [covered.words()])), left_out=left_out_of(tables),
@@ -100,19 +98,13 @@ def select(
     return replace(found, winner=winner, others=(*others, *rest), notes=notes)
 
 
-def _limited(tried: Tried, limits: Limits | None, table: ProfileTable) -> Tried:
-    if limits is None:
-        return tried
-    return replace(tried, candidate=limits.on(tried.candidate, table.mean_pixels))
-
-
-def wanted_codecs(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> set[str]:
-    """The codecs to consider."""
+def covered_by(tables: Sequence[ProfileTable], codecs: Iterable[str] | None) -> Coverage:
+    """What all profiles have measured of the codecs to consider."""
     known = {point.codec for table in tables for point in table.points().values()}
     wanted = known if codecs is None else set(codecs)
     for name in sorted(wanted - known):
         raise UnknownNameError("codec in this profile", name, known)
-    return wanted
+    return coverage(tables, wanted)
 
 
 def left_out_of(tables: Sequence[ProfileTable]) -> tuple[tuple[str, str], ...]:

@@ -91,12 +91,12 @@ def select_keeping_on_images(
         MismatchError: as `select_on_images`, or if labels are needed and there are none.
         PluginError: if all codecs that were named fail; where some do, the others are compared.
     """
-    judges = [heads] if isinstance(heads, TaskHead) else heads
+    judges, limits = [heads] if isinstance(heads, TaskHead) else heads, limits or Limits()
     chosen = [
         (head, variant)
         for head, named in shares(judges, codecs)
         for variant in Plan(codecs=named, scales=(1.0, 0.5), presets=True).variants(head)
-        if limits is None or limits.allow(variant.codec.name)
+        if limits.allow(variant.codec.name)
     ]
     if not chosen:
         raise MismatchError("no codec is within the limits: `codecframe bench device` says why")
@@ -106,10 +106,8 @@ def select_keeping_on_images(
     tried = _tried(
         chosen, trying, keep, accounting, len(deciding), error, failed, prepare, progress
     )
-    if limits is not None:
-        able = [one for one in tried if not limits.refuse(_as_candidate(one, 1), one.trial.pixels)]
-        tried = able or tried
-    last = sorted(tried, key=lambda one: one.rank)
+    able = [one for one in tried if not limits.refuse(_as_candidate(one, 1), one.trial.pixels)]
+    last = sorted(able or tried, key=lambda one: one.rank)
     able = [one for one in last if one.bytes is not None] or last
     finalists = able[:FINALISTS]
     sequences = [_sequence(one) for one in finalists]

@@ -25,8 +25,8 @@ from codecframe.evaluation.profile import (
 )
 from codecframe.evaluation.select.answer import Candidate, Selection, share
 from codecframe.evaluation.select.candidates import View
-from codecframe.evaluation.select.cascades import AUTO, answered, answers_of
-from codecframe.evaluation.select.choose import left_out_of, wanted_codecs
+from codecframe.evaluation.select.cascades import AUTO, answered
+from codecframe.evaluation.select.choose import covered_by, left_out_of
 from codecframe.evaluation.select.limits import Limits
 from codecframe.rate import Accounting, Keep, Outcomes
 from codecframe.rate.cascade import candidates
@@ -98,11 +98,7 @@ def select_keeping(
         MismatchError: if the profiles cannot be compared, or do not know what is asked for.
     """
     tables = comparable(profiles)
-    covered = coverage(tables, wanted_codecs(tables, codecs))
-    devices: list[list[DeviceAnswers]] = [[] for _ in tables]
-    if sure is not None:
-        devices = answers_of(tables)
-        covered = answered(covered, devices)
+    covered, devices = answered(tables, covered_by(tables, codecs), sure)
     tried = np.unique(np.concatenate([table.tried() for table in tables]))
     images = np.setdiff1d(covered.images, tried)
     looked = np.intersect1d(covered.images, tried)
@@ -123,15 +119,12 @@ def select_keeping(
     error = keep.error / len(families)
     tested = [_test(ways, keep, error) for ways in families]
     candidates = sorted(
-        (_candidate(one, keep, accounting, error, limits) for one in tested),
+        (_candidate(one, keep, accounting, error, limits or Limits()) for one in tested),
         key=lambda one: (not one.fits, one.bytes_per_image if one.fits else -one.score),
     )
     said = f"{len(tried)} images said where to look, the others decide" if len(tried) else ""
     notes = tuple(filter(None, [covered.words(), said]))
-    measure = "agreement"
-    if keep.needs_labels:
-        metric = str(tables[0].meta.get("metric", "score"))
-        measure = tables[0].task.image_metric or metric
+    measure = tables[0].image_measure if keep.needs_labels else "agreement"
     found = Selection(
         str(keep), "keep", str(accounting), measure, _count(tested[0]), None, (),
         notes=notes, left_out=left_out_of(tables), confidence=keep.confidence,
@@ -215,38 +208,19 @@ def measured_outcomes(
 
 
 def _candidate(
-    one: _Tested, keep: Keep, accounting: Accounting, error: float, limits: Limits | None
+    one: _Tested, keep: Keep, accounting: Accounting, error: float, limits: Limits
 ) -> Candidate:
     """A codec variant at the cheapest point that surely keeps enough; else at its safest."""
     view, number, outcomes = one.chosen.view, one.chosen.number, one.chosen.outcomes
-    point = view.points[number]
     found = view.per_image(number, accounting)
-    row = view.rows[number]
     kept = keep.kept(outcomes)
     low, high = wilson(min(kept, 1.0), len(found.image))
     # more than was promised is not claimed of a level that was chosen among several
     at_least = keep.least if one.sure else keep.at_least(outcomes, error)
-    candidate = Candidate(
-        codec=point.codec,
-        head=view.table.head,
-        settings=dict(point.settings),
-        words=view.descriptions[number].words,
-        knob=view.knob([number]),
-        fits=one.sure > 0,
-        score=kept,
-        low=low,
-        high=high,
-        bytes_per_image=float(np.mean(found.size)),
-        bpp=8 * float(found.size.sum()) / max(float(found.pixels.sum()), 1.0),
-        picture_bytes=float(np.mean(found.picture)),
-        encode_us=row.encode_us,
-        decode_us=row.decode_us,
-        needs=None,
-        at_least=at_least,
-        **view.described(),
+    candidate = view.candidate(
+        [number], found, fits=one.sure > 0, score=kept, low=low, high=high, at_least=at_least
     )
-    if limits is not None:
-        candidate = limits.on(candidate, view.table.mean_pixels)
+    candidate = limits.on(candidate, view.table.mean_pixels)
     if one.sure:
         return candidate
     return replace(candidate, why=_why_not(candidate, keep, outcomes, error))
