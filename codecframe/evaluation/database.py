@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from codecframe.core.errors import DataError, OutputError, shown
 
 _MOST_CHECKED = 256 << 20
@@ -37,6 +40,11 @@ _LONGEST = 256 << 20
 _ROWS = 1000
 
 MAGIC = b"SQLite format 3\0"
+
+
+def written(record: Any) -> str | None:
+    """Plain data as a file holds it."""
+    return None if record is None else json.dumps(record, separators=(",", ":"))
 
 
 def is_marked(path: Path, mark: int) -> bool:
@@ -96,12 +104,23 @@ class Database:
         except (sqlite3.Error, UnicodeDecodeError) as error:  # also a table that is not there
             raise self._damaged(error) from None
 
+    def has(self, table: str) -> bool:
+        """Whether there is such a table."""
+        return bool(self.all("SELECT 1 FROM sqlite_master WHERE name = ?", table))
+
     def plain(self, text: Any) -> Any:
         """Plain data that the file holds as JSON."""
         try:
             return json.loads(text)
         except (ValueError, TypeError, RecursionError) as error:
             raise self._damaged(f"{shown(text)} is not JSON ({error})") from None
+
+    def records(self, query: str, *values: Any) -> npt.NDArray[np.object_]:
+        """What a query of one column finds, plain data that `written` made."""
+        texts = self.all(query, *values)
+        found = np.empty(len(texts), object)
+        found[:] = [None if text is None else self.plain(text) for (text,) in texts]
+        return found
 
     # -- of strangers -----------------------------------------------------------------------
 

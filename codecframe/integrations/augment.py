@@ -90,7 +90,7 @@ class Augmentation:
             if (levels := self._levels[number]) is not None:
                 settings = settings.at_level(round(levels[0] + draw.rate * (levels[1] - levels[0])))
             data = codec.encode(image, settings)
-        size = counted_size(codec, data, settings, Accounting.PAYLOAD, knob_varies=False)
+        size = counted_size(codec, data, settings, Accounting.PAYLOAD)
         return codec.decode(data), size
 
 

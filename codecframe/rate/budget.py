@@ -53,7 +53,12 @@ class Accounting(StrEnum):
 
 
 def counted_size(
-    codec: Codec[Any], data: bytes, settings: Settings, accounting: Accounting, *, knob_varies: bool
+    codec: Codec[Any],
+    data: bytes,
+    settings: Settings,
+    accounting: Accounting,
+    *,
+    knob_varies: bool = False,
 ) -> int:
     """Bytes of an encoding under an accounting.
 

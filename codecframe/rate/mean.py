@@ -51,7 +51,7 @@ def set_size(
     total = SetSize()
     for chunk in chunks(images, _CHUNK):
         for image, data in zip(chunk, codec.encode_many(chunk, settings), strict=True):
-            size = counted_size(codec, data, settings, accounting, knob_varies=False)
+            size = counted_size(codec, data, settings, accounting)
             total += SetSize(1, image.shape[0] * image.shape[1], size)
     return total
 

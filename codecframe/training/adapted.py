@@ -125,7 +125,7 @@ def compared(
     pixels = sum(image.shape[0] * image.shape[1] for image in images)
     for settings in levels:
         data = codec.encode_many(images, settings)
-        sizes = [counted_size(codec, one, settings, accounting, knob_varies=False) for one in data]
+        sizes = [counted_size(codec, one, settings, accounting) for one in data]
         knob = settings.knob()
         said = {} if knob is None else {knob.field: getattr(settings, knob.field)}
         seen = codec.decode_many(data)

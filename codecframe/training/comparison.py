@@ -115,9 +115,7 @@ def _nearest(rates: Sequence[float], bpp: float) -> float:
 def _row(codec: Codec[Any], settings: Settings, judge: TaskHead, seen: _Seen) -> dict[str, Any]:
     """Rate, agreement and score at some settings."""
     data = codec.encode_many(seen.images, settings)
-    bits = 8 * sum(
-        counted_size(codec, one, settings, Accounting.PAYLOAD, knob_varies=False) for one in data
-    )
+    bits = 8 * sum(counted_size(codec, one, settings, Accounting.PAYLOAD) for one in data)
     pixels = sum(image.shape[0] * image.shape[1] for image in seen.images)
     said = judge.predict(decode_for(codec, judge, data))
     targets = seen.targets

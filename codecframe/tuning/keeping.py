@@ -99,9 +99,6 @@ class Keeping:
     def _tested(self, codec: Codec[Any], settings: Settings) -> Kept:
         datas = codec.encode_many(self._held.images, settings)
         outcomes = self._held.outcomes(codec, datas)
-        size = sum(
-            counted_size(codec, data, settings, self._accounting, knob_varies=False)
-            for data in datas
-        )
+        size = sum(counted_size(codec, data, settings, self._accounting) for data in datas)
         sure = guarantees.sequence([self._keep.p_value(outcomes)], self._error) == 1
         return Kept(settings, size / len(datas), self._keep.kept(outcomes), sure)

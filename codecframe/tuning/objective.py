@@ -220,8 +220,11 @@ class Objective:
         return _from_plain(found, settings)
 
     def measure_at(self, codec: Codec[Any], settings: Settings) -> Score:
-        """What `settings` are worth with their knob as it is, whatever the budget."""
-        return self._at_level(codec, settings)
+        """What `settings` are worth with their knob as it is, whatever the budget; encoded once."""
+        key = codec.name, settings
+        if key not in self._known:
+            self._known[key] = self._encoded(codec, settings)
+        return self._known[key]
 
     def measure_or_least(self, codec: Codec[Any], settings: Settings) -> Score:
         """As `measure`; settings that are over the budget at every level are measured at the
@@ -269,31 +272,21 @@ class Objective:
         """The score at the budget, between the two levels around it."""
         some = self.part(_SAMPLE).images
         level = fit_mean(codec, settings, some, self.budget, self.accounting).level
-        low = self._at_level(codec, settings.at_level(level))
+        low = self.measure_at(codec, settings.at_level(level))
         knob = settings.knob()
         while low.size > self.allowance and level:  # the sample was smaller than the rest
             level -= 1
-            low = self._at_level(codec, settings.at_level(level))
+            low = self.measure_at(codec, settings.at_level(level))
         if low.size > self.allowance:
             raise BudgetError(f"{codec.name}: {low.size:.0f} bytes, over {self.allowance:.0f}")
         if knob is None or level + 1 == knob.levels:
             return low
-        high = self._at_level(codec, settings.at_level(level + 1))
+        high = self.measure_at(codec, settings.at_level(level + 1))
         return _between(low, high, self.allowance)
-
-    def _at_level(self, codec: Codec[Any], settings: Settings) -> Score:
-        """What the images cost and lose; encoded once for the same settings."""
-        key = codec.name, settings
-        if key not in self._known:
-            self._known[key] = self._encoded(codec, settings)
-        return self._known[key]
 
     def _encoded(self, codec: Codec[Any], settings: Settings) -> Score:
         datas, took = self._timed(codec, settings, self.images)
-        sizes = [
-            counted_size(codec, data, settings, self.accounting, knob_varies=False)
-            for data in datas
-        ]
+        sizes = [counted_size(codec, data, settings, self.accounting) for data in datas]
         losses, scores = self.judge(decode_for(codec, self.head, datas))
         return Score(settings, losses, scores, float(np.mean(sizes)), took)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -83,80 +84,76 @@ class _Best:
     quick: Score | None
 
 
+@dataclass
 class _Search:
     """A search under way; see `search` for what it takes."""
 
-    def __init__(
-        self,
-        codec: Codec[Any],
-        base: Settings,
-        fields: list[FieldInfo],
-        objective: Objective,
-        slowest: float,
-        study: Any,
-    ) -> None:
-        self._codec = codec
-        self._base = base
-        self._objective = objective
-        self._slowest = slowest
-        self._study = study
-        self._fields = fields
-        worth_it = len(objective.images) >= 32 * _QUICK
-        self._quick = objective.part(len(objective.images) // _QUICK) if worth_it else None
-        self._tried: set[Settings] = set()
-        self._best: _Best | None = None
+    codec: Codec[Any]
+    base: Settings
+    fields: list[FieldInfo]
+    objective: Objective
+    slowest: float
+    study: Any
+    best: _Best | None = None
+    tried: set[Settings] = field(default_factory=set)
+
+    @cached_property
+    def quick(self) -> Objective | None:
+        """What settings are worth on a part of the images, where these are many."""
+        images = len(self.objective.images)
+        return self.objective.part(images // _QUICK) if images >= 32 * _QUICK else None
 
     def scores(self, trials: int) -> Iterator[Score | None]:
         """The score of each trial."""
         for number in range(trials):
             self._enqueue(number, trials)
-            trial = self._study.ask()
+            trial = self.study.ask()
             try:
                 yield self._measured(trial)
             except (SettingsError, BudgetError):
-                self._study.tell(trial, state=_pruned())
+                self.study.tell(trial, state=_pruned())
                 yield None
 
     def _enqueue(self, number: int, trials: int) -> None:
         """Decide on a trial, unless the estimator shall."""
-        if not self._tried:
-            self._study.enqueue_trial(_known(self._base, self._fields))
-        elif self._best and number >= _SAMPLED * trials:
-            steps = [s for s in _steps(self._best.settings, self._fields) if s not in self._tried]
+        if not self.tried:
+            self.study.enqueue_trial(_known(self.base, self.fields))
+        elif self.best and number >= _SAMPLED * trials:
+            steps = [s for s in _steps(self.best.settings, self.fields) if s not in self.tried]
             if steps:
-                self._study.enqueue_trial(_known(steps[number % len(steps)], self._fields))
+                self.study.enqueue_trial(_known(steps[number % len(steps)], self.fields))
 
     def _measured(self, trial: Any) -> Score | None:
         """What a trial is worth; None if it is hopeless or too slow."""
-        settings = self._base.replace(**{f.name: _suggest(trial, f) for f in self._fields})
-        self._tried.add(settings)
-        if far_too_slow(self._codec, settings, self._objective, self._slowest):
-            self._study.tell(trial, state=_pruned())
+        settings = self.base.replace(**{f.name: _suggest(trial, f) for f in self.fields})
+        self.tried.add(settings)
+        if far_too_slow(self.codec, settings, self.objective, self.slowest):
+            self.study.tell(trial, state=_pruned())
             return None
-        quick = self._quick.measure(self._codec, settings) if self._quick else None
+        quick = self.quick.measure(self.codec, settings) if self.quick else None
         if quick and self._is_given_up(quick):
-            self._study.tell(trial, self._told(quick))
+            self.study.tell(trial, self._told(quick))
             return None
-        score = self._objective.measure(self._codec, settings)
-        self._study.tell(trial, self._told(score))
+        score = self.objective.measure(self.codec, settings)
+        self.study.tell(trial, self._told(score))
         return score if self._keep(settings, score, quick) else None
 
     def _is_given_up(self, quick: Score) -> bool:
-        if quick.encode_us > _TOO_SLOW * self._slowest:
+        if quick.encode_us > _TOO_SLOW * self.slowest:
             return True
-        return bool(self._best and self._best.quick and _hopeless(quick, self._best.quick))
+        return bool(self.best and self.best.quick and _hopeless(quick, self.best.quick))
 
     def _keep(self, settings: Settings, score: Score, quick: Score | None) -> bool:
         """Take settings up as the best if they are; whether they are fast enough to be."""
-        if score.encode_us > self._slowest:
+        if score.encode_us > self.slowest:
             return False
-        if self._best is None or score.loss < self._best.score.loss:
-            self._best = _Best(settings, score, quick)
+        if self.best is None or score.loss < self.best.score.loss:
+            self.best = _Best(settings, score, quick)
         return True
 
     def _told(self, score: Score) -> float:
         """What the estimator hears of a trial: that slow settings are bad ones."""
-        return score.loss if score.encode_us <= self._slowest else 2 * score.loss
+        return score.loss if score.encode_us <= self.slowest else 2 * score.loss
 
 
 def _study(seed: int) -> Any:

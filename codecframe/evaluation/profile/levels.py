@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from codecframe.core.codec import Codec
@@ -34,15 +34,15 @@ def anew(_key: str, search: Callable[[], Any]) -> Any:
     return search()
 
 
+@dataclass
 class Prepared:
     """Images of a set, read and prepared anew in every pass; unreadable ones are left out."""
 
-    def __init__(self, items: Sequence[ImageItem], head: TaskHead | None) -> None:
-        self._items = items
-        self._head = head
+    items: Sequence[ImageItem]
+    head: TaskHead | None
 
     def __iter__(self) -> Iterator[Image]:
-        read = read_set(self._items, self._head)
+        read = read_set(self.items, self.head)
         return (one.image for one in read if isinstance(one, Read))
 
 

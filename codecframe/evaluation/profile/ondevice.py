@@ -6,7 +6,6 @@ sure costs its answer, and scores what that head scores; the others are those of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codecframe.core.errors import DataError
-from codecframe.evaluation.database import Database
+from codecframe.evaluation.database import Database, written
 from codecframe.rate import Outcomes
 
 FloatArray = npt.NDArray[np.float64]
@@ -98,38 +97,38 @@ class DeviceAnswers:
         return found
 
 
+@dataclass(frozen=True)
 class DeviceTable:
     """The table of such answers in a profile's file.
 
-    Args:
+    Attributes:
         file: the profile.
         labelled: whether its images have labels.
     """
 
-    def __init__(self, file: Database, *, labelled: bool) -> None:
-        self._file = file
-        self._labelled = labelled
+    file: Database
+    labelled: bool
 
     def add(self, head: str, answers: Iterable[DeviceAnswer]) -> None:
         """Add a batch of answers, all or none."""
-        rows = [(head, *{**vars(one), "record": _json(one.record)}.values()) for one in answers]
-        with self._file.writing() as db:
+        rows = [(head, *{**vars(one), "record": written(one.record)}.values()) for one in answers]
+        with self.file.writing() as db:
             db.execute(_CREATE)
             db.executemany(_ADD, rows)
 
     @property
     def heads(self) -> list[str]:
         """The heads that were measured."""
-        if not self._exists():
+        if not self.file.has("device_answers"):
             return []
-        return [str(head) for (head,) in self._file.all("SELECT DISTINCT head FROM device_answers")]
+        return [str(head) for (head,) in self.file.all("SELECT DISTINCT head FROM device_answers")]
 
     def done(self, head: str, first: int, last: int) -> set[int]:
         """Images from `first` to before `last` that a head has answered."""
-        if not self._exists():
+        if not self.file.has("device_answers"):
             return set()
         query = "SELECT image FROM device_answers WHERE head = ? AND image >= ? AND image < ?"
-        return {row[0] for row in self._file.all(query, head, first, last)}
+        return {row[0] for row in self.file.all(query, head, first, last)}
 
     def answers(self, head: str) -> DeviceAnswers:
         """What a head says of all images that it has answered.
@@ -139,7 +138,7 @@ class DeviceTable:
         """
         query = f"SELECT {_COLUMNS} FROM device_answers WHERE head = ? ORDER BY image"  # noqa: S608
         try:
-            rows = np.array(self._file.all(query, head), np.float64).reshape(-1, 6)
+            rows = np.array(self.file.all(query, head), np.float64).reshape(-1, 6)
         except (ValueError, TypeError):
             raise self._damaged("a number") from None
         image, confidence, size, score, agreement, us = rows.T
@@ -151,26 +150,16 @@ class DeviceTable:
         parts = (None if np.isnan(part).any() else part for part in (agreement, score))
         return DeviceAnswers(
             head, image.astype(np.int64), confidence, size,
-            score if self._labelled else agreement, Outcomes(*parts), self._records(head),
+            score if self.labelled else agreement, Outcomes(*parts), self._records(head),
             float(np.nanmedian(us)) if np.isfinite(us).any() else 0.0,
         )  # fmt: skip
 
     def _records(self, head: str) -> npt.NDArray[np.object_]:
         query = "SELECT record FROM device_answers WHERE head = ? ORDER BY image"
-        found = [None if t is None else self._file.plain(t) for (t,) in self._file.all(query, head)]
-        records = np.empty(len(found) if any(one is not None for one in found) else 0, object)
-        records[:] = found[: len(records)]
-        return records
-
-    def _exists(self) -> bool:
-        named = "SELECT 1 FROM sqlite_master WHERE name = 'device_answers'"
-        return bool(self._file.all(named))
+        found = self.file.records(query, head)
+        return found if any(one is not None for one in found) else found[:0]
 
     def _damaged(self, what: str) -> DataError:
         return DataError(
-            str(self._file.path), f"is damaged: answers on the device have {what} amiss"
+            str(self.file.path), f"is damaged: answers on the device have {what} amiss"
         )
-
-
-def _json(record: Any) -> str | None:
-    return None if record is None else json.dumps(record, separators=(",", ":"))

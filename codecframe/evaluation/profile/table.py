@@ -27,7 +27,7 @@ from codecframe.core.outputs import refuse_foreign
 from codecframe.core.statistics import wilson
 from codecframe.core.tables import printable
 from codecframe.core.task import Task
-from codecframe.evaluation.database import Database, is_marked
+from codecframe.evaluation.database import Database, is_marked, written
 from codecframe.evaluation.profile import formats
 from codecframe.evaluation.profile.check import check
 from codecframe.evaluation.profile.description import Description
@@ -372,7 +372,7 @@ class ProfileTable:
     def add(self, point: int, measurements: Iterable[Measurement]) -> None:
         """Add a batch of measurements, all or none."""
         rows = [
-            (point, *{**vars(m), "view": json.dumps(m.view), "record": _json(m.record)}.values())
+            (point, *{**vars(m), "view": json.dumps(m.view), "record": written(m.record)}.values())
             for m in measurements
         ]
         with self._file.writing() as db:
@@ -600,10 +600,7 @@ class ProfileTable:
     def _records(self, point: int) -> npt.NDArray[np.object_]:
         """The records of a point, in image order; none where scores are means."""
         query = "SELECT record FROM measurements WHERE point = ? ORDER BY image"
-        texts = self._file.all(query, point) if self.has_records else []
-        found = np.empty(len(texts), object)
-        found[:] = [None if text is None else self._file.plain(text) for (text,) in texts]
-        return found
+        return self._file.records(query, point) if self.has_records else np.empty(0, object)
 
     def outcomes(self, point: int, images: npt.NDArray[np.int64]) -> Outcomes:
         """What the head made of some images at a point.
@@ -623,8 +620,7 @@ class ProfileTable:
 
     def _uncompressed(self) -> dict[int, float]:
         """Scores of uncompressed images, by position; none in files made before they were kept."""
-        named = "SELECT 1 FROM sqlite_master WHERE name = 'uncompressed'"
-        if not self._file.all(named):
+        if not self._file.has("uncompressed"):
             return {}
         found = dict(self._file.all("SELECT image, score FROM uncompressed"))
         if not all(isinstance(v, (int, float)) and 0 <= v <= 1 for v in found.values()):
@@ -675,7 +671,3 @@ class ProfileTable:
             i: (name, data, self._view(view), None if target is None else self._file.plain(target))
             for i, name, data, view, target in self._file.all(query)
         }
-
-
-def _json(record: Any) -> str | None:
-    return None if record is None else json.dumps(record, separators=(",", ":"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -162,37 +162,33 @@ class Seen:
     enough: bool
 
 
+@dataclass
 class Trial:
     """The search for the fewest bytes of one codec variant.
 
-    Args:
+    Attributes:
         variant: the codec and its settings, less the knob.
         images: to try it on.
         keep: what must stay right.
         accounting: which bytes count.
         deciding: how many images will decide.
         error: the chance of a wrong claim that they allow.
+        seen: what was looked at, by level.
     """
 
-    def __init__(
-        self,
-        variant: Variant,
-        images: TrialImages,
-        keep: Keep,
-        accounting: Accounting,
-        deciding: int,
-        error: float,
-    ) -> None:
-        self.variant = variant
-        self._images = images
-        self._keep = keep
-        self._accounting = accounting
-        self._deciding = deciding
-        self._error = error
-        guide = images.images[:: max(1, len(images.images) // _GUIDE)]
-        self._costs = MeanSearch(variant.codec, variant.settings, guide, accounting)
-        self._top = variant.settings.knob_levels() - 1
-        self.seen: dict[int, Seen] = {}
+    variant: Variant
+    images: TrialImages
+    keep: Keep
+    accounting: Accounting
+    deciding: int
+    error: float
+    seen: dict[int, Seen] = field(default_factory=dict)
+
+    @cached_property
+    def _costs(self) -> MeanSearch:
+        images = self.images.images
+        guide = images[:: max(1, len(images) // _GUIDE)]
+        return MeanSearch(self.variant.codec, self.variant.settings, guide, self.accounting)
 
     def level_for(self, size: float) -> int:
         """The highest level that costs about so many bytes an image; the lowest if none does."""
@@ -208,7 +204,7 @@ class Trial:
     @property
     def pixels(self) -> float:
         """Of an image, on average."""
-        return float(np.mean([image.shape[0] * image.shape[1] for image in self._images.images]))
+        return float(np.mean([image.shape[0] * image.shape[1] for image in self.images.images]))
 
     def look(self, level: int) -> Seen:
         """What the variant costs and keeps at a level; on the first images alone, where these show
@@ -219,19 +215,16 @@ class Trial:
             sizes: list[int] = []
             outcomes: Outcomes | None = None
             enough = True
-            for some in chunks(self._images.images, _LOOKED_AT):
+            for some in chunks(self.images.images, _LOOKED_AT):
                 datas = codec.encode_many(some, settings)
-                found = self._images.outcomes(codec, datas, len(sizes))
+                found = self.images.outcomes(codec, datas, len(sizes))
                 outcomes = found if outcomes is None else outcomes + found
-                sizes += [
-                    counted_size(codec, data, settings, self._accounting, knob_varies=False)
-                    for data in datas
-                ]
-                enough = self._is_enough(outcomes.and_kept(len(self._images.images) - len(sizes)))
+                sizes += [counted_size(codec, data, settings, self.accounting) for data in datas]
+                enough = self._is_enough(outcomes.and_kept(len(self.images.images) - len(sizes)))
                 if not enough:
                     break
             assert outcomes is not None  # noqa: S101 - there are images
-            self.seen[level] = Seen(level, float(np.mean(sizes)), self._keep.kept(outcomes), enough)
+            self.seen[level] = Seen(level, float(np.mean(sizes)), self.keep.kept(outcomes), enough)
         return self.seen[level]
 
     def best(self, most: float | None = None) -> Seen | None:
@@ -240,10 +233,11 @@ class Trial:
         Args:
             most: bytes an image beyond which it does not matter.
         """
-        start = self.look(self._top // 2 if most is None else self.level_for(most))
-        while most is None and not start.enough and start.level < self._top:
+        top = self.variant.settings.knob_levels() - 1
+        start = self.look(top // 2 if most is None else self.level_for(most))
+        while most is None and not start.enough and start.level < top:
             higher = self.level_for(start.bytes * 1.5)
-            start = self.look(min(max(higher, start.level + 1), self._top))
+            start = self.look(min(max(higher, start.level + 1), top))
         found = start if start.enough else None
         for step in _STEPS:
             while found is not None and found.level > 0:
@@ -266,5 +260,5 @@ class Trial:
 
     def _is_enough(self, outcomes: Outcomes) -> bool:
         """Whether as many images as decide, were they like these, would show it."""
-        index = np.arange(self._deciding) % len(self._images.images)
-        return self._keep.p_value(outcomes[index]) <= self._error
+        index = np.arange(self.deciding) % len(self.images.images)
+        return self.keep.p_value(outcomes[index]) <= self.error

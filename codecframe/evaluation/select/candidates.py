@@ -81,7 +81,13 @@ class View:
         return made
 
     def candidate(
-        self, numbers: list[int], found: PerImage, *, varies: bool = False, **rest: Any
+        self,
+        numbers: list[int],
+        found: PerImage,
+        *,
+        varies: bool = False,
+        needs: Budget | None = None,
+        **rest: Any,
     ) -> Candidate:
         """Points of one codec as a candidate.
 
@@ -89,7 +95,7 @@ class View:
             numbers: their ids.
             found: what was measured of them.
             varies: whether the knob varies from image to image.
-            rest: fields that say how good it is.
+            needs, rest: fields that say how good it is.
         """
         point, rows = self.points[numbers[0]], [self.rows[n] for n in numbers]
         fitted = ~np.isnan(found.size)
@@ -105,6 +111,7 @@ class View:
             picture_bytes=float(found.picture[fitted].sum()) / images,
             encode_us=float(np.mean([row.encode_us for row in rows])),
             decode_us=float(np.mean([row.decode_us for row in rows])),
+            needs=needs,
             **({} if self.cascade is None else self.cascade.described()),
             **rest,
         )
@@ -127,23 +134,23 @@ class Tried:
     asked: bool
 
 
+@dataclass(frozen=True)
 class Search:
     """Looks for candidates in the points of one profile.
 
-    Args:
+    Attributes:
         view: the points.
         budget: what may be spent.
         accounting: which bytes count.
     """
 
-    def __init__(self, view: View, budget: Budget, accounting: Accounting) -> None:
-        self._view = view
-        self._budget = budget
-        self._accounting = accounting
+    view: View
+    budget: Budget
+    accounting: Accounting
 
     def best_of(self, family: Mapping[int, Point]) -> Tried:
         """A codec's best way to meet the budget; where it has none, the one that comes closest."""
-        asked = (str(self._budget), self._budget.mode, str(self._accounting))
+        asked = (str(self.budget), self.budget.mode, str(self.accounting))
         for number, point in family.items():
             if (point.budget, point.mode, point.accounting) == asked:
                 return self._as_measured(number, point, asked=True)
@@ -152,7 +159,7 @@ class Search:
             tried = self._as_measured(*next(iter(family.items())))
             why = "was not measured for this budget"
             return replace(tried, candidate=replace(tried.candidate, fits=False, why=why))
-        if self._budget.mode == "cap":
+        if self.budget.mode == "cap":
             return self._best_per_image(fixed)
         tries = [self._as_measured(number, point) for number, point in fixed.items()]
         fitting = [t for t in tries if t.candidate.fits]
@@ -167,9 +174,9 @@ class Search:
 
     def _as_measured(self, number: int, point: Point, *, asked: bool = False) -> Tried:
         """A point as it was measured, as one candidate."""
-        found = self._view.per_image(number, self._accounting)
+        found = self.view.per_image(number, self.accounting)
         unfit = int(np.isnan(found.size).sum())
-        allowed = _allowances(found, self._budget)
+        allowed = _allowances(found, self.budget)
         over = float(np.nansum(found.size)) > float(allowed.sum()) * (1 + 1e-9)
         why = ""
         if unfit:
@@ -182,13 +189,13 @@ class Search:
 
     def _best_per_image(self, family: Mapping[int, Point]) -> Tried:
         """Under a cap: for each image the largest measured level that fits it."""
-        measured = {n: self._view.per_image(n, self._accounting) for n in family}
+        measured = {n: self.view.per_image(n, self.accounting) for n in family}
         sizes = np.stack([found.size for found in measured.values()])
         scores = np.stack([found.score for found in measured.values()])
         records = np.stack([found.record for found in measured.values()])
         any_point = next(iter(measured.values()))
-        allowed = np.floor(_allowances(any_point, self._budget) + 1e-9)
-        knob_byte = 1 if self._accounting is Accounting.PAYLOAD and len(family) > 1 else 0
+        allowed = np.floor(_allowances(any_point, self.budget) + 1e-9)
+        knob_byte = 1 if self.accounting is Accounting.PAYLOAD and len(family) > 1 else 0
         fitting = np.where(sizes + knob_byte <= allowed, sizes, -1.0)
         best = fitting.argmax(axis=0)
         columns = np.arange(sizes.shape[1])
@@ -219,12 +226,12 @@ class Search:
         asked: bool = False,
     ) -> Tried:
         """What was measured, as a candidate; `why` says what keeps it from the budget, if any."""
-        scored = set_score(self._view.table.task, found.score, found.record.tolist())
-        candidate = self._view.candidate(
-            numbers, found, varies=varies, fits=not why, why=why, needs=_needs(found, self._budget),
+        scored = set_score(self.view.table.task, found.score, found.record.tolist())
+        candidate = self.view.candidate(
+            numbers, found, varies=varies, fits=not why, why=why, needs=_needs(found, self.budget),
             score=scored.value, low=scored.low, high=scored.high,
         )  # fmt: skip
-        used = float(np.nansum(found.size) / _allowances(found, self._budget).sum())
+        used = float(np.nansum(found.size) / _allowances(found, self.budget).sum())
         return Tried(candidate, scored, used, asked)
 
 
