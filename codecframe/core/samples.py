@@ -40,12 +40,8 @@ def to_image(samples: npt.NDArray[Any], source: str, *, bits: int | None = None)
     if largest != 255:
         samples = (samples.astype(np.uint64) * 255 + largest // 2) // largest
     if channels in (2, 4):
-        samples = _over_white(samples[:, :, :-1], samples[:, :, -1:])
+        weight = samples[:, :, -1:].astype(np.uint32)  # over white
+        samples = (samples[:, :, :-1] * weight + 255 * (255 - weight) + 127) // 255
     if channels < 3:
         samples = np.repeat(samples, 3, axis=2)
     return np.ascontiguousarray(samples, np.uint8)
-
-
-def _over_white(colour: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    weight = alpha.astype(np.uint32)
-    return (colour * weight + 255 * (255 - weight) + 127) // 255

@@ -196,7 +196,8 @@ def check_head(
         for chunk in chunks(chosen, _CHUNK):
             seen.add(chunk, display)
     found = seen.outcomes()
-    described, others = found[0], sorted(found[1:], key=_merit, reverse=True)
+    described, *others = found
+    others.sort(key=lambda one: (one.tried.accuracy or 0.0, one.tried.information), reverse=True)
     verdict, reason, better = _judged(described, others, seen.targets)
     return HeadCheck(
         head.name,
@@ -356,11 +357,6 @@ class _Seen:
         changed = judge.preprocess.changed()
         tried = Tried(name, changed, float(information.mean()), sure, **known)
         return _Outcome(tried, values, chances.shape[1], variety)
-
-
-def _merit(outcome: _Outcome) -> tuple[float, float]:
-    tried = outcome.tried
-    return (0.0 if tried.accuracy is None else tried.accuracy, tried.information)
 
 
 # -- the verdict ----------------------------------------------------------------------------

@@ -70,7 +70,8 @@ class Ray:
         try:
             yield from self._results(function, iter(tasks))
         except ray.exceptions.RayTaskError as error:
-            raise _cause(error) from None
+            cause = getattr(error, "cause", None)  # as if it had been raised here
+            raise (cause if isinstance(cause, CodecframeError) else error) from None
         except ray.exceptions.RayError as error:
             raise MismatchError(f"Ray: {error}") from None
         finally:
@@ -143,9 +144,3 @@ def open_engine(name: str, address: str | None = None) -> Engine:
 def _on_one_core(function: Callable[[Any], Any], task: Any) -> Any:
     with limit_threads(1):
         return function(task)
-
-
-def _cause(error: Any) -> Exception:
-    """The error that a task raised, as if it had been raised here."""
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, CodecframeError) else error

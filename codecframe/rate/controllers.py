@@ -150,7 +150,8 @@ class CapController:
     def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
         """Encode images in order on all cores."""
         iterator = iter(images)
-        while chunk := list(islice(iterator, self._ahead)):
+        # few side by side while the curve knows little
+        while chunk := list(islice(iterator, min(_CHUNK, max(1, self._curve.images)))):
             results = map_threads(self._try_search, chunk)
             for image, result in zip(chunk, results, strict=True):
                 if isinstance(result, BudgetError):
@@ -159,11 +160,6 @@ class CapController:
                     found, sizes = result
                     self._curve.learn(sizes, image.shape[0] * image.shape[1])
                     yield found
-
-    @property
-    def _ahead(self) -> int:
-        """Images to search side by side: few while the curve knows little."""
-        return min(_CHUNK, max(1, self._curve.images))
 
     def _try_search(self, image: Image) -> tuple[Fit[Any], dict[int, int]] | BudgetError:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -138,7 +138,9 @@ class ModelHead(TaskHead, Generic[Said]):
                 what was said.
         """
         images = [check_image(image) for image in batch]
-        parts = [self._of(some) for some in self._batches(images)]
+        place, final = self.preprocess.place, self.preprocess.final_shape
+        runs = groupby(images, lambda image: final or place(image.shape[:2])[2:])  # of one input
+        parts = [self._of(some) for _, run in runs for some in chunks(run, self._model.batch_size)]
         return type(parts[0]).joined(parts) if parts else self._of_none()
 
     def _of(self, images: list[Image]) -> Any:
@@ -157,11 +159,8 @@ class ModelHead(TaskHead, Generic[Said]):
                 f"{type(error).__name__}: {error}"
             ) from error
         shapes = [image.shape[:2] for image in images]
-        return self.of_outputs(outputs, shapes, (len(values), *self._input_size(values)))
-
-    def _input_size(self, values: Any) -> Shape:
         height, width = values.shape[2:] if self.preprocess.layout == "nchw" else values.shape[1:3]
-        return int(height), int(width)
+        return self.of_outputs(outputs, shapes, (len(values), int(height), int(width)))
 
     def _of_none(self) -> Any:
         """The prediction for no images: of a grey one, without it."""
@@ -182,15 +181,6 @@ class ModelHead(TaskHead, Generic[Said]):
             MismatchError: if the outputs are not what was said.
         """
         raise NotImplementedError
-
-    def _batches(self, images: list[Image]) -> Iterator[list[Image]]:
-        """Consecutive images that become inputs of one size, as many as the model takes."""
-        for _, run in groupby(images, self._input_of):
-            yield from chunks(run, self._model.batch_size)
-
-    def _input_of(self, image: Image) -> Shape:
-        """(height, width) of the input that an image becomes."""
-        return self.preprocess.final_shape or self.preprocess.place(image.shape[:2])[2:]
 
     def wrong(self, outputs: Outputs, expected: str) -> MismatchError:
         """What to raise where outputs are not what was said: names their shapes."""

@@ -131,8 +131,11 @@ class MultiLabel(Task):
         made = []
         for row, seen in zip(prediction.scores, _seen(prediction), strict=True):
             order = [i for i in np.argsort(-row, kind="stable").tolist() if seen[i]]
-            chances = _sigmoid(row.astype(np.float64))
-            made.append({"classes": [_class(prediction, i, float(chances[i])) for i in order]})
+            chances = [round(chance, 4) for chance in _sigmoid(row.astype(np.float64)).tolist()]
+            seen_ones = [
+                {"label": prediction.label(i), "index": i, "probability": chances[i]} for i in order
+            ]
+            made.append({"classes": seen_ones})
         return made
 
     def target_to_json(self, target: Any) -> Any:
@@ -159,11 +162,6 @@ _YES_AND_NO: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("1", "yes", "true", "positive"), (0,)),
     **dict.fromkeys(("0", "no", "false", "negative"), ()),
 }
-
-
-def _class(prediction: Prediction, index: int, probability: float) -> dict[str, Any]:
-    label = prediction.label(index)
-    return {"label": label, "index": index, "probability": round(probability, 4)}
 
 
 def _sigmoid(values: Values) -> Values:

@@ -192,7 +192,11 @@ class Objective:
             head: predicts; by default the objective's own, to which the aims belong.
         """
         prediction = (head or self.head).predict(decoded)
-        return self._losses(prediction), self.head.score(prediction, self._targets)
+        if self._reference is None:
+            losses = self.head.loss(prediction, self._targets)
+        else:
+            losses = self.head.divergence(prediction, self._reference)
+        return losses, self.head.score(prediction, self._targets)
 
     def gradients(self, decoded: Sequence[Image]) -> list[FloatArray] | None:
         """How the losses change with the pixels of what was decoded; None if the head cannot say.
@@ -297,11 +301,6 @@ class Objective:
         start = self._clock()
         datas = codec.encode_many(images, settings)
         return datas, (self._clock() - start) * 1e6 / len(datas)
-
-    def _losses(self, prediction: TaskPrediction) -> F64:
-        if self._reference is not None:
-            return self.head.divergence(prediction, self._reference)
-        return self.head.loss(prediction, self._targets)
 
 
 def _between(low: Score, high: Score, size: float) -> Score:

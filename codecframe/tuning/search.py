@@ -131,17 +131,14 @@ class _Search:
             self.study.tell(trial, state=_pruned())
             return None
         quick = self.quick.measure(self.codec, settings) if self.quick else None
-        if quick and self._is_given_up(quick):
+        best = self.best and self.best.quick
+        slow = quick and quick.encode_us > _TOO_SLOW * self.slowest
+        if quick and (slow or (best and _hopeless(quick, best))):
             self.study.tell(trial, self._told(quick))
             return None
         score = self.objective.measure(self.codec, settings)
         self.study.tell(trial, self._told(score))
         return score if self._keep(settings, score, quick) else None
-
-    def _is_given_up(self, quick: Score) -> bool:
-        if quick.encode_us > _TOO_SLOW * self.slowest:
-            return True
-        return bool(self.best and self.best.quick and _hopeless(quick, self.best.quick))
 
     def _keep(self, settings: Settings, score: Score, quick: Score | None) -> bool:
         """Take settings up as the best if they are; whether they are fast enough to be."""

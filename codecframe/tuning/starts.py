@@ -10,10 +10,11 @@ from codecframe.core.codec import Codec
 from codecframe.core.errors import SettingsError
 from codecframe.core.presets import find_preset, preset_names
 from codecframe.core.scaling import ScalableSettings
-from codecframe.core.settings import FieldInfo, Settings
+from codecframe.core.settings import Settings
 from codecframe.tuning.search import alternatives, searchable
 
 _SCALES = (0.75, 0.5, 0.375)
+"""At few bits smaller resolutions are most of what can be won."""
 _MOST = 4
 """Values of a field that are each a starting point, at most: longer ranges are the search's."""
 
@@ -49,18 +50,13 @@ def starting_points(
     presets = [find_preset(codec, name) for name in preset_names(codec)]
     variants = codec.variants(base) if isinstance(codec, Variable) else _variants(base)
     found = {base.at_level(0): base}
-    for settings in (*variants, *_smaller(base), *presets):
+    scalable = isinstance(base, ScalableSettings) and base.scale == 1
+    smaller = [base.replace(scale=scale) for scale in _SCALES] if scalable else []
+    for settings in (*variants, *smaller, *presets):
         with contextlib.suppress(SettingsError):  # what lacks them does not go together
             made = settings if encoder is None else _adapted(codec, settings, base, encoder)
             found.setdefault(made.at_level(0), made)
     return list(found.values())
-
-
-def _smaller(base: Settings) -> list[Settings]:
-    """The settings at smaller resolutions: at few bits that is most of what can be won."""
-    if not isinstance(base, ScalableSettings) or base.scale != 1:
-        return []
-    return [base.replace(scale=scale) for scale in _SCALES]
 
 
 def _adapted(codec: Codec[Any], settings: Settings, base: Settings, encoder: str) -> Settings:
@@ -71,11 +67,7 @@ def _adapted(codec: Codec[Any], settings: Settings, base: Settings, encoder: str
 def _variants(base: Settings) -> Iterator[Settings]:
     """Settings that differ from `base` in one switch, or one choice of few."""
     for info in searchable(type(base)):
-        for value in _few(info):
+        values = alternatives(info) or []
+        for value in values if len(values) <= _MOST else []:
             with contextlib.suppress(SettingsError):
                 yield base.replace(**{info.name: value})
-
-
-def _few(info: FieldInfo) -> list[Any]:
-    values = alternatives(info) or []
-    return values if len(values) <= _MOST else []

@@ -96,7 +96,8 @@ def _check_points(file: Database) -> None:
     for number, name, settings in file.all("SELECT id, codec, settings FROM points"):
         if not isinstance(file.plain(settings), dict):
             raise DataError(str(file.path), f"is damaged: its settings are {shown(settings)}")
-        known = levels.get(number) or _installed_levels(name)
+        codec = registry.default().codecs.get(name)
+        known = levels.get(number) or (codec and codec.settings_type.knob_levels())
         if known and highest.get(number, 0) >= known:
             raise DataError(str(file.path), f"is damaged: {name} has no level {highest[number]}")
 
@@ -118,8 +119,3 @@ def _is_ladder(values: object) -> bool:
         and len(values) <= MAX_LEVELS
         and all(type(value) in (int, float) and abs(value) < _MOST for value in values)
     )
-
-
-def _installed_levels(name: str) -> int | None:
-    codec = registry.default().codecs.get(name)
-    return None if codec is None else codec.settings_type.knob_levels()

@@ -195,7 +195,8 @@ class Trial:
         ratio = 1.0
         if self.seen:  # the guide's images may cost more or less than all
             level = min(self.seen, key=lambda n: abs(self.seen[n].bytes - size))
-            ratio = self._guide_bytes(level) / self.seen[level].bytes
+            guide = self._costs.size(level)
+            ratio = guide.bytes / guide.images / self.seen[level].bytes
         try:
             return self._costs.fit(Budget(max(size * ratio, 1.0), "bytes", "mean")).level
         except BudgetError:
@@ -253,10 +254,6 @@ class Trial:
         """The variant around so many bytes an image, from the highest level down."""
         levels = dict.fromkeys(self.level_for(size * step) for step in _AROUND)
         return [self.variant.at(self.variant.settings.at_level(level)) for level in levels]
-
-    def _guide_bytes(self, level: int) -> float:
-        size = self._costs.size(level)
-        return size.bytes / size.images
 
     def _is_enough(self, outcomes: Outcomes) -> bool:
         """Whether as many images as decide, were they like these, would show it."""

@@ -169,7 +169,9 @@ class Search:
         best = max(fitting, key=lambda t: (t.candidate.score, -_bytes(t)))
         if not over:
             return best
-        above = _next_point(min(over, key=_bytes))
+        least = min(over, key=_bytes)
+        one = least.candidate
+        above = NextPoint(one.knob, one.bytes_per_image, one.bpp, least.used - 1, one.score)
         return replace(best, candidate=replace(best.candidate, above=above))
 
     def _as_measured(self, number: int, point: Point, *, asked: bool = False) -> Tried:
@@ -237,11 +239,6 @@ class Search:
 
 def _bytes(tried: Tried) -> float:
     return tried.candidate.bytes_per_image
-
-
-def _next_point(tried: Tried) -> NextPoint:
-    one = tried.candidate
-    return NextPoint(one.knob, one.bytes_per_image, one.bpp, tried.used - 1, one.score)
 
 
 def _allowances(found: PerImage, budget: Budget) -> npt.NDArray[np.float64]:

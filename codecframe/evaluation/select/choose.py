@@ -152,15 +152,12 @@ def _compare(winner: Tried, other: Tried, measure: str, budget: Budget) -> Candi
         why = f"{more_or_less}; within the noise of {len(winner.scored.scores)} images"
     else:
         why = f"{more_or_less}, sure at 95 % ({100 * low:.1f} to {100 * high:.1f})"
-    if low <= 0 <= high and _slower(winner, other):
-        times = other.candidate.encode_us / winner.candidate.encode_us
+    took, least = other.candidate.encode_us, winner.candidate.encode_us
+    if low <= 0 <= high and took >= TIME_RATIO * least > 0:
+        times = took / least
         why += f"; {times:.1f} times the encode time"
     compared = replace(other.candidate, gap=gap, gap_low=low, gap_high=high, why=why)
     return _with_next(compared, budget)
-
-
-def _slower(winner: Tried, other: Tried) -> bool:
-    return other.candidate.encode_us >= TIME_RATIO * winner.candidate.encode_us > 0
 
 
 def _points(gap: float) -> str:

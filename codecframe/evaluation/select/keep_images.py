@@ -110,7 +110,7 @@ def select_keeping_on_images(
     last = sorted(able or tried, key=lambda one: one.rank)
     able = [one for one in last if one.bytes is not None] or last
     finalists = able[:FINALISTS]
-    sequences = [_sequence(one) for one in finalists]
+    sequences = [one.trial.points(one.at) for one in finalists]
     test = _Test(keep, keep.error / len(finalists), sequences, len(deciding))
     with ExitStack() as stack:
         tables: list[ProfileTable] = []
@@ -212,11 +212,6 @@ def _tried(
         name, why = next(iter(failed.items()))
         raise PluginError(name, why, codec=name)
     return found
-
-
-def _sequence(one: _Tried) -> list[Point]:
-    """A finalist at the levels at which it is tested, the highest first."""
-    return one.trial.points(one.at if one.bytes is None else one.bytes)
 
 
 def _as_candidate(one: _Tried, images: int) -> Candidate:

@@ -97,7 +97,8 @@ class Shard:
             _compressed(file, self.name) as content,
             tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as made,
         ):
-            for samples in chunks(self._samples(), _SAMPLES):
+            grouped = groupby(self._members(), key=lambda member: member.key)
+            for samples in chunks((list(group) for _, group in grouped), _SAMPLES):
                 for members in _transcoded(samples, work, report, self.name):
                     for member in members:
                         if member.name in names:
@@ -105,10 +106,6 @@ class Shard:
                         names.add(member.name)
                         _write(made, member)
         return report
-
-    def _samples(self) -> Iterator[list[_Member]]:
-        members = groupby(self._members(), key=lambda member: member.key)
-        return (list(group) for _, group in members)
 
     def _members(self) -> Iterator[_Member]:
         """The files in it; links and other members are left out."""
@@ -120,8 +117,8 @@ class Shard:
             tarfile.open(self.path, mode="r|*") as shard,
         ):
             for entry in shard:
-                if not entry.isreg() or _is_apple_double(entry.name):
-                    continue
+                if not entry.isreg() or PurePosixPath(entry.name).name.startswith("._"):
+                    continue  # macOS's tar makes the latter, for what other systems lack
                 if entry.size > _MEMBER:
                     raise LimitError(f"{self.path}: {entry.name} has {entry.size:,} bytes")
                 file = shard.extractfile(entry)
@@ -191,11 +188,6 @@ def _compressed(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
         return
     with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
         yield cast("BinaryIO", packed)
-
-
-def _is_apple_double(name: str) -> bool:
-    """Whether macOS's tar made the member, beside the real one, for what other systems lack."""
-    return PurePosixPath(name).name.startswith("._")
 
 
 def _write(shard: tarfile.TarFile, member: _Member) -> None:

@@ -102,11 +102,8 @@ class DetectorHead(ModelHead[DetectorOptions]):
         """Boxes (images, n, 4) and what scores are made of, (images, n, ...), as the model gives
         them: arrays of numpy or torch.
         """
-        return self._of_yolo(outputs) if self._is_yolo else self._of_pair(outputs)
-
-    @property
-    def _is_yolo(self) -> bool:
-        return self._options.layout.startswith("yolo")
+        is_yolo = self._options.layout.startswith("yolo")
+        return self._of_yolo(outputs) if is_yolo else self._of_pair(outputs)
 
     def _of_classes(self, activated: Any) -> Any:
         """Scores of the classes, (images, n, classes), without what else is beside them."""
