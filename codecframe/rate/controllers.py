@@ -8,9 +8,10 @@ where they are needed, and a link's send buffer from overflowing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from codecframe.core.codec import Codec, Fit
 from codecframe.core.errors import BudgetError
@@ -23,6 +24,8 @@ from codecframe.rate.curve import RateCurve
 from codecframe.rate.keep import Keep
 from codecframe.rate.ladder import Ladder
 from codecframe.rate.search import fit
+
+T = TypeVar("T")
 
 _CHUNK = 32
 """Images that are searched side by side with one state of the curve, at most; the same on every
@@ -101,6 +104,14 @@ def controller(
     return StreamController(codec, settings, budget, accounting, depth=depth)
 
 
+def _attempt(encode: Callable[[Image], T], image: Image) -> T | BudgetError:
+    """What is made of an image, or the error if it cannot fit."""
+    try:
+        return encode(image)
+    except BudgetError as error:
+        return error
+
+
 class FixedController:
     """Every image with the same settings."""
 
@@ -152,7 +163,7 @@ class CapController:
         iterator = iter(images)
         # few side by side while the curve knows little
         while chunk := list(islice(iterator, min(_CHUNK, max(1, self._curve.images)))):
-            results = map_threads(self._try_search, chunk)
+            results = map_threads(partial(_attempt, self._search), chunk)
             for image, result in zip(chunk, results, strict=True):
                 if isinstance(result, BudgetError):
                     yield result
@@ -160,12 +171,6 @@ class CapController:
                     found, sizes = result
                     self._curve.learn(sizes, image.shape[0] * image.shape[1])
                     yield found
-
-    def _try_search(self, image: Image) -> tuple[Fit[Any], dict[int, int]] | BudgetError:
-        try:
-            return self._search(image)
-        except BudgetError as error:
-            return error
 
     def _search(self, image: Image) -> tuple[Fit[Any], dict[int, int]]:
         allowed = self._budget.bytes_for(image.shape[:2])
@@ -255,13 +260,7 @@ class StreamController:
 
     def encode_many(self, images: Iterable[Image]) -> Iterator[Fit[Any] | BudgetError]:
         """Encode images in order, one after the other: each depends on the one before."""
-        return map(self._try_encode, images)
-
-    def _try_encode(self, image: Image) -> Fit[Any] | BudgetError:
-        try:
-            return self.encode(image)
-        except BudgetError as error:
-            return error
+        return map(partial(_attempt, self.encode), images)
 
     def _available(self, allowance: float) -> float:
         """What the next image may cost: its allowance, and what is saved up."""

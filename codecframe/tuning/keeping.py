@@ -68,12 +68,10 @@ class Keeping:
         Raises:
             BudgetError: if they do not at any level.
         """
-        trial = self._trial(codec, settings)
-        best = trial.best()
-        if best is None:
-            most = max(seen.kept for seen in trial.seen.values())
+        best = self._trial(codec, settings).best()
+        if not best.enough:
             raise BudgetError(
-                f"{codec.name} keeps {100 * most:.1f} % at most on the images that tune: too "
+                f"{codec.name} keeps {100 * best.kept:.1f} % at most on the images that tune: too "
                 f"little to be sure of {self._keep.text}"
             )
         return Budget(round(best.bytes, 1), "bytes", "mean")
@@ -81,9 +79,8 @@ class Keeping:
     def best(self, codec: Codec[Any], settings: Settings) -> Kept:
         """The level that surely keeps enough, or else the safest one."""
         trial = self._trial(codec, settings)
-        found = trial.best() or max(trial.seen.values(), key=lambda seen: seen.kept)
         answer: Kept | None = None
-        for point in trial.points(found.bytes):
+        for point in trial.points(trial.best().bytes):
             tested = self._tested(codec, codec.settings_type.from_dict(dict(point.settings)))
             if not tested.sure:
                 return answer or tested

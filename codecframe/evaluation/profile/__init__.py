@@ -16,7 +16,7 @@ from codecframe.evaluation.profile.table import (
     Row,
     is_profile,
 )
-from codecframe.evaluation.profile.trial import Trial, TrialImages, split_trial
+from codecframe.evaluation.profile.trial import Seen, Trial, TrialImages, split_trial
 from codecframe.evaluation.profile.variants import Variant
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Point",
     "ProfileTable",
     "Row",
+    "Seen",
     "Trial",
     "TrialImages",
     "Variant",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +78,9 @@ def coverage(tables: Sequence[ProfileTable], codecs: Collection[str] | None = No
         frozenset(n for n in of if c[n] and c[n] >= _ENOUGH * most)
         for c, of in zip(counts, points, strict=True)
     ]
-    images = _common([table.measured_by(of) for table, of in zip(tables, kept, strict=True) if of])
+    images = reduce(
+        np.intersect1d, [t.measured_by(of) for t, of in zip(tables, kept, strict=True) if of]
+    )
     if not len(images):
         raise DataError(path, f"no image was measured by all points yet; {_GO_ON}")
     expected = max(int(t.meta.get("images", 0)) - len(t.skipped_ids()) for t in tables)
@@ -85,10 +88,3 @@ def coverage(tables: Sequence[ProfileTable], codecs: Collection[str] | None = No
     missing = [p for of, _, ok in every for n, p in of.items() if n not in ok]
     partial = [p for of, c, ok in every for n, p in of.items() if n in ok and c[n] < expected]
     return Coverage(expected, images, tuple(kept), tuple(missing), tuple(partial))
-
-
-def _common(lists: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    common = lists[0]
-    for other in lists[1:]:
-        common = np.intersect1d(common, other)
-    return common

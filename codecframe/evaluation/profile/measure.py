@@ -65,6 +65,10 @@ class _Chunk:
     targets: list[Any] | None
     reference: TaskPrediction | None
 
+    def without(self, done: set[int]) -> list[int]:
+        """Places of the images that are still to be measured."""
+        return [i for i, position in enumerate(self.ids) if position not in done]
+
 
 @dataclass(frozen=True)
 class _Judged:
@@ -118,7 +122,8 @@ def measure(
             run.begin()
         first = part.start
         while first < part.stop:
-            if all(run.complete(first, part.stop, skipped) for run in runs):
+            readable = set(range(first, part.stop)) - skipped
+            if all(readable <= run.done(first, part.stop) for run in runs):
                 progress.skip((part.stop - first) * len(runs), "already measured")
                 break
             chunk = reader.chunk(first, part.stop)
@@ -248,16 +253,13 @@ class _Run:
         accounting = Accounting(self.point.accounting)
         return controller(self._codec, self._settings, budget, accounting)
 
-    def complete(self, first: int, last: int, skipped: set[int]) -> bool:
-        """Whether all readable images in the range are measured."""
-        wanted = set(range(first, last)) - skipped
-        return wanted <= self._table.done(self._id, first, last)
+    def done(self, first: int, last: int) -> set[int]:
+        """The images in the range that are measured."""
+        return self._table.done(self._id, first, last)
 
     def measure(self, chunk: _Chunk) -> str:
         """Measure the chunk's missing images; returns a note for the progress display."""
-        done = self._table.done(self._id, chunk.first, chunk.last)
-        todo = [i for i, position in enumerate(chunk.ids) if position not in done]
-        if todo:
+        if todo := chunk.without(self.done(chunk.first, chunk.last)):
             self._table.add(self._id, self._measure(chunk, todo))
         return f"{self.point.codec} {self._settings}"
 
@@ -360,17 +362,14 @@ class _DeviceRun:
     def begin(self) -> None:
         """A span begins; each image is for itself."""
 
-    def complete(self, first: int, last: int, skipped: set[int]) -> bool:
-        """Whether all readable images in the range are answered."""
-        done = self._table.done(self._device.head.name, first, last)
-        return set(range(first, last)) - skipped <= done
+    def done(self, first: int, last: int) -> set[int]:
+        """The images in the range that are answered."""
+        return self._table.done(self._device.head.name, first, last)
 
     def measure(self, chunk: _Chunk) -> str:
         """Answer the chunk's missing images; returns a note for the progress display."""
         name = self._device.head.name
-        done = self._table.done(name, chunk.first, chunk.last)
-        todo = [i for i, position in enumerate(chunk.ids) if position not in done]
-        for some in chunks(todo, _BATCH):
+        for some in chunks(chunk.without(self.done(chunk.first, chunk.last)), _BATCH):
             self._table.add(name, self._answers(chunk, some))
         return f"{name} on the device"
 

@@ -180,8 +180,7 @@ class Plan:
             trial = Trial(variant, images, keep, self.accounting, len(deciding), error)
 
             def around(trial: Trial = trial) -> list[dict[str, Any]]:
-                best = trial.best() or max(trial.seen.values(), key=lambda seen: seen.kept)
-                return [asdict(point) for point in trial.points(best.bytes)]
+                return [asdict(point) for point in trial.points(trial.best().bytes)]
 
             tell(f"what keeps {keep} of {variant.codec.name}")
             key = {

@@ -228,20 +228,21 @@ class Trial:
             self.seen[level] = Seen(level, float(np.mean(sizes)), self.keep.kept(outcomes), enough)
         return self.seen[level]
 
-    def best(self, most: float | None = None) -> Seen | None:
-        """The level of the fewest bytes that keeps enough; None where there is none.
+    def best(self, most: float | None = None) -> Seen:
+        """The level of the fewest bytes that keeps enough; where there is none, the safest one.
 
         Args:
             most: bytes an image beyond which it does not matter.
         """
         top = self.variant.settings.knob_levels() - 1
-        start = self.look(top // 2 if most is None else self.level_for(most))
-        while most is None and not start.enough and start.level < top:
-            higher = self.level_for(start.bytes * 1.5)
-            start = self.look(min(max(higher, start.level + 1), top))
-        found = start if start.enough else None
+        found = self.look(top // 2 if most is None else self.level_for(most))
+        while most is None and not found.enough and found.level < top:
+            higher = self.level_for(found.bytes * 1.5)
+            found = self.look(min(max(higher, found.level + 1), top))
+        if not found.enough:
+            return max(self.seen.values(), key=lambda seen: seen.kept)
         for step in _STEPS:
-            while found is not None and found.level > 0:
+            while found.level > 0:
                 lower = self.look(min(self.level_for(found.bytes * step), found.level - 1))
                 if not lower.enough:
                     break

@@ -274,6 +274,10 @@ class _Page:
 
 def _candidate(found: Selection, candidate: Candidate) -> _Row:
     score, sure = found.columns
+    on_device = {
+        ">device ms": _number(candidate.device_ms, ".3g"),
+        "front": _Cell("yes" if candidate in found.front else ""),
+    }
     return {
         "": _Cell("chosen" if candidate is found.winner else ""),
         "codec": _Cell(candidate.label, kind="name"),
@@ -287,18 +291,8 @@ def _candidate(found: Selection, candidate: Candidate) -> _Row:
         ">bpp": _number(candidate.bpp, ".3f"),
         ">encode µs": _number(candidate.encode_us, ".0f"),
         ">decode µs": _number(candidate.decode_us, ".0f"),
-        **(_on_device(found, candidate) if found.has_device else {}),
+        **(on_device if found.has_device else {}),
         "why": _Cell(candidate.why, kind="wide"),
-    }
-
-
-def _on_device(found: Selection, candidate: Candidate) -> _Row:
-    """What a candidate costs on the device, and whether nothing beats it in bytes, score and time
-    at once.
-    """
-    return {
-        ">device ms": _number(candidate.device_ms, ".3g"),
-        "front": _Cell("yes" if candidate in found.front else ""),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -96,10 +97,8 @@ def answered(
             "the profile knows no head on the device: `codecframe profile --head SMALL --fallback "
             "LARGE` measures one"
         )
-    images = covered.images
-    for answers in every:
-        for one in answers:
-            images = np.intersect1d(images, one.image)
+    known = [one.image for answers in every for one in answers]
+    images = reduce(np.intersect1d, known, covered.images)
     if not len(images):
         raise MismatchError("no image was answered on the device yet; the same command goes on")
     return replace(covered, images=images), every

@@ -8,6 +8,7 @@ testing (Angelopoulos et al., "Learn then Test", AoAS 2025).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from codecframe.evaluation.profile import (
     Plan,
     Point,
     ProfileTable,
+    Seen,
     Trial,
     TrialImages,
     Variant,
@@ -46,18 +48,16 @@ _CONTENDS = 1.15
 
 @dataclass(frozen=True)
 class _Tried:
-    """A variant after the trial: the bytes at which it kept enough, if at any."""
+    """A variant after the trial: at the fewest bytes at which it kept enough, or else the most."""
 
     head: TaskHead
     trial: Trial
-    bytes: float | None
-    kept: float
-    at: float
+    last: Seen
 
     @property
     def rank(self) -> tuple[bool, float]:
         """Its place among those that could win, lowest first."""
-        return self.bytes is None, -self.kept if self.bytes is None else self.bytes
+        return not self.last.enough, self.last.bytes if self.last.enough else -self.last.kept
 
 
 def select_keeping_on_images(
@@ -108,9 +108,9 @@ def select_keeping_on_images(
     )
     able = [one for one in tried if not limits.refuse(_as_candidate(one, 1), one.trial.pixels)]
     last = sorted(able or tried, key=lambda one: one.rank)
-    able = [one for one in last if one.bytes is not None] or last
+    able = [one for one in last if one.last.enough] or last
     finalists = able[:FINALISTS]
-    sequences = [one.trial.points(one.at) for one in finalists]
+    sequences = [one.trial.points(one.last.bytes) for one in finalists]
     test = _Test(keep, keep.error / len(finalists), sequences, len(deciding))
     with ExitStack() as stack:
         tables: list[ProfileTable] = []
@@ -190,7 +190,7 @@ def _tried(
     """Each variant after the trial; the later ones only as far as they could still win."""
     images: dict[str, TrialImages] = {}
     found: list[_Tried] = []
-    fewest: float | None = None
+    fewest = math.inf
     with (progress or Silent)(len(chosen)) as display:
         for head, variant in chosen:
             display.advance(0, f"trial of {variant.codec.name}")
@@ -198,15 +198,12 @@ def _tried(
                 images[head.name] = TrialImages.read(trying, head, prepare=prepare)
             trial = Trial(variant, images[head.name], keep, accounting, deciding, error)
             try:
-                best = trial.best(None if fewest is None else _CONTENDS * fewest)
+                last = trial.best(None if fewest == math.inf else _CONTENDS * fewest)
             except PluginError as broken:
                 failed[variant.codec.name] = str(broken)
             else:
-                last = best or max(trial.seen.values(), key=lambda seen: seen.kept)
-                size = best.bytes if best else None
-                found.append(_Tried(head, trial, size, last.kept, last.bytes))
-                if size is not None:
-                    fewest = size if fewest is None else min(fewest, size)
+                found.append(_Tried(head, trial, last))
+                fewest = min(fewest, last.bytes if last.enough else math.inf)
             display.advance(1, "")
     if not found:
         name, why = next(iter(failed.items()))
@@ -217,23 +214,22 @@ def _tried(
 def _as_candidate(one: _Tried, images: int) -> Candidate:
     """A variant that was only tried: why it is not among the finalists."""
     variant = one.trial.variant
-    level = min(one.trial.seen.values(), key=lambda seen: abs(seen.bytes - one.at)).level
-    settings = variant.settings.at_level(level)
+    settings = variant.settings.at_level(one.last.level)
     about = Description.of(variant.codec.name, settings.to_dict())
-    low, high = wilson(min(one.kept, 1.0), images)
-    how = "enough" if one.bytes is not None else f"{100 * one.kept:.1f} %"
+    low, high = wilson(min(one.last.kept, 1.0), images)
+    how = "enough" if one.last.enough else f"{100 * one.last.kept:.1f} %"
     return Candidate(
         codec=variant.codec.name,
         head=one.head.name,
         settings=settings.to_dict(),
         words=about.words,
-        knob=about.knob_at([level]),
+        knob=about.knob_at([one.last.level]),
         fits=False,
-        score=one.kept,
+        score=one.last.kept,
         low=low,
         high=high,
-        bytes_per_image=one.at,
-        bpp=8 * one.at / one.trial.pixels,
+        bytes_per_image=one.last.bytes,
+        bpp=8 * one.last.bytes / one.trial.pixels,
         encode_us=0.0,
         decode_us=0.0,
         needs=None,
