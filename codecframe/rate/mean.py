@@ -165,6 +165,13 @@ class MeanSearch:
             )
         return self._ladder.at(level)
 
+    def closest(self, budget: Budget) -> Settings:
+        """As `fit`; the lowest level where even that is over the budget."""
+        try:
+            return self.fit(budget)
+        except BudgetError:
+            return self._ladder.at(0)
+
     def size(self, level: int) -> SetSize:
         """What the images cost at a level; they are encoded where that is not known."""
         if level not in self._sizes:

@@ -14,7 +14,7 @@ import numpy as np
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec
-from codecframe.core.errors import BudgetError, CodecframeError
+from codecframe.core.errors import CodecframeError
 from codecframe.core.head import TaskHead
 from codecframe.core.image import Image
 from codecframe.core.presets import parse_spec
@@ -99,13 +99,7 @@ def _levels(
     some = images[:: max(len(images) // _SAMPLE, 1)][:_SAMPLE]
     guide = MeanSearch(codec, settings, some, Accounting.PAYLOAD)
     search = MeanSearch(codec, settings, images, Accounting.PAYLOAD, guide=guide)
-    found = set()
-    for rate in rates:
-        try:
-            found.add(search.fit(Budget(rate, "bpp", "mean")).level)
-        except BudgetError:
-            found.add(0)
-    return sorted(found)
+    return sorted({search.closest(Budget(rate, "bpp", "mean")).level for rate in rates})
 
 
 def _nearest(rates: Sequence[float], bpp: float) -> float:

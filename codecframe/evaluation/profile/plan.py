@@ -10,7 +10,6 @@ from typing import Any
 
 from codecframe.core import registry
 from codecframe.core.codec import Codec
-from codecframe.core.errors import BudgetError
 from codecframe.core.head import TaskHead
 from codecframe.core.presets import parse_spec, presets_for
 from codecframe.core.progress import ProgressMaker, Silent
@@ -203,12 +202,7 @@ def points_for_rates(variant: Variant, rates: Iterable[float], search: MeanSearc
     A codec that cannot go as low as some rate is measured at its lowest level instead; one without
     a knob at its only one.
     """
-    chosen: dict[Settings, None] = {}
-    for rate in sorted(rates):
-        try:
-            chosen[search.fit(Budget(rate, "bpp", "mean"))] = None
-        except BudgetError:
-            chosen[Ladder(variant.settings).at(0)] = None
+    chosen = dict.fromkeys(search.closest(Budget(rate, "bpp", "mean")) for rate in sorted(rates))
     return [variant.at(settings) for settings in chosen]
 
 
@@ -235,10 +229,7 @@ def point_for_budget(
     """
     settings = variant.settings
     if budget.mode == "mean":
-        try:
-            settings = search.fit(budget)
-        except BudgetError:
-            settings = Ladder(settings).at(0)
+        settings = search.closest(budget)
     elif not Ladder(settings).has_pictures:
         settings = settings.at_level(0)  # the knob is not part of the point's identity
     return replace(

@@ -197,10 +197,7 @@ class Trial:
             level = min(self.seen, key=lambda n: abs(self.seen[n].bytes - size))
             guide = self._costs.size(level)
             ratio = guide.bytes / guide.images / self.seen[level].bytes
-        try:
-            return self._costs.fit(Budget(max(size * ratio, 1.0), "bytes", "mean")).level
-        except BudgetError:
-            return 0
+        return self._costs.closest(Budget(max(size * ratio, 1.0), "bytes", "mean")).level
 
     @property
     def pixels(self) -> float:
