@@ -300,8 +300,7 @@ def run_demo(
     Args:
         folder: where `contact-sheet.png`, `report.html` (for the first budget) and `demo.profile`
             go; profiles of further heads beside that.
-        codecs: codecs with settings, such as `jpeg:optimize=true`; empty for the default ones.
-        budgets: budgets as text; empty for the default ones.
+        codecs, budgets: as texts; empty for the default ones.
         head: the head, or its name.
         photos: image files; by default those that installed packages ship.
         labels: their truth, as the head's task reads it, where it is known.

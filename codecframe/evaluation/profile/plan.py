@@ -27,13 +27,6 @@ DEFAULT_RATES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
 """Bits per pixel at which codecs are compared unless told otherwise."""
 
 
-def _at_scales(settings: Settings, scales: Sequence[float]) -> list[Settings]:
-    """The settings at each resolution that they can have."""
-    if not isinstance(settings, ScalableSettings):
-        return [settings]
-    return [settings.replace(scale=scale) for scale in scales]
-
-
 @dataclass(frozen=True)
 class Plan:
     """What a profile measures.
@@ -94,8 +87,10 @@ class Plan:
 
     def _tried(self, codec: Codec[Any], head: TaskHead) -> list[Settings]:
         """The settings at which a codec is measured that was not named."""
-        made = presets_for(codec, head.name) if self.presets else []
-        return _at_scales(codec.settings_type(), self.scales) + made
+        usual: Settings = codec.settings_type()
+        scales = self.scales if isinstance(usual, ScalableSettings) else ()
+        made = [usual.replace(scale=scale) for scale in scales] or [usual]
+        return made + (presets_for(codec, head.name) if self.presets else [])
 
     def points(
         self,

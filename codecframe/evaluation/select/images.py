@@ -42,16 +42,9 @@ def select_on_images(
         heads: judge the decoded images, each those of the codecs that it can be joined to. Where no
             codec is named, heads of latents that stand for one of these (`TaskHead.reference`) do,
             too.
-        budget: what may be spent.
-        accounting: which bytes count.
-        codecs: specs such as `jpeg:optimize=true`; empty for every installed codec with a knob, at
-            full and at half resolution and with presets that come with it and were made for the
-            head.
-        limits: what the encoder may cost.
-        prepare: bring images to the geometry the head looks at before encoding them.
-        progress: shows how far it is.
+        budget, accounting, codecs, limits, prepare, progress, sure: as `codecframe.select` has
+            them, opened.
         devices: heads on the device, behind which each codec is also considered.
-        sure: from what confidence on they answer.
 
     Raises:
         MismatchError: if a codec that was named fits no head, or heads cannot be compared.

@@ -79,12 +79,10 @@ def select_keeping_on_images(
     Args:
         path: where the profile of the images that decide is kept; those of further heads beside it.
         items: the images.
-        heads, codecs, prepare, progress: as `select_on_images` takes them.
         keep: what must stay right.
-        accounting: which bytes count.
-        limits: what the encoder may cost.
-        devices: heads on the device, behind which each codec is.
-        sure: from what confidence on they answer, as `select_keeping` takes it.
+        heads, accounting, codecs, limits, prepare, progress, devices: as `select_on_images` takes
+            them.
+        sure: as `select_keeping` takes it.
 
     Raises:
         BudgetError: if the images are too few to show it; says how many are needed.
