@@ -13,7 +13,6 @@ from typing import Any
 import codecframe
 from codecframe.core import registry
 from codecframe.core.errors import (
-    BudgetError,
     CodecframeError,
     DataError,
     MismatchError,
@@ -139,8 +138,6 @@ def transcode(
     chosen = registry.default().codec(codec)
     given, allowed = settled(chosen, settings_for(chosen, settings, preset), budget)
     counting = None if accounting is None else str(Accounting(accounting))
-    if allowed is not None and allowed.mode != "cap":
-        raise BudgetError(f"{allowed} is not a budget of each image")
     limit = None if allowed is None else str(allowed)
     work = Work(codec, given.changed(), limit, counting, payload, tuple(only), tuple(leave))
     where = open_engine(engine, ray_address) if isinstance(engine, str) else engine
