@@ -20,7 +20,7 @@ from codecframe.core.hooks import JOINS
 from codecframe.core.image import Image, Shape
 from codecframe.core.layers import MOST_PICTURES, LayeredSettings, Layers, layered, picture
 from codecframe.core.representation import PIXELS, Latents
-from codecframe.core.settings import FieldInfo, Settings
+from codecframe.core.settings import Settings, declared
 
 _MAGIC = b"\x8acfl"
 """Begins data that has a picture; without one it is the first codec's."""
@@ -186,10 +186,10 @@ def _settings_type(
     knob = pictures.knob()
     levels = min(pictures.knob_levels(), MOST_PICTURES)
     own = [info for info in task.fields() if info.name != _PICTURE]
-    fields = [(info.name, info.type, _declared(info)) for info in own]
+    fields = [(info.name, info.type, declared(info.default, info.option)) for info in own]
     fields.append((_PICTURE, int | str, picture(levels)))
     fields += [
-        (_PREFIX + info.name, info.type, _declared(info))
+        (_PREFIX + info.name, info.type, declared(info.default, info.option))
         for info in pictures.fields()
         if knob is None or info.name != knob.field
     ]
@@ -234,14 +234,6 @@ def _unpickled(
     name: str, task: type[Settings], pictures: type[Settings], values: dict[str, Any]
 ) -> LayeredSettings:
     return _settings_type(name, task, pictures).from_dict(values)
-
-
-def _declared(info: FieldInfo) -> Any:
-    """A settings field declared again."""
-    metadata = {"option": info.option}
-    if isinstance(info.default, dict):
-        return dataclasses.field(default_factory=info.default.copy, metadata=metadata)
-    return dataclasses.field(default=info.default, metadata=metadata)
 
 
 def _own(kind: type[Settings], settings: LayeredSettings, prefix: str) -> Settings:

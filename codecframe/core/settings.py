@@ -139,8 +139,12 @@ def option(
         SettingsError: setting 'effort' is 10: expected an integer from 0 to 9
     """
     kept = None if choices is None else tuple(choices)
-    declared = Option(help, low, high, kept, searched=searched, formerly=formerly)
-    metadata = {"option": declared}
+    return declared(default, Option(help, low, high, kept, searched=searched, formerly=formerly))
+
+
+def declared(default: Any, option: Option) -> Any:
+    """The field of a settings class with that declaration."""
+    metadata = {"option": option}
     if default is _MISSING:
         return dataclasses.field(metadata=metadata)
     if isinstance(default, dict):  # each instance has its own
@@ -173,9 +177,7 @@ def knob(
         raise ValueError(f"a knob needs 2 to {MAX_LEVELS} levels, not {len(rungs)}")
     if not all(low <= rung <= high for rung in rungs):
         raise ValueError(f"a knob's ladder must stay within {low} to {high}")
-    return dataclasses.field(
-        default=default, metadata={"option": Option(help, low, high, None, rungs)}
-    )
+    return declared(default, Option(help, low, high, None, rungs))
 
 
 class Settings:
