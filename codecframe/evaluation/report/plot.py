@@ -297,15 +297,9 @@ def _mark(axes: Axes, selection: Selection, bpp: float) -> None:
 
 def _ring(axes: Axes, x: float, score: float, **more: Any) -> None:
     """Mark a choice."""
-    ring: dict[str, Any] = {
-        "marker": "o",
-        "ms": 13,
-        "mfc": "none",
-        "mec": _INK,
-        "mew": 1.6,
-        "zorder": 5,
-    }
-    axes.plot([x], [100 * score], **ring, **more)
+    axes.plot(
+        [x], [100 * score], marker="o", ms=13, mfc="none", mec=_INK, mew=1.6, zorder=5, **more
+    )
 
 
 def _label_lines(axes: Axes, series: Sequence[Series]) -> None:
