@@ -237,7 +237,7 @@ class Objective:
         try:
             return self.measure(codec, settings)
         except BudgetError:
-            return self._at_level(codec, settings.at_level(0))
+            return self.measure_at(codec, settings.at_level(0))
 
     def encode_us(self, codec: Codec[Any], settings: Settings, count: int) -> float:
         """Microseconds that an image takes to encode, over `count` of the images."""
