@@ -20,6 +20,8 @@ from codecframe.core.representation import PIXELS
 
 BoolArray = npt.NDArray[np.bool_]
 
+SURE = 0.9
+"""From what confidence on a head on the device answers, unless it is said."""
 CLASS_BYTES = 4
 """Of a classifier's answer on a link: the class, and its probability."""
 
@@ -49,7 +51,7 @@ class DeviceHead:
     """
 
     def __init__(
-        self, head: TaskHead | str, sure: float = 0.9, codec: Codec[Any] | None = None
+        self, head: TaskHead | str, sure: float = SURE, codec: Codec[Any] | None = None
     ) -> None:
         self.head = registry.default().head(head) if isinstance(head, str) else head
         self.sure = float(sure)

@@ -38,7 +38,7 @@ from codecframe.core.parallel import chunks
 from codecframe.core.presets import parse_spec
 from codecframe.core.representation import PIXELS, Representation
 from codecframe.core.settings import Settings
-from codecframe.pipeline.cascade import DeviceHead
+from codecframe.pipeline.cascade import SURE, DeviceHead
 from codecframe.rate import Accounting, Budget, Keep, StreamController, controller, settled
 from codecframe.tasks.scoring import set_score
 
@@ -295,7 +295,7 @@ class Pipeline:
             raise UsageError("{fallback} needs {head}: it answers what it is sure of")
         if isinstance(budget, Keep):
             raise UsageError("{budget} keeps what it does without {fallback}: `select` finds both")
-        device = DeviceHead(self.head, 0.9 if sure is None else sure, self.codec)
+        device = DeviceHead(self.head, SURE if sure is None else sure, self.codec)
         device.check(self.fallback)
         return device
 

@@ -19,11 +19,13 @@ from codecframe_serving import answers
 from codecframe_serving.app import make_app
 from codecframe_serving.dashboard import Answered, Watch
 from codecframe_serving.limits import Limits
+from codecframe_serving.ownhead import OwnHead
 from codecframe_serving.protocol import (
     MAX_SAID,
     Answer,
     Frame,
     Hello,
+    Label,
     Ready,
     Refused,
     Status,
@@ -99,6 +101,28 @@ def test_boxes_cross_the_link_in_pixels_of_the_image() -> None:
     found = read_object(answer.said)
     assert found == {"boxes": [BOX]}
     assert answers.words("detection", found) == "lamp"
+
+
+def test_a_camera_of_its_own_head_answers_with_boxes() -> None:
+    stream, worker = session()
+    device = cf.DeviceHead(BrightestHead(), sure=0.8)
+    own = OwnHead(device)
+    own.check(welcome(worker, Limits()), "server")
+    answer = own.look(lamp())
+    assert answer is not None and own.is_sure(answer) and answer.confidence == pytest.approx(0.9)
+    label = Label.unpack(answer.message(3))
+    stream.check_label(label)
+    assert read_object(label.said) == {"boxes": [BOX]}
+    for other in (Label(1, ((0, 1.0),)), Label(1, said='{"no":"boxes"}')):
+        with pytest.raises(cf.DataError):
+            stream.check_label(other)
+    with pytest.raises(cf.MismatchError, match="classifiers alone"):
+        OwnHead(device, keep=cf.Keep("90%")).check(welcome(worker, Limits()), "server")
+    both = {"head": BrightestHead(), "fallback": BrightestHead()}
+    pipeline = cf.Pipeline("png", **both, sure=0.8, prepare=False)
+    found = pipeline.evaluate([lamp(), lamp()], [cf.Boxes([[50, 10, 80, 30]], [0])] * 2)
+    assert (found.travels, found.score) == (0.0, 1.0)
+    assert found.bytes_per_image == len(label.said)
 
 
 class FixedHead(cf.TaskHead):
