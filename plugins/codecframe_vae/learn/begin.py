@@ -89,55 +89,110 @@ class Whole:
     measure: Measure
     watched: tuple[str, ...]
 
+    def linear_codec(self, recipe: LearnRecipe, images: U8, tell: Callable[[str], None]) -> Linear:
+        """The linear codec in front of the network.
 
-def linear_codec(
-    whole: Whole, recipe: LearnRecipe, images: U8, tell: Callable[[str], None]
-) -> Linear:
-    """The linear codec in front of a network.
+        Args:
+            recipe: what is asked for; without a layer, that and all that goes with it is chosen.
+            images: as the network looks at them, `uint8`, (n, height, width, 3).
+            tell: is told the stage.
 
-    Args:
-        whole: the network.
-        recipe: what is asked for; without a layer, that and all that goes with it is chosen.
-        images: as the network looks at them, `uint8`, (n, height, width, 3).
-        tell: is told the stage.
+        Raises:
+            MismatchError: if the network cannot be cut, or has no gradients.
+        """
+        tensors = to_tensor(images)
+        if recipe.layer:
+            return self._at(recipe, recipe.layer, tensors, tell)
+        tell("looking for places to cut")
+        values = self.normalise(tensors[:_LOOKED_AT])
+        unit = self._unit(tensors)
+        found = candidates(self.graph, self.measure.direction, values, recipe.device_ms, unit)
+        tell("timing encoders")
+        layers = [place.layer for place, _ in found]
+        fronts = Fronts(self.normalise, fronts_of(bypassed(self.graph), layers), layers, tensors)
+        times = [milliseconds(fronts.graph(layer), images[:1]) for layer in layers]
+        for at in reversed(range(len(times) - 1)):  # a part takes no longer than the whole
+            times[at] = min(times[at], times[at + 1])
+        cuts = [Cut(place, bpp, took) for (place, bpp), took in zip(found, times, strict=True)]
+        layer = chosen(cuts, recipe.device_ms).place.layer
+        return replace(self._at(recipe, layer, tensors, tell, fronts), cuts=tuple(cuts))
 
-    Raises:
-        MismatchError: if the network cannot be cut, or has no gradients.
-    """
-    tensors = to_tensor(images)
-    if recipe.layer:
-        return _at(whole, recipe, recipe.layer, tensors, tell)
-    tell("looking for places to cut")
-    values = whole.normalise(tensors[:_LOOKED_AT])
-    unit = _unit(whole, tensors)
-    found = candidates(whole.graph, whole.measure.direction, values, recipe.device_ms, unit)
-    tell("timing encoders")
-    layers = [place.layer for place, _ in found]
-    fronts = Fronts(whole.normalise, fronts_of(bypassed(whole.graph), layers), layers, tensors)
-    times = [milliseconds(fronts.graph(layer), images[:1]) for layer in layers]
-    for at in reversed(range(len(times) - 1)):  # a part takes no longer than the whole
-        times[at] = min(times[at], times[at + 1])
-    cuts = [Cut(place, bpp, took) for (place, bpp), took in zip(found, times, strict=True)]
-    layer = chosen(cuts, recipe.device_ms).place.layer
-    return replace(_at(whole, recipe, layer, tensors, tell, fronts), cuts=tuple(cuts))
+    def again(
+        self, recipe: LearnRecipe, tensors: dict[str, Tensor], shape: codecframe.Shape
+    ) -> Linear:
+        """The linear codec of an earlier run.
 
+        Args:
+            recipe: with all that was chosen.
+            tensors: `forward`, `back` and `mean` of its transform, `log_up` and `log_down` of its
+                gains.
+            shape: of the images.
+        """
+        transform = Transform(tensors["forward"], tensors["back"], tensors["mean"])
+        gains = Gains(recipe.latents, len(recipe.rates), tensors["log_up"], tensors["log_down"])
+        values = self.normalise(torch.zeros(2, 3, *shape))
+        return self._joined(recipe, transform, gains, values)
 
-def again(
-    whole: Whole, recipe: LearnRecipe, tensors: dict[str, Tensor], shape: codecframe.Shape
-) -> Linear:
-    """The linear codec of an earlier run.
+    def _at(
+        self,
+        recipe: LearnRecipe,
+        layer: str,
+        images: Tensor,
+        tell: Callable[[str], None],
+        fronts: Fronts | None = None,
+    ) -> Linear:
+        """The linear codec at a layer."""
+        tell(f"the linear codec at {layer}")
+        values = self.normalise(images[:2])
+        network = bypassed(self.graph, layer)
+        front, tail = front_of(network, layer), tail_of(network, layer, [], values)
+        with torch.no_grad():
+            parts = [front(self.normalise(part)) for part in torch.split(images, _BATCH)]
+        features = torch.cat(parts)
+        is_chosen = bool(recipe.layer)
+        if not is_chosen:
+            block = _block_for(grid_of(front, layer, values))
+            recipe = replace(
+                recipe, layer=layer, block=block, **_shape_for(features.shape[1], block)
+            )
+        some = features[:: -(-len(features) // _MOST_SLOPES)]
+        fisher = sensitivity(tail, self.measure.direction, some, recipe.block)
+        pixels = images[0, 0].numel()
+        blocks = functional.pixel_unshuffle(features, recipe.block)
+        fitted = Fitted(blocks, fisher, recipe.latents, pixels)
+        if not is_chosen:
+            top = fitted.rate_for(_CLOSE * self._unit(images))
+            recipe = replace(recipe, **_rates_for(top))
+        start = fitted.start(recipe.rates)
+        gains = Gains(recipe.latents, len(recipe.rates), start.log_gains)
+        made = self._joined(recipe, start.transform, gains, values)
+        tell("encoder")
+        if fronts is not None and made.encoder.grid.fits:
+            return replace(made, graph=fronts.encoder(layer, made.encoder.project))
+        return replace(made, graph=of_images(made.encoder, "latents", images))
 
-    Args:
-        whole: the network.
-        recipe: with all that was chosen.
-        tensors: `forward`, `back` and `mean` of its transform, `log_up` and `log_down` of its
-            gains.
-        shape: of the images.
-    """
-    transform = Transform(tensors["forward"], tensors["back"], tensors["mean"])
-    gains = Gains(recipe.latents, len(recipe.rates), tensors["log_up"], tensors["log_down"])
-    values = whole.normalise(torch.zeros(2, 3, *shape))
-    return _joined(whole, recipe, transform, gains, values, b"")
+    @torch.no_grad()
+    def _unit(self, images: Tensor) -> float:
+        """The divergence that counts as a nat; see `Measure.unit`."""
+        (scores,) = self.graph(self.normalise(images[:_BATCH]))
+        return self.measure.unit(self.measure.said(scores.float()))
+
+    def _joined(
+        self, recipe: LearnRecipe, transform: Transform, gains: Gains, values: Tensor
+    ) -> Linear:
+        """The codec of a transform, without its encoder's graph; `values` are two images as the
+        network takes them.
+        """
+        network = bypassed(self.graph, recipe.layer)
+        front = front_of(network, recipe.layer)
+        grid = blocked(grid_of(front, recipe.layer, values), recipe.block)
+        encoder = Encoder(self.normalise, front, transform, grid, recipe.block).eval()
+        encoder.requires_grad_(requires_grad=False)
+        tail = tail_of(network, recipe.layer, self.watched, values)
+        width, blocks = recipe.adapter
+        head = LearnedHead(transform, grid, tail, len(recipe.rates), width, blocks, recipe.block)
+        head.eval()
+        return Linear(recipe, (), transform, encoder, b"", gains, head, tail)
 
 
 def milliseconds(graph: bytes, images: U8) -> float:
@@ -151,75 +206,6 @@ def milliseconds(graph: bytes, images: U8) -> float:
         session.run(None, {"images": images})
         times.append(time.thread_time() - began)
     return 1000 * min(times)
-
-
-def _at(
-    whole: Whole,
-    recipe: LearnRecipe,
-    layer: str,
-    images: Tensor,
-    tell: Callable[[str], None],
-    fronts: Fronts | None = None,
-) -> Linear:
-    """The linear codec at a layer."""
-    tell(f"the linear codec at {layer}")
-    values = whole.normalise(images[:2])
-    network = bypassed(whole.graph, layer)
-    front, tail = front_of(network, layer), tail_of(network, layer, [], values)
-    with torch.no_grad():
-        parts = [front(whole.normalise(part)) for part in torch.split(images, _BATCH)]
-    features = torch.cat(parts)
-    is_chosen = bool(recipe.layer)
-    if not is_chosen:
-        block = _block_for(grid_of(front, layer, values))
-        recipe = replace(recipe, layer=layer, block=block, **_shape_for(features.shape[1], block))
-    fisher = sensitivity(
-        tail,
-        whole.measure.direction,
-        features[:: -(-len(features) // _MOST_SLOPES)],
-        recipe.block,
-    )
-    pixels = images[0, 0].numel()
-    blocks = functional.pixel_unshuffle(features, recipe.block)
-    fitted = Fitted(blocks, fisher, recipe.latents, pixels)
-    if not is_chosen:
-        top = fitted.rate_for(_CLOSE * _unit(whole, images))
-        recipe = replace(recipe, **_rates_for(top))
-    start = fitted.start(recipe.rates)
-    gains = Gains(recipe.latents, len(recipe.rates), start.log_gains)
-    made = _joined(whole, recipe, start.transform, gains, values, b"")
-    tell("encoder")
-    if fronts is not None and made.encoder.grid.fits:
-        return replace(made, graph=fronts.encoder(layer, made.encoder.project))
-    return replace(made, graph=of_images(made.encoder, "latents", images))
-
-
-@torch.no_grad()
-def _unit(whole: Whole, images: Tensor) -> float:
-    """The divergence that counts as a nat; see `Measure.unit`."""
-    (scores,) = whole.graph(whole.normalise(images[:_BATCH]))
-    return whole.measure.unit(whole.measure.said(scores.float()))
-
-
-def _joined(
-    whole: Whole,
-    recipe: LearnRecipe,
-    transform: Transform,
-    gains: Gains,
-    values: Tensor,
-    graph: bytes,
-) -> Linear:
-    """The codec of a transform; `values` are two images as the network takes them."""
-    network = bypassed(whole.graph, recipe.layer)
-    front = front_of(network, recipe.layer)
-    grid = blocked(grid_of(front, recipe.layer, values), recipe.block)
-    encoder = Encoder(whole.normalise, front, transform, grid, recipe.block).eval()
-    encoder.requires_grad_(requires_grad=False)
-    tail = tail_of(network, recipe.layer, whole.watched, values)
-    width, blocks = recipe.adapter
-    head = LearnedHead(transform, grid, tail, len(recipe.rates), width, blocks, recipe.block)
-    head.eval()
-    return Linear(recipe, (), transform, encoder, graph, gains, head, tail)
 
 
 def _block_for(grid: Grid) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -123,7 +122,14 @@ class OfOutputs(Measure):
         values = torch.from_numpy(head.preprocess.batch(list(noise))).float()
         if head.preprocess.layout == "nhwc":
             values = values.permute(0, 3, 1, 2)
-        self.network, shapes = _flat(model, values, head)
+        last = head.preprocess.layout == "nhwc"
+        model, found = freed(model, values.permute(0, 2, 3, 1) if last else values, head.name)
+        shapes = {
+            name: tuple(one.shape[1:])
+            for name, one in found.items()
+            if one.is_floating_point() and len(one) == len(values)
+        }
+        self.network = _Flat(model, list(shapes), last)
         self.outputs = TaskOutputs(head.task.name, head.described(), shapes)
         self._check(values, list(noise))
 
@@ -200,17 +206,3 @@ class _Flat(nn.Module):
         """(n, numbers)."""
         found = self.network(values.permute(0, 2, 3, 1) if self._channels_last else values)
         return torch.cat([found[name].float().flatten(1) for name in self._names], 1)
-
-
-def _flat(
-    model: Any, values: Tensor, head: codecframe.ModelHead[Any]
-) -> tuple[nn.Module, Mapping[str, tuple[int, ...]]]:
-    """(the network, the shape of each output for an image)."""
-    last = head.preprocess.layout == "nhwc"
-    model, found = freed(model, values.permute(0, 2, 3, 1) if last else values, head.name)
-    shapes = {
-        name: tuple(one.shape[1:])
-        for name, one in found.items()
-        if one.is_floating_point() and len(one) == len(values)
-    }
-    return _Flat(model, list(shapes), last), shapes
