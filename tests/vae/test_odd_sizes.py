@@ -171,7 +171,7 @@ def test_a_changed_head_or_other_images_do_not_go_on_silently(
 ) -> None:
     net = convolutions((3, 3, 3), (1, 1, 1))
 
-    for name in ("finish", "rehearse", "_exported"):  # the training alone
+    for name in ("finish", "rehearse", "of_images", "head_graph"):  # the training alone
         monkeypatch.setattr(f"codecframe_vae.bottleneck.train.{name}", lambda *_: None)
 
     def trained() -> int:
