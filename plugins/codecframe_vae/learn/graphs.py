@@ -1,8 +1,8 @@
-"""A learned head as an ONNX graph, whose learned weights can be changed in place."""
+"""A learned head as an ONNX graph, whose learned weights keep their names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from codecframe_vae.bottleneck.graphs import OfLatents
 from codecframe_vae.learn.head import LearnedHead
-from codecframe_vae.runtime.graphs import with_constants
 from codecframe_vae.training.export import SMALL, Smaller, compacted, exported
 
-_PREFIX = "head."
+LEARNED = "head."
+"""What the names of learned weights begin with, in the graph."""
 
 
 def learned_graph(head: LearnedHead, said: Callable[[Tensor], Tensor], latents: Tensor) -> bytes:
@@ -27,7 +27,7 @@ def learned_graph(head: LearnedHead, said: Callable[[Tensor], Tensor], latents: 
     """
     given = {"latents": latents, "shift": head.shifts.detach()[[0, 0]]}
     network = OfLatents(lambda latents, shift: said(head(latents, shift)[1]), head=head).eval()
-    learned = {_PREFIX + name for name in head.learned()}
+    learned = {LEARNED + name for name in head.learned()}
 
     def smaller(constant: onnx.TensorProto) -> Smaller | None:
         large = constant.data_type == TensorProto.FLOAT and np.prod(constant.dims) >= SMALL
@@ -38,14 +38,3 @@ def learned_graph(head: LearnedHead, said: Callable[[Tensor], Tensor], latents: 
         return (weight.astype(np.float16), None) if fits else None
 
     return compacted(onnx.load_from_string(exported(network, given, "logits")), smaller)
-
-
-def with_weights(graph: bytes, weights: Mapping[str, Tensor]) -> bytes:
-    """The graph with other learned weights.
-
-    Raises:
-        KeyError: if it has no weight of one of these names.
-    """
-    return with_constants(
-        graph, {_PREFIX + name: weight.detach().cpu().numpy() for name, weight in weights.items()}
-    )

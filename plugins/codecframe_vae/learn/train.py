@@ -25,7 +25,7 @@ from codecframe_vae.bottleneck.model import Normalise
 from codecframe_vae.bottleneck.photos import prepared
 from codecframe_vae.bottleneck.split import graph_of
 from codecframe_vae.learn.begin import Linear, Whole
-from codecframe_vae.learn.graphs import learned_graph, with_weights
+from codecframe_vae.learn.graphs import LEARNED, learned_graph
 from codecframe_vae.learn.improve import Channel, Improvement
 from codecframe_vae.learn.measure import measure_of
 from codecframe_vae.learn.merge import with_packed
@@ -33,6 +33,7 @@ from codecframe_vae.learn.recipe import LearnRecipe
 from codecframe_vae.learn.views import Crops
 from codecframe_vae.networks.nets import channels_last
 from codecframe_vae.runtime import modelfile
+from codecframe_vae.runtime.graphs import with_constants
 from codecframe_vae.runtime.model import Model
 from codecframe_vae.training import checkpoint
 from codecframe_vae.training.data import U8, Labelled, to_tensor
@@ -217,7 +218,8 @@ class _Learning:
         places = checkpoint.read(self.run.folder / _START)[0][_PLACES].tolist()
         weights, agreement = task.chosen()
         shifts = weights.pop("shifts")
-        graph = with_weights(arrays["head.onnx"].tobytes(), weights)
+        constants = {LEARNED + name: weight.cpu().numpy() for name, weight in weights.items()}
+        graph = with_constants(arrays["head.onnx"].tobytes(), constants)
         arrays["head.onnx"] = as_tensor(graph)
         rows = [held_row(shifts, max(place, 0.0)) for place in places]
         arrays["levels.head"] = np.stack(rows)

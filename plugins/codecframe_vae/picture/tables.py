@@ -35,10 +35,9 @@ def fit_weights(latents: I8, groups: int) -> I8:
     values = [latents.astype(np.float32), np.abs(latents.astype(np.float32))]
     found = np.stack([least_squares(one, groups) for one in values])
     weight = np.clip(np.round(found * _UNIT), -127, 127).astype(np.int8)
-    most = np.abs(weight.astype(np.int64)).sum(4) @ np.full(latents.shape[1], 127)
-    while most.max() >= MOST_SUM:  # halve those of channels that could leave the exact range
+    # halve those of channels that could leave the exact range
+    while ((most := 127 * np.abs(weight.astype(np.int64)).sum((3, 4))) >= MOST_SUM).any():
         weight[most >= MOST_SUM] //= 2
-        most = np.abs(weight.astype(np.int64)).sum(4) @ np.full(latents.shape[1], 127)
     return weight
 
 
