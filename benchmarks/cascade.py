@@ -26,7 +26,7 @@ from codecframe.evaluation.results import write_results
 from codecframe.evaluation.select.candidates import View
 from codecframe.evaluation.select.keeping import FIT
 from codecframe.rate import Accounting, Keep, Outcomes
-from codecframe.rate.cascade import candidates, together
+from codecframe.rate.cascade import attempts, together
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
@@ -67,7 +67,7 @@ class Study:
         """The last of the ways that surely keep it; one image of some says which are tried."""
         fit, decide = images[::FIT], np.delete(images, np.s_[::FIT])
         known, outcomes = self._answers, [one[fit] for one in self._outcomes]
-        ways = candidates(
+        ways = attempts(
             known.confidence[fit], known.size[fit], self._sizes[fit], known.outcomes[fit], outcomes,
             keep,
         )  # fmt: skip

@@ -86,7 +86,7 @@ def sure_from(
     return SCALE[found - 1]
 
 
-def candidates(
+def attempts(
     confidence: FloatArray,
     answer: FloatArray,
     sizes: FloatArray,

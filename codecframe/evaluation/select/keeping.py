@@ -29,7 +29,7 @@ from codecframe.evaluation.select.cascades import AUTO, answered
 from codecframe.evaluation.select.choose import covered_by, left_out_of
 from codecframe.evaluation.select.limits import Limits
 from codecframe.rate import Accounting, Keep, Outcomes
-from codecframe.rate.cascade import candidates
+from codecframe.rate.cascade import attempts
 
 FIT = 3
 """Where it is also to be found from what confidence on a head on the device answers, one image of
@@ -123,6 +123,8 @@ def select_keeping(
         key=lambda one: (not one.fits, one.bytes_per_image if one.fits else -one.score),
     )
     said = f"{len(tried)} images said where to look, the others decide" if len(tried) else ""
+    if fitted := len(images) - _count(tested[0]):
+        said = f"{fitted} images said what to try, the others decide"
     notes = tuple(filter(None, [covered.words(), said]))
     measure = tables[0].image_measure if keep.needs_labels else "agreement"
     found = Selection(
@@ -168,7 +170,7 @@ def _ways(
     sizes = np.stack([trial.per_image(point, accounting).size for point in rising], axis=1)
     outcomes = [trial.outcomes(point) for point in rising]
     known = answers.of(looked)
-    ordered = candidates(known.confidence, known.size, sizes, known.outcomes, outcomes, keep)
+    ordered = attempts(known.confidence, known.size, sizes, known.outcomes, outcomes, keep)
     return [_Way(deciding.behind(answers, sure), rising[level]) for sure, level in ordered]
 
 
