@@ -60,12 +60,13 @@ def _cifar(
     )  # fmt: skip
 
 
-def _photos(root: Path, codec: str, head: str, levels: Sequence[float]) -> Study:
+def _photos(
+    root: Path, codec: str, head: str, levels: Sequence[float], limits: tuple[int, int]
+) -> Study:
     sample = root / "imagenet-sample"
     return Study(
-        "400 photographs of ImageNet", str(sample), codec, head, tuple(levels), ("85%", "90%"),
-        300, str(root / "photos"), (400, 2500 if head == codec else 800),
-        str(sample / "labels.csv"),
+        f"{limits[0]} photographs of ImageNet", str(sample), codec, head, tuple(levels),
+        ("85%", "90%"), 300, str(root / "photos"), limits, str(sample / "labels.csv"),
     )  # fmt: skip
 
 
@@ -75,11 +76,11 @@ def studies(root: Path) -> list[Study]:
     mixed = ("90%", "95%", "score=0.85")
     return [
         _cifar("vae", "cifar10-vae", (0, 3, 6, 9, 12, 15), scores, 3000),
-        _photos(root, "efficientnet-vae", "efficientnet-vae", (0, 3, 6, 9, 12, 15)),
+        _photos(root, "efficientnet-vae", "efficientnet-vae", (0, 3, 6, 9, 12, 15), (400, 2500)),
         _cifar("jpeg", "cifar10-jpeg", (10, 25, 50, 70, 85, 94), mixed, 3000),
-        _photos(root, "jpeg", "efficientnet-lite0", (15, 30, 50, 70, 82, 92)),
+        _photos(root, "jpeg", "efficientnet-lite0", (15, 30, 50, 70, 82, 92), (400, 800)),
         _cifar("avif", "cifar10", (30, 60, 78, 88, 95), mixed, 2000),
-        _photos(root, "avif", "efficientnet-lite0", (20, 35, 45, 55, 70)),
+        _photos(root, "avif", "efficientnet-lite0", (20, 35, 50, 70), (200, 200)),
     ]
 
 

@@ -154,12 +154,14 @@ class Seen:
         bytes: counted bytes an image.
         kept: a share or score.
         enough: whether the images that decide would likely show that it is enough.
+        images: how many were looked at.
     """
 
     level: int
     bytes: float
     kept: float
     enough: bool
+    images: int
 
 
 @dataclass
@@ -222,7 +224,8 @@ class Trial:
                 if not enough:
                     break
             assert outcomes is not None  # noqa: S101 - there are images
-            self.seen[level] = Seen(level, float(np.mean(sizes)), self.keep.kept(outcomes), enough)
+            kept = self.keep.kept(outcomes)
+            self.seen[level] = Seen(level, float(np.mean(sizes)), kept, enough, len(sizes))
         return self.seen[level]
 
     def best(self, most: float | None = None) -> Seen:

@@ -104,7 +104,7 @@ def select_keeping_on_images(
     tried = _tried(
         chosen, trying, keep, accounting, len(deciding), error, failed, prepare, progress
     )
-    able = [one for one in tried if not limits.refuse(_as_candidate(one, 1), one.trial.pixels)]
+    able = [one for one in tried if not limits.refuse(_as_candidate(one), one.trial.pixels)]
     last = sorted(able or tried, key=lambda one: one.rank)
     able = [one for one in last if one.last.enough] or last
     finalists = able[:FINALISTS]
@@ -124,7 +124,7 @@ def select_keeping_on_images(
             if not devices:
                 test.drop(table)
         found = select_keeping(tables, keep, accounting, limits=limits, sure=sure)
-    rest = [_as_candidate(one, len(trying)) for one in last if one not in finalists]
+    rest = [_as_candidate(one) for one in last if one not in finalists]
     return replace(found, others=(*found.others, *rest), failed=failed)
 
 
@@ -209,12 +209,12 @@ def _tried(
     return found
 
 
-def _as_candidate(one: _Tried, images: int) -> Candidate:
+def _as_candidate(one: _Tried) -> Candidate:
     """A variant that was only tried: why it is not among the finalists."""
     variant = one.trial.variant
     settings = variant.settings.at_level(one.last.level)
     about = Description.of(variant.codec.name, settings.to_dict())
-    low, high = wilson(min(one.last.kept, 1.0), images)
+    low, high = wilson(min(one.last.kept, 1.0), one.last.images)
     how = "enough" if one.last.enough else f"{100 * one.last.kept:.1f} %"
     return Candidate(
         codec=variant.codec.name,
@@ -231,5 +231,5 @@ def _as_candidate(one: _Tried, images: int) -> Candidate:
         encode_us=0.0,
         decode_us=0.0,
         needs=None,
-        why=f"kept {how} of {images} trial images at these bytes, and was not tested",
+        why=f"kept {how} of {one.last.images} trial images at these bytes, and was not tested",
     )
