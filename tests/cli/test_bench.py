@@ -99,9 +99,10 @@ def test_encoders(run: Run) -> None:
     found = run("bench", "encoders", "--model", MODEL, "--repeat", 1, "--least", 0, "--json")
     assert found.code == 0, found.err
     rows = found.json["rows"]
-    ours, network, front, resnet, factorized, jpeg = rows
+    ours, network, front, resnet, factorized, integers, jpeg = rows
     assert (ours["time_ratio_1"], ours["time_ratio_64"]) == (1, 1)
     assert ours["parameters"] == network["parameters"] < front["parameters"]
+    assert integers["parameters"] == front["parameters"]
     assert resnet["parameters"] > 11e6 and 5e8 < resnet["multiply_adds"] < 6e8
     assert factorized["parameters"] > 1.4e6 and jpeg["parameters"] is None
     for row in rows:

@@ -65,7 +65,7 @@ def use_profile(path: Path) -> None:
             found = select([table], budget, Accounting.PAYLOAD)
             found.to_dict()
             [candidate.label for candidate in found.candidates]
-        report.html([table], found)
+        report.make_report([table], found)
 
 
 def make_preset(folder: Path) -> list[Path]:

@@ -42,7 +42,7 @@ class Work:
             object.__setattr__(self, "accounting", str(written))
         _ = self.parsed, self.counting
         if self.allowed is not None and self.allowed.mode != "cap":
-            raise BudgetError(f"{self.allowed} is not a budget of each image")
+            raise BudgetError(f"{self.allowed} is not a budget of an image: say 0.8bpp or 12kB")
 
     @cached_property
     def opened(self) -> Codec[Any]:

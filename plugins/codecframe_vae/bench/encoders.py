@@ -21,7 +21,6 @@ from codecframe_vae.codec import VaeCodec
 from codecframe_vae.models import CIFAR10
 from codecframe_vae.runtime.model import Model, open_session
 from codecframe_vae.settings import LEVELS
-from codecframe_vae.training.int8 import int8_graph
 
 U8 = npt.NDArray[np.uint8]
 
@@ -111,6 +110,8 @@ def _contestants(settings: EncoderSettings) -> list[_Contestant]:
         "ResNet-18": ("logits", resnet18()),
         "bmshj2018-factorized, network alone": ("latents", factorized()),
     }
+    from codecframe_vae.training.int8 import int8_graph  # needs what `front` asked for
+
     in_int8 = int8_graph(front, synthetic_images(max(BATCHES), settings.size), whole=True)
     name = "ResNet-18 up to layer 2, 8-bit integers"
     return [

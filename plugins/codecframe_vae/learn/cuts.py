@@ -211,7 +211,8 @@ class _Moments:
                 "the head's prediction does not depend on the image, or not smoothly"
             )
         slopes.diagonal().add_(_RIDGE * slopes.diagonal().mean())
-        root = torch.linalg.cholesky(slopes)
+        values, directions = torch.linalg.eigh(slopes)  # sums in float32 may leave some below 0
+        root = directions * values.clamp_min(0).sqrt()
         found: Tensor = torch.linalg.eigvalsh(root.T @ covariance @ root).clamp_min(0)
         return found
 
