@@ -3,7 +3,7 @@ const KEPT = 60; // seconds of the plots
 const FORGOTTEN = 5; // seconds after which a silent stream leaves the table
 const $ = (id) => document.getElementById(id);
 const history = []; // {at, bytes, seconds, kbits, p50, p99} of each view
-const streams = new Map(); // by name: the last row, smoothed rates, when it was seen
+const streams = new Map(); // by name: the last row, smoothed rates, when it was seen, seconds of views since
 const counts = new Map(); // images by status since the page was opened
 
 // -- the connection: views come as server-sent events, read by fetch, which can send the token ----
@@ -151,14 +151,17 @@ function came(one) {
 }
 
 function table(view, now) {
+  for (const known of streams.values()) known.waited += view.seconds;
   for (const row of view.streams) {
     const before = streams.get(row.source);
+    const seconds = before?.waited ?? view.seconds; // slow streams are not in every view
     const blend = (old, value) => (before ? old + 0.3 * (value - old) : value);
     streams.set(row.source, {
       ...row,
       at: now,
-      fps: blend(before?.fps, row.images / view.seconds),
-      kbits: blend(before?.kbits, (row.bytes * 8) / 1000 / view.seconds),
+      waited: 0,
+      fps: blend(before?.fps, row.images / seconds),
+      kbits: blend(before?.kbits, (row.bytes * 8) / 1000 / seconds),
       here: blend(before?.here, row.on_device / row.images),
     });
   }
