@@ -64,33 +64,25 @@ def sentence(counted: Sent | State) -> str:
 
 
 class Watcher(Protocol):
-    """Is shown how sending goes."""
+    """Is shown how sending goes; one that only says remarks looks at nothing else."""
 
     def follow(self, state: State) -> AbstractContextManager[object]:
         """Look at this state while the block is left open."""
-        ...
+        return nullcontext(state)
 
     def say(self, message: str) -> None:
         """A remark, such as that the connection was lost."""
-        ...
 
     async def watch(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for the work, looking at the state from time to time."""
-        ...
+        await work
 
 
-class _Nobody:
+class _Nobody(Watcher):
     """Looks at nothing."""
-
-    def follow(self, state: State) -> AbstractContextManager[object]:
-        del state
-        return nullcontext()
 
     def say(self, message: str) -> None:
         """Nothing."""
-
-    async def watch(self, work: Coroutine[Any, Any, None]) -> None:
-        await work
 
 
 def send(

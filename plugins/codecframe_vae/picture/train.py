@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -42,27 +42,24 @@ _LEAST_ERROR = 2.0
 """Added to squared errors: nobody sees less."""
 
 
-@dataclass(frozen=True)
 class Transform:
-    """The Karhunen-Loeve transform of blocks.
+    """The Karhunen-Loeve transform of blocks of images, whose sides are multiples of a block's.
 
     Attributes:
         forward: (channels, 3 * 64), orthonormal.
         offset: what the mean block is transformed to, (channels,).
+        steps: of quantisation, of each level, (levels,).
     """
 
-    forward: F32
-    offset: F32
-
-    @classmethod
-    def of(cls, images: U8, channels: int) -> Transform:
-        """Of some images, whose sides are multiples of a block's."""
+    def __init__(self, images: U8, recipe: PictureRecipe) -> None:
         flat = np.moveaxis(blocks_of(images), 1, 0).reshape(3 * SIDE * SIDE, -1)
         values = flat.astype(np.float64)
         _, vectors = np.linalg.eigh(np.cov(values))
-        forward = vectors.T[::-1][:channels]
-        offset = forward @ values.mean(1)
-        return cls(forward.astype(np.float32), offset.astype(np.float32))
+        forward = vectors.T[::-1][: recipe.channels]
+        self.forward: F32 = forward.astype(np.float32)
+        self.offset: F32 = (forward @ values.mean(1)).astype(np.float32)
+        steps = recipe.coarsest * 2 ** (-np.arange(PICTURES) / recipe.octave)
+        self.steps: F32 = steps.astype(np.float32)
 
     def __call__(self, images: U8) -> F32:
         """Components, (n, channels, rows, columns)."""
@@ -84,25 +81,26 @@ def train_picture(recipe: PictureRecipe, run: codecframe.TrainingRun) -> None:
     stride = model.manifest.stride
     training, held = datasets.load(run, recipe.held_out, max(SIDE, stride), needs_labels=False)
     torch.manual_seed(recipe.seed)
-    transform = Transform.of(_some(training.images, _FITTED), recipe.channels)
-    steps = (recipe.coarsest * 2 ** (-np.arange(PICTURES) / recipe.octave)).astype(np.float32)
-    arrays = _coders(transform, steps, _some(training.images, _FITTED), recipe, run)
+    fitted = _some(training.images, _FITTED)
+    transform = Transform(fitted, recipe)
+    arrays = _coders(transform, fitted, recipe, run)
     decoder = PictureDecoder(
         model.manifest.channels, stride, recipe.channels, PICTURES, recipe.width, recipe.blocks
     )
     some = _some(training.images, _MOMENTS)
-    start = torch.from_numpy(quantised(transform(some), steps[_MIDDLE]) * steps[_MIDDLE])
+    step = transform.steps[_MIDDLE]
+    start = torch.from_numpy(quantised(transform(some), step) * step)
     decoder.start_from(start, torch.from_numpy(blocks_of(some)))
     if recipe.minutes:
         channels_last(decoder, "cpu")
-        task = DecoderTask(decoder, model, transform, steps, training.images, held.images, recipe)
+        task = DecoderTask(decoder, model, transform, training.images, held.images, recipe)
         facts = {"codec": model.manifest.space, "settings": recipe.replace(minutes=0.0).to_dict()}
         train_for(recipe.minutes, task, Optimizers(task.parts()), run, facts)
     eval_mode(decoder)
     arrays |= {
         PREFIX + "forward": transform.forward,
         PREFIX + "offset": transform.offset,
-        PREFIX + "steps": steps,
+        PREFIX + "steps": transform.steps,
         PREFIX + "groups": np.array([recipe.groups], np.int32),
         PREFIX + "shifts": decoder.shifts.detach().numpy(),
         f"{NETWORK}.onnx": as_tensor(_graph(decoder, model.manifest.channels, stride)),
@@ -118,20 +116,16 @@ def _some(images: U8, blocks: int) -> U8:
 
 
 def _coders(
-    transform: Transform,
-    steps: F32,
-    images: U8,
-    recipe: PictureRecipe,
-    run: codecframe.TrainingRun,
+    transform: Transform, images: U8, recipe: PictureRecipe, run: codecframe.TrainingRun
 ) -> modelfile.Arrays:
     """The entropy coders of all levels, as tensors."""
     components = transform(images)
     some = components[: len(_some(images, _MOMENTS))]
-    middle = quantised(some, steps[_MIDDLE]).clip(-127, 127).astype(np.int8)
+    middle = quantised(some, transform.steps[_MIDDLE]).clip(-127, 127).astype(np.int8)
     weight = fit_weights(middle, recipe.groups)
     arrays: modelfile.Arrays = {PREFIX + "weight": weight}
     with run.progress(PICTURES) as display:
-        for level, step in enumerate(steps):
+        for level, step in enumerate(transform.steps):
             whole = quantised(components, step).clip(-32767, 32767).astype(np.int16)
             coder = fit_level(weight, whole, recipe.groups)
             arrays |= coder.arrays.stored(f"{PREFIX}{level}.")
@@ -150,14 +144,13 @@ class DecoderTask:
         decoder: PictureDecoder,
         model: Model,
         transform: Transform,
-        steps: F32,
         images: U8,
         held: U8,
         recipe: PictureRecipe,
     ) -> None:
         self.weights: Mapping[str, Tensor] = dict(decoder.named_parameters())
         self._decoder, self._model, self._transform = decoder, model, transform
-        self._steps, self._images, self._recipe = steps, images, recipe
+        self._images, self._recipe = images, recipe
         self._real = np.stack(model.analyse(list(images)))
         self._rng = np.random.default_rng(recipe.seed)
         self._held = held[:_SHOWN]
@@ -182,7 +175,7 @@ class DecoderTask:
     def _errors(self, images: U8, real: F32, tasks: I64, pictures: I64) -> Tensor:
         """Mean squared error of each image's picture, each at its levels."""
         latents = self._model.arriving(real, tasks.tolist())
-        step = self._steps[pictures][:, None, None, None]
+        step = self._transform.steps[pictures][:, None, None, None]
         sent = quantised(self._transform(images), step) * step
         with autocast("cpu"):
             made = self._decoder(
