@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from codecframe.core import guarantees
 from codecframe.core.codec import Codec
 from codecframe.core.errors import BudgetError
 from codecframe.core.head import TaskHead
@@ -97,5 +96,5 @@ class Keeping:
         datas = codec.encode_many(self._held.images, settings)
         outcomes = self._held.outcomes(codec, datas)
         size = sum(counted_size(codec, data, settings, self._accounting) for data in datas)
-        sure = guarantees.sequence([self._keep.p_value(outcomes)], self._error) == 1
+        sure = self._keep.p_value(outcomes) <= self._error
         return Kept(settings, size / len(datas), self._keep.kept(outcomes), sure)
