@@ -74,7 +74,7 @@ def layers() -> list[list[str]]:
     """Packages of codecframe, floor by floor from the top."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contract = project["tool"]["importlinter"]["contracts"][0]
-    return [floor.split(" | ") for floor in contract["layers"] if floor != "__main__"]
+    return [floor.split(" | ") for floor in contract["layers"]]
 
 
 def duties() -> dict[str, str]:

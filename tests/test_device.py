@@ -40,7 +40,7 @@ def test_every_codec_is_measured_and_one_that_fails_is_named(tmp_path: Path) -> 
 def test_a_device_needs_no_torch(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('there is no torch here')")
     inherited = os.environ.get("PYTHONPATH", "")
-    command = [sys.executable, "-m", "codecframe", "bench", "device", "--json"]
+    command = [sys.executable, "-m", "codecframe.cli", "bench", "device", "--json"]
     options = ["--codecs", "jpeg vae", "--small", "16", "--large", "32", "--seconds", "0.1"]
     done = subprocess.run(
         [*command, *options],

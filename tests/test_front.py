@@ -101,7 +101,7 @@ def test_options_have_the_defaults_of_the_function(name: str) -> None:
 
 def test_the_package_runs_as_the_command_line() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "codecframe", "--version"],
+        [sys.executable, "-m", "codecframe.cli", "--version"],
         capture_output=True,
         text=True,
         check=True,

@@ -124,7 +124,7 @@ def _become(words: Sequence[str], cwd: str, environment: Mapping[str, str], **mo
     sys.path[:] = [str(Path(beside).parent), *wanted, *installed]
     sys.argv[:] = words
     if words[0] == CODECFRAME:
-        runpy.run_module("codecframe", run_name="__main__", alter_sys=True)
+        runpy.run_module("codecframe.cli", run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(words[0], run_name="__main__")
 

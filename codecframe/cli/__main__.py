@@ -1,4 +1,4 @@
-"""`python -m codecframe`: the command line."""
+"""`python -m codecframe.cli`: the command line."""
 
 from codecframe.cli.main import main
 
