@@ -54,7 +54,7 @@ def images() -> list[Any]:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "camera"
     made = export("vae", folder, device=True)
-    assert made.encoders == ("float32", "int8")
+    assert made.encoders == ("float32", "int8", "small float32", "small int8")
     assert {path.name: path.stat().st_size for path in folder.iterdir()} == made.files
     return folder
 
@@ -66,8 +66,8 @@ import json, numpy as np
 from encoder import Encoder
 stored = np.load(sys.argv[1])
 found = []
-for int8 in (True, False):
-    encoder = Encoder(".", int8)
+for int8, small in ((True, False), (False, False), (True, True)):
+    encoder = Encoder(".", int8, small)
     for name in stored.files:
         found.append([encoder.encode(stored[name], level).hex() for level in {LEVELS}])
         found[-1] += [encoder.encode_within(stored[name], limit).hex() for limit in {LIMITS}]
@@ -76,10 +76,10 @@ print(json.dumps(found))
     found = json.loads(alone(code, bundle, str(tmp_path / "images.npz")))
     codec = codecframe.get_codec("vae")
     wanted = []
-    for int8 in (True, False):
+    for int8, small in ((True, False), (False, False), (True, True)):
+        settings = codec.settings_type(int8=int8, small=small)
         for image in images():
-            row = [codec.encode(image, level=level, int8=int8) for level in LEVELS]
-            settings = codec.settings_type(int8=int8)
+            row = [codec.encode(image, settings.at_level(level)) for level in LEVELS]
             row += [codec.fit(image, settings, n, payload_only=False).data for n in LIMITS]
             wanted.append([data.hex() for data in row])
     assert found == wanted
