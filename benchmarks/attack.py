@@ -3,8 +3,9 @@
     python benchmarks/attack.py [--seconds 600] [--streams 50]
 
 Attackers and honest clients have addresses of their own on the loopback interface, which needs
-Linux; nothing leaves this machine. Prints what became of the honest frames, with and without the
-attack, and what must hold; ends with 1 if something did not.
+Linux; nothing leaves this machine. All share its processor with the server; what attackers do
+themselves, not what the server does for them, has a lower priority. Prints what became of the
+honest frames, with and without the attack, and what must hold; ends with 1 if something did not.
 """
 
 from __future__ import annotations
@@ -316,6 +317,8 @@ ATTACKS: dict[str, tuple[int, Attack]] = {
 }
 """How many do so at a time, and what."""
 PAUSE = 0.05
+APART = ("nice", "-n", "5")
+"""How attackers run: their own work would be done elsewhere."""
 
 
 async def attack(url: str, seconds: float) -> dict[str, dict[str, int]]:
@@ -348,7 +351,7 @@ def attacked(streams: int, seconds: float) -> bool:
     with serving() as (url, process):
         calm = asyncio.run(honest(url, process, streams, seconds / 4))
         print(json.dumps({"without the attack": calm}, indent=1), flush=True)
-        command = [sys.executable, __file__, "--url", url, "--seconds", str(seconds)]
+        command = [*APART, sys.executable, __file__, "--url", url, "--seconds", str(seconds)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as attackers:
             found = asyncio.run(honest(url, process, streams, seconds))
             attackers_told = json.loads(attackers.communicate()[0])
