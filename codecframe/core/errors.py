@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 MOST_SHOWN = 80
@@ -169,8 +168,7 @@ class DataError(CodecframeError):
         self.source = source
 
 
-@contextmanager
-def as_data_error(source: object, *kinds: type[Exception], saying: str = "") -> Iterator[None]:
+class as_data_error:  # noqa: N801  in the way of contextlib.suppress
     """Turn errors of the `with` block into the `DataError` of a source.
 
     Args:
@@ -184,13 +182,22 @@ def as_data_error(source: object, *kinds: type[Exception], saying: str = "") -> 
         Traceback (most recent call last):
         DataError: mine: has no size: invalid literal for int() with base 10: '?'
     """
-    try:
-        yield
-    except Exception as error:
-        if not (isinstance(error, kinds) if kinds else not isinstance(error, CodecframeError)):
-            raise
+
+    __slots__ = ("_kinds", "_saying", "_source")
+
+    def __init__(self, source: object, *kinds: type[Exception], saying: str = "") -> None:
+        self._source, self._kinds, self._saying = source, kinds, saying
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if not isinstance(error, self._kinds or Exception):
+            return
+        if not self._kinds and isinstance(error, CodecframeError):
+            return
         reason = getattr(error, "strerror", None) or error
-        raise DataError(str(source), f"{saying}: {reason}" if saying else reason) from error
+        said = f"{self._saying}: {reason}" if self._saying else reason
+        raise DataError(str(self._source), said) from error
 
 
 class LimitError(CodecframeError):
