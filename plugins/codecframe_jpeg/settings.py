@@ -98,7 +98,7 @@ class JpegSettings(codecframe.ScalableSettings):
             others = "none with optimize, progressive, smoothing or restart"
             raise codecframe.SettingsError(name, getattr(self, name), others)
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether libjpeg cannot do it, and this plugin's own encoder does."""
         return any(getattr(self, name) for name in OWN)
