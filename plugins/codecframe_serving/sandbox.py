@@ -151,8 +151,8 @@ class Sandbox:
         decoded: list[Any] = [None] * len(jobs)
         with self._child(apart=apart) as child:
             for codec, indices in by_codec(jobs):
-                told = None if slow is None else _numbered(slow, indices)
-                found = child.decode(codec, [jobs[index] for index in indices], told)
+                some = [jobs[index] for index in indices]
+                found = child.decode(codec, some, numbered(slow, indices))
                 for index, item in zip(indices, found, strict=True):
                     decoded[index] = item
         return decoded
@@ -409,8 +409,11 @@ class _Child:
         return space if isinstance(space, LatentSpace) else None
 
 
-def _numbered(slow: Callable[[int], None], indices: Sequence[int]) -> Callable[[int], None]:
-    return lambda number: slow(indices[number])
+def numbered(
+    slow: Callable[[int], None] | None, indices: Sequence[int]
+) -> Callable[[int], None] | None:
+    """`slow`, told the numbers of some jobs among themselves, which are `indices` among all."""
+    return None if slow is None else lambda number: slow(indices[number])
 
 
 def _context() -> Any:

@@ -31,7 +31,7 @@ from codecframe import (
 from codecframe.core import registry
 from codecframe_serving.answers import CLASSES
 from codecframe_serving.decoding import Decoder, Job, all_or_each, reduced
-from codecframe_serving.sandbox import Confinement, Sandbox
+from codecframe_serving.sandbox import Confinement, Sandbox, numbered
 
 __all__ = ["Job", "Worker"]
 
@@ -181,10 +181,8 @@ class Worker:
         wanted = [jobs[index] for index in good]
         if self._sandbox is None:
             found = self._decoder.decode(wanted)
-        elif slow is None:
-            found = self._sandbox.decode(wanted, apart=apart)
         else:
-            found = self._sandbox.decode(wanted, lambda number: slow(good[number]), apart=apart)
+            found = self._sandbox.decode(wanted, numbered(slow, good), apart=apart)
         for index, item in zip(good, found, strict=True):
             taken[index] = item
         return taken
