@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from codecframe.core import registry
@@ -168,12 +168,12 @@ class Plan:
         assert self.keep is not None  # noqa: S101 - it was asked for
         keep, error = self.keep, self.keep.error / len(variants)
         trying, deciding = split_trial(items, keep, error)
-        images = TrialImages.read(trying, head, prepare=prepare)
+        images = cache(partial(TrialImages.read, trying, head, prepare=prepare))
         points: list[Point] = []
         for variant in variants:
-            trial = Trial(variant, images, keep, self.accounting, len(deciding), error)
 
-            def around(trial: Trial = trial) -> list[dict[str, Any]]:
+            def around(variant: Variant = variant) -> list[dict[str, Any]]:
+                trial = Trial(variant, images(), keep, self.accounting, len(deciding), error)
                 return [asdict(point) for point in trial.points(trial.best().bytes)]
 
             tell(f"what keeps {keep} of {variant.codec.name}")
